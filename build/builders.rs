@@ -1,0 +1,246 @@
+//! Emits `pub mod builder`: a builder for each operation, which sends it, and paging where the spec says how.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote};
+use syn::{Ident, Type};
+
+use super::client;
+use super::model::{Builder, Model, first_argument, last_name};
+use super::operation::{Call, Paging, Parameter, Place};
+use super::problem::Problem;
+use super::prose::{self, Prose};
+use super::setter;
+use super::spec::Spec;
+
+pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<TokenStream, Problem> {
+    let mut items = TokenStream::new();
+    for call in spec.calls() {
+        let read = model.builders.get(&call.builder());
+        let place = || format!("operation {}", call.operation.id);
+        let read = read.ok_or_else(|| Problem::new(place(), "progenitor made no builder of it"))?;
+        items.extend(item(call, read, vendor).map_err(|problem| problem.within(place()))?);
+    }
+    Ok(quote! {
+        /// The calls before they are sent: one builder for each operation.
+        pub mod builder {
+            use super::types;
+
+            #items
+        }
+    })
+}
+
+fn item(call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<TokenStream, Problem> {
+    let operation = call.operation;
+    let name = format_ident!("{}", call.builder());
+    let fields = fields(call, read)?;
+
+    let docs = Prose::new(format!("Builder of [`Client::{0}`](crate::{vendor}::Client::{0})", operation.id));
+    let (idents, types): (Vec<_>, Vec<_>) = fields.iter().map(|field| (&field.ident, field.ty)).unzip();
+    let setters = fields.iter().map(|field| {
+        let docs = match field.parameter {
+            Some(parameter) => prose::of_parameter(parameter),
+            None => prose::of_body(operation),
+        };
+        setter::method(&docs, &field.ident, field.ty)
+    });
+    let steps = steps(call, &fields)?;
+    let success = &read.success;
+    let statics = client::constant(call);
+    let paging = operation.page.as_ref().map(|page| Paged::new(page, &fields, success)).transpose()?;
+    let walk = paging.as_ref().map(Paged::methods);
+    let list = paging.as_ref().map(|paging| paging.list(&name));
+    Ok(quote! {
+        #docs
+        #[derive(Clone, Debug)]
+        #[must_use = "a request is sent by `send`"]
+        pub struct #name {
+            core: crate::runtime::Core,
+            #(#idents: Option<#types>,)*
+        }
+        impl #name {
+            pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+                Self { core: core.clone(), #(#idents: None,)* }
+            }
+            #(#setters)*
+            /// Sends the request and reads the answer.
+            ///
+            /// # Errors
+            ///
+            /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
+            pub async fn send(self) -> Result<crate::Response<#success>, crate::Error> {
+                let mut request = self.core.call(&super::operations::#statics);
+                #steps
+                request.send().await
+            }
+            #walk
+        }
+        #list
+    })
+}
+
+/// A field of a builder.
+struct Field<'a> {
+    ident: Ident,
+    ty: &'a Type,
+    /// `None` is the body.
+    parameter: Option<&'a Parameter>,
+    /// Whether the type has a form of its own for the items of a list, which is then what is sent.
+    of_items: bool,
+}
+
+impl Field<'_> {
+    /// The statements in `send` that put the field into the request.
+    fn steps(&self) -> Result<TokenStream, Problem> {
+        let ident = &self.ident;
+        let Some(parameter) = self.parameter else {
+            return Ok(quote!(request.json(self.#ident.as_ref());));
+        };
+        let name = &parameter.name;
+        if parameter.place == Place::Path {
+            return Ok(quote!(request.path(#name, self.#ident.as_ref());));
+        }
+        let send = if self.of_items {
+            let ty = self.ty;
+            quote!(request.query(#name, self.#ident.map(#ty::of_items).as_ref());)
+        } else {
+            quote!(request.query(#name, self.#ident.as_ref());)
+        };
+        let kind = last_name(self.ty).unwrap_or_default();
+        let (minimum, maximum) = match (parameter.schema.minimum, parameter.schema.maximum) {
+            (None, None) => return Ok(send),
+            (Some(0), None) if kind == "u32" => return Ok(send),
+            (minimum, maximum) => (minimum, maximum),
+        };
+        if !["i32", "i64", "u32"].contains(&kind.as_str()) {
+            return Err(Problem::new(name, format!("bounds on `{kind}`, which does not fit into an i64")));
+        }
+        let minimum = minimum.map_or_else(|| quote!(i64::MIN), bound);
+        let maximum = maximum.map_or_else(|| quote!(i64::MAX), bound);
+        Ok(quote!(request.range(#name, self.#ident, #minimum, #maximum); #send))
+    }
+}
+
+/// The statements in `send` between the start of a request and its end. The path comes first, in its own order.
+fn steps(call: Call<'_>, fields: &[Field<'_>]) -> Result<TokenStream, Problem> {
+    let position = |field: &&Field<'_>| match field.parameter {
+        Some(parameter) if parameter.place == Place::Path => call.path.find(&format!("{{{}}}", parameter.name)),
+        _ => Some(usize::MAX),
+    };
+    let mut ordered: Vec<_> = fields.iter().collect();
+    ordered.sort_by_key(position);
+    let mut steps = ordered.into_iter().map(Field::steps).collect::<Result<TokenStream, _>>()?;
+    for names in &call.operation.exclusive {
+        let flags = fields.iter().filter_map(|field| {
+            let name = &field.parameter.filter(|parameter| names.contains(&parameter.name))?.name;
+            let ident = &field.ident;
+            Some(quote!((#name, self.#ident.is_some())))
+        });
+        steps.extend(quote!(request.exclusive(&[#(#flags),*]);));
+    }
+    Ok(steps)
+}
+
+fn fields<'a>(call: Call<'a>, read: &'a Builder) -> Result<Vec<Field<'a>>, Problem> {
+    let expansion = call.operation.page.as_ref().and_then(|page| page.expand.as_ref());
+    let find = |name: &str, parameter: Option<&'a Parameter>| match read.fields.get(name) {
+        Some(ty) => {
+            let expands = expansion.is_some_and(|expansion| expansion.param == name);
+            let of_items = expands && last_name(ty).as_deref() != Some("String");
+            Ok(Field { ident: format_ident!("{name}"), ty, parameter, of_items })
+        }
+        None => Err(Problem::new(name, "progenitor made no field of this name: set `x-rust-name`")),
+    };
+    let body = call.operation.body().map(|_| find("body", None));
+    let parameters = call.operation.parameters.iter();
+    parameters.map(|parameter| find(&parameter.rust_name(), Some(parameter))).chain(body).collect()
+}
+
+fn bound(value: i64) -> TokenStream {
+    proc_macro2::Literal::i64_unsuffixed(value).into_token_stream()
+}
+
+/// A list operation: how to walk it.
+struct Paged<'a> {
+    /// The fields that lead to the next page.
+    by: Vec<&'a Ident>,
+    /// The field, and its value, that asks for whole items.
+    expand: Option<(&'a Ident, &'a str)>,
+    page: &'a Type,
+    item: &'a Type,
+}
+
+impl<'a> Paged<'a> {
+    fn new(paging: &'a Paging, fields: &'a [Field<'_>], page: &'a Type) -> Result<Self, Problem> {
+        let ident = |name: &str| {
+            let named = fields.iter().find(|field| field.parameter.is_some_and(|parameter| parameter.name == name));
+            named.map(|field| &field.ident).ok_or_else(|| Problem::new(name, "x-page names it, the parameters do not"))
+        };
+        let by = paging.by.iter().map(|name| ident(name)).collect::<Result<_, _>>()?;
+        let expand = match &paging.expand {
+            Some(expansion) => Some((ident(&expansion.param)?, expansion.items.as_str())),
+            None => None,
+        };
+        match first_argument(page) {
+            Some(item) => Ok(Self { by, expand, page, item }),
+            None => Err(Problem::new("x-page", "the answer is no page: its `x-rust` has no type argument")),
+        }
+    }
+
+    fn methods(&self) -> TokenStream {
+        let mut docs = Prose::new("Every item of the list, as a stream that fetches pages as it goes");
+        let items = match self.expand {
+            Some((field, value)) => {
+                docs =
+                    docs.paragraph(format!("Sends `{field}={value}` unless `{field}` is set, so that items are whole"));
+                quote! {
+                    #docs
+                    pub fn items(mut self) -> crate::Items<Self> {
+                        self.#field.get_or_insert_with(|| #value.into());
+                        crate::Items::new(self)
+                    }
+                }
+            }
+            None => quote! {
+                #docs
+                pub fn items(self) -> crate::Items<Self> {
+                    crate::Items::new(self)
+                }
+            },
+        };
+        quote! {
+            /// Every page of the list, as a stream that fetches them as it goes.
+            pub fn pages(self) -> crate::Pages<Self> {
+                crate::Pages::new(self)
+            }
+            #items
+        }
+    }
+
+    fn list(&self, builder: &Ident) -> TokenStream {
+        let Self { by, page, item, .. } = self;
+        let moved = match by.as_slice() {
+            [only] => quote!(self.#only = page.after(self.#only)?;),
+            _ => quote! {
+                let next = page.after(#(self.#by),*)?;
+                (#(self.#by),*) = next;
+            },
+        };
+        quote! {
+            impl crate::page::List for #builder {
+                type Page = #page;
+                type Item = #item;
+                fn fetch(self) -> impl Future<Output = Result<crate::Response<Self::Page>, crate::Error>> + Send {
+                    self.send()
+                }
+                fn after(mut self, page: &Self::Page) -> Option<Self> {
+                    #moved
+                    Some(self)
+                }
+                fn into_items(page: Self::Page) -> Vec<Self::Item> {
+                    page.items
+                }
+            }
+        }
+    }
+}

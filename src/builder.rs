@@ -1,0 +1,273 @@
+//! Makes a client: defaults, checks, assembly.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ACCEPT, HeaderMap, HeaderValue, USER_AGENT};
+use url::{Host, Url};
+
+use crate::auth::Auth;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::limit::{RateLimitPolicy, Registry};
+use crate::options::{CallOptions, Settings};
+use crate::pipeline::Pipeline;
+use crate::retry::{RetryBudget, RetryPolicy};
+use crate::runtime::Core;
+use crate::transport::Transport;
+use crate::vendor::Vendor;
+
+/// How long opening a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest label of a host name.
+const LABEL: usize = 63;
+const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
+
+/// Makes a vendor's client.
+///
+/// Nothing is mandatory but the credentials and where to call: a tenant or a base URL. Everything is checked in
+/// [`build`](Self::build), which sends nothing.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use servicebay::fixably;
+///
+/// let client = fixably::Client::builder(fixably::Credentials::bearer("token-from-the-settings-page"))
+///     .with_tenant("acme")
+///     .with_user_agent("acme-sync/2.1")
+///     .with_max_wait(Duration::from_secs(600))
+///     .build()?;
+/// assert_eq!(client.base_url().as_str(), "https://acme.fixably.com/api/v3");
+/// # Ok::<(), servicebay::Error>(())
+/// ```
+#[must_use = "a client is made by `build`"]
+pub struct ClientBuilder<C> {
+    vendor: &'static Vendor,
+    auth: Result<Auth, Error>,
+    make: fn(Core) -> C,
+    tenant: Option<String>,
+    base_url: Option<String>,
+    options: CallOptions,
+    rate_limit: RateLimitPolicy,
+    user_agent: Option<String>,
+    http: Option<reqwest::Client>,
+    #[cfg(feature = "testing")]
+    wire: Option<Arc<dyn crate::transport::Wire>>,
+}
+
+impl<C> ClientBuilder<C> {
+    pub(crate) fn new(vendor: &'static Vendor, auth: Result<Auth, Error>, make: fn(Core) -> C) -> Self {
+        Self {
+            vendor,
+            auth,
+            make,
+            tenant: None,
+            base_url: None,
+            options: CallOptions::new(),
+            rate_limit: RateLimitPolicy::new(),
+            user_agent: None,
+            http: None,
+            #[cfg(feature = "testing")]
+            wire: None,
+        }
+    }
+
+    /// The tenant: the first part of its host name, such as `acme` of `acme.fixably.com`. Letters, digits and inner
+    /// hyphens; upper case is lowered.
+    pub fn with_tenant(self, tenant: impl Into<String>) -> Self {
+        Self { tenant: Some(tenant.into()), ..self }
+    }
+
+    /// Where to call, instead of the address that follows from the tenant: a test tenant, or a proxy of your own.
+    /// https, or http to this machine.
+    pub fn with_base_url(self, base_url: impl Into<String>) -> Self {
+        Self { base_url: Some(base_url.into()), ..self }
+    }
+
+    /// The time one attempt may take, answer included. Default 30 s, of which connecting may take 10 s.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { options: self.options.with_timeout(timeout), ..self }
+    }
+
+    /// The time a whole call may take: waits, attempts and all. Default none.
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { options: self.options.with_deadline(deadline), ..self }
+    }
+
+    /// The time a call may spend waiting, for the tenant's limit and between attempts together. Default 120 s; raise
+    /// it to hours for a batch job, set it to zero to be told at once.
+    pub fn with_max_wait(self, wait: Duration) -> Self {
+        Self { options: self.options.with_max_wait(wait), ..self }
+    }
+
+    /// When a call is repeated. Default [`RetryPolicy::new`].
+    pub fn with_retry(self, policy: RetryPolicy) -> Self {
+        Self { options: self.options.with_retry(policy), ..self }
+    }
+
+    /// The largest answer that is read, in bytes. Default 16 MiB; a larger one is [`Error::Decode`](crate::Error).
+    pub fn with_max_body(self, bytes: usize) -> Self {
+        Self { options: self.options.with_max_body(bytes), ..self }
+    }
+
+    /// How the client behaves towards the tenant's rate limit. Default [`RateLimitPolicy::new`].
+    pub fn with_rate_limit(self, policy: RateLimitPolicy) -> Self {
+        Self { rate_limit: policy, ..self }
+    }
+
+    /// The name and version of your program, which the vendor's logs then show before this crate's.
+    pub fn with_user_agent(self, user_agent: impl Into<String>) -> Self {
+        Self { user_agent: Some(user_agent.into()), ..self }
+    }
+
+    /// An HTTP client of your own: for a proxy, a certificate authority of your own, or one connection pool for many
+    /// clients.
+    ///
+    /// Build it with `redirect(reqwest::redirect::Policy::none())` and `retry(reqwest::retry::never())`, as this
+    /// crate does for its own: redirects could carry the token elsewhere, and hidden retries could book twice. Its
+    /// connect timeout is yours to set.
+    pub fn with_http_client(self, client: reqwest::Client) -> Self {
+        Self { http: Some(client), ..self }
+    }
+
+    /// A vendor without sockets, for simulations on a paused clock.
+    #[cfg(feature = "testing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    pub fn with_wire(self, wire: impl crate::transport::Wire) -> Self {
+        Self { wire: Some(Arc::new(wire)), ..self }
+    }
+
+    /// Checks everything and makes the client. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] names the option that cannot work, and what would.
+    pub fn build(self) -> Result<C, Error> {
+        let auth = self.auth?;
+        let tenant = self.tenant.map(label).transpose()?;
+        let base_url = match (&self.base_url, &tenant) {
+            (Some(base_url), _) => base(base_url)?,
+            (None, Some(tenant)) => base(&self.vendor.base_url.replace("{tenant}", tenant))?,
+            (None, None) if self.vendor.base_url.contains("{tenant}") => {
+                return Err(Error::config(
+                    "tenant",
+                    "is missing: name the tenant with .with_tenant(..), or a base URL",
+                ));
+            }
+            (None, None) => base(self.vendor.base_url)?,
+        };
+
+        let user_agent: Arc<str> = match self.user_agent {
+            Some(own) => format!("{own} {OWN_AGENT}").into(),
+            None => OWN_AGENT.into(),
+        };
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let agent = HeaderValue::from_str(&user_agent)
+            .map_err(|_| Error::config("user_agent", "can hold visible ASCII characters and spaces only"))?;
+        headers.insert(USER_AGENT, agent);
+
+        // Tenants live on hosts of their own, so that the origin names the tenant however the client came to know it.
+        let origin = base_url.origin().ascii_serialization();
+        #[cfg(feature = "testing")]
+        let (transport, clock, origin) = match self.wire {
+            Some(wire) => {
+                let clock = Clock::anchored(wire.wall());
+                let origin = format!("{origin} over {}", wire.identity());
+                (Transport::Wire(wire), clock, origin)
+            }
+            None => (Transport::Http(http_client(self.http, &base_url)?), Clock::System, origin),
+        };
+        #[cfg(not(feature = "testing"))]
+        let (transport, clock) = (Transport::Http(http_client(self.http, &base_url)?), Clock::System);
+
+        let pipeline = Pipeline {
+            vendor: self.vendor,
+            tenant: tenant.map(Into::into),
+            base_url,
+            user_agent,
+            headers,
+            auth,
+            budget: Registry::global().budget(self.vendor.name, origin),
+            rate_limit: self.rate_limit,
+            retries: RetryBudget::new(),
+            transport,
+            clock,
+        };
+        Ok((self.make)(Core::new(pipeline, Settings::default().overlaid(self.options))))
+    }
+}
+
+impl<C> fmt::Debug for ClientBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("vendor", &self.vendor.name)
+            .field("tenant", &self.tenant)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A tenant's name as a label of a host name. Anything else could make the host another one.
+fn label(name: String) -> Result<String, Error> {
+    let hyphen_outside = name.starts_with('-') || name.ends_with('-');
+    let fits = !name.is_empty() && name.len() <= LABEL && !hyphen_outside;
+    if fits && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(name.to_ascii_lowercase());
+    }
+    let reason = format!(
+        "{name:?} is no tenant: give the first part of its host name alone, such as acme of acme.fixably.com \
+         (letters a to z, digits and inner hyphens, at most {LABEL})"
+    );
+    Err(Error::config("tenant", reason))
+}
+
+/// A base URL that a token may be sent to, without the slash at its end.
+fn base(text: &str) -> Result<Url, Error> {
+    let refused = |reason: &str| Error::config("base_url", reason.to_owned());
+    let mut url = Url::parse(text)
+        .map_err(|error| refused(&format!("is no URL ({error}); give one such as https://acme.example")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused("holds a user name or a password; credentials belong into Credentials"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refused("cannot hold a query or a fragment"));
+    }
+    match (url.scheme(), url.host()) {
+        ("https", Some(_)) => {}
+        ("http", Some(host)) if is_loopback(&host) => {}
+        ("http", _) => {
+            return Err(refused("would send the token in the clear: use https, or http to this machine only"));
+        }
+        _ => return Err(refused("has to begin with https://")),
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+fn http_client(own: Option<reqwest::Client>, base_url: &Url) -> Result<reqwest::Client, Error> {
+    if let Some(own) = own {
+        return Ok(own);
+    }
+    if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && base_url.scheme() == "https" {
+        return Err(Error::config("base_url", "needs TLS: turn on the feature rustls or native-tls"));
+    }
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .build()
+        .map_err(|error| Error::config("http_client", format!("cannot be set up: {error}")))
+}

@@ -1,0 +1,52 @@
+//! What the client of every vendor can do besides calling operations.
+
+/// Defines a vendor's `Client`.
+macro_rules! client {
+    ($vendor:ident, $(#[$docs:meta])*) => {
+        $(#[$docs])*
+        #[derive(Clone, Debug)]
+        pub struct Client {
+            core: $crate::runtime::Core,
+        }
+
+        impl Client {
+            /// A builder for a client with these credentials.
+            pub fn builder(credentials: Credentials) -> $crate::ClientBuilder<Self> {
+                $crate::ClientBuilder::new(&$vendor, credentials.into_auth(), |core| Self { core })
+            }
+
+            /// The same client with other options, for one call or for many. Connections, credentials and the budget
+            /// stay shared.
+            pub fn with_options(&self, options: $crate::CallOptions) -> Self {
+                Self { core: self.core.with_options(options) }
+            }
+
+            /// Begins a request to an endpoint that this crate does not model: same credentials, pacing, retries and
+            /// errors. `path` is relative to the base URL; see [`RawRequest`](crate::RawRequest).
+            pub fn request(&self, method: ::http::Method, path: &str) -> $crate::RawRequest {
+                $crate::RawRequest::new(&self.core, method, path)
+            }
+
+            /// How long the credentials last.
+            pub fn auth_status(&self) -> $crate::AuthStatus {
+                self.core.auth_status()
+            }
+
+            /// What is known of the tenant's rate limit, from all calls that this process makes to it.
+            pub fn rate_limit(&self) -> $crate::RateLimit {
+                self.core.rate_limit()
+            }
+
+            /// The address below which the client calls.
+            pub fn base_url(&self) -> &::url::Url {
+                self.core.base_url()
+            }
+
+            pub(crate) fn core(&self) -> &$crate::runtime::Core {
+                &self.core
+            }
+        }
+    };
+}
+
+pub(crate) use client;

@@ -1,0 +1,49 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Without a vendor there is nobody to call what they share.
+#![cfg_attr(not(feature = "fixably"), allow(dead_code, unused_imports, unused_macros, unreachable_pub))]
+
+// In reading order: the loop, what it calls, what calls it, the vendors.
+mod pipeline;
+
+mod auth;
+mod limit;
+mod retry;
+mod transport;
+
+mod builder;
+mod client;
+mod options;
+mod page;
+mod raw;
+mod response;
+mod runtime;
+
+mod amount;
+mod clock;
+mod error;
+mod lenient;
+mod open;
+mod operation;
+mod vendor;
+
+#[cfg(feature = "fixably")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fixably")))]
+pub mod fixably;
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+
+pub use self::amount::Amount;
+pub use self::auth::AuthStatus;
+pub use self::builder::ClientBuilder;
+pub use self::error::{ConfigError, Decode, Error, Failure, Invalid, RateLimited, RequestError};
+pub use self::limit::{RateLimit, RateLimitPolicy};
+pub use self::open::Open;
+pub use self::operation::{Confidence, Operation};
+pub use self::options::CallOptions;
+pub use self::page::{Items, List, Pages};
+pub use self::raw::RawRequest;
+pub use self::response::Response;
+pub use self::retry::RetryPolicy;

@@ -1,0 +1,156 @@
+//! Reads the moment at which a limit resets, in whatever form a vendor writes it.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Above this a number is epoch seconds: a delta of 31 years is no delta.
+const EPOCH_SECONDS: f64 = 1_000_000_000.0;
+/// Above this a number is epoch milliseconds: as seconds it would be the year 5138.
+const EPOCH_MILLIS: f64 = 100_000_000_000.0;
+/// How far in the past a reset may lie and still mean "now": headers count whole seconds and travel.
+const GRACE: SignedDuration = SignedDuration::from_secs(2);
+
+/// Why a header was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Odd {
+    /// Neither a number nor a date.
+    Unreadable,
+    /// A moment that has passed.
+    Past,
+    /// Further ahead than any window of the vendor.
+    TooFar,
+}
+
+/// Reads `text` as epoch seconds, epoch milliseconds, delta seconds, an HTTP date or an ISO 8601 timestamp, and returns
+/// how far ahead it lies.
+///
+/// Moments are compared with `vendor_now`, the vendor's own clock where it told its time: what counts is the
+/// difference, and two clocks that disagree would spoil it.
+pub(super) fn read(text: &str, vendor_now: Timestamp, max_window: Duration) -> Result<Duration, Odd> {
+    let ahead = match number(text) {
+        Some(value) if value >= EPOCH_MILLIS => until(epoch(value / 1000.0)?, vendor_now),
+        Some(value) if value >= EPOCH_SECONDS => until(epoch(value)?, vendor_now),
+        Some(value) => SignedDuration::try_from_secs_f64(value).map_err(|_| Odd::TooFar)?,
+        None => until(date(text).ok_or(Odd::Unreadable)?, vendor_now),
+    };
+    if ahead < -GRACE {
+        return Err(Odd::Past);
+    }
+    let ahead = Duration::try_from(ahead.max(SignedDuration::ZERO)).map_err(|_| Odd::Past)?;
+    if ahead > max_window { Err(Odd::TooFar) } else { Ok(ahead) }
+}
+
+/// A date in one of the forms that vendors use.
+pub(super) fn date(text: &str) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| http_date(text))
+}
+
+/// A date as HTTP writes it, in all three forms that a recipient has to accept.
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Timestamp::from_duration(SignedDuration::try_from(since).ok()?).ok()
+}
+
+/// A plain number: digits, at most one point, nothing else. A sign, an exponent or `NaN` is no time to wait for.
+fn number(text: &str) -> Option<f64> {
+    let plain = text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    if plain { text.parse().ok() } else { None }
+}
+
+fn epoch(seconds: f64) -> Result<Timestamp, Odd> {
+    SignedDuration::try_from_secs_f64(seconds)
+        .ok()
+        .and_then(|since| Timestamp::from_duration(since).ok())
+        .ok_or(Odd::TooFar)
+}
+
+fn until(moment: Timestamp, now: Timestamp) -> SignedDuration {
+    moment.duration_since(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn now() -> Timestamp {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn seconds(text: &str) -> Result<u64, Odd> {
+        read(text, now(), HOUR).map(|ahead| ahead.as_secs())
+    }
+
+    #[test]
+    fn every_form_of_the_same_moment_reads_the_same() {
+        let epoch = now().as_second() + 30;
+        for text in [
+            epoch.to_string(),
+            format!("{epoch}000"),
+            "30".to_owned(),
+            "Sun, 01 Mar 2026 12:00:30 GMT".to_owned(),
+            "Sunday, 01-Mar-26 12:00:30 GMT".to_owned(),
+            "Sun Mar  1 12:00:30 2026".to_owned(),
+            "2026-03-01T12:00:30Z".to_owned(),
+            "2026-03-01T14:00:30+02:00".to_owned(),
+        ] {
+            assert_eq!(seconds(&text), Ok(30), "{text}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_kept() {
+        assert_eq!(read("0.25", now(), HOUR), Ok(Duration::from_millis(250)));
+        let epoch = format!("{}.500", now().as_second() + 1);
+        assert_eq!(read(&epoch, now(), HOUR), Ok(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["banana", "", "-1", "+5", "1e3", "NaN", "inf", "12 s", "1.2.3", "0x10", "٣٠"] {
+            assert_eq!(seconds(text), Err(Odd::Unreadable), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn absurd_moments_are_refused() {
+        assert_eq!(seconds("99999999999999"), Err(Odd::TooFar));
+        let year_2075 = "2075-01-01T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
+        assert_eq!(seconds(&year_2075.to_string()), Err(Odd::TooFar));
+        assert_eq!(seconds("3601"), Err(Odd::TooFar));
+        assert_eq!(seconds("999999999"), Err(Odd::TooFar));
+        assert_eq!(seconds("9".repeat(400).as_str()), Err(Odd::TooFar));
+    }
+
+    #[test]
+    fn a_moment_just_past_means_now_and_one_long_past_is_refused() {
+        assert_eq!(seconds(&(now().as_second() - 1).to_string()), Ok(0));
+        assert_eq!(seconds(&(now().as_second() - 60).to_string()), Err(Odd::Past));
+        assert_eq!(seconds("Sun, 01 Mar 2020 12:00:30 GMT"), Err(Odd::Past));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_wait_beyond_the_window(text in ".{0,40}") {
+            if let Ok(ahead) = read(&text, now(), HOUR) {
+                prop_assert!(ahead <= HOUR);
+            }
+        }
+
+        #[test]
+        fn no_number_makes_a_wait_beyond_the_window(number in any::<u64>()) {
+            if let Ok(ahead) = read(&number.to_string(), now(), HOUR) {
+                prop_assert!(ahead <= HOUR);
+            }
+        }
+
+        #[test]
+        fn epochs_within_the_window_read_exactly(ahead in 0_i64..=3600) {
+            prop_assert_eq!(seconds(&(now().as_second() + ahead).to_string()), Ok(ahead.unsigned_abs()));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What an answer's headers say about the limit.
+
+use std::time::Duration;
+
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+
+use super::reset::{self, Odd};
+
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// The header of the IETF draft on rate limits, and the policy that goes with it.
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What an answer says about the limit. Everything may be missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Signals {
+    /// Requests in a window.
+    pub(crate) limit: Option<u64>,
+    /// Requests left in this window.
+    pub(crate) remaining: Option<u64>,
+    /// Time to the end of the window.
+    pub(crate) reset: Option<Duration>,
+    /// How long the vendor asks this caller to stay away.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Signals {
+    /// How long to wait after a refusal: what is meant for this caller wins over what describes the window.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.retry_after.or(self.reset)
+    }
+}
+
+/// Reads every header that concerns the limit. A header that makes no sense is an event, and otherwise as if it were
+/// missing.
+pub(crate) fn read(headers: &HeaderMap, wall: impl Fn() -> Timestamp, max_window: Duration) -> Signals {
+    let mut signals = Signals::default();
+    if let Some(value) = headers.get(&LIMIT) {
+        signals.limit = count(&LIMIT, value);
+    }
+    if let Some(value) = headers.get(&REMAINING) {
+        signals.remaining = count(&REMAINING, value);
+    }
+    let vendor_now = || {
+        let date = headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(reset::http_date);
+        date.unwrap_or_else(&wall)
+    };
+    if let Some(value) = headers.get(&RESET) {
+        signals.reset = moment(&RESET, value, vendor_now(), max_window);
+    }
+    if let Some(value) = headers.get(RETRY_AFTER) {
+        signals.retry_after = moment(&RETRY_AFTER, value, vendor_now(), max_window);
+    }
+    if headers.contains_key(&RATELIMIT) {
+        ietf(headers, max_window, &mut signals);
+    }
+    signals
+}
+
+/// Fills what the vendor's own headers left open from the IETF ones: `RateLimit: "default";r=50;t=30` and
+/// `RateLimit-Policy: "default";q=100;w=60`. Of several policies the one with the least left counts.
+fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals) {
+    let mut tightest: Option<(&str, u64, Option<u64>)> = None;
+    for (name, item) in items(headers, &RATELIMIT) {
+        let Some(remaining) = parameter(item, "r") else {
+            odd(&RATELIMIT, item, Odd::Unreadable);
+            continue;
+        };
+        if tightest.is_none_or(|(_, least, _)| remaining < least) {
+            tightest = Some((name, remaining, parameter(item, "t")));
+        }
+    }
+    let Some((name, remaining, reset)) = tightest else { return };
+    signals.remaining = signals.remaining.or(Some(remaining));
+    if signals.limit.is_none() {
+        let policy = items(headers, &RATELIMIT_POLICY).find(|(policy, _)| *policy == name);
+        signals.limit = policy.and_then(|(_, item)| parameter(item, "q"));
+    }
+    if let (None, Some(seconds)) = (signals.reset, reset) {
+        let ahead = Duration::from_secs(seconds);
+        if ahead > max_window {
+            odd(&RATELIMIT, &seconds.to_string(), Odd::TooFar);
+        } else {
+            signals.reset = Some(ahead);
+        }
+    }
+}
+
+/// The items of a list header with their names. Names are quoted and, as policies are named, hold no comma.
+fn items<'a>(headers: &'a HeaderMap, header: &HeaderName) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    headers
+        .get_all(header)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|item| (item.split(';').next().unwrap_or_default().trim(), item))
+}
+
+fn parameter(item: &str, name: &str) -> Option<u64> {
+    item.split(';').skip(1).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+}
+
+fn count(header: &HeaderName, value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().unwrap_or_default().trim();
+    let count = text.parse().ok();
+    if count.is_none() {
+        odd(header, text, Odd::Unreadable);
+    }
+    count
+}
+
+fn moment(header: &HeaderName, value: &HeaderValue, vendor_now: Timestamp, max_window: Duration) -> Option<Duration> {
+    let text = value.to_str().unwrap_or_default().trim();
+    match reset::read(text, vendor_now, max_window) {
+        Ok(ahead) => Some(ahead),
+        Err(why) => {
+            odd(header, text, why);
+            None
+        }
+    }
+}
+
+#[cold]
+fn odd(header: &HeaderName, text: &str, why: Odd) {
+    tracing::warn!(
+        name: "servicebay.odd_header",
+        header = header.as_str(),
+        value = ?text,
+        why = ?why,
+        "a rate limit header makes no sense and is ignored"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn signals(headers: &[(&str, &str)]) -> Signals {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| {
+                (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+            })
+            .collect();
+        read(&headers, || "2026-03-01T12:00:00Z".parse().unwrap(), HOUR)
+    }
+
+    #[test]
+    fn the_three_classic_headers_are_read() {
+        let read =
+            signals(&[("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "30")]);
+        assert_eq!(
+            read,
+            Signals { limit: Some(100), remaining: Some(7), reset: Some(Duration::from_secs(30)), retry_after: None }
+        );
+    }
+
+    #[test]
+    fn a_vendor_whose_clock_is_wrong_is_read_by_its_own_clock() {
+        // Its clock is a day ahead; the reset lies 20 s after its own now.
+        let read = signals(&[("date", "Mon, 02 Mar 2026 12:00:00 GMT"), ("x-ratelimit-reset", "1772452820")]);
+        assert_eq!(read.reset, Some(Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn retry_after_wins_over_the_reset() {
+        let read = signals(&[("retry-after", "5"), ("x-ratelimit-reset", "30")]);
+        assert_eq!(read.wait(), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn retry_after_may_be_a_date() {
+        let read = signals(&[("retry-after", "Sun, 01 Mar 2026 12:00:09 GMT")]);
+        assert_eq!(read.wait(), Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn nonsense_is_as_if_missing() {
+        for reset in ["banana", "-1", "99999999999999", "3313526400", "", "\u{fc}"] {
+            assert_eq!(signals(&[("x-ratelimit-reset", reset)]), Signals::default(), "{reset:?}");
+        }
+        assert_eq!(signals(&[("x-ratelimit-remaining", "-3"), ("x-ratelimit-limit", "many")]), Signals::default());
+    }
+
+    #[test]
+    fn the_ietf_headers_are_read_and_the_tightest_policy_counts() {
+        let read = signals(&[
+            ("ratelimit-policy", "\"burst\";q=10;w=1, \"daily\";q=1000;w=86400"),
+            ("ratelimit", "\"daily\";r=400;t=3000, \"burst\";r=2;t=1"),
+        ]);
+        assert_eq!(
+            read,
+            Signals { limit: Some(10), remaining: Some(2), reset: Some(Duration::from_secs(1)), retry_after: None }
+        );
+    }
+
+    #[test]
+    fn the_vendors_own_headers_win_over_the_ietf_ones() {
+        let read =
+            signals(&[("ratelimit", "\"a\";r=2;t=1"), ("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "9")]);
+        assert_eq!((read.remaining, read.reset), (Some(5), Some(Duration::from_secs(9))));
+    }
+
+    #[test]
+    fn malformed_ietf_headers_are_ignored() {
+        for value in ["", ";;;", "\"a\"", "\"a\";r=x", "\"a\";t=5", ",,,"] {
+            assert_eq!(signals(&[("ratelimit", value)]), Signals::default(), "{value:?}");
+        }
+        assert_eq!(signals(&[("ratelimit", "\"a\";r=1;t=9999999")]).reset, None);
+    }
+}

@@ -1,0 +1,100 @@
+//! What a caller may set for a client, and in the same words for a single call.
+
+use std::time::Duration;
+
+use crate::retry::RetryPolicy;
+
+/// Options of single calls, laid over those of the client.
+///
+/// The words are those of the [builder](crate::ClientBuilder); what is not set stays as the client has it.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use servicebay::CallOptions;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let client = tenant.client()?;
+/// let quick = client.with_options(CallOptions::new().with_deadline(Duration::from_secs(5)));
+/// let order = quick.get_order().id(20000010).send().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    timeout: Option<Duration>,
+    deadline: Option<Duration>,
+    max_wait: Option<Duration>,
+    retry: Option<RetryPolicy>,
+    max_body: Option<usize>,
+}
+
+impl CallOptions {
+    /// Nothing set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The time one attempt may take, answer included. Default 30 s.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// The time the whole call may take: waits, attempts and all. Default none.
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline: Some(deadline), ..self }
+    }
+
+    /// The time a call may spend waiting, for the tenant's limit and between attempts together. Default 120 s; raise
+    /// it to hours for a batch job, set it to zero to be told at once.
+    pub fn with_max_wait(self, wait: Duration) -> Self {
+        Self { max_wait: Some(wait), ..self }
+    }
+
+    /// When a call is repeated. Default [`RetryPolicy::new`].
+    pub fn with_retry(self, policy: RetryPolicy) -> Self {
+        Self { retry: Some(policy), ..self }
+    }
+
+    /// The largest answer that is read, in bytes. Default 16 MiB; a larger one is [`Error::Decode`](crate::Error).
+    pub fn with_max_body(self, bytes: usize) -> Self {
+        Self { max_body: Some(bytes), ..self }
+    }
+}
+
+/// Options with every question answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) timeout: Duration,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) max_wait: Duration,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) max_body: usize,
+}
+
+impl Settings {
+    /// These settings with what `options` says laid over them.
+    pub(crate) fn overlaid(&self, options: CallOptions) -> Self {
+        Self {
+            timeout: options.timeout.unwrap_or(self.timeout),
+            deadline: options.deadline.or(self.deadline),
+            max_wait: options.max_wait.unwrap_or(self.max_wait),
+            retry: options.retry.unwrap_or_else(|| self.retry.clone()),
+            max_body: options.max_body.unwrap_or(self.max_body),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            deadline: None,
+            max_wait: Duration::from_secs(120),
+            retry: RetryPolicy::new(),
+            max_body: 16 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Read first: the one loop that every call goes through.
+//!
+//! Each policy is called from here and knows nothing of the others: the budget says when to send, the credentials say
+//! as whom, the transport sends, the budget learns, and the retry rules say what the outcome means.
+
+mod failures;
+mod journey;
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use url::Url;
+
+pub(crate) use self::journey::Journey;
+use crate::auth::Auth;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::limit::{Budget, RateLimitPolicy, Signals};
+use crate::operation::Operation;
+use crate::options::Settings;
+use crate::retry::{self, Ending, RetryBudget, Verdict};
+use crate::transport::{Answer, Lost, Outgoing, Transport};
+use crate::vendor::Vendor;
+
+/// What the clients of one tenant share.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) vendor: &'static Vendor,
+    pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) base_url: Url,
+    /// Name and version of the program, as the vendor sees it.
+    pub(crate) user_agent: Arc<str>,
+    /// What every request carries.
+    pub(crate) headers: HeaderMap,
+    pub(crate) auth: Auth,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) rate_limit: RateLimitPolicy,
+    pub(crate) retries: RetryBudget,
+    pub(crate) transport: Transport,
+    pub(crate) clock: Clock,
+}
+
+/// A call: what is to be sent, and what is known about it beforehand.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) operation: &'static Operation,
+    pub(crate) idempotent: bool,
+    pub(crate) request: Outgoing,
+}
+
+impl Pipeline {
+    /// Sends a call until its outcome stands. A success comes with what its headers say about the limit.
+    pub(crate) async fn run(&self, journey: &mut Journey<'_>, settings: &Settings) -> Result<(Answer, Signals), Error> {
+        let call = journey.call();
+        loop {
+            let acquired = self.budget.acquire(self.clock, journey.latest()).await;
+            let permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
+            journey.sets_out();
+
+            let attempt = self.authorised(&call.request).map_err(|expired_at| journey.expired(expired_at))?;
+            let outcome = self.transport.execute(attempt, journey.until(), settings.max_body).await;
+            let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit);
+            journey.returns();
+
+            match retry::decide(&settings.retry, journey.attempts(), call.idempotent, (&outcome).into()) {
+                Verdict::Done => return journey.arrives(outcome, signals),
+                Verdict::AwaitLimit => journey.was_refused(outcome, signals),
+                Verdict::Retry { cost } => {
+                    let delay = journey.backoff(fastrand::f64(), &signals);
+                    if !journey.can_wait(delay) || !self.retries.pay(cost) {
+                        return Err(journey.fails(outcome, &signals));
+                    }
+                    journey.pauses(delay, &outcome).await;
+                }
+                Verdict::Fail => return Err(journey.fails(outcome, &signals)),
+            }
+        }
+    }
+
+    /// A copy of the request for one attempt, with the token as it is now.
+    fn authorised(&self, request: &Outgoing) -> Result<Outgoing, Timestamp> {
+        let (name, value) = self.auth.header(|| self.clock.wall())?;
+        let mut attempt = request.clone();
+        attempt.headers.insert(name, value);
+        Ok(attempt)
+    }
+}
+
+impl From<&Result<Answer, Lost>> for Ending {
+    fn from(outcome: &Result<Answer, Lost>) -> Self {
+        match outcome {
+            Ok(answer) => Self::Answered(answer.status),
+            Err(Lost::NotSent(_)) => Self::NotSent,
+            Err(Lost::Broken(..)) => Self::Broken,
+            Err(Lost::TimedOut) => Self::TimedOut,
+            Err(Lost::TooLarge(_)) => Self::TooLarge,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What a failed call becomes: the typed error for every way in which a call can end.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use tokio::time::Instant;
+use url::Url;
+
+use super::journey::Journey;
+use crate::error::{Decode, Error, Failure, FailureParts, Invalid, RateLimited};
+use crate::limit::Signals;
+use crate::transport::{Answer, Lost};
+use crate::vendor::Explanation;
+
+impl Journey<'_> {
+    /// The tenant's limit is spent for longer than the call can wait.
+    #[cold]
+    pub(super) fn rate_limited(&mut self, resume_at: Instant) -> Error {
+        let known = self.pipeline.budget.snapshot(self.pipeline.clock);
+        let mut parts = self.parts("the tenant's rate limit is spent and the call may not wait for it");
+        if let Some((answer, signals)) = self.refusal.take() {
+            parts.retry_after = signals.wait();
+            self.explain(&mut parts, &answer);
+        }
+        Error::RateLimited(Box::new(RateLimited {
+            failure: Failure::new(parts),
+            resume_at: self.pipeline.clock.wall_at(resume_at),
+            limit: known.limit(),
+            remaining: known.remaining(),
+        }))
+    }
+
+    /// The token is known to have expired: nothing was sent.
+    #[cold]
+    pub(super) fn expired(&self, expired_at: Timestamp) -> Error {
+        let parts = self.parts(format!("the token expired at {expired_at:.0}; nothing was sent, make a new token"));
+        Error::Unauthorized(Box::new(Failure::new(parts)))
+    }
+
+    /// The attempt failed for good.
+    #[cold]
+    pub(super) fn fails(&self, outcome: Result<Answer, Lost>, signals: &Signals) -> Error {
+        match outcome {
+            Ok(answer) => self.refused(&answer, signals),
+            Err(lost) => self.lost(lost),
+        }
+    }
+
+    /// An answer of the vendor that cannot be read as what it should be.
+    #[cold]
+    pub(crate) fn unreadable(
+        &self,
+        answer: &Answer,
+        reason: impl Into<Cow<'static, str>>,
+        path: Option<String>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Error {
+        let mut parts = self.parts(reason);
+        self.keep(&mut parts, answer);
+        parts.maybe_applied = self.writes();
+        parts.source = source;
+        Error::Decode(Box::new(Decode { failure: Failure::new(parts), path }))
+    }
+
+    fn refused(&self, answer: &Answer, signals: &Signals) -> Error {
+        let status = answer.status;
+        let mut parts = self.parts(reason(answer));
+        parts.retry_after = signals.retry_after;
+        let fields = self.explain(&mut parts, answer);
+        let undecided = status.is_server_error() || status.is_redirection() || status == StatusCode::REQUEST_TIMEOUT;
+        parts.maybe_applied = undecided && self.writes();
+        if status == StatusCode::FORBIDDEN {
+            let scopes = self.call.operation.required_scopes();
+            if !scopes.is_empty() {
+                parts.reason = format!("the token lacks the right, which should be {}", scopes.join(" and ")).into();
+            }
+        }
+        let failure = Failure::new(parts);
+        match status.as_u16() {
+            401 => Error::Unauthorized(Box::new(failure)),
+            403 => Error::Forbidden(Box::new(failure)),
+            404 | 410 => Error::NotFound(Box::new(failure)),
+            409 | 412 => Error::Conflict(Box::new(failure)),
+            400 | 422 => Error::Invalid(Box::new(Invalid { failure, fields })),
+            // A gateway that got no answer, or a server that got no whole request, cannot tell what became of a write.
+            408 | 502 | 504 if !self.call.idempotent => Error::OutcomeUnknown(Box::new(failure)),
+            408 => Error::Timeout(Box::new(failure)),
+            500..=599 => Error::Server(Box::new(failure)),
+            _ => Error::Api(Box::new(failure)),
+        }
+    }
+
+    fn lost(&self, lost: Lost) -> Error {
+        let unknown = self.writes() && !self.call.idempotent;
+        match lost {
+            Lost::NotSent(source) => {
+                let mut parts = self.parts("no connection; the request never left");
+                parts.source = Some(source);
+                Error::Connect(Box::new(Failure::new(parts)))
+            }
+            Lost::Broken(status, source) => {
+                let mut parts = self.parts("the connection broke before the answer was whole");
+                parts.status = status;
+                parts.maybe_applied = self.writes();
+                parts.source = Some(source);
+                let failure = Box::new(Failure::new(parts));
+                if unknown { Error::OutcomeUnknown(failure) } else { Error::Connect(failure) }
+            }
+            Lost::TimedOut => {
+                let mut parts = self.parts("no answer in time");
+                parts.maybe_applied = self.writes();
+                let failure = Box::new(Failure::new(parts));
+                if unknown { Error::OutcomeUnknown(failure) } else { Error::Timeout(failure) }
+            }
+            Lost::TooLarge(status) => {
+                let mut parts = self.parts(format!(
+                    "the answer is larger than {} bytes; ask for less, or raise with_max_body",
+                    self.settings.max_body
+                ));
+                parts.status = Some(status);
+                parts.maybe_applied = self.writes();
+                Error::Decode(Box::new(Decode { failure: Failure::new(parts), path: None }))
+            }
+        }
+    }
+
+    fn parts(&self, reason: impl Into<Cow<'static, str>>) -> FailureParts {
+        let pipeline = self.pipeline;
+        FailureParts {
+            vendor: pipeline.vendor.name,
+            tenant: pipeline.tenant.clone(),
+            operation: self.call.operation,
+            method: self.call.request.method.clone(),
+            url: self.call.request.url.clone(),
+            client: Arc::clone(&pipeline.user_agent),
+            status: None,
+            request_id: None,
+            attempts: self.sent,
+            elapsed: pipeline.clock.now() - self.begun,
+            at: pipeline.clock.wall(),
+            reason: reason.into(),
+            message: None,
+            code: None,
+            retry_after: None,
+            body: Bytes::new(),
+            maybe_applied: false,
+            idempotent: self.call.idempotent,
+            source: None,
+        }
+    }
+
+    /// Notes what came: status, request id, and the body without our own token in it.
+    fn keep(&self, parts: &mut FailureParts, answer: &Answer) {
+        parts.status = Some(answer.status);
+        parts.request_id = self.pipeline.vendor.request_id(&answer.headers).map(|id| self.without_token(id));
+        parts.body = match self.pipeline.auth.struck_out(&answer.body) {
+            Some(clean) => clean.into(),
+            None => answer.body.clone(),
+        };
+    }
+
+    /// Notes what came and what the vendor says in it. Returns the fields that it complains about.
+    fn explain(&self, parts: &mut FailureParts, answer: &Answer) -> Vec<(String, String)> {
+        self.keep(parts, answer);
+        let Ok(body) = serde_json::from_slice(&parts.body) else {
+            return Vec::new();
+        };
+        let Explanation { message, code, fields } = (self.pipeline.vendor.explain)(&body);
+        parts.message = message;
+        parts.code = code;
+        fields
+    }
+
+    fn without_token(&self, text: &str) -> String {
+        match self.pipeline.auth.struck_out(text.as_bytes()) {
+            Some(clean) => String::from_utf8_lossy(&clean).into_owned(),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Whether the call changes anything at the vendor's.
+    fn writes(&self) -> bool {
+        !matches!(self.call.request.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+}
+
+/// What a status means, in our words.
+fn reason(answer: &Answer) -> Cow<'static, str> {
+    match answer.status.as_u16() {
+        300..=399 => match answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
+            Some(location) => {
+                format!("redirected to {}, which is not followed; check the base URL", address(location)).into()
+            }
+            None => "redirected, which is not followed; check the base URL".into(),
+        },
+        400 | 422 => "the vendor finds the request wrong".into(),
+        401 => "the credentials are not valid".into(),
+        403 => "the credentials are good, but not for this".into(),
+        404 | 410 => "there is no such object, or these credentials may not see it".into(),
+        408 => "the vendor did not get the whole request in time".into(),
+        409 | 412 => "the call collides with the state of the object".into(),
+        500..=599 if answer.is_html() => "the vendor, or something before it, failed and answered with HTML".into(),
+        500..=599 => "the vendor failed".into(),
+        _ => "the vendor refused the call".into(),
+    }
+}
+
+/// A redirect's target without its query, which may hold anything.
+fn address(location: &str) -> String {
+    match Url::parse(location) {
+        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        Err(_) => location.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect(),
+    }
+}

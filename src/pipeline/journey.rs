@@ -1,0 +1,138 @@
+//! One call on its way: its attempts, its waits, and how long both may still take.
+//!
+//! The contract on waiting is kept here. Waits for the limit and waits between attempts together stay within
+//! `max_wait`, everything stays within the deadline, and a wait that cannot end in time is not begun.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Call, Pipeline};
+use crate::error::Error;
+use crate::limit::Signals;
+use crate::options::Settings;
+use crate::transport::{Answer, Lost};
+
+/// A span that is as good as for ever, and can still be added to an instant.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// One call on its way.
+#[derive(Debug)]
+pub(crate) struct Journey<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) call: &'a Call,
+    pub(super) settings: &'a Settings,
+    pub(super) begun: Instant,
+    /// How often the request was sent.
+    pub(super) sent: u32,
+    /// Attempts that count against the policy: those that the vendor refused for its limit do not.
+    counted: u32,
+    /// Spent on waiting.
+    waited: Duration,
+    /// Since when the call waits, or has been under way.
+    since: Instant,
+    /// The last answer of the vendor that said "too many".
+    pub(super) refusal: Option<(Answer, Signals)>,
+}
+
+impl<'a> Journey<'a> {
+    pub(crate) fn begin(pipeline: &'a Pipeline, call: &'a Call, settings: &'a Settings) -> Self {
+        let begun = pipeline.clock.now();
+        Self {
+            pipeline,
+            call,
+            settings,
+            begun,
+            sent: 0,
+            counted: 0,
+            waited: Duration::ZERO,
+            since: begun,
+            refusal: None,
+        }
+    }
+
+    pub(super) fn call(&self) -> &'a Call {
+        self.call
+    }
+
+    /// Attempts that count against the retry policy.
+    pub(super) fn attempts(&self) -> u32 {
+        self.counted
+    }
+
+    /// Until when the call may wait for the limit.
+    pub(super) fn latest(&self) -> Instant {
+        let allowed = self.settings.max_wait.saturating_sub(self.waited).min(FOREVER);
+        (self.since + allowed).min(self.deadline())
+    }
+
+    /// The wait for the limit is over; an attempt begins.
+    pub(super) fn sets_out(&mut self) {
+        let now = self.pipeline.clock.now();
+        self.waited += now - self.since;
+        self.since = now;
+    }
+
+    /// Until when the attempt may take.
+    pub(super) fn until(&self) -> Instant {
+        (self.since + self.settings.timeout.min(FOREVER)).min(self.deadline())
+    }
+
+    /// The attempt is over.
+    pub(super) fn returns(&mut self) {
+        self.sent += 1;
+        self.counted += 1;
+        self.since = self.pipeline.clock.now();
+    }
+
+    /// The vendor refused the attempt for its limit: that costs waiting, not attempts.
+    pub(super) fn was_refused(&mut self, outcome: Result<Answer, Lost>, signals: Signals) {
+        self.counted -= 1;
+        if let Ok(answer) = outcome {
+            self.refusal = Some((answer, signals));
+        }
+    }
+
+    /// The wait before the next attempt: with jitter, and no shorter than the vendor asks.
+    pub(super) fn backoff(&self, luck: f64, signals: &Signals) -> Duration {
+        let own = self.settings.retry.delay(self.counted.saturating_sub(1), luck);
+        own.max(signals.retry_after.unwrap_or_default())
+    }
+
+    /// Whether a wait would end within what the call may wait.
+    pub(super) fn can_wait(&self, delay: Duration) -> bool {
+        self.waited.saturating_add(delay) <= self.settings.max_wait && self.since + delay < self.deadline()
+    }
+
+    /// Waits before the next attempt.
+    pub(super) async fn pauses(&mut self, delay: Duration, outcome: &Result<Answer, Lost>) {
+        tracing::debug!(
+            name: "servicebay.retry",
+            vendor = self.pipeline.vendor.name,
+            operation = self.call.operation.id(),
+            attempt = self.sent,
+            status = outcome.as_ref().ok().map(|answer| answer.status.as_u16()),
+            delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            "an attempt failed and is repeated"
+        );
+        let clock = self.pipeline.clock;
+        clock.sleep_until(self.since + delay).await;
+        self.waited += delay;
+        self.since = clock.now();
+    }
+
+    /// The answer stands: a success, or the error that its status means.
+    pub(super) fn arrives(&self, outcome: Result<Answer, Lost>, signals: Signals) -> Result<(Answer, Signals), Error> {
+        match outcome {
+            Ok(answer) if answer.status.is_success() => {
+                self.pipeline.retries.earn();
+                Ok((answer, signals))
+            }
+            _ => Err(self.fails(outcome, &signals)),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        self.begun + self.settings.deadline.unwrap_or(FOREVER).min(FOREVER)
+    }
+}

@@ -1,0 +1,324 @@
+//! What generated code calls: it fills in a request, and gets a typed answer or a typed error.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::auth::AuthStatus;
+use crate::error::Error;
+pub(crate) use crate::lenient;
+use crate::limit::RateLimit;
+use crate::operation::Operation;
+use crate::options::{CallOptions, Settings};
+use crate::pipeline::{Call, Journey, Pipeline};
+use crate::response::{Head, Response};
+use crate::transport::{Answer, Outgoing};
+
+/// What is escaped in a path segment: everything that would end it or change its meaning.
+const SEGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+/// What is escaped in a query value, beyond that.
+const QUERY: &AsciiSet = &SEGMENT.add(b'&').add(b'+').add(b'=').add(b'\'');
+
+/// A client's inside: what all clients of the tenant share, and this one's settings.
+#[derive(Clone)]
+pub(crate) struct Core {
+    pipeline: Arc<Pipeline>,
+    settings: Arc<Settings>,
+}
+
+impl Core {
+    pub(crate) fn new(pipeline: Pipeline, settings: Settings) -> Self {
+        Self { pipeline: Arc::new(pipeline), settings: Arc::new(settings) }
+    }
+
+    /// The same client with `options` laid over its settings.
+    pub(crate) fn with_options(&self, options: CallOptions) -> Self {
+        Self { pipeline: Arc::clone(&self.pipeline), settings: Arc::new(self.settings.overlaid(options)) }
+    }
+
+    pub(crate) fn auth_status(&self) -> AuthStatus {
+        self.pipeline.auth.status(self.pipeline.clock.wall())
+    }
+
+    pub(crate) fn rate_limit(&self) -> RateLimit {
+        self.pipeline.budget.snapshot(self.pipeline.clock)
+    }
+
+    pub(crate) fn base_url(&self) -> &Url {
+        &self.pipeline.base_url
+    }
+
+    /// Begins a call of `operation`.
+    pub(crate) fn call(&self, operation: &'static Operation) -> Request {
+        let base = self.pipeline.base_url.as_str();
+        let mut url = String::with_capacity(base.len() + operation.path().len() + 64);
+        url.push_str(base.trim_end_matches('/'));
+        let mut request = Request {
+            core: self.clone(),
+            operation,
+            method: operation.method().clone(),
+            idempotent: operation.is_idempotent(),
+            rest: operation.path(),
+            url,
+            query: false,
+            body: None,
+            problem: None,
+        };
+        request.literal();
+        request
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("vendor", &self.pipeline.vendor.name)
+            .field("tenant", &self.pipeline.tenant)
+            .field("base_url", &self.pipeline.base_url.as_str())
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that is being filled in. The first thing wrong with it is kept and told when it is sent, so that a chain
+/// of setters stays a chain.
+#[derive(Debug)]
+pub(crate) struct Request {
+    core: Core,
+    operation: &'static Operation,
+    method: Method,
+    idempotent: bool,
+    /// What is left of the operation's path.
+    rest: &'static str,
+    url: String,
+    query: bool,
+    body: Option<Bytes>,
+    problem: Option<Error>,
+}
+
+impl Request {
+    /// Fills in the next parameter of the path. Parameters come in the order of the path.
+    pub(crate) fn path(&mut self, name: &'static str, value: Option<&impl Param>) {
+        let Some(end) = self.rest.find('}') else {
+            return self.refuse(name, "is not in the path");
+        };
+        self.rest = &self.rest[end + 1..];
+        match value.map(Param::encode) {
+            None => self.refuse(name, format!("is required: set it with .{name}(..)")),
+            Some(Err(reason)) => self.refuse(name, reason),
+            Some(Ok(text)) if text.is_empty() || text == "." || text == ".." => {
+                self.refuse(name, "is no part of a path");
+            }
+            Some(Ok(text)) => self.url.extend(utf8_percent_encode(&text, SEGMENT)),
+        }
+        self.literal();
+    }
+
+    /// Adds a parameter of the query; nothing where there is no value.
+    pub(crate) fn query(&mut self, name: &str, value: Option<&impl Param>) {
+        let Some(value) = value else { return };
+        match value.encode() {
+            Ok(text) => {
+                self.url.push(if self.query { '&' } else { '?' });
+                self.query = true;
+                self.url.extend(utf8_percent_encode(name, QUERY));
+                self.url.push('=');
+                self.url.extend(utf8_percent_encode(&text, QUERY));
+            }
+            Err(reason) => self.refuse(name.to_owned(), reason),
+        }
+    }
+
+    /// Refuses a number outside of its bounds.
+    pub(crate) fn range(&mut self, name: &'static str, value: Option<impl Into<i64>>, min: i64, max: i64) {
+        if let Some(value) = value.map(Into::into)
+            && !(min..=max).contains(&value)
+        {
+            let bounds = if max == i64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
+            self.refuse(name, format!("is {value}; allowed is {bounds}"));
+        }
+    }
+
+    /// Refuses two parameters that exclude each other.
+    pub(crate) fn exclusive(&mut self, parameters: &[(&'static str, bool)]) {
+        let mut given = parameters.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+        if let (Some(first), Some(second)) = (given.next(), given.next()) {
+            self.refuse(second, format!("cannot be combined with {first}; set one of them"));
+        }
+    }
+
+    /// Sets the body.
+    pub(crate) fn json(&mut self, body: Option<&impl Serialize>) {
+        match body.map(serde_json::to_vec) {
+            None => self.refuse("body", "is required: set it with .body(..)"),
+            Some(Err(error)) => self.refuse("body", format!("cannot be written as JSON: {error}")),
+            Some(Ok(bytes)) => self.body = Some(bytes.into()),
+        }
+    }
+
+    /// Sends the request and reads the answer as `T`.
+    pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<Response<T>, Error> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        let Core { pipeline, settings } = self.core;
+        let url = Url::parse(&self.url)
+            .map_err(|error| Error::request(self.operation.id(), "url", format!("is no URL: {error}")))?;
+        let mut headers = pipeline.headers.clone();
+        if self.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let call = Call {
+            operation: self.operation,
+            idempotent: self.idempotent,
+            request: Outgoing { method: self.method, url, headers, body: self.body },
+        };
+        let mut journey = Journey::begin(&pipeline, &call, &settings);
+        let (answer, signals) = pipeline.run(&mut journey, &settings).await?;
+        let value = decode(&answer, &journey)?;
+        let Answer { status, headers, body } = answer;
+        let rate_limit = RateLimit::told(signals, pipeline.clock);
+        Ok(Response::new(value, Head { status, headers, body, rate_limit, vendor: pipeline.vendor }))
+    }
+
+    pub(crate) fn set_method(&mut self, method: Method) {
+        self.method = method;
+    }
+
+    pub(crate) fn set_idempotent(&mut self, idempotent: bool) {
+        self.idempotent = idempotent;
+    }
+
+    /// Appends a path as it is.
+    pub(crate) fn append(&mut self, path: &str) {
+        self.url.push_str(path);
+    }
+
+    pub(crate) fn refuse(&mut self, parameter: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) {
+        if self.problem.is_none() {
+            self.problem = Some(Error::request(self.operation.id(), parameter, reason));
+        }
+    }
+
+    /// Copies the path up to its next parameter.
+    fn literal(&mut self) {
+        let end = self.rest.find('{').unwrap_or(self.rest.len());
+        let (literal, rest) = self.rest.split_at(end);
+        self.url.push_str(literal);
+        self.rest = rest;
+    }
+}
+
+/// Reads the body as `T`. Only when that fails is it read again, slowly, to tell where.
+fn decode<T: DeserializeOwned>(answer: &Answer, journey: &Journey<'_>) -> Result<T, Error> {
+    // Some operations answer nothing; for a type that can be absent, that is an answer.
+    let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
+    serde_json::from_slice(body).map_err(|_| undecodable::<T>(answer, body, journey))
+}
+
+#[cold]
+fn undecodable<T: DeserializeOwned>(answer: &Answer, body: &[u8], journey: &Journey<'_>) -> Error {
+    if answer.body.is_empty() {
+        return journey.unreadable(answer, "the answer has no body", None, None);
+    }
+    if answer.is_html() {
+        return journey.unreadable(answer, "the answer is a web page and not JSON; check the base URL", None, None);
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => {
+            let path = error.path().to_string();
+            let inner = error.into_inner();
+            let reason = match inner.classify() {
+                serde_json::error::Category::Data => "the answer has another shape than expected",
+                serde_json::error::Category::Eof => "the answer is cut off",
+                _ => "the answer is not JSON",
+            };
+            let path = (inner.is_data() && path != ".").then_some(path);
+            journey.unreadable(answer, reason, path, Some(Box::new(inner)))
+        }
+        Ok(_) => journey.unreadable(answer, "the answer goes on after its JSON", None, None),
+    }
+}
+
+/// A value that can stand in a path or a query.
+pub(crate) trait Param {
+    /// The value as text, not yet escaped; or why there is none.
+    fn encode(&self) -> Result<Cow<'_, str>, String>;
+}
+
+impl Param for String {
+    fn encode(&self) -> Result<Cow<'_, str>, String> {
+        Ok(Cow::Borrowed(self))
+    }
+}
+
+impl Param for &str {
+    fn encode(&self) -> Result<Cow<'_, str>, String> {
+        Ok(Cow::Borrowed(self))
+    }
+}
+
+macro_rules! displayed {
+    ($($kind:ty),*) => {$(
+        impl Param for $kind {
+            fn encode(&self) -> Result<Cow<'_, str>, String> {
+                Ok(Cow::Owned(self.to_string()))
+            }
+        }
+    )*};
+}
+
+displayed!(bool, i32, i64, u32, u64, f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str, set: &'static AsciiSet) -> String {
+        utf8_percent_encode(text, set).to_string()
+    }
+
+    #[test]
+    fn a_path_segment_cannot_leave_its_place() {
+        assert_eq!(escaped("../a b/ü?x#y%", SEGMENT), "..%2Fa%20b%2F%C3%BC%3Fx%23y%25");
+    }
+
+    #[test]
+    fn a_query_value_cannot_become_a_second_parameter() {
+        assert_eq!(escaped("a&b=c+d e", QUERY), "a%26b%3Dc%2Bd%20e");
+    }
+
+    #[test]
+    fn escaped_text_survives_the_url_parser_unchanged() {
+        let hostile = "ü &=+%?#/\\[]{}|^`'\"<>:;,()!*@$~";
+        let url = format!("https://a.example/x?q={}", escaped(hostile, QUERY));
+        let parsed = Url::parse(&url).unwrap();
+        assert_eq!(parsed.query_pairs().next().unwrap().1, hostile);
+        assert_eq!(parsed.query_pairs().count(), 1);
+    }
+}

@@ -1,0 +1,58 @@
+//! Vendors in a box: for this crate's tests, and for yours.
+//!
+//! A **tenant** is a vendor's server as far as its documentation and its working clients tell how that behaves: it
+//! checks tokens and scopes, counts requests against a limit, keeps what you write and finds it again, pages, filters,
+//! and refuses what the vendor would refuse. Your integration talks to it over real sockets and does not know the
+//! difference; and you can order it to misbehave in every way that a network knows.
+//!
+//! | vendor | tenant |
+//! | --- | --- |
+//! | Fixably | [`fixably::Tenant`] |
+//!
+//! | you want to | take |
+//! | --- | --- |
+//! | run your code against a server | [`fixably::Tenant::start`] |
+//! | see it survive an outage | [`Fault`] |
+//! | see what it sent | [`Counters`], [`Received`] |
+//! | replace one endpoint by your own answer | a [`wiremock::Mock`] on [`fixably::Tenant::server`] |
+//! | let months pass in milliseconds | [`fixably::TenantBuilder::in_memory`] under tokio's paused clock |
+//! | give a client a list of answers and nothing else | [`Script`] |
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), servicebay::Error> {
+//! use serde_json::json;
+//! use servicebay::testing::Fault;
+//! use servicebay::testing::fixably::Tenant;
+//!
+//! let tenant = Tenant::start().await;
+//!
+//! // Does an order still come through on the day the vendor adds a place where devices can be?
+//! tenant.fault(Fault::field("internalLocation", json!("LOCKER")));
+//! let order = tenant.client()?.get_order().id(20000010).send().await?;
+//!
+//! assert_eq!(order.internal_location.as_ref().map(|place| place.as_str()), Some("LOCKER"));
+//! assert_eq!(tenant.counters().operation("get_order"), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nothing here is random, and nothing leaves the machine. The module exists with the feature `testing`, which adds
+//! wiremock to the build; keep it among your `dev-dependencies`.
+
+mod clock;
+mod counters;
+mod fault;
+#[cfg(feature = "fixably")]
+pub mod fixably;
+mod limit;
+mod reply;
+mod script;
+mod serve;
+
+pub use self::counters::{Counters, Received, TokenSeen};
+pub use self::fault::Fault;
+pub use self::limit::ResetFormat;
+pub use self::script::{Script, ScriptRequest, Step};
+
+pub use crate::transport::{Wire, WireFailure};

@@ -1,0 +1,368 @@
+//! READ FIRST: the order in which a tenant looks at a request.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::header::{DATE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+
+use super::builder::Options;
+use super::call::Call;
+use super::refusal::Refusal;
+use super::routes::{self, Found};
+use super::seed;
+use super::store::Store;
+use super::tokens::{self, Token, Tokens};
+use crate::testing::Received;
+use crate::testing::clock::{Clock, shifted};
+use crate::testing::counters::Log;
+use crate::testing::fault::Faults;
+use crate::testing::limit::{Bucket, http_date};
+use crate::testing::reply::Reply;
+use crate::testing::serve::Answer;
+
+/// Where the API begins under a tenant's host.
+pub(super) const API: &str = "/api/v3";
+
+/// A tenant without a wire. What it answers depends on the request, on what came before, and on the clock it was given.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) base_url: String,
+    options: Options,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+/// All that changes.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) bucket: Option<Bucket>,
+    pub(super) faults: Faults,
+    pub(super) log: Log,
+    pub(super) skew: SignedDuration,
+    pub(super) store: Store,
+    pub(super) tokens: Tokens,
+}
+
+impl Desk {
+    /// `host` is scheme and authority, without a path.
+    pub(super) fn new(host: &str, clock: Clock, options: Options) -> Self {
+        let state = State {
+            bucket: options.rate_limit.map(|(size, window)| Bucket::new(size, window)),
+            faults: Faults::default(),
+            log: Log::default(),
+            skew: SignedDuration::ZERO,
+            store: seed::store(options.orders),
+            tokens: Tokens::seeded(),
+        };
+        Self { base_url: format!("{host}{API}"), options, clock, state: Mutex::new(state) }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What a token would see at a path, without a limit, a fault or a count.
+    pub(super) fn peek(&self, token: &Token, path: &str) -> Option<Bytes> {
+        let request = Request::get(format!("{API}/{}", path.trim_start_matches('/'))).body(Bytes::new()).ok()?;
+        let found = find(&request).ok()?;
+        let mut state = self.state();
+        let response = self.call(&mut state, token, self.now()).carry_out(&found, &request);
+        Some(response.ok()?.into_body())
+    }
+
+    /// Token, limit, address, scope, and only then what the request is about.
+    fn handle(
+        &self,
+        state: &mut State,
+        found: Result<Found, Refusal>,
+        request: &Request<Bytes>,
+        now: Timestamp,
+    ) -> Result<Response<Bytes>, Refusal> {
+        let token = state.tokens.admit(request.headers(), now)?;
+        if let Some(bucket) = &mut state.bucket
+            && bucket.take(1, now) == 0
+        {
+            return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "The tenant has used up its requests."));
+        }
+        let found = found?;
+        if !token.allows(found.route.scope) {
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "The token may not do this."));
+        }
+        self.call(state, &token, now).carry_out(&found, request)
+    }
+
+    fn call<'a>(&'a self, state: &'a mut State, token: &'a Token, now: Timestamp) -> Call<'a> {
+        let now = shifted(now, state.skew);
+        Call { base_url: &self.base_url, options: &self.options, store: &mut state.store, token, now }
+    }
+
+    /// Adds the headers that every answer of the vendor is taken to carry, refused or not.
+    fn add_limit_headers(&self, response: &mut Response<Bytes>, state: &State, now: Timestamp) {
+        let Some(bucket) = &state.bucket else { return };
+        let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        let headers = response.headers_mut();
+        self.options.limit_headers.add(headers, bucket, now, state.skew);
+        if refused {
+            self.options.limit_headers.add_refusal(headers, bucket, now, state.skew);
+        }
+    }
+}
+
+impl Answer for Desk {
+    fn answer(&self, request: &Request<Bytes>) -> Reply {
+        let now = self.now();
+        let mut state = self.state();
+        let path = request.uri().path();
+        let fault = state.faults.strike(request.method(), path.strip_prefix(API).unwrap_or(path));
+        let found = find(request);
+        let operation = found.as_ref().ok().map(|found| found.route.operation);
+
+        let mut reply = fault.as_ref().and_then(|fault| fault.replacement()).unwrap_or_else(|| {
+            let handled = self.handle(&mut state, found, request, now);
+            let mut response = handled.unwrap_or_else(Refusal::into_response);
+            self.add_limit_headers(&mut response, &state, now);
+            Reply::new(response)
+        });
+        if let Ok(date) = HeaderValue::from_str(&http_date(shifted(now, state.skew))) {
+            reply.response.headers_mut().insert(DATE, date);
+        }
+        if let Some(fault) = fault {
+            fault.spoil(&mut reply);
+            state.log.add_fault();
+        }
+        state.log.add(Received {
+            at: now,
+            method: request.method().clone(),
+            path: path.to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+            operation,
+            token: tokens::seen(request.headers()),
+            status: reply.response.status(),
+        });
+        reply
+    }
+}
+
+fn find(request: &Request<Bytes>) -> Result<Found, Refusal> {
+    let path = request.uri().path().strip_prefix(API).ok_or_else(Refusal::not_found)?;
+    routes::find(request.method(), path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::super::{Tenant, TenantBuilder, TokenKind};
+    use super::*;
+    use crate::testing::reply::Ending;
+    use crate::testing::{Fault, ResetFormat, TokenSeen};
+
+    const ADMIN: &str = "Bearer test-admin-all";
+
+    fn builder() -> TenantBuilder {
+        // A clock that stands still, at a whole second: 2026-06-01T12:00:00Z.
+        Tenant::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range"))
+    }
+
+    fn send(tenant: &Tenant, token: &str, method: &str, path: &str) -> Reply {
+        let request = Request::builder().method(method).uri(format!("{API}{path}"));
+        let request = if token.is_empty() { request } else { request.header("authorization", token) };
+        tenant.reply(&request.body(Bytes::new()).expect("a request"))
+    }
+
+    fn status(tenant: &Tenant, token: &str, method: &str, path: &str) -> u16 {
+        send(tenant, token, method, path).response.status().as_u16()
+    }
+
+    #[test]
+    fn who_nobody_knows_hears_nothing_else() {
+        let tenant = builder().in_memory();
+        for token in ["", "Bearer nobody", "Bearer test-expired", "test-admin-all"] {
+            assert_eq!(status(&tenant, token, "GET", "/nowhere"), 401, "{token}");
+        }
+        let counters = tenant.counters();
+        assert_eq!((counters.unauthorized(), counters.anonymous(), counters.legacy(), counters.bearer()), (4, 1, 1, 2));
+        assert_eq!(tenant.remaining(), Some(100), "what is not let in is not counted");
+    }
+
+    #[test]
+    fn a_revoked_token_is_not_valid_any_more() {
+        let tenant = builder().in_memory();
+        assert_eq!(status(&tenant, ADMIN, "GET", "/orders"), 200);
+        tenant.revoke(TokenKind::AdminAll);
+        assert_eq!(status(&tenant, ADMIN, "GET", "/orders"), 401);
+    }
+
+    #[test]
+    fn a_missing_scope_is_forbidden_and_not_named() {
+        let tenant = builder().in_memory();
+        let reply = send(&tenant, "Bearer test-admin-view-only", "POST", "/orders");
+        let body: serde_json::Value = serde_json::from_slice(reply.response.body()).expect("JSON");
+        assert_eq!(body, json!({"status": 403, "developerMessage": "The token may not do this."}));
+        assert_eq!(tenant.counters().forbidden(), 1);
+    }
+
+    #[test]
+    fn a_legacy_token_may_do_everything() {
+        let tenant = builder().in_memory();
+        let token = tenant.token(TokenKind::Legacy);
+        assert_eq!(status(&tenant, &token, "GET", "/users/107460"), 200);
+        assert_eq!(tenant.ask_as(&token, "POST", "/orders", Some(json!({}))).0, 201);
+    }
+
+    #[test]
+    fn the_limit_is_one_for_all_tokens() {
+        let tenant = builder().with_rate_limit(3, Duration::from_secs(60)).in_memory();
+        let tokens = [ADMIN, "Bearer test-customer", &tenant.token(TokenKind::Legacy), ADMIN];
+        let statuses = tokens.map(|token| status(&tenant, token, "GET", "/orders/20000010"));
+        assert_eq!(statuses, [200, 200, 200, 429]);
+        assert_eq!(tenant.counters().refused(), 1);
+    }
+
+    #[test]
+    fn every_answer_tells_what_is_left_and_until_when() {
+        let tenant = builder().with_rate_limit(2, Duration::from_secs(60)).in_memory();
+        for (path, code, remaining) in [("/orders", 200, "1"), ("/nowhere", 404, "0"), ("/orders", 429, "0")] {
+            let response = send(&tenant, ADMIN, "GET", path).response;
+            assert_eq!(response.status(), code);
+            let headers = response.headers();
+            assert_eq!(headers["x-ratelimit-limit"], "2", "{headers:?}");
+            assert_eq!(headers["x-ratelimit-remaining"], remaining, "{headers:?}");
+            assert_eq!(headers["x-ratelimit-reset"], "1780315260", "{headers:?}");
+            assert_eq!(headers["date"], "Mon, 01 Jun 2026 12:00:00 GMT", "{headers:?}");
+            assert!(!headers.contains_key("retry-after"), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn limit_headers_come_in_the_form_that_was_chosen() {
+        let tenant = builder()
+            .with_rate_limit(0, Duration::from_secs(60))
+            .with_reset_format(ResetFormat::Raw("banana".into()))
+            .with_retry_after(ResetFormat::DeltaSeconds)
+            .without_limit_header()
+            .in_memory();
+        let response = send(&tenant, ADMIN, "GET", "/orders").response;
+        assert_eq!(response.headers()["x-ratelimit-reset"], "banana");
+        assert_eq!(response.headers()["retry-after"], "60");
+        assert!(!response.headers().contains_key("x-ratelimit-limit"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_ends_on_the_paused_clock() {
+        let tenant = Tenant::builder().in_memory();
+        tenant.use_up_limit();
+        assert_eq!(status(&tenant, ADMIN, "GET", "/orders"), 429);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(status(&tenant, ADMIN, "GET", "/orders"), 200);
+    }
+
+    #[test]
+    fn others_eat_from_the_same_budget() {
+        let tenant = builder().in_memory();
+        tenant.foreign_traffic(60);
+        let response = send(&tenant, ADMIN, "GET", "/orders").response;
+        assert_eq!(response.headers()["x-ratelimit-remaining"], "39");
+        assert_eq!(tenant.counters().requests(), 1);
+    }
+
+    #[test]
+    fn a_skewed_tenant_shows_another_time_and_keeps_its_windows() {
+        let tenant = builder().in_memory();
+        tenant.skew(SignedDuration::from_hours(-2));
+        let response = send(&tenant, ADMIN, "GET", "/orders").response;
+        assert_eq!(response.headers()["date"], "Mon, 01 Jun 2026 10:00:00 GMT");
+        assert_eq!(response.headers()["x-ratelimit-reset"], "1780308060");
+    }
+
+    #[test]
+    fn a_tenant_without_a_limit_has_no_such_headers() {
+        let tenant = builder().without_rate_limit().in_memory();
+        let response = send(&tenant, ADMIN, "GET", "/orders").response;
+        assert!(!response.headers().contains_key("x-ratelimit-remaining"), "{:?}", response.headers());
+        assert_eq!(tenant.remaining(), None);
+    }
+
+    #[test]
+    fn a_fault_instead_of_the_answer_changes_nothing() {
+        let tenant = builder().in_memory();
+        tenant.fault(Fault::dropped().on("PATCH", "/orders/{id}"));
+        let reply = patch(&tenant);
+        assert_eq!(reply.ending, Ending::Dropped);
+        assert!(tenant.order(20_000_010)["status"]["href"].as_str().is_some_and(|href| href.ends_with("/450")));
+    }
+
+    #[test]
+    fn a_lost_response_has_changed_the_state() {
+        let tenant = builder().in_memory();
+        tenant.fault(Fault::lost_response());
+        let reply = patch(&tenant);
+        assert_eq!(reply.ending, Ending::Dropped);
+        assert!(tenant.order(20_000_010)["status"]["href"].as_str().is_some_and(|href| href.ends_with("/457")));
+        assert_eq!(tenant.counters().faults(), 1);
+    }
+
+    fn patch(tenant: &Tenant) -> Reply {
+        let request = Request::patch(format!("{API}/orders/20000010"))
+            .header("authorization", ADMIN)
+            .header("content-type", "application/json; charset=utf-8")
+            .body(Bytes::from_static(br#"{"status":{"id":457}}"#));
+        tenant.reply(&request.expect("a request"))
+    }
+
+    #[test]
+    fn a_body_has_to_be_json_and_to_say_so() {
+        let tenant = builder().in_memory();
+        for (content_type, body, code) in [
+            ("", "{}", 415),
+            ("text/plain", "{}", 415),
+            ("application/json", "", 400),
+            ("application/json", "{", 400),
+            ("application/json", "[]", 400),
+            ("application/json", "{}", 201),
+        ] {
+            let request = Request::post(format!("{API}/orders"))
+                .header("authorization", ADMIN)
+                .header("content-type", content_type)
+                .body(Bytes::from_static(body.as_bytes()));
+            let reply = tenant.reply(&request.expect("a request"));
+            assert_eq!(reply.response.status(), code, "{content_type} {body}");
+        }
+    }
+
+    #[test]
+    fn requests_are_remembered_without_their_tokens() {
+        let tenant = builder().in_memory();
+        status(&tenant, ADMIN, "GET", "/orders?limit=5");
+        let [received] = &tenant.requests()[..] else { panic!("{:?}", tenant.requests()) };
+        assert_eq!((received.path.as_str(), received.query.as_str()), ("/api/v3/orders", "limit=5"));
+        assert_eq!((received.operation, received.token), (Some("list_orders"), TokenSeen::Bearer));
+        assert!(!format!("{received:?}").contains("test-admin"), "{received:?}");
+    }
+
+    #[test]
+    fn a_parameter_that_an_operation_does_not_have_is_refused() {
+        let tenant = builder().in_memory();
+        for path in
+            ["/orders?sort=id", "/orders/20000010?limit=5", "/orders?offset=0&page=1", "/orders?expand=customer"]
+        {
+            assert_eq!(status(&tenant, ADMIN, "GET", path), 400, "{path}");
+        }
+        assert_eq!(status(&tenant, ADMIN, "POST", "/orders?expand=customer"), 400);
+    }
+
+    #[test]
+    fn nothing_lives_outside_the_third_version() {
+        let tenant = builder().in_memory();
+        let request = Request::get("/api/v2/orders").header("authorization", ADMIN).body(Bytes::new());
+        assert_eq!(tenant.reply(&request.expect("a request")).response.status(), 404);
+    }
+}

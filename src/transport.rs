@@ -1,0 +1,206 @@
+//! The seam to the wire: one request out, one whole answer in.
+//!
+//! Nothing here decides. A transport says what happened, and above all whether a failed request can have arrived.
+
+use std::error::Error as StdError;
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, StatusCode};
+use tokio::time::Instant;
+use url::Url;
+
+/// A request as it goes out, once for every attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// Whether the answer is a web page: what a proxy, a login form or a maintenance notice sends.
+    pub(crate) fn is_html(&self) -> bool {
+        self.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
+    }
+}
+
+/// Why there is no whole answer.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// The request never left.
+    NotSent(Source),
+    /// The request may have arrived; the connection broke, perhaps after the head of the answer.
+    Broken(Option<StatusCode>, Source),
+    /// The request may have arrived; no whole answer came in time.
+    TimedOut,
+    /// The answer is larger than the limit. Its head arrived.
+    TooLarge(StatusCode),
+}
+
+pub(crate) type Source = Box<dyn StdError + Send + Sync>;
+
+/// Where requests go.
+#[derive(Clone, Debug)]
+pub(crate) enum Transport {
+    Http(reqwest::Client),
+    #[cfg(feature = "testing")]
+    Wire(std::sync::Arc<dyn Wire>),
+}
+
+impl Transport {
+    /// Sends a request and reads its answer, at most until `until` and at most `max_body` bytes of it.
+    pub(crate) async fn execute(&self, request: Outgoing, until: Instant, max_body: usize) -> Result<Answer, Lost> {
+        let exchange = async {
+            match self {
+                Self::Http(client) => over_http(client, request, max_body).await,
+                #[cfg(feature = "testing")]
+                Self::Wire(wire) => in_memory::over_wire(wire.as_ref(), request, max_body).await,
+            }
+        };
+        tokio::time::timeout_at(until, exchange).await.unwrap_or(Err(Lost::TimedOut))
+    }
+}
+
+async fn over_http(client: &reqwest::Client, outgoing: Outgoing, max_body: usize) -> Result<Answer, Lost> {
+    let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
+    *request.headers_mut() = outgoing.headers;
+    *request.body_mut() = outgoing.body.map(Into::into);
+    let mut response = client.execute(request).await.map_err(lost)?;
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    let body = read(&mut response, max_body).await.map_err(|unread| match unread {
+        Unread::TooLarge => Lost::TooLarge(status),
+        Unread::Broken(error) => Lost::Broken(Some(status), Box::new(error.without_url())),
+    })?;
+    Ok(Answer { status, headers, body })
+}
+
+fn lost(error: reqwest::Error) -> Lost {
+    // A connection that failed to open, or a request that could not be formed, sent nothing. About everything else
+    // nobody can be sure.
+    let unsent = error.is_connect() || error.is_builder();
+    let error = Box::new(error.without_url());
+    if unsent { Lost::NotSent(error) } else { Lost::Broken(None, error) }
+}
+
+enum Unread {
+    TooLarge,
+    Broken(reqwest::Error),
+}
+
+/// The whole body. Most answers arrive in one piece, which is then taken as it is.
+async fn read(response: &mut reqwest::Response, max_body: usize) -> Result<Bytes, Unread> {
+    if response.content_length().is_some_and(|length| length > max_body as u64) {
+        return Err(Unread::TooLarge);
+    }
+    let Some(first) = response.chunk().await.map_err(Unread::Broken)? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() > max_body {
+        return Err(Unread::TooLarge);
+    }
+    let Some(mut next) = response.chunk().await.map_err(Unread::Broken)? else {
+        return Ok(first);
+    };
+    let mut whole = BytesMut::from(first);
+    loop {
+        if whole.len() + next.len() > max_body {
+            return Err(Unread::TooLarge);
+        }
+        whole.extend_from_slice(&next);
+        match response.chunk().await.map_err(Unread::Broken)? {
+            Some(chunk) => next = chunk,
+            None => return Ok(whole.freeze()),
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+pub use in_memory::{Wire, WireFailure};
+
+#[cfg(feature = "testing")]
+mod in_memory {
+    //! A server without sockets, for simulations on a paused clock.
+
+    use std::fmt;
+    use std::future::Future;
+    use std::pin::Pin;
+
+    use bytes::Bytes;
+    use http::StatusCode;
+    use jiff::Timestamp;
+
+    use super::{Answer, Lost, Outgoing};
+
+    /// A vendor's server without sockets: requests in, answers out, on tokio's clock.
+    ///
+    /// A client built [over a wire](crate::ClientBuilder::with_wire) runs everything but the sockets, so that a test on a
+    /// paused clock passes hours of waits in milliseconds.
+    pub trait Wire: fmt::Debug + Send + Sync + 'static {
+        /// Answers one request.
+        fn answer(
+            &self,
+            request: http::Request<Bytes>,
+        ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, WireFailure>> + Send>>;
+
+        /// What tells this wire from others. Clients of one tenant share its budget only over the same wire.
+        fn identity(&self) -> usize;
+
+        /// The wall time at which a client built over the wire begins; from there on tokio's clock moves it.
+        fn wall(&self) -> Timestamp {
+            crate::clock::wall_now()
+        }
+    }
+
+    /// How a wire fails instead of answering.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[non_exhaustive]
+    pub enum WireFailure {
+        /// The connection broke after the request was sent: it may have arrived.
+        Dropped,
+        /// No connection: the request never left.
+        NotSent,
+        /// The answer's head arrived, and its body broke off.
+        Truncated,
+    }
+
+    impl fmt::Display for WireFailure {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(match self {
+                Self::Dropped => "the connection was dropped",
+                Self::NotSent => "no connection",
+                Self::Truncated => "the body broke off",
+            })
+        }
+    }
+
+    impl std::error::Error for WireFailure {}
+
+    pub(super) async fn over_wire(wire: &dyn Wire, outgoing: Outgoing, max_body: usize) -> Result<Answer, Lost> {
+        let mut request = http::Request::new(outgoing.body.unwrap_or_default());
+        *request.method_mut() = outgoing.method;
+        *request.uri_mut() =
+            outgoing.url.as_str().parse().map_err(|error: http::uri::InvalidUri| Lost::NotSent(error.into()))?;
+        *request.headers_mut() = outgoing.headers;
+        let answer = wire.answer(request).await.map_err(|failure| match failure {
+            WireFailure::NotSent => Lost::NotSent(Box::new(failure)),
+            WireFailure::Dropped => Lost::Broken(None, Box::new(failure)),
+            WireFailure::Truncated => Lost::Broken(Some(StatusCode::OK), Box::new(failure)),
+        })?;
+        let (head, body) = answer.into_parts();
+        if body.len() > max_body {
+            return Err(Lost::TooLarge(head.status));
+        }
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+}

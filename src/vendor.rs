@@ -1,0 +1,33 @@
+//! What differs from vendor to vendor, as data: the runtime reads it and names no vendor.
+
+use http::HeaderMap;
+use serde_json::Value;
+
+/// The facts of a vendor that the runtime needs.
+#[derive(Debug)]
+pub(crate) struct Vendor {
+    /// The module's name, as errors and events say it.
+    pub(crate) name: &'static str,
+    /// Where a tenant lives, with `{tenant}` in place of its name.
+    pub(crate) base_url: &'static str,
+    /// Headers that name a request in the vendor's logs, most specific first.
+    pub(crate) request_id_headers: &'static [&'static str],
+    /// Reads what the vendor says in the body of a refusal.
+    pub(crate) explain: fn(&Value) -> Explanation,
+}
+
+impl Vendor {
+    /// The vendor's id of a request, where its answer names one.
+    pub(crate) fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        self.request_id_headers.iter().find_map(|name| headers.get(*name)?.to_str().ok())
+    }
+}
+
+/// What a vendor says in the body of a refusal.
+#[derive(Debug, Default)]
+pub(crate) struct Explanation {
+    pub(crate) message: Option<String>,
+    pub(crate) code: Option<String>,
+    /// Field and complaint.
+    pub(crate) fields: Vec<(String, String)>,
+}

@@ -1,0 +1,164 @@
+//! Errors: which kind for which answer, and what each knows.
+
+use serde_json::json;
+use servicebay::testing::Step;
+use servicebay::{Error, fixably};
+
+use crate::support::{SECRET, client};
+
+async fn failing(step: Step) -> Error {
+    let (client, _script) = client([step.repeat()]);
+    client.get_order().id(20000010).expand("customer").send().await.unwrap_err()
+}
+
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::Api(_) => "api",
+        Error::Config(_) => "config",
+        Error::Conflict(_) => "conflict",
+        Error::Connect(_) => "connect",
+        Error::Decode(_) => "decode",
+        Error::Forbidden(_) => "forbidden",
+        Error::Invalid(_) => "invalid",
+        Error::NotFound(_) => "not found",
+        Error::OutcomeUnknown(_) => "outcome unknown",
+        Error::RateLimited(_) => "rate limited",
+        Error::Request(_) => "request",
+        Error::Server(_) => "server",
+        Error::Timeout(_) => "timeout",
+        Error::Unauthorized(_) => "unauthorized",
+        _ => "another",
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_status_has_its_kind() {
+    for (status, expected) in [
+        (301, "api"),
+        (302, "api"),
+        (307, "api"),
+        (400, "invalid"),
+        (401, "unauthorized"),
+        (402, "api"),
+        (403, "forbidden"),
+        (404, "not found"),
+        (405, "api"),
+        (408, "timeout"),
+        (409, "conflict"),
+        (410, "not found"),
+        (412, "conflict"),
+        (415, "api"),
+        (422, "invalid"),
+        (429, "rate limited"),
+        (451, "api"),
+        (500, "server"),
+        (501, "server"),
+        (502, "server"),
+        (503, "server"),
+        (504, "server"),
+        (599, "server"),
+    ] {
+        let error = failing(Step::status(status)).await;
+        assert_eq!(kind(&error), expected, "{status}: {error:?}");
+        assert_eq!(error.failure().unwrap().status().unwrap(), status);
+        assert!(!error.maybe_applied(), "a read changes nothing: {status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_knows_the_call_it_belongs_to() {
+    let refusal = json!({"status": 404, "developerMessage": "Order not found", "moreInfo": {"ticket": 7}});
+    let error = failing(Step::json(404, refusal).header("x-request-id", "req-9")).await;
+    let failure = error.failure().unwrap();
+    assert_eq!((failure.vendor(), failure.tenant()), ("fixably", Some("acme")));
+    assert_eq!((failure.operation().id(), failure.method().as_str()), ("get_order", "GET"));
+    assert_eq!(failure.url().as_str(), "https://acme.fixably.com/api/v3/orders/20000010?expand=customer");
+    assert_eq!(failure.request_id(), Some("req-9"));
+    assert_eq!((failure.attempts(), failure.message()), (1, Some("Order not found")));
+    let payload: serde_json::Value = error.payload().unwrap();
+    assert_eq!(payload["moreInfo"]["ticket"], 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_display_is_one_line_with_the_vendors_words() {
+    let error =
+        failing(Step::json(404, json!({"developerMessage": "No\nsuch\torder"})).header("x-request-id", "r1")).await;
+    assert_eq!(
+        error.to_string(),
+        "fixably get_order: 404, there is no such object, or these credentials may not see it: \"No such order\" \
+         (GET /api/v3/orders/20000010 of acme, request id r1)"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_message_is_cut_in_the_display_and_kept_in_the_error() {
+    let endless = "x".repeat(100_000);
+    let error = failing(Step::json(400, json!({"developerMessage": endless}))).await;
+    assert!(error.to_string().len() < 600, "{}", error.to_string().len());
+    assert_eq!(error.failure().unwrap().message().unwrap().len(), 100_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_display_does_not_repeat_its_source() {
+    let error = failing(Step::dropped()).await;
+    let source = std::error::Error::source(&error).expect("the cause").to_string();
+    assert!(!error.to_string().contains(&source), "{error} / {source}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_403_names_the_scope_that_is_missing() {
+    let (client, _script) = client([Step::json(403, json!({"developerMessage": "Forbidden"}))]);
+    let update = fixably::types::OrderUpdate::new().status(450);
+    match client.update_order().id(1).body(update).send().await {
+        Err(error @ Error::Forbidden(_)) => {
+            assert!(error.is_auth() && !error.is_retryable());
+            assert_eq!(error.failure().unwrap().operation().required_scopes(), ["orders:update"]);
+            assert!(error.to_string().contains("orders:update"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_support_report_holds_what_support_asks_for() {
+    let error = failing(Step::json(500, json!({"developerMessage": "Oops"})).header("x-request-id", "r1")).await;
+    let report = error.support_report();
+    for part in [
+        "acme",
+        "servicebay/",
+        "GET https://acme.fixably.com/api/v3/orders/20000010?expand=customer",
+        "500",
+        "r1",
+        "Oops",
+        "3 in",
+    ] {
+        assert!(report.contains(part), "{part} is missing in\n{report}");
+    }
+    assert!(!report.contains(SECRET), "{report}");
+    let time = report.lines().find_map(|line| line.strip_prefix("time")).expect("a time").trim();
+    assert!(time.parse::<jiff::Timestamp>().is_ok(), "{time}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_is_not_followed_and_the_error_says_where_it_pointed() {
+    let step = Step::status(302).header("location", "https://evil.example/login?token=abc");
+    let error = failing(step).await;
+    assert!(matches!(error, Error::Api(_)), "{error:?}");
+    assert!(error.to_string().contains("https://evil.example/login,"), "{error}");
+    assert!(!error.to_string().contains("token=abc"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirected_write_may_have_been_applied() {
+    let (client, _script) = client([Step::status(303)]);
+    let error = client.create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
+    assert!(error.maybe_applied(), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_cannot_be_read_was_applied() {
+    let (client, _script) = client([Step::body(201, "text/html", "<html>")]);
+    let error = client.create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    assert!(error.maybe_applied() && !error.is_retryable());
+}

@@ -1,0 +1,316 @@
+//! The tenant's limit: rows L1, L2, L5, L6, L8 and L9 of the contract.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use servicebay::testing::{Script, Step, Wire as _};
+use servicebay::{CallOptions, Error, RateLimitPolicy, fixably};
+use tokio::time::Instant;
+
+use crate::support::{builder, client, order, refused};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Seconds from the first request to each.
+fn arrivals(script: &Script) -> Vec<f64> {
+    let requests = script.requests();
+    requests.iter().map(|request| (request.at - requests[0].at).as_secs_f64()).collect()
+}
+
+// L1
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_one_tenant_share_one_budget() {
+    let script = Script::new([refused("10"), order(), order().repeat()]);
+    let one = builder(&script).build().unwrap();
+    let other = builder(&script).with_timeout(SECOND).build().unwrap();
+    let begun = Instant::now();
+    let (first, _) = tokio::join!(one.get_order().id(1).send(), async {
+        tokio::time::sleep(SECOND).await;
+        other.get_order().id(2).send().await.unwrap();
+    });
+    first.unwrap();
+    assert!(begun.elapsed() >= 10 * SECOND, "{:?}", begun.elapsed());
+    assert_eq!(script.requests().len(), 3, "only the first call was refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_tenant_is_not_held_back() {
+    let script = Script::new([refused("60"), order().repeat()]);
+    let acme = builder(&script).with_max_wait(Duration::ZERO).build().unwrap();
+    let beta = builder(&script).with_tenant("beta").build().unwrap();
+    assert!(acme.get_order().id(1).send().await.is_err());
+    let begun = Instant::now();
+    beta.get_order().id(1).send().await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+// L2
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_teaches_good_or_bad() {
+    let told = |step: Step, remaining: &str| {
+        step.header("x-ratelimit-limit", "100")
+            .header("x-ratelimit-remaining", remaining)
+            .header("x-ratelimit-reset", "30")
+    };
+    let (client, script) = client([told(order(), "42"), told(Step::status(404), "41")]);
+    let order = client.get_order().id(1).send().await.unwrap();
+    assert_eq!((order.rate_limit().limit(), order.rate_limit().remaining()), (Some(100), Some(42)));
+    let expected = script.wall().checked_add(SignedDuration::from_secs(30)).unwrap();
+    let told = order.rate_limit().reset_at().unwrap();
+    assert!(told.duration_since(expected).abs() < SignedDuration::from_secs(5), "{told} {expected}");
+
+    client.get_order().id(2).send().await.unwrap_err();
+    assert_eq!(client.rate_limit().remaining(), Some(41));
+}
+
+// L5
+
+#[tokio::test(start_paused = true)]
+async fn a_429_holds_everybody_until_the_reset_then_one_probes_and_the_rest_follow_spread() {
+    let slow = |request: &http::Request<bytes::Bytes>| {
+        assert_eq!(request.method(), "GET");
+        order().delay(SECOND / 4)
+    };
+    let script = Script::new([refused("10"), Step::with(slow).repeat()]);
+    let client = builder(&script).build().unwrap();
+    let first = tokio::spawn(client.get_order().id(0).send());
+    tokio::time::sleep(SECOND).await;
+    let calls = (1..=20).map(|id| client.get_order().id(id).send());
+    let answers = join_all(calls).await;
+    first.await.unwrap().unwrap();
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+
+    let at = arrivals(&script);
+    assert_eq!(at.len(), 22, "nobody but the first was refused");
+    assert!((10.0..10.1).contains(&at[1]), "the probe goes at the reset: {at:?}");
+    assert!(at[2] >= at[1] + 0.25, "nobody goes before the probe is answered: {at:?}");
+    assert!(at[21] - at[2] > 0.5 && at[21] - at[2] <= 1.1, "the rest is spread over a second: {at:?}");
+    let path = |index: usize| script.requests()[index].uri.path().to_owned();
+    assert_eq!(path(1), "/api/v3/orders/0", "first come, first served");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_probe_holds_everybody_again() {
+    let script = Script::new([refused("10"), refused("20"), order().repeat()]);
+    let client = builder(&script).build().unwrap();
+    let answers = join_all((0..10).map(|id| {
+        let client = client.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(u64::try_from(id).unwrap_or(0))).await;
+            client.get_order().id(id).send().await
+        }
+    }));
+    assert!(answers.await.iter().all(Result::is_ok));
+    let at = arrivals(&script);
+    assert!((9.9..10.1).contains(&at[1]) && at[2] >= 30.0, "{at:?}");
+    assert_eq!(at.len(), 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_of_a_write_is_waited_out_too_for_the_vendor_did_not_take_it() {
+    let (client, script) = client([refused("5"), Step::json(201, serde_json::json!({"id": 9}))]);
+    let body = fixably::types::OrderCreate::new().reference("R-1");
+    let created = client.create_order().body(body).send().await.unwrap();
+    assert_eq!(created.id(), Some(9.into()));
+    assert_eq!(arrivals(&script).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn limit_waits_cost_no_attempts() {
+    let mut steps = vec![refused("5"); 10];
+    steps.push(order());
+    let (client, script) = client(steps);
+    client.get_order().id(1).send().await.unwrap();
+    assert_eq!(script.requests().len(), 11);
+}
+
+// L6
+
+#[tokio::test(start_paused = true)]
+async fn every_form_of_the_reset_waits_until_the_same_moment() {
+    let forms: [fn(Timestamp) -> String; 6] = [
+        |reset| reset.as_second().to_string(),
+        |reset| reset.as_millisecond().to_string(),
+        |_| "30".to_owned(),
+        |reset| reset.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+        |reset| reset.to_string(),
+        |reset| format!("{}.000", reset.as_second()),
+    ];
+    for form in forms {
+        let (client, script) = client([
+            Step::with(move |_| {
+                // The vendor's clock is a day ahead of ours, and says so.
+                let date: Timestamp = "2031-05-06T07:08:09Z".parse().unwrap();
+                let reset = date.checked_add(SignedDuration::from_secs(30)).unwrap();
+                refused(&form(reset)).header("date", date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            }),
+            order(),
+        ]);
+        client.get_order().id(1).send().await.unwrap();
+        let at = arrivals(&script);
+        assert!((30.0..30.1).contains(&at[1]), "{at:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nonsense_reset_is_backed_off_from_and_never_slept_out() {
+    for reset in ["banana", "-1", "99999999999999", "3313526400", "", "0", "946684800", "\u{fc}\u{fc}"] {
+        let (client, script) = client([refused(reset), refused(reset), order()]);
+        client.get_order().id(1).send().await.unwrap();
+        let at = arrivals(&script);
+        assert!(at[2] < 3.0, "{reset}: {at:?}");
+        assert!(at[1] >= 0.5 && at[2] - at[1] >= 0.99, "it backs off all the same: {reset}: {at:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_beyond_the_vendors_window_is_taken_for_a_mistake() {
+    let script = Script::new([refused("7200"), order()]);
+    let policy = RateLimitPolicy::new().with_max_window(Duration::from_secs(3600));
+    let client = builder(&script).with_rate_limit(policy).build().unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    assert!(arrivals(&script)[1] < 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_wins_over_the_reset_and_ietf_headers_stand_in_for_it() {
+    let (client, script) = client([refused("60").header("retry-after", "3"), order()]);
+    client.get_order().id(1).send().await.unwrap();
+    assert!((3.0..3.1).contains(&arrivals(&script)[1]));
+
+    let (client, script) = self::client([Step::status(429).header("ratelimit", "\"default\";r=0;t=7"), order()]);
+    client.get_order().id(1).send().await.unwrap();
+    assert!((7.0..7.1).contains(&arrivals(&script)[1]));
+}
+
+// L8
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_beyond_max_wait_fails_at_once_and_says_when_to_come_back() {
+    let script = Script::new([refused("300")]);
+    let client = builder(&script).build().unwrap();
+    let begun = Instant::now();
+    let limited = match client.get_order().id(1).send().await {
+        Err(Error::RateLimited(limited)) => limited,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(begun.elapsed(), Duration::ZERO, "nothing was slept");
+    assert_eq!((limited.remaining(), limited.attempts()), (Some(0), 1));
+    assert_eq!(limited.message(), Some("Too many requests"));
+    let ahead = limited.resume_at().duration_since(script.wall());
+    assert!((298..=302).contains(&ahead.as_secs()), "{ahead}");
+
+    // The next caller is told without asking the vendor.
+    match client.get_order().id(2).send().await {
+        Err(Error::RateLimited(next)) => assert_eq!((next.attempts(), next.status()), (0, None)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(script.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_beyond_the_deadline_fails_at_once() {
+    let (client, _script) = client([refused("60")]);
+    let client = client.with_options(CallOptions::new().with_deadline(10 * SECOND));
+    let begun = Instant::now();
+    assert!(matches!(client.get_order().id(1).send().await, Err(Error::RateLimited(_))));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn limit_waits_and_backoff_share_one_allowance() {
+    // 80 s are waited for the limit; the next 50 s do not fit into 120 s any more.
+    let (client, script) = client([refused("80"), refused("50")]);
+    let begun = Instant::now();
+    assert!(matches!(client.get_order().id(1).send().await, Err(Error::RateLimited(_))));
+    assert!((80.0..81.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert_eq!(script.requests().len(), 2);
+
+    let (client, script) = self::client([refused("100"), Step::status(503).header("retry-after", "30")]);
+    let begun = Instant::now();
+    assert!(matches!(client.get_order().id(1).send().await, Err(Error::Server(_))));
+    assert!((100.0..101.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert_eq!(script.requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_probe_that_is_refused_for_too_long_is_told_at_once() {
+    let script = Script::new([refused("10"), refused("1000")]);
+    let client = builder(&script).build().unwrap();
+    let begun = Instant::now();
+    let answers = join_all((0..5).map(|id| {
+        let client = client.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(u64::try_from(id).unwrap_or(0))).await;
+            client.get_order().id(id).send().await
+        }
+    }));
+    let answers = answers.await;
+    assert!(answers.iter().all(|answer| matches!(answer, Err(Error::RateLimited(_)))), "{answers:?}");
+    assert!((9.9..10.1).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_max_wait_of_hours_waits_for_hours() {
+    let script = Script::new([refused("7200"), order()]);
+    let client = builder(&script).with_max_wait(Duration::from_secs(3 * 3600)).build().unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    assert!((7200.0..7201.0).contains(&arrivals(&script)[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn durations_without_end_are_taken_as_such() {
+    let script = Script::new([refused("60"), order()]);
+    let client = builder(&script)
+        .with_max_wait(Duration::MAX)
+        .with_deadline(Duration::MAX)
+        .with_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    client.get_order().id(1).send().await.unwrap();
+}
+
+// L9
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_caller_gives_its_permit_back() {
+    let (client, _script) = client([order().delay(60 * SECOND), order()]);
+    let call = client.get_order().id(1).send();
+    assert!(tokio::time::timeout(SECOND, call).await.is_err());
+    assert_eq!(client.rate_limit().in_flight(), 0);
+    client.get_order().id(2).send().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_probe_hands_over_to_the_next_in_line() {
+    let steps = [refused("10"), order().delay(60 * SECOND), order().repeat()];
+    let script = Script::new(steps);
+    let client = builder(&script).build().unwrap();
+    let probe = tokio::spawn(client.get_order().id(0).send());
+    tokio::time::sleep(SECOND).await;
+    let next = tokio::spawn(client.get_order().id(1).send());
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(script.requests().len(), 2, "the probe is under way");
+    probe.abort();
+    next.await.unwrap().unwrap();
+    assert_eq!(script.requests().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_waiters_leave_the_queue() {
+    let script = Script::new([refused("10"), order().repeat()]);
+    let client = builder(&script).build().unwrap();
+    let waiters: Vec<_> = (0..50).map(|id| tokio::spawn(client.get_order().id(id).send())).collect();
+    // All fifty are refused or queued within the first second; the vendor sees the first, which closes the gate.
+    tokio::time::sleep(SECOND).await;
+    for waiter in &waiters[..49] {
+        waiter.abort();
+    }
+    for waiter in waiters.into_iter().skip(49) {
+        waiter.await.unwrap().unwrap();
+    }
+    assert_eq!((client.rate_limit().waiting(), client.rate_limit().in_flight()), (0, 0));
+}

@@ -1,0 +1,18 @@
+//! The crate through its public interface alone, one topic a file.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::disallowed_methods, reason = "a test spawns what it awaits")]
+
+mod auth;
+mod bad_input;
+mod config;
+mod errors;
+mod generated;
+mod layers;
+mod limits;
+mod paging;
+mod requests;
+mod retries;
+mod secrets;
+mod sockets;
+mod support;

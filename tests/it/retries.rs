@@ -1,0 +1,213 @@
+//! Retries: what is repeated, what never is, and what the caller learns.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::json;
+use servicebay::fixably::types::{NoteInput, NoteType, NotesCreate, OrderCreate, OrderUpdate};
+use servicebay::testing::{Script, Step};
+use servicebay::{CallOptions, Error, RetryPolicy};
+use tokio::time::Instant;
+
+use crate::support::{builder, client, order};
+
+fn note() -> NotesCreate {
+    NotesCreate::new([NoteInput::new(NoteType::Issue).text("Cracked")])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_is_repeated_through_every_transient_failure() {
+    for step in [
+        Step::status(408),
+        Step::status(500),
+        Step::status(502),
+        Step::status(503),
+        Step::status(504),
+        Step::dropped(),
+        Step::truncated(),
+        Step::not_sent(),
+        order().delay(Duration::from_secs(31)),
+    ] {
+        let shown = format!("{step:?}");
+        let (client, script) = client([step.clone(), step, order()]);
+        let order = client.get_order().id(1).send().await;
+        assert!(order.is_ok(), "{shown}: {order:?}");
+        assert_eq!(script.requests().len(), 3, "{shown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_third_failure_is_the_callers() {
+    let (client, script) = client([Step::status(503).repeat()]);
+    let error = client.get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::Server(_)), "{error:?}");
+    assert!(error.is_retryable() && !error.maybe_applied());
+    assert_eq!(error.failure().unwrap().attempts(), 3);
+    assert_eq!(script.requests().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_may_have_arrived_is_never_repeated() {
+    for (step, known) in [
+        (Step::dropped(), false),
+        (Step::truncated(), false),
+        (Step::status(502), false),
+        (Step::status(504), false),
+        (Step::status(408), false),
+        (Step::json(201, json!([])).delay(Duration::from_secs(31)), false),
+        (Step::status(500), true),
+        (Step::status(503), true),
+    ] {
+        let shown = format!("{step:?}");
+        let (client, script) = client([step, Step::json(201, json!([]))]);
+        let error = client.create_order_notes().order_id(1).body(note()).send().await.unwrap_err();
+        assert_eq!(script.requests().len(), 1, "{shown}");
+        assert!(error.maybe_applied() && !error.is_retryable(), "{shown}: {error:?}");
+        match error {
+            Error::OutcomeUnknown(_) => assert!(!known, "{shown}"),
+            Error::Server(_) => assert!(known, "{shown}"),
+            other => panic!("{shown}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_never_left_is_repeated() {
+    let (client, script) = client([Step::not_sent(), Step::not_sent(), Step::json(201, json!([{"id": 7}]))]);
+    let notes = client.create_order_notes().order_id(1).body(note()).send().await.unwrap();
+    assert_eq!(notes[0].id(), Some(7.into()));
+    let bodies: Vec<_> = script.requests().into_iter().map(|request| request.body).collect();
+    assert!(bodies.iter().all(|body| *body == bodies[0] && !body.is_empty()), "every attempt carries the body");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_never_leaves_is_a_connect_error_and_was_not_applied() {
+    let (client, _script) = client([Step::not_sent().repeat()]);
+    let error = client.create_order().body(OrderCreate::new()).send().await.unwrap_err();
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
+    assert!(!error.maybe_applied() && error.is_retryable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_that_only_sets_values_is_repeated_and_says_that_it_may_have_been_applied() {
+    let (client, script) = client([Step::dropped(), order()]);
+    client.update_order().id(1).body(OrderUpdate::new().status(450)).send().await.unwrap();
+    assert_eq!(script.requests().len(), 2);
+
+    let (client, _script) = self::client([Step::dropped().repeat()]);
+    let error = client.update_order().id(1).body(OrderUpdate::new().status(450)).send().await.unwrap_err();
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
+    assert!(error.maybe_applied() && error.is_retryable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_and_decode_failures_are_not_repeated() {
+    for step in [
+        Step::status(400),
+        Step::status(403),
+        Step::status(404),
+        Step::status(409),
+        Step::status(422),
+        Step::status(501),
+        Step::body(200, "application/json", "{"),
+    ] {
+        let shown = format!("{step:?}");
+        let (client, script) = client([step, order()]);
+        assert!(client.get_order().id(1).send().await.is_err(), "{shown}");
+        assert_eq!(script.requests().len(), 1, "{shown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_hint_is_a_floor_under_the_backoff() {
+    let (client, script) = client([Step::status(503).header("retry-after", "7"), order()]);
+    client.get_order().id(1).send().await.unwrap();
+    let requests = script.requests();
+    let waited = (requests[1].at - requests[0].at).as_secs_f64();
+    assert!((7.0..7.1).contains(&waited), "{waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn backoff_stays_below_its_ceilings() {
+    for _ in 0..50 {
+        let (client, script) = client([Step::status(503), Step::status(503), order()]);
+        client.get_order().id(1).send().await.unwrap();
+        let requests = script.requests();
+        let waits: Vec<f64> = requests.windows(2).map(|two| (two[1].at - two[0].at).as_secs_f64()).collect();
+        assert!(waits[0] <= 0.502 && waits[1] <= 1.002, "{waits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_beyond_max_wait_is_the_callers_at_once() {
+    let (client, script) = client([Step::status(503).header("retry-after", "3600"), order()]);
+    let begun = Instant::now();
+    let error = client.get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::Server(_)), "{error:?}");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    assert_eq!((begun.elapsed(), script.requests().len()), (Duration::ZERO, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_the_attempt_that_is_under_way() {
+    let (client, _script) = client([order().delay(Duration::from_secs(25)).repeat()]);
+    let client = client.with_options(CallOptions::new().with_deadline(Duration::from_secs(10)));
+    let begun = Instant::now();
+    let error = client.get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::Timeout(_)), "{error:?}");
+    assert!((10.0..10.1).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_timed_out_has_an_unknown_outcome() {
+    let (client, _script) = client([order().delay(Duration::from_secs(60))]);
+    let client = client.with_options(CallOptions::new().with_timeout(Duration::from_secs(5)));
+    let begun = Instant::now();
+    let error = client.create_order().body(OrderCreate::new()).send().await.unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+    assert!((5.0..5.1).contains(&begun.elapsed().as_secs_f64()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_retry_budget_keeps_a_dead_vendor_from_being_hammered() {
+    let script = Script::new([Step::status(500).repeat()]);
+    let client = builder(&script).build().unwrap();
+    for _ in 0..100 {
+        client.get_order().id(1).send().await.unwrap_err();
+    }
+    // 500 tokens pay for 100 retries; from then on every call is sent once.
+    assert_eq!(script.requests().len(), 100 + 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_can_be_set_for_the_client_or_for_one_call() {
+    let script = Script::new([Step::status(500).repeat()]);
+    let client = builder(&script).with_retry(RetryPolicy::never()).build().unwrap();
+    client.get_order().id(1).send().await.unwrap_err();
+    assert_eq!(script.requests().len(), 1);
+    let stubborn = client.with_options(CallOptions::new().with_retry(RetryPolicy::new().with_max_attempts(5)));
+    stubborn.get_order().id(1).send().await.unwrap_err();
+    assert_eq!(script.requests().len(), 1 + 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raw_request_is_repeated_as_its_method_says_unless_told_otherwise() {
+    for (method, told, sent) in [
+        (Method::GET, None, 2),
+        (Method::PUT, None, 2),
+        (Method::DELETE, None, 2),
+        (Method::POST, None, 1),
+        (Method::PATCH, None, 1),
+        (Method::POST, Some(true), 2),
+        (Method::GET, Some(false), 1),
+    ] {
+        let (client, script) = client([Step::dropped(), order()]);
+        let mut request = client.request(method.clone(), "orders/1/anything");
+        if let Some(idempotent) = told {
+            request = request.idempotent(idempotent);
+        }
+        let _ = request.send::<serde_json::Value>().await;
+        assert_eq!(script.requests().len(), sent, "{method} {told:?}");
+        assert_eq!(script.requests()[0].method, method);
+    }
+}

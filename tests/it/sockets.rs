@@ -1,0 +1,197 @@
+//! The transport over real sockets of this machine: what a connection does, a script cannot.
+//!
+//! No test here waits for time: servers answer at once, misbehave at once, or close.
+
+use std::future::Future;
+
+use servicebay::{Error, RetryPolicy, fixably};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A server that reads one request a connection and answers it with these bytes, then closes. Returns its base URL and
+/// what it read, once it has served as many connections as there are answers.
+async fn server(answers: Vec<Vec<u8>>) -> (String, impl Future<Output = Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/v3", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let mut read = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read.push(request(&mut stream).await);
+            // The client may have hung up on an answer that is too large.
+            let _ = stream.write_all(&answer).await;
+            let _ = stream.shutdown().await;
+        }
+        read
+    });
+    (url, async { serving.await.unwrap() })
+}
+
+/// Reads a request's head, and the body that it announces.
+async fn request(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let announced =
+                head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= announced.unwrap_or(0) {
+                return text;
+            }
+        }
+        if stream.read_buf(&mut bytes).await.unwrap() == 0 {
+            return String::from_utf8_lossy(&bytes).into_owned();
+        }
+    }
+}
+
+fn answer(head: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut bytes =
+        format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.as_ref().len()).into_bytes();
+    bytes.extend_from_slice(body.as_ref());
+    bytes
+}
+
+fn json(body: &str) -> Vec<u8> {
+    answer("200 OK\r\ncontent-type: application/json", body)
+}
+
+fn client(url: &str) -> fixably::Client {
+    fixably::Client::builder(fixably::Credentials::bearer("t"))
+        .with_base_url(url)
+        .with_retry(
+            RetryPolicy::new().with_min_delay(std::time::Duration::ZERO).with_max_delay(std::time::Duration::ZERO),
+        )
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_call_goes_out_and_its_answer_comes_in() {
+    let (url, seen) = server(vec![json(r#"{"id": 20000010}"#)]).await;
+    let order = client(&url).get_order().id(20000010).send().await.unwrap();
+    assert_eq!(order.id(), Some(20000010.into()));
+    let seen = seen.await;
+    assert!(seen[0].starts_with("GET /api/v3/orders/20000010 HTTP/1.1\r\n"), "{seen:?}");
+    assert!(seen[0].contains("authorization: Bearer t\r\n"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_asked_for_again_where_that_is_harmless() {
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{\"id\": 1".to_vec();
+    let (url, seen) = server(vec![cut, json(r#"{"id": 1}"#)]).await;
+    client(&url).get_order().id(1).send().await.unwrap();
+    assert_eq!(seen.await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_breaks_off_has_an_unknown_outcome_and_is_sent_once() {
+    let cut = b"HTTP/1.1 201 Created\r\ncontent-length: 1000\r\n\r\n{\"id\": 1".to_vec();
+    let (url, seen) = server(vec![cut]).await;
+    let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
+    match &error {
+        Error::OutcomeUnknown(failure) => assert_eq!(failure.status().map(|status| status.as_u16()), Some(201)),
+        other => panic!("{other:?}"),
+    }
+    assert!(error.maybe_applied());
+    assert_eq!(seen.await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_without_a_word_leaves_a_write_unknown() {
+    let (url, seen) = server(vec![Vec::new()]).await;
+    let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+    assert_eq!(seen.await.len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_listening_is_a_connect_error_and_a_write_was_not_applied() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
+    match &error {
+        Error::Connect(failure) => assert_eq!(failure.attempts(), 3),
+        other => panic!("{other:?}"),
+    }
+    assert!(!error.maybe_applied());
+    assert!(!error.to_string().contains("127.0.0.1"), "the URL is not repeated by the source: {error}");
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_carries_the_token_nowhere() {
+    let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = format!("http://{}/steal", trap.local_addr().unwrap());
+    for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let (url, _seen) = server(vec![answer(&format!("{status}\r\nlocation: {elsewhere}"), "")]).await;
+        let error = client(&url).get_order().id(1).send().await.unwrap_err();
+        assert!(matches!(error, Error::Api(_)), "{error:?}");
+        assert!(error.to_string().contains("/steal"), "{error}");
+    }
+    // Nobody knocked.
+    let knock = futures_util::future::poll_immediate(trap.accept()).await;
+    assert!(knock.is_none(), "{knock:?}");
+}
+
+#[tokio::test]
+async fn a_20_mb_body_is_refused_by_its_announced_length() {
+    let (url, _seen) = server(vec![json(&"x".repeat(20_000_000))]).await;
+    let error = client(&url).get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    assert!(error.to_string().contains("larger than"), "{error}");
+}
+
+#[tokio::test]
+async fn a_body_that_announces_no_length_is_refused_once_it_is_too_large() {
+    let mut endless = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n\"".to_vec();
+    endless.resize(20_000_000, b'x');
+    let (url, _seen) = server(vec![endless]).await;
+    let error = client(&url).get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_body_in_many_pieces_is_put_together() {
+    let mut chunked = b"HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for piece in [r#"{"id""#, r#": 20000"#, r#"010, "reference": "#, r#""R-1"}"#] {
+        chunked.extend_from_slice(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes());
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    let (url, _seen) = server(vec![chunked]).await;
+    let order = client(&url).get_order().id(1).send().await.unwrap();
+    assert_eq!((order.id(), order.reference.as_deref()), (Some(20000010.into()), Some("R-1")));
+}
+
+#[tokio::test]
+async fn headers_outside_ascii_come_in_as_they_are() {
+    let mut odd =
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\nx-request-id: r\xfc\xff\r\nx-ratelimit-reset: \xe9\r\n".to_vec();
+    odd.extend_from_slice(b"content-length: 9\r\n\r\n{\"id\": 1}");
+    let (url, _seen) = server(vec![odd]).await;
+    let order = client(&url).get_order().id(1).send().await.unwrap();
+    assert_eq!(order.headers()["x-request-id"].as_bytes(), b"r\xfc\xff");
+}
+
+#[tokio::test]
+async fn what_is_not_http_at_all_is_an_error_and_not_a_panic() {
+    for nonsense in [&b"220 smtp ready\r\n"[..], b"\x16\x03\x01\x02\x00", b"HTTP/9.9 2000 OK\r\n\r\n", b"\0\0\0\0"] {
+        let (url, _seen) = server(vec![nonsense.to_vec(); 3]).await;
+        let error = client(&url).get_order().id(1).send().await.unwrap_err();
+        assert!(matches!(error, Error::Connect(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_the_users_own_is_used() {
+    let (url, seen) = server(vec![json(r#"{"id": 1}"#)]).await;
+    let own = reqwest::Client::builder()
+        .default_headers([(http::header::ORIGIN, "own".parse().unwrap())].into_iter().collect());
+    let client = fixably::Client::builder(fixably::Credentials::bearer("t"))
+        .with_base_url(url)
+        .with_http_client(own.build().unwrap())
+        .build()
+        .unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    assert!(seen.await[0].contains("origin: own"));
+}
