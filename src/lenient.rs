@@ -55,7 +55,8 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    deserializer.deserialize_any(List(PhantomData))
+    let list = value::<D, Vec<Element<T>>>(deserializer)?;
+    Ok(list.into_iter().flatten().filter_map(|Element(element)| element).collect())
 }
 
 /// Says that a vendor sent something other than was expected.
@@ -316,60 +317,7 @@ impl<'de, A: SeqAccess<'de>> Deserializer<'de> for Sequence<A> {
     }
 }
 
-/// Reads a list element by element.
-struct List<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(element) = seq.next_element::<Element<T>>()? {
-            list.extend(element.0);
-        }
-        Ok(list)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        drain_map(map)?;
-        drift::<Vec<T>>("object");
-        Ok(Vec::new())
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
-        drift::<Vec<T>>("text");
-        Ok(Vec::new())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        drift::<Vec<T>>("number");
-        Ok(Vec::new())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        drift::<Vec<T>>("number");
-        Ok(Vec::new())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        drift::<Vec<T>>("number");
-        Ok(Vec::new())
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        drift::<Vec<T>>("truth value");
-        Ok(Vec::new())
-    }
-}
-
+/// An element of a list, if it fits.
 struct Element<T>(Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Element<T> {
