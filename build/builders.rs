@@ -49,7 +49,7 @@ fn item(call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<TokenStream, P
     let statics = client::constant(call);
     let paging = operation.page.as_ref().map(|page| Paged::new(page, &fields, success)).transpose()?;
     let walk = paging.as_ref().map(Paged::methods);
-    let list = paging.as_ref().map(|paging| paging.list(&name));
+    let list = paging.as_ref().map(|paging| paging.list(&name, &statics));
     Ok(quote! {
         #docs
         #[derive(Clone, Debug)]
@@ -217,25 +217,26 @@ impl<'a> Paged<'a> {
         }
     }
 
-    fn list(&self, builder: &Ident) -> TokenStream {
+    fn list(&self, builder: &Ident, statics: &Ident) -> TokenStream {
         let Self { by, page, item, .. } = self;
-        let moved = match by.as_slice() {
-            [only] => quote!(self.#only = page.after(self.#only)?;),
-            _ => quote! {
-                let next = page.after(#(self.#by),*)?;
-                (#(self.#by),*) = next;
-            },
+        let place = match by.as_slice() {
+            [only] => quote!(self.#only),
+            _ => quote!((#(self.#by),*)),
         };
         quote! {
+            impl crate::page::Sealed for #builder {}
             impl crate::page::List for #builder {
                 type Page = #page;
                 type Item = #item;
                 fn fetch(self) -> impl Future<Output = Result<crate::Response<Self::Page>, crate::Error>> + Send {
                     self.send()
                 }
-                fn after(mut self, page: &Self::Page) -> Option<Self> {
-                    #moved
-                    Some(self)
+                fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+                    let next = page.after(&super::operations::#statics, #(self.#by),*)?;
+                    Ok(next.map(|next| {
+                        #place = next;
+                        self
+                    }))
                 }
                 fn into_items(page: Self::Page) -> Vec<Self::Item> {
                     page.items

@@ -163,7 +163,8 @@ impl<'a> Object<'a> {
         });
         let with_extra = (self.role == Role::Sent).then(|| {
             quote! {
-                /// Sends one more field: one that this crate does not model, or an explicit `null`.
+                /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+                /// otherwise.
                 pub fn with_extra(
                     mut self,
                     name: impl Into<String>,
@@ -204,6 +205,7 @@ impl<'a> Object<'a> {
                     crate::#vendor::Resource::resolved_id(self)
                 }
             }
+            impl crate::page::Sealed for #ident {}
             impl crate::#vendor::Resource for #ident {
                 fn href(&self) -> Option<&str> {
                     #href

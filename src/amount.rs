@@ -1,4 +1,4 @@
-//! An amount of money, as exact as the vendor sent it.
+//! An amount of money, as near to what the vendor sent as JSON lets it come.
 
 use std::fmt;
 
@@ -7,10 +7,12 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::lenient::Scalar;
 
-/// An amount of money in the tenant's currency, kept as the vendor wrote it.
+/// An amount of money in the tenant's currency.
 ///
-/// Whether a vendor sends `12.5` or `"12.50"` is often not settled; both are read. For sums, parse
-/// [`as_str`](Self::as_str) with the decimal type of your choice; a float is not exact.
+/// Whether a vendor sends `12.5` or `"12.50"` is often not settled; both are read. Text is kept to the letter. A JSON
+/// number passes through a float, which is exact for up to 15 significant digits and drops zeros at the end; beyond
+/// that, the response's raw body has every digit. For sums, parse [`as_str`](Self::as_str) with the decimal type of
+/// your choice.
 ///
 /// # Example
 ///
@@ -29,7 +31,7 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// The amount in the vendor's digits. Not checked to be a number where the vendor sent text.
+    /// The amount in digits. Not checked to be a number where the vendor sent text.
     pub fn as_str(&self) -> &str {
         &self.digits
     }
@@ -76,8 +78,8 @@ impl Serialize for Amount {
         if self.quoted {
             return serializer.serialize_str(&self.digits);
         }
-        if let Ok(integer) = self.digits.parse::<i64>() {
-            return serializer.serialize_i64(integer);
+        if let Ok(integer) = self.digits.parse::<i128>() {
+            return serializer.serialize_i128(integer);
         }
         match self.to_f64() {
             Some(number) => serializer.serialize_f64(number),
@@ -92,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_amount_is_written_as_it_was_read() {
-        for text in ["12.5", "\"12.50\"", "0", "-3", "\"n/a\"", "1299.99"] {
+        for text in ["12.5", "\"12.50\"", "0", "-3", "\"n/a\"", "1299.99", "18446744073709551615"] {
             let amount: Amount = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&amount).unwrap(), text);
         }

@@ -160,6 +160,7 @@ impl<C> ClientBuilder<C> {
             (None, None) => base(self.vendor.base_url)?,
         };
 
+        let settings = Settings::default().overlaid(self.options);
         let user_agent: Arc<str> = match self.user_agent {
             Some(own) => format!("{own} {OWN_AGENT}").into(),
             None => OWN_AGENT.into(),
@@ -170,19 +171,19 @@ impl<C> ClientBuilder<C> {
             .map_err(|_| Error::config("user_agent", "can hold visible ASCII characters and spaces only"))?;
         headers.insert(USER_AGENT, agent);
 
-        // Tenants live on hosts of their own, so that the origin names the tenant however the client came to know it.
-        let origin = base_url.origin().ascii_serialization();
+        // The address names the tenant, however the client came to know it.
+        let address = base_url.to_string();
         #[cfg(feature = "testing")]
-        let (transport, clock, origin) = match self.wire {
+        let (transport, clock, address) = match self.wire {
             Some(wire) => {
                 let clock = Clock::anchored(wire.wall());
-                let origin = format!("{origin} over {}", wire.identity());
-                (Transport::Wire(wire), clock, origin)
+                let address = format!("{address} over {}", wire.identity());
+                (Transport::Wire(wire), clock, address)
             }
-            None => (Transport::Http(http_client(self.http, &base_url)?), Clock::System, origin),
+            None => (Transport::Http(http_client(self.http, &base_url, settings.timeout)?), Clock::System, address),
         };
         #[cfg(not(feature = "testing"))]
-        let (transport, clock) = (Transport::Http(http_client(self.http, &base_url)?), Clock::System);
+        let (transport, clock) = (Transport::Http(http_client(self.http, &base_url, settings.timeout)?), Clock::System);
 
         let pipeline = Pipeline {
             vendor: self.vendor,
@@ -191,13 +192,13 @@ impl<C> ClientBuilder<C> {
             user_agent,
             headers,
             auth,
-            budget: Registry::global().budget(self.vendor.name, origin),
+            budget: Registry::global().budget(self.vendor.name, address),
             rate_limit: self.rate_limit,
             retries: RetryBudget::new(),
             transport,
             clock,
         };
-        Ok((self.make)(Core::new(pipeline, Settings::default().overlaid(self.options))))
+        Ok((self.make)(Core::new(pipeline, settings)))
     }
 }
 
@@ -257,15 +258,22 @@ fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
-fn http_client(own: Option<reqwest::Client>, base_url: &Url) -> Result<reqwest::Client, Error> {
+fn http_client(own: Option<reqwest::Client>, base_url: &Url, timeout: Duration) -> Result<reqwest::Client, Error> {
     if let Some(own) = own {
         return Ok(own);
     }
     if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && base_url.scheme() == "https" {
         return Err(Error::config("base_url", "needs TLS: turn on the feature rustls or native-tls"));
     }
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
+    let mut client = reqwest::Client::builder();
+    if base_url.scheme() == "http" {
+        // This machine itself. A proxy from the environment would get the token in the clear.
+        client = client.no_proxy();
+    }
+    client
+        // A little less than an attempt may take, so that a connection that does not open is told from an answer that
+        // does not come.
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout / 10 * 9))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .build()

@@ -15,6 +15,9 @@ pub use self::kinds::{Decode, Invalid, RateLimited};
 
 /// Why a call failed.
 ///
+/// "Not applied" below speaks of the attempt that failed; where an earlier attempt of the same call may have been
+/// carried out, [`Error::maybe_applied`] says so for every kind.
+///
 /// The kinds are cut by what the caller can do. Each that belongs to a call carries a [`Failure`]: vendor, tenant,
 /// operation, URL, status, request id, attempts, elapsed time, the vendor's own words and the body. The display is one
 /// line, holds no secret, and does not repeat the [source](std::error::Error::source).
@@ -46,8 +49,9 @@ pub enum Error {
     /// The vendor refused the call with a status that has no kind of its own: another 4xx, or a redirect, which is
     /// never followed.
     ///
-    /// Not applied. Troubleshooting: read [`Failure::message`] and [`Failure::body`]; after a redirect compare the
-    /// base URL with the address in the message.
+    /// Applied at most when [`Failure::maybe_applied`] says so: after a redirected write, of which nobody knows what it
+    /// stands for. Troubleshooting: read [`Failure::message`] and [`Failure::body`]; after a redirect compare the base
+    /// URL with the address in the message.
     #[error(transparent)]
     Api(Box<Failure>),
     /// The builder was given something that cannot work. Nothing was sent.
@@ -70,7 +74,7 @@ pub enum Error {
     /// The vendor accepted the call, but its answer could not be read: not JSON, cut off, larger than the limit, or of
     /// a shape that the type cannot hold.
     ///
-    /// A write **was** applied. Troubleshooting: [`Decode::path`] and [`Failure::body`] show what came.
+    /// A write was most probably applied. Troubleshooting: [`Decode::path`] and [`Failure::body`] show what came.
     #[error(transparent)]
     Decode(Box<Decode>),
     /// The credentials are good, but not for this (403).

@@ -4,15 +4,20 @@
 //! one field, not the hundred objects around it. What fits by a plain conversion is converted; what does not is left
 //! out, with an event that says so, and stays readable in the response's raw body.
 
+mod scalar;
+mod shape;
+
 use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
-use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor};
-use serde::forward_to_deserialize_any;
+
+pub(crate) use self::scalar::{Numeric, Scalar};
+use self::shape::Sequence;
+pub(crate) use self::shape::body;
 
 /// Text; a number or a truth value is kept as its text.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -68,105 +73,6 @@ pub(crate) fn drift<T>(found: &str) {
         found,
         "a field has another shape than expected and is left out"
     );
-}
-
-/// A type that a single JSON value can stand for, whichever way the vendor writes it.
-pub(crate) trait Scalar: Sized {
-    fn from_text(text: &str) -> Option<Self>;
-    fn from_float(number: f64) -> Option<Self>;
-    fn from_integer(number: i128) -> Option<Self>;
-    fn from_flag(flag: bool) -> Option<Self>;
-}
-
-impl Scalar for String {
-    fn from_text(text: &str) -> Option<Self> {
-        Some(text.to_owned())
-    }
-
-    fn from_float(number: f64) -> Option<Self> {
-        Some(number.to_string())
-    }
-
-    fn from_integer(number: i128) -> Option<Self> {
-        Some(number.to_string())
-    }
-
-    fn from_flag(flag: bool) -> Option<Self> {
-        Some(flag.to_string())
-    }
-}
-
-impl Scalar for bool {
-    fn from_text(text: &str) -> Option<Self> {
-        match text.trim() {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
-        }
-    }
-
-    fn from_float(_: f64) -> Option<Self> {
-        None
-    }
-
-    fn from_integer(number: i128) -> Option<Self> {
-        match number {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    fn from_flag(flag: bool) -> Option<Self> {
-        Some(flag)
-    }
-}
-
-/// A number of the type that a field has.
-pub(crate) struct Numeric<T>(pub(crate) T);
-
-macro_rules! integers {
-    ($($integer:ty),*) => {$(
-        impl Scalar for Numeric<$integer> {
-            fn from_text(text: &str) -> Option<Self> {
-                <$integer>::from_str(text.trim()).ok().map(Self)
-            }
-
-            fn from_float(number: f64) -> Option<Self> {
-                // Beyond 2⁵³ a float no longer says which integer it was.
-                let whole = number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0;
-                if whole { Self::from_integer(number as i128) } else { None }
-            }
-
-            fn from_integer(number: i128) -> Option<Self> {
-                <$integer>::try_from(number).ok().map(Self)
-            }
-
-            fn from_flag(_: bool) -> Option<Self> {
-                None
-            }
-        }
-    )*};
-}
-
-integers!(i32, i64, u32, u64);
-
-impl Scalar for Numeric<f64> {
-    fn from_text(text: &str) -> Option<Self> {
-        f64::from_str(text.trim()).ok().filter(|number| number.is_finite()).map(Self)
-    }
-
-    fn from_float(number: f64) -> Option<Self> {
-        Some(Self(number))
-    }
-
-    fn from_integer(number: i128) -> Option<Self> {
-        Some(Self(number as f64))
-    }
-
-    fn from_flag(_: bool) -> Option<Self> {
-        None
-    }
 }
 
 /// Reads one scalar, and swallows anything else.
@@ -292,33 +198,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Whole<T> {
     }
 }
 
-/// A list as a deserializer that never fills a struct by position: some systems send `[]` for an empty object.
-struct Sequence<A>(A);
-
-impl<'de, A: SeqAccess<'de>> Deserializer<'de> for Sequence<A> {
-    type Error = A::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
-        visitor.visit_seq(self.0)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, A::Error> {
-        Err(A::Error::custom(format_args!("a list in place of {name}")))
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
-}
-
 /// An element of a list, if it fits.
-struct Element<T>(Option<T>);
+pub(crate) struct Element<T>(pub(crate) Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Element<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -25,6 +25,7 @@ mod error;
 mod lenient;
 mod open;
 mod operation;
+mod salvage;
 mod vendor;
 
 #[cfg(feature = "fixably")]

@@ -45,10 +45,11 @@ impl RateLimitPolicy {
         Self { max_window: Duration::from_secs(24 * 3600) }
     }
 
-    /// The longest window that the vendor can have. Default 24 h. A reset further ahead is taken for a mistake: it is
+    /// The longest window that the vendor can have, at most a year. Default 24 h. A reset further ahead is taken for a mistake: it is
     /// ignored, and backoff takes its place.
     pub fn with_max_window(self, window: Duration) -> Self {
-        Self { max_window: window }
+        // What is longer could not be added to a moment.
+        Self { max_window: window.min(Duration::from_secs(365 * 24 * 3600)) }
     }
 }
 

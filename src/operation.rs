@@ -44,7 +44,8 @@ impl Operation {
         self.id
     }
 
-    /// The HTTP method.
+    /// The HTTP method. For a request to an endpoint that is not modelled, [`Failure::method`](crate::Failure::method)
+    /// tells the one that was sent.
     pub fn method(&self) -> &Method {
         &self.method
     }

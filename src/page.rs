@@ -10,10 +10,16 @@ use futures_core::Stream;
 use crate::error::Error;
 use crate::response::Response;
 
-/// An operation that lists: what [`Pages`] and [`Items`] need to walk it.
-///
-/// Implemented by the builders of list operations; not for implementation elsewhere.
-pub trait List: Clone + Send + 'static {
+pub(crate) use self::sealed::Sealed;
+
+mod sealed {
+    /// Keeps a trait to this crate, so that it may grow.
+    #[expect(unnameable_types, reason = "that is what seals")]
+    pub trait Sealed {}
+}
+
+/// An operation that lists: what [`Pages`] and [`Items`] need to walk it. Implemented by the builders of list operations.
+pub trait List: Sealed + Clone + Send + 'static {
     /// One page as the vendor answers it.
     type Page: Send + 'static;
     /// What the pages hold.
@@ -23,7 +29,11 @@ pub trait List: Clone + Send + 'static {
     fn fetch(self) -> impl Future<Output = Result<Response<Self::Page>, Error>> + Send;
 
     /// The operation that names the page after `page`, or nothing after the last.
-    fn after(self, page: &Self::Page) -> Option<Self>;
+    ///
+    /// # Errors
+    ///
+    /// Where the vendor answered with another page than was asked for: going on would lose items, or never end.
+    fn after(self, page: &Self::Page) -> Result<Option<Self>, Error>;
 
     /// The items of a page.
     fn into_items(page: Self::Page) -> Vec<Self::Item>;
@@ -53,7 +63,7 @@ impl<L: List> Pages<L> {
 
 async fn fetch<L: List>(list: L) -> Result<(Response<L::Page>, Option<L>), Error> {
     let page = list.clone().fetch().await?;
-    let next = list.after(&page);
+    let next = list.after(&page)?;
     Ok((page, next))
 }
 

@@ -8,7 +8,7 @@ mod journey;
 
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use url::Url;
 
@@ -49,11 +49,20 @@ pub(crate) struct Call {
     pub(crate) request: Outgoing,
 }
 
+impl Call {
+    /// Whether the call changes anything at the vendor's.
+    pub(crate) fn writes(&self) -> bool {
+        !matches!(self.request.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+}
+
 impl Pipeline {
     /// Sends a call until its outcome stands. A success comes with what its headers say about the limit.
     pub(crate) async fn run(&self, journey: &mut Journey<'_>, settings: &Settings) -> Result<(Answer, Signals), Error> {
         let call = journey.call();
         loop {
+            // A token that is over is told at once, not after a wait for the limit.
+            self.auth.header(|| self.clock.wall()).map_err(|expired_at| journey.expired(expired_at))?;
             let acquired = self.budget.acquire(self.clock, journey.latest()).await;
             let permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
             journey.sets_out();
@@ -61,7 +70,7 @@ impl Pipeline {
             let attempt = self.authorised(&call.request).map_err(|expired_at| journey.expired(expired_at))?;
             let outcome = self.transport.execute(attempt, journey.until(), settings.max_body).await;
             let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit);
-            journey.returns();
+            journey.returns(&outcome);
 
             match retry::decide(&settings.retry, journey.attempts(), call.idempotent, (&outcome).into()) {
                 Verdict::Done => return journey.arrives(outcome, signals),

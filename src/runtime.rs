@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_path_to_error::Track;
 use url::Url;
 
 use crate::auth::AuthStatus;
@@ -20,6 +22,7 @@ use crate::operation::Operation;
 use crate::options::{CallOptions, Settings};
 use crate::pipeline::{Call, Journey, Pipeline};
 use crate::response::{Head, Response};
+use crate::salvage;
 use crate::transport::{Answer, Outgoing};
 
 /// What is escaped in a path segment: everything that would end it or change its meaning.
@@ -233,11 +236,27 @@ impl Request {
     }
 }
 
-/// Reads the body as `T`. Only when that fails is it read again, slowly, to tell where.
+/// Reads the body as `T`. Only when that fails is it read again, slowly: to save what can be saved, or to tell where.
 fn decode<T: DeserializeOwned>(answer: &Answer, journey: &Journey<'_>) -> Result<T, Error> {
     // Some operations answer nothing; for a type that can be absent, that is an answer.
     let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
-    serde_json::from_slice(body).map_err(|_| undecodable::<T>(answer, body, journey))
+    read(body).or_else(|_| saved(body).ok_or_else(|| undecodable::<T>(answer, body, journey)))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = lenient::body(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+#[cold]
+fn saved<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    // As a value first: of a field that comes twice, the later counts.
+    let value: serde_json::Value = serde_json::from_str(&salvage::mended(body)).ok()?;
+    let saved = lenient::body(value).ok()?;
+    tracing::warn!(name: "servicebay.mended", bytes = body.len(), "a body was not quite JSON and was mended");
+    Some(saved)
 }
 
 #[cold]
@@ -248,18 +267,23 @@ fn undecodable<T: DeserializeOwned>(answer: &Answer, body: &[u8], journey: &Jour
     if answer.is_html() {
         return journey.unreadable(answer, "the answer is a web page and not JSON; check the base URL", None, None);
     }
+    if let Some(encoding) = answer.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
+        let reason = format!("the answer is encoded as {encoding}, which was not asked for");
+        return journey.unreadable(answer, reason, None, None);
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+    let mut track = Track::new();
+    match lenient::body::<_, T>(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track)) {
         Err(error) => {
-            let path = error.path().to_string();
-            let inner = error.into_inner();
-            let reason = match inner.classify() {
-                serde_json::error::Category::Data => "the answer has another shape than expected",
-                serde_json::error::Category::Eof => "the answer is cut off",
+            let path = track.path().to_string();
+            let reason = match error.classify() {
+                Category::Data => "the answer has another shape than expected",
+                Category::Eof => "the answer is cut off",
+                _ if error.to_string().starts_with("recursion limit") => "the answer is nested too deeply",
                 _ => "the answer is not JSON",
             };
-            let path = (inner.is_data() && path != ".").then_some(path);
-            journey.unreadable(answer, reason, path, Some(Box::new(inner)))
+            let path = (error.is_data() && path != ".").then_some(path);
+            journey.unreadable(answer, reason, path, Some(Box::new(error)))
         }
         Ok(_) => journey.unreadable(answer, "the answer goes on after its JSON", None, None),
     }

@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 /// A request as it goes out, once for every attempt.
@@ -30,7 +30,9 @@ pub(crate) struct Answer {
 impl Answer {
     /// Whether the answer is a web page: what a proxy, a login form or a maintenance notice sends.
     pub(crate) fn is_html(&self) -> bool {
-        self.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
+        let html = b"text/html";
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..html.len()));
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(html))
     }
 }
 
@@ -43,7 +45,7 @@ pub(crate) enum Lost {
     Broken(Option<StatusCode>, Source),
     /// The request may have arrived; no whole answer came in time.
     TimedOut,
-    /// The answer is larger than the limit. Its head arrived.
+    /// The answer is larger than the limit. Its head arrived, and says that the call succeeded.
     TooLarge(StatusCode),
 }
 
@@ -60,29 +62,39 @@ pub(crate) enum Transport {
 impl Transport {
     /// Sends a request and reads its answer, at most until `until` and at most `max_body` bytes of it.
     pub(crate) async fn execute(&self, request: Outgoing, until: Instant, max_body: usize) -> Result<Answer, Lost> {
-        let exchange = async {
-            match self {
-                Self::Http(client) => over_http(client, request, max_body).await,
-                #[cfg(feature = "testing")]
-                Self::Wire(wire) => in_memory::over_wire(wire.as_ref(), request, max_body).await,
+        match self {
+            Self::Http(client) => over_http(client, request, until, max_body).await,
+            #[cfg(feature = "testing")]
+            Self::Wire(wire) => {
+                let exchange = in_memory::over_wire(wire.as_ref(), request, max_body);
+                timeout_at(until, exchange).await.unwrap_or(Err(Lost::TimedOut))
             }
-        };
-        tokio::time::timeout_at(until, exchange).await.unwrap_or(Err(Lost::TimedOut))
+        }
     }
 }
 
-async fn over_http(client: &reqwest::Client, outgoing: Outgoing, max_body: usize) -> Result<Answer, Lost> {
+async fn over_http(
+    client: &reqwest::Client,
+    outgoing: Outgoing,
+    until: Instant,
+    max_body: usize,
+) -> Result<Answer, Lost> {
     let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
     *request.headers_mut() = outgoing.headers;
     *request.body_mut() = outgoing.body.map(Into::into);
-    let mut response = client.execute(request).await.map_err(lost)?;
+    let head = timeout_at(until, client.execute(request)).await.map_err(|_| Lost::TimedOut)?;
+    let mut response = head.map_err(lost)?;
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
-    let body = read(&mut response, max_body).await.map_err(|unread| match unread {
-        Unread::TooLarge => Lost::TooLarge(status),
-        Unread::Broken(error) => Lost::Broken(Some(status), Box::new(error.without_url())),
-    })?;
-    Ok(Answer { status, headers, body })
+    let mut body = BytesMut::new();
+    match timeout_at(until, read(&mut response, &mut body, max_body)).await {
+        Ok(Ok(body)) => Ok(Answer { status, headers, body }),
+        // A refusal is one by its status, however much of its reasons arrived.
+        _ if !status.is_success() => Ok(Answer { status, headers, body: body.freeze() }),
+        Ok(Err(Unread::TooLarge)) => Err(Lost::TooLarge(status)),
+        Ok(Err(Unread::Broken(error))) => Err(Lost::Broken(Some(status), Box::new(error.without_url()))),
+        Err(_) => Err(Lost::TimedOut),
+    }
 }
 
 fn lost(error: reqwest::Error) -> Lost {
@@ -98,8 +110,9 @@ enum Unread {
     Broken(reqwest::Error),
 }
 
-/// The whole body. Most answers arrive in one piece, which is then taken as it is.
-async fn read(response: &mut reqwest::Response, max_body: usize) -> Result<Bytes, Unread> {
+/// The whole body. Most answers arrive in one piece, which is then taken as it is; the pieces of others are gathered in
+/// `pieces`, where they stay if the rest does not come.
+async fn read(response: &mut reqwest::Response, pieces: &mut BytesMut, max_body: usize) -> Result<Bytes, Unread> {
     if response.content_length().is_some_and(|length| length > max_body as u64) {
         return Err(Unread::TooLarge);
     }
@@ -109,20 +122,20 @@ async fn read(response: &mut reqwest::Response, max_body: usize) -> Result<Bytes
     if first.len() > max_body {
         return Err(Unread::TooLarge);
     }
-    let Some(mut next) = response.chunk().await.map_err(Unread::Broken)? else {
-        return Ok(first);
+    let next = match response.chunk().await {
+        Ok(None) => return Ok(first),
+        next => next,
     };
-    let mut whole = BytesMut::from(first);
-    loop {
-        if whole.len() + next.len() > max_body {
+    pieces.extend_from_slice(&first);
+    let mut next = next.map_err(Unread::Broken)?;
+    while let Some(piece) = next {
+        if pieces.len() + piece.len() > max_body {
             return Err(Unread::TooLarge);
         }
-        whole.extend_from_slice(&next);
-        match response.chunk().await.map_err(Unread::Broken)? {
-            Some(chunk) => next = chunk,
-            None => return Ok(whole.freeze()),
-        }
+        pieces.extend_from_slice(&piece);
+        next = response.chunk().await.map_err(Unread::Broken)?;
     }
+    Ok(pieces.split().freeze())
 }
 
 #[cfg(feature = "testing")]
@@ -198,9 +211,10 @@ mod in_memory {
             WireFailure::Truncated => Lost::Broken(Some(StatusCode::OK), Box::new(failure)),
         })?;
         let (head, body) = answer.into_parts();
-        if body.len() > max_body {
+        if body.len() > max_body && head.status.is_success() {
             return Err(Lost::TooLarge(head.status));
         }
+        let body = body.slice(..body.len().min(max_body));
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 }

@@ -87,7 +87,7 @@ impl Failure {
         self.parts.request_id.as_deref()
     }
 
-    /// How often the request was sent. 0 when it never left.
+    /// How often sending was tried. 0 when nothing was tried: the limit or the token stood against it.
     pub fn attempts(&self) -> u32 {
         self.parts.attempts
     }

@@ -63,6 +63,9 @@ impl Credentials {
                 "begins or ends with white space; was a line break read along with it?",
             ));
         }
+        if matches!(self.kind, Kind::Bearer) && has_scheme(token) {
+            return Err(Error::config("token", "already begins with Bearer; give the token alone"));
+        }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::config(
                 "token",
@@ -70,9 +73,6 @@ impl Credentials {
             ));
         }
         let scheme = match self.kind {
-            Kind::Bearer if has_scheme(token) => {
-                return Err(Error::config("token", "already begins with Bearer; give the token alone"));
-            }
             Kind::Bearer => Some("Bearer"),
             Kind::User => None,
         };

@@ -203,6 +203,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Order {}
     impl crate::fixably::Resource for Order {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -373,6 +374,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for OrderLine {}
     impl crate::fixably::Resource for OrderLine {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -451,6 +453,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for OrderNote {}
     impl crate::fixably::Resource for OrderNote {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -500,6 +503,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for OrderTask {}
     impl crate::fixably::Resource for OrderTask {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -647,6 +651,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Customer {}
     impl crate::fixably::Resource for Customer {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -744,6 +749,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Address {}
     impl crate::fixably::Resource for Address {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -845,6 +851,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Device {}
     impl crate::fixably::Resource for Device {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -915,6 +922,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for User {}
     impl crate::fixably::Resource for User {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -970,6 +978,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Location {}
     impl crate::fixably::Resource for Location {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -1024,6 +1033,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Queue {}
     impl crate::fixably::Resource for Queue {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -1094,6 +1104,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Status {}
     impl crate::fixably::Resource for Status {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -1128,6 +1139,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for StatusCustom {}
     impl crate::fixably::Resource for StatusCustom {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -1175,6 +1187,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Store {}
     impl crate::fixably::Resource for Store {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -1268,6 +1281,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Product {}
     impl crate::fixably::Resource for Product {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -1309,6 +1323,7 @@ pub mod types {
         }
     }
 
+    impl crate::page::Sealed for Party {}
     impl crate::fixably::Resource for Party {
         fn href(&self) -> Option<&str> {
             self.href.as_deref()
@@ -1668,7 +1683,8 @@ pub mod types {
             self
         }
 
-        /// Sends one more field: one that this crate does not model, or an explicit `null`.
+        /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+        /// otherwise.
         pub fn with_extra(
             mut self,
             name: impl Into<String>,
@@ -1711,7 +1727,8 @@ pub mod types {
             self
         }
 
-        /// Sends one more field: one that this crate does not model, or an explicit `null`.
+        /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+        /// otherwise.
         pub fn with_extra(
             mut self,
             name: impl Into<String>,
@@ -1777,7 +1794,8 @@ pub mod types {
             self
         }
 
-        /// Sends one more field: one that this crate does not model, or an explicit `null`.
+        /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+        /// otherwise.
         pub fn with_extra(
             mut self,
             name: impl Into<String>,
@@ -1810,7 +1828,8 @@ pub mod types {
             }
         }
 
-        /// Sends one more field: one that this crate does not model, or an explicit `null`.
+        /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+        /// otherwise.
         pub fn with_extra(
             mut self,
             name: impl Into<String>,
@@ -1954,7 +1973,8 @@ pub mod types {
             self
         }
 
-        /// Sends one more field: one that this crate does not model, or an explicit `null`.
+        /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+        /// otherwise.
         pub fn with_extra(
             mut self,
             name: impl Into<String>,
@@ -2066,7 +2086,8 @@ pub mod types {
             self
         }
 
-        /// Sends one more field: one that this crate does not model, or an explicit `null`.
+        /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+        /// otherwise.
         pub fn with_extra(
             mut self,
             name: impl Into<String>,
@@ -2172,7 +2193,8 @@ pub mod types {
             self
         }
 
-        /// Sends one more field: one that this crate does not model, or an explicit `null`.
+        /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+        /// otherwise.
         pub fn with_extra(
             mut self,
             name: impl Into<String>,
@@ -2258,7 +2280,8 @@ pub mod types {
             self
         }
 
-        /// Sends one more field: one that this crate does not model, or an explicit `null`.
+        /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
+        /// otherwise.
         pub fn with_extra(
             mut self,
             name: impl Into<String>,
@@ -3824,6 +3847,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListOrders {}
     impl crate::page::List for ListOrders {
         type Page = crate::fixably::Collection<types::Order>;
         type Item = types::Order;
@@ -3835,10 +3859,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_ORDERS, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -4086,6 +4116,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListOrderLines {}
     impl crate::page::List for ListOrderLines {
         type Page = crate::fixably::Collection<types::OrderLine>;
         type Item = types::OrderLine;
@@ -4097,10 +4128,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_ORDER_LINES, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -4348,6 +4385,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListOrderNotes {}
     impl crate::page::List for ListOrderNotes {
         type Page = crate::fixably::Collection<types::OrderNote>;
         type Item = types::OrderNote;
@@ -4359,10 +4397,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_ORDER_NOTES, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -4598,6 +4642,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListOrderTasks {}
     impl crate::page::List for ListOrderTasks {
         type Page = crate::fixably::Collection<types::OrderTask>;
         type Item = types::OrderTask;
@@ -4609,10 +4654,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_ORDER_TASKS, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -4896,6 +4947,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListCustomers {}
     impl crate::page::List for ListCustomers {
         type Page = crate::fixably::Collection<types::Customer>;
         type Item = types::Customer;
@@ -4907,10 +4959,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_CUSTOMERS, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -5219,6 +5277,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListDevices {}
     impl crate::page::List for ListDevices {
         type Page = crate::fixably::Collection<types::Device>;
         type Item = types::Device;
@@ -5230,10 +5289,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_DEVICES, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -5429,6 +5494,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListLocations {}
     impl crate::page::List for ListLocations {
         type Page = crate::fixably::Collection<types::Location>;
         type Item = types::Location;
@@ -5440,10 +5506,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_LOCATIONS, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -5607,6 +5679,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListQueues {}
     impl crate::page::List for ListQueues {
         type Page = crate::fixably::Collection<types::Queue>;
         type Item = types::Queue;
@@ -5618,10 +5691,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_QUEUES, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -5780,6 +5859,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListStatuses {}
     impl crate::page::List for ListStatuses {
         type Page = crate::fixably::Collection<types::Status>;
         type Item = types::Status;
@@ -5791,10 +5871,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_STATUSES, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -6000,6 +6086,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListStores {}
     impl crate::page::List for ListStores {
         type Page = crate::fixably::Collection<types::Store>;
         type Item = types::Store;
@@ -6011,10 +6098,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_STORES, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
@@ -6173,6 +6266,7 @@ pub mod builder {
         }
     }
 
+    impl crate::page::Sealed for ListProducts {}
     impl crate::page::List for ListProducts {
         type Page = crate::fixably::Collection<types::Product>;
         type Item = types::Product;
@@ -6184,10 +6278,16 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Option<Self> {
-            let next = page.after(self.offset, self.page)?;
-            (self.offset, self.page) = next;
-            Some(self)
+        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
+            let next = page
+                .after(&super::operations::LIST_PRODUCTS, self.offset, self.page)?;
+            Ok(
+                next
+                    .map(|next| {
+                        (self.offset, self.page) = next;
+                        self
+                    }),
+            )
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {

@@ -8,9 +8,10 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::{Collection, Id};
+use crate::page::Sealed;
 
 /// Something that has an address of its own.
-pub trait Resource: Sized {
+pub trait Resource: Sealed + Sized {
     /// The address, as the vendor sent it.
     fn href(&self) -> Option<&str>;
 

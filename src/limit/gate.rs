@@ -3,7 +3,8 @@
 //! Pure: time comes in as a value, and what to do comes out. The waiting itself is the budget's.
 //!
 //! While the gate is open, calls pass without queueing. A 429 closes it for everybody until the reset. Then the first
-//! in the queue probes alone; when the vendor takes the probe, the others follow one by one, spread over a moment.
+//! in the queue probes alone. When the vendor takes the probe, each of the others gets a moment of its own within a
+//! short spread, in the order in which they came; whoever comes meanwhile goes at the end of it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use tokio::time::Instant;
 
 use super::signals::Signals;
 
-/// How long a turn may stay unused before the next in line takes it. A caller whose future is not polled, or a probe
-/// whose answer does not come, must not hold up the tenant.
+/// How long the turn to probe may stay unused before the next in line takes it. A caller whose future is not polled
+/// must not hold up the tenant, and neither must a probe whose answer does not come.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PROBE_PATIENCE: Duration = Duration::from_secs(30);
 /// After a refusal without a usable reset: doubled with each refusal in a row.
@@ -28,12 +29,16 @@ const MAX_SPREAD: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Gate {
     phase: Phase,
+    /// Who waits, sorted by ticket.
     queue: VecDeque<Waiter>,
     next_ticket: u64,
     in_flight: u32,
+    /// Refusals in a row.
     refusals: u32,
     /// Counts closures, so that answers to calls sent before one are told from those after it.
     era: u64,
+    /// Counts probes, so that one that was replaced is told from its replacement.
+    probes: u64,
     /// How long the gate was last closed.
     closure: Duration,
     known: Known,
@@ -52,13 +57,15 @@ enum Phase {
     Open,
     Closed { until: Instant },
     Probing { since: Instant },
-    Draining { next: Instant, gap: Duration },
+    Spreading { ends: Instant },
 }
 
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
     latest: Instant,
+    /// Its moment in a spread.
+    slot: Option<Instant>,
     wake: Arc<Notify>,
 }
 
@@ -73,7 +80,8 @@ pub(super) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pass {
     era: u64,
-    probe: bool,
+    /// The number of the probe, if it is one.
+    probe: Option<u64>,
 }
 
 /// What a caller may do now.
@@ -107,6 +115,7 @@ impl Gate {
             in_flight: 0,
             refusals: 0,
             era: 0,
+            probes: 0,
             closure: Duration::ZERO,
             known: Known::default(),
         }
@@ -132,20 +141,22 @@ impl Gate {
         }
     }
 
-    /// Passes at once if the gate is open: the common case.
+    /// Passes at once if the gate is open: the common case, which reads no clock.
     pub(super) fn enter(&mut self) -> Option<Pass> {
-        (self.phase == Phase::Open && self.queue.is_empty()).then(|| self.pass(false))
+        (self.phase == Phase::Open).then(|| self.pass(None))
     }
 
     /// Queues up a caller that can wait until `latest`, unless there is no point.
     pub(super) fn queue(&mut self, now: Instant, latest: Instant) -> Result<Place, Instant> {
-        let expected = self.expected(now);
-        if latest < expected {
-            return Err(expected);
+        match self.phase {
+            Phase::Closed { until } if latest < until => return Err(until),
+            Phase::Probing { .. } if latest <= now => return Err(now + PATIENCE),
+            Phase::Spreading { ends } if latest <= now && now < ends => return Err(ends),
+            _ => {}
         }
         let place = Place { ticket: self.next_ticket, wake: Arc::new(Notify::new()) };
         self.next_ticket += 1;
-        self.queue.push_back(Waiter { ticket: place.ticket, latest, wake: Arc::clone(&place.wake) });
+        self.queue.push_back(Waiter { ticket: place.ticket, latest, slot: None, wake: Arc::clone(&place.wake) });
         Ok(place)
     }
 
@@ -155,29 +166,26 @@ impl Gate {
             // Only a holder removes its own ticket, so this is a second question after the answer.
             return Turn::GiveUp(now);
         };
-        let latest = self.queue[index].latest;
+        let Waiter { latest, slot, .. } = self.queue[index];
+        let patience = if index == 0 { Duration::ZERO } else { PATIENCE };
         let due = match self.phase {
             Phase::Open => now,
-            Phase::Closed { until } => until,
-            Phase::Probing { since } => since + PROBE_PATIENCE,
-            Phase::Draining { next, .. } => next,
+            Phase::Closed { until } if latest < until => {
+                self.leave(ticket);
+                return Turn::GiveUp(until);
+            }
+            Phase::Closed { until } => (until + patience).min(latest),
+            Phase::Probing { since } => since + PROBE_PATIENCE + patience,
+            Phase::Spreading { ends } => slot.unwrap_or(ends),
         };
-        if let Phase::Closed { until } = self.phase
-            && latest < until
-        {
-            self.leave(ticket);
-            return Turn::GiveUp(until);
-        }
-        let due = if index == 0 { due } else { due + PATIENCE };
         if now >= due {
             self.queue.remove(index);
             return Turn::Go(self.admit(now));
         }
-        if now >= latest {
-            self.leave(ticket);
-            // How long a probe takes nobody knows.
-            let probing = matches!(self.phase, Phase::Probing { .. });
-            return Turn::GiveUp(if probing { now + PATIENCE } else { due });
+        if now >= latest && !matches!(self.phase, Phase::Closed { .. }) {
+            // It has waited for the reset, and the reset has come: what is left is our own caution.
+            self.queue.remove(index);
+            return Turn::Go(self.pass(None));
         }
         Turn::WaitUntil(due.min(latest))
     }
@@ -189,12 +197,12 @@ impl Gate {
         if index == 0 {
             self.wake_first();
         }
-        self.settle();
     }
 
     /// Takes back a pass.
     pub(super) fn report(&mut self, pass: Pass, report: Report, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        let probing = matches!(self.phase, Phase::Probing { .. });
         match report {
             Report::Accepted(signals) => {
                 self.learn(signals, now);
@@ -202,8 +210,8 @@ impl Gate {
                 if pass.era == self.era {
                     self.refusals = 0;
                 }
-                if pass.probe && matches!(self.phase, Phase::Probing { .. }) {
-                    self.drain(now);
+                if probing && pass.probe.is_some() {
+                    self.spread(now);
                 }
             }
             Report::Refused(signals) => {
@@ -211,10 +219,10 @@ impl Gate {
                 self.close(pass, signals, now);
             }
             Report::Unanswered => {
-                if pass.probe && matches!(self.phase, Phase::Probing { .. }) {
+                if probing && pass.probe == Some(self.probes) {
                     // The next in line probes instead.
                     self.phase = Phase::Closed { until: now };
-                    self.wake_first();
+                    self.wake_all();
                 }
             }
         }
@@ -230,7 +238,8 @@ impl Gate {
 
     fn close(&mut self, pass: Pass, signals: Signals, now: Instant) {
         // Of the calls that were under way together only the first refusal counts.
-        if pass.era == self.era {
+        let first = pass.era == self.era;
+        if first {
             self.refusals += 1;
             self.era += 1;
         }
@@ -238,10 +247,10 @@ impl Gate {
         let until = self.closed_until(now).map_or(until, |closed| closed.max(until));
         self.closure = until - now;
         self.phase = Phase::Closed { until };
-        for waiter in self.queue.iter().filter(|waiter| waiter.latest < until) {
-            waiter.wake.notify_one();
+        if first {
+            // Everybody waits for something else now, or for nothing any more.
+            self.wake_all();
         }
-        self.wake_first();
     }
 
     /// What the vendor asks for, unless that is so short that taking it would be knocking without pause.
@@ -252,45 +261,42 @@ impl Gate {
         }
     }
 
-    fn drain(&mut self, now: Instant) {
-        let waiting = u32::try_from(self.queue.len()).unwrap_or(u32::MAX).max(1);
-        let gap = (self.closure / SPREAD).min(MAX_SPREAD) / waiting;
-        self.phase = Phase::Draining { next: now, gap };
-        self.settle();
-        self.wake_first();
+    /// Gives each in the queue its moment.
+    fn spread(&mut self, now: Instant) {
+        let Ok(waiting @ 1..) = u32::try_from(self.queue.len()) else {
+            self.phase = Phase::Open;
+            return;
+        };
+        let span = (self.closure / SPREAD).min(MAX_SPREAD);
+        for (waiter, index) in self.queue.iter_mut().zip(0_u32..) {
+            waiter.slot = Some(now + span * index / waiting);
+        }
+        self.phase = Phase::Spreading { ends: now + span };
+        self.wake_all();
     }
 
-    /// Lets one out of the queue.
+    /// Lets one go whose turn it is.
     fn admit(&mut self, now: Instant) -> Pass {
-        let probe = match self.phase {
-            Phase::Open => false,
+        match self.phase {
             Phase::Closed { .. } | Phase::Probing { .. } => {
                 self.phase = Phase::Probing { since: now };
-                true
+                self.probes += 1;
+                self.pass(Some(self.probes))
             }
-            Phase::Draining { gap, .. } => {
-                self.phase = Phase::Draining { next: now + gap, gap };
-                false
+            Phase::Spreading { ends } if now >= ends => {
+                self.phase = Phase::Open;
+                self.pass(None)
             }
-        };
-        self.settle();
-        self.wake_first();
-        self.pass(probe)
-    }
-
-    /// An empty queue ends the draining; a closure that has passed stays until somebody probes.
-    fn settle(&mut self) {
-        if self.queue.is_empty() && matches!(self.phase, Phase::Draining { .. }) {
-            self.phase = Phase::Open;
+            Phase::Open | Phase::Spreading { .. } => self.pass(None),
         }
     }
 
-    fn pass(&mut self, probe: bool) -> Pass {
+    fn pass(&mut self, probe: Option<u64>) -> Pass {
         self.in_flight += 1;
         Pass { era: self.era, probe }
     }
 
-    /// Where a ticket stands in the queue, which is sorted by them.
+    /// Where a ticket stands in the queue.
     fn place(&self, ticket: u64) -> Result<usize, usize> {
         self.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket)
     }
@@ -301,14 +307,9 @@ impl Gate {
         }
     }
 
-    /// When somebody who queues up now can expect to go, as far as that is known.
-    fn expected(&self, now: Instant) -> Instant {
-        match self.phase {
-            Phase::Open | Phase::Probing { .. } => now,
-            Phase::Closed { until } => until.max(now),
-            Phase::Draining { next, gap } => {
-                next.max(now) + gap.saturating_mul(u32::try_from(self.queue.len()).unwrap_or(u32::MAX))
-            }
+    fn wake_all(&self) {
+        for waiter in &self.queue {
+            waiter.wake.notify_one();
         }
     }
 }
@@ -372,21 +373,67 @@ mod tests {
         let reset = now + 10 * SECOND;
 
         let probe = go(&mut gate, &places[0], reset);
-        assert!(probe.probe);
+        assert!(probe.probe.is_some());
         assert!(matches!(gate.turn(places[1].ticket, reset), Turn::WaitUntil(at) if at > reset + SECOND));
 
         let answered = reset + SECOND / 10;
         gate.report(probe, Report::Accepted(Signals::default()), answered);
-        let mut at = answered;
-        for place in &places[1..] {
-            let pass = go(&mut gate, place, at);
-            assert!(!pass.probe);
-            if let Turn::WaitUntil(next) = gate.turn(places[4].ticket, at) {
-                assert!(next > at, "the next goes later");
+        for (place, quarters) in places[1..].iter().zip(0..) {
+            let slot = answered + quarters * SECOND / 4;
+            if quarters > 0 {
+                assert!(matches!(gate.turn(place.ticket, answered), Turn::WaitUntil(at) if at == slot));
             }
-            at += SECOND / 4;
+            assert!(go(&mut gate, place, slot).probe.is_none());
         }
-        assert!(gate.enter().is_some(), "an empty queue opens the gate");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_during_the_spread_goes_at_its_end_and_opens_the_gate() {
+        let now = Instant::now();
+        let mut gate = closed(now);
+        let probe = gate.queue(now, now + MINUTE).unwrap();
+        let _asleep = gate.queue(now, now + MINUTE).unwrap();
+        let reset = now + 10 * SECOND;
+        let pass = go(&mut gate, &probe, reset);
+        gate.report(pass, Report::Accepted(Signals::default()), reset);
+        assert!(gate.enter().is_none());
+        let late = gate.queue(reset, now + MINUTE).unwrap();
+        assert!(matches!(gate.turn(late.ticket, reset), Turn::WaitUntil(at) if at == reset + SECOND));
+        go(&mut gate, &late, reset + SECOND);
+        assert!(gate.enter().is_some(), "whoever sleeps in the queue does not keep it closed");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closure_that_has_passed_turns_nobody_away() {
+        let now = Instant::now();
+        let mut gate = closed(now);
+        let begun = now + MINUTE;
+        let place = gate.queue(begun + Duration::from_nanos(1), begun).unwrap();
+        assert!(go(&mut gate, &place, begun + Duration::from_nanos(1)).probe.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_for_the_reset_goes_when_its_time_is_up_and_does_not_fail() {
+        let now = Instant::now();
+        let mut gate = closed(now);
+        let probe = gate.queue(now, now + MINUTE).unwrap();
+        let hasty = gate.queue(now, now + 10 * SECOND).unwrap();
+        let reset = now + 10 * SECOND;
+        go(&mut gate, &probe, reset);
+        assert!(go(&mut gate, &hasty, reset).probe.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_was_replaced_does_not_undo_its_replacement() {
+        let now = Instant::now();
+        let mut gate = closed(now);
+        let places: Vec<Place> = (0..3).map(|_| gate.queue(now, now + 5 * MINUTE).unwrap()).collect();
+        let reset = now + 10 * SECOND;
+        let stale = go(&mut gate, &places[0], reset);
+        let replaced = reset + PROBE_PATIENCE;
+        go(&mut gate, &places[1], replaced);
+        gate.report(stale, Report::Unanswered, replaced);
+        assert!(matches!(gate.turn(places[2].ticket, replaced), Turn::WaitUntil(_)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -424,7 +471,7 @@ mod tests {
         let reset = now + 10 * SECOND;
         let pass = go(&mut gate, &first, reset);
         gate.report(pass, Report::Unanswered, reset);
-        assert!(go(&mut gate, &second, reset).probe);
+        assert!(go(&mut gate, &second, reset).probe.is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -435,7 +482,7 @@ mod tests {
         let awake = gate.queue(now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         assert!(matches!(gate.turn(awake.ticket, reset), Turn::WaitUntil(at) if at == reset + PATIENCE));
-        assert!(go(&mut gate, &awake, reset + PATIENCE).probe);
+        assert!(go(&mut gate, &awake, reset + PATIENCE).probe.is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,14 +19,14 @@ impl Registry {
         &GLOBAL
     }
 
-    /// The budget of the tenant at `origin`.
-    pub(crate) fn budget(&self, vendor: &'static str, origin: String) -> Arc<Budget> {
+    /// The budget of the tenant at this address.
+    pub(crate) fn budget(&self, vendor: &'static str, address: String) -> Arc<Budget> {
         let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Swept before it would grow, so that sweeping costs nothing per client.
         if budgets.len() == budgets.capacity() {
             budgets.retain(|_, budget| budget.strong_count() > 0);
         }
-        let slot = budgets.entry((vendor, origin)).or_default();
+        let slot = budgets.entry((vendor, address)).or_default();
         if let Some(budget) = slot.upgrade() {
             return budget;
         }

@@ -49,12 +49,12 @@ pub(crate) fn read(headers: &HeaderMap, wall: impl Fn() -> Timestamp, max_window
         let date = headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(reset::http_date);
         date.unwrap_or_else(&wall)
     };
-    if let Some(value) = headers.get(&RESET) {
-        signals.reset = moment(&RESET, value, vendor_now(), max_window);
-    }
-    if let Some(value) = headers.get(RETRY_AFTER) {
-        signals.retry_after = moment(&RETRY_AFTER, value, vendor_now(), max_window);
-    }
+    // Said twice, the later moment counts: too early is refused again.
+    let latest = |name: &HeaderName| {
+        headers.get_all(name).iter().filter_map(|value| moment(name, value, vendor_now(), max_window)).max()
+    };
+    signals.reset = latest(&RESET);
+    signals.retry_after = latest(&RETRY_AFTER);
     if headers.contains_key(&RATELIMIT) {
         ietf(headers, max_window, &mut signals);
     }
@@ -147,7 +147,10 @@ mod tests {
             .map(|(name, value)| {
                 (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
             })
-            .collect();
+            .fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            });
         read(&headers, || "2026-03-01T12:00:00Z".parse().unwrap(), HOUR)
     }
 
@@ -172,6 +175,12 @@ mod tests {
     fn retry_after_wins_over_the_reset() {
         let read = signals(&[("retry-after", "5"), ("x-ratelimit-reset", "30")]);
         assert_eq!(read.wait(), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn of_two_resets_the_later_counts() {
+        let read = signals(&[("x-ratelimit-reset", "0"), ("x-ratelimit-reset", "40"), ("x-ratelimit-reset", "banana")]);
+        assert_eq!(read.wait(), Some(Duration::from_secs(40)));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::LOCATION;
-use http::{Method, StatusCode};
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
@@ -62,18 +63,16 @@ impl Journey<'_> {
     ) -> Error {
         let mut parts = self.parts(reason);
         self.keep(&mut parts, answer);
-        parts.maybe_applied = self.writes();
+        parts.maybe_applied = self.call.writes();
         parts.source = source;
         Error::Decode(Box::new(Decode { failure: Failure::new(parts), path }))
     }
 
     fn refused(&self, answer: &Answer, signals: &Signals) -> Error {
         let status = answer.status;
-        let mut parts = self.parts(reason(answer));
+        let mut parts = self.parts(self.pipeline.auth.cleaned(&reason(answer)));
         parts.retry_after = signals.retry_after;
         let fields = self.explain(&mut parts, answer);
-        let undecided = status.is_server_error() || status.is_redirection() || status == StatusCode::REQUEST_TIMEOUT;
-        parts.maybe_applied = undecided && self.writes();
         if status == StatusCode::FORBIDDEN {
             let scopes = self.call.operation.required_scopes();
             if !scopes.is_empty() {
@@ -96,7 +95,7 @@ impl Journey<'_> {
     }
 
     fn lost(&self, lost: Lost) -> Error {
-        let unknown = self.writes() && !self.call.idempotent;
+        let unknown = self.call.writes() && !self.call.idempotent;
         match lost {
             Lost::NotSent(source) => {
                 let mut parts = self.parts("no connection; the request never left");
@@ -106,15 +105,12 @@ impl Journey<'_> {
             Lost::Broken(status, source) => {
                 let mut parts = self.parts("the connection broke before the answer was whole");
                 parts.status = status;
-                parts.maybe_applied = self.writes();
                 parts.source = Some(source);
                 let failure = Box::new(Failure::new(parts));
                 if unknown { Error::OutcomeUnknown(failure) } else { Error::Connect(failure) }
             }
             Lost::TimedOut => {
-                let mut parts = self.parts("no answer in time");
-                parts.maybe_applied = self.writes();
-                let failure = Box::new(Failure::new(parts));
+                let failure = Box::new(Failure::new(self.parts("no answer in time")));
                 if unknown { Error::OutcomeUnknown(failure) } else { Error::Timeout(failure) }
             }
             Lost::TooLarge(status) => {
@@ -123,7 +119,6 @@ impl Journey<'_> {
                     self.settings.max_body
                 ));
                 parts.status = Some(status);
-                parts.maybe_applied = self.writes();
                 Error::Decode(Box::new(Decode { failure: Failure::new(parts), path: None }))
             }
         }
@@ -148,44 +143,30 @@ impl Journey<'_> {
             code: None,
             retry_after: None,
             body: Bytes::new(),
-            maybe_applied: false,
+            maybe_applied: self.unsettled,
             idempotent: self.call.idempotent,
             source: None,
         }
     }
 
-    /// Notes what came: status, request id, and the body without our own token in it.
-    fn keep(&self, parts: &mut FailureParts, answer: &Answer) {
+    /// Notes what came: status, request id, and the body without our own token in it. Returns the body where it is JSON.
+    fn keep(&self, parts: &mut FailureParts, answer: &Answer) -> Option<Value> {
         parts.status = Some(answer.status);
-        parts.request_id = self.pipeline.vendor.request_id(&answer.headers).map(|id| self.without_token(id));
-        parts.body = match self.pipeline.auth.struck_out(&answer.body) {
-            Some(clean) => clean.into(),
-            None => answer.body.clone(),
-        };
+        parts.request_id = self.pipeline.vendor.request_id(&answer.headers).map(|id| self.pipeline.auth.cleaned(id));
+        let (body, value) = self.pipeline.auth.cleaned_body(&answer.body);
+        parts.body = body;
+        value
     }
 
     /// Notes what came and what the vendor says in it. Returns the fields that it complains about.
     fn explain(&self, parts: &mut FailureParts, answer: &Answer) -> Vec<(String, String)> {
-        self.keep(parts, answer);
-        let Ok(body) = serde_json::from_slice(&parts.body) else {
+        let Some(body) = self.keep(parts, answer) else {
             return Vec::new();
         };
         let Explanation { message, code, fields } = (self.pipeline.vendor.explain)(&body);
         parts.message = message;
         parts.code = code;
         fields
-    }
-
-    fn without_token(&self, text: &str) -> String {
-        match self.pipeline.auth.struck_out(text.as_bytes()) {
-            Some(clean) => String::from_utf8_lossy(&clean).into_owned(),
-            None => text.to_owned(),
-        }
-    }
-
-    /// Whether the call changes anything at the vendor's.
-    fn writes(&self) -> bool {
-        !matches!(self.call.request.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::{Call, Pipeline};
@@ -27,6 +28,8 @@ pub(crate) struct Journey<'a> {
     pub(super) sent: u32,
     /// Attempts that count against the policy: those that the vendor refused for its limit do not.
     counted: u32,
+    /// Whether an attempt may have been carried out, whatever the later ones said.
+    pub(super) unsettled: bool,
     /// Spent on waiting.
     waited: Duration,
     /// Since when the call waits, or has been under way.
@@ -45,6 +48,7 @@ impl<'a> Journey<'a> {
             begun,
             sent: 0,
             counted: 0,
+            unsettled: false,
             waited: Duration::ZERO,
             since: begun,
             refusal: None,
@@ -79,7 +83,8 @@ impl<'a> Journey<'a> {
     }
 
     /// The attempt is over.
-    pub(super) fn returns(&mut self) {
+    pub(super) fn returns(&mut self, outcome: &Result<Answer, Lost>) {
+        self.unsettled |= self.call.writes() && may_be_carried_out(outcome);
         self.sent += 1;
         self.counted += 1;
         self.since = self.pipeline.clock.now();
@@ -134,5 +139,18 @@ impl<'a> Journey<'a> {
 
     fn deadline(&self) -> Instant {
         self.begun + self.settings.deadline.unwrap_or(FOREVER).min(FOREVER)
+    }
+}
+
+/// Whether a write that ended so may have been carried out.
+fn may_be_carried_out(outcome: &Result<Answer, Lost>) -> bool {
+    match outcome {
+        Ok(answer) => {
+            // What a redirect stands for nobody knows: it is how a web form says that it took the data.
+            let status = answer.status;
+            status.is_server_error() || status.is_redirection() || status == StatusCode::REQUEST_TIMEOUT
+        }
+        Err(Lost::NotSent(_)) => false,
+        Err(Lost::Broken(..) | Lost::TimedOut | Lost::TooLarge(_)) => true,
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::{Script, Wire as _};
 use servicebay::{Error, fixably};
+use tokio::time::Instant;
 
-use crate::support::{client, order};
+use crate::support::{SECRET, builder, client, order, refused};
 
 fn expiring(expires_at: Timestamp, script: &Script) -> fixably::Client {
     let credentials = fixably::Credentials::bearer("t").expires_at(expires_at);
@@ -17,7 +19,7 @@ fn expiring(expires_at: Timestamp, script: &Script) -> fixably::Client {
 async fn a_bearer_token_is_sent_with_its_scheme() {
     let (client, script) = client([order()]);
     client.get_order().id(1).send().await.unwrap();
-    assert_eq!(script.requests()[0].headers["authorization"], "Bearer hush-hush-token");
+    assert_eq!(script.requests()[0].headers["authorization"], format!("Bearer {SECRET}"));
 }
 
 #[tokio::test]
@@ -49,7 +51,7 @@ async fn an_expired_token_fails_before_the_network_and_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_token_that_expires_while_a_retry_waits_is_not_sent_again() {
     // The vendor asks for a minute, and the token has half of one left.
-    let script = Script::new([crate::support::refused("60")]);
+    let script = Script::new([refused("60")]);
     let expires_at = script.wall().checked_add(SignedDuration::from_secs(30)).unwrap();
     let client = expiring(expires_at, &script);
     match client.get_order().id(1).send().await {
@@ -89,4 +91,17 @@ async fn a_401_is_unauthorized_with_the_vendors_words_and_is_not_repeated() {
         other => panic!("{other:?}"),
     }
     assert_eq!(script.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_token_is_told_without_waiting_for_the_limit() {
+    let script = Script::new([refused("60"), order()]);
+    let waiting = builder(&script).build().unwrap();
+    let mut waiting = Box::pin(waiting.get_order().id(1).send());
+    assert!((&mut waiting).now_or_never().is_none());
+    let credentials = fixably::Credentials::bearer("t").expires_at(script.wall());
+    let expired = fixably::Client::builder(credentials).with_tenant("acme").with_wire(script.clone()).build().unwrap();
+    let begun = Instant::now();
+    assert!(matches!(expired.get_order().id(1).send().await, Err(Error::Unauthorized(_))));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }

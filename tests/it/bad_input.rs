@@ -141,11 +141,19 @@ async fn a_list_without_items_is_a_decode_error_and_not_an_empty_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_no_object_is_a_decode_error_that_says_where() {
-    let items = json!({"totalItems": 3, "items": [{"id": 1}, {"id": 2}, "three"]});
+async fn an_item_that_is_no_object_costs_its_own_place_alone() {
+    let items = json!({"totalItems": 4, "items": [{"id": 1}, "two", null, {"id": 4}]});
     let (client, _script) = client([Step::json(200, items)]);
+    let page = client.list_orders().send().await.unwrap();
+    let ids: Vec<_> = page.items.iter().map(|order| order.id().map(|id| id.get())).collect();
+    assert_eq!(ids, [Some(1), None, None, Some(4)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shape_that_cannot_be_read_is_told_with_its_place() {
+    let (client, _script) = client([Step::json(200, json!({"totalItems": 1, "items": {"id": 1}}))]);
     match client.list_orders().send().await {
-        Err(Error::Decode(decode)) => assert_eq!(decode.path(), Some("items[2]")),
+        Err(Error::Decode(decode)) => assert_eq!(decode.path(), Some("items")),
         other => panic!("{other:?}"),
     }
 }
@@ -218,4 +226,29 @@ fn full_order() -> Value {
         "notes": link("orders/20000010/notes"),
         "tasks": link("orders/20000010/tasks")
     })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_in_place_of_an_object_is_a_decode_error() {
+    for body in [json!([]), json!([5]), json!([{"id": 1}])] {
+        let (client, _script) = client([Step::json(200, body.clone())]);
+        let order = client.get_order().id(1).send().await;
+        assert!(matches!(order, Err(Error::Decode(_))), "{body}: {order:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_odd_value_never_fails_a_page() {
+    for odd in [
+        r#"{"id": 2, "reference": "cut \ud83d"}"#,
+        r#"{"id": 2, "total": 1e999}"#,
+        r#"{"id": 2, "id": 2}"#,
+        r#"{"id": 2, "customer": {"id": 1, "id": 2}}"#,
+        "null",
+    ] {
+        let body = format!(r#"{{"totalItems": 3, "items": [{{"id": 1}}, {odd}, {{"id": 3}}]}}"#);
+        let (client, _script) = client([Step::body(200, "application/json", body)]);
+        let page = client.list_orders().send().await;
+        assert!(page.is_ok(), "{odd}: {page:?}");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Modules from the lowest layer to the highest. A module may use its own layer and those below.
 const LAYERS: [&[&str]; 9] = [
     &["clock", "error", "operation", "vendor"],
-    &["amount", "lenient", "open"],
+    &["amount", "lenient", "open", "salvage"],
     &["options", "retry"],
     &["auth", "limit", "transport"],
     &["pipeline"],

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::{Script, Step, Wire as _};
 use servicebay::{CallOptions, Error, RateLimitPolicy, fixably};
@@ -313,4 +314,76 @@ async fn cancelled_waiters_leave_the_queue() {
         waiter.await.unwrap().unwrap();
     }
     assert_eq!((client.rate_limit().waiting(), client.rate_limit().in_flight()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_are_back_at_full_speed_once_the_spread_is_over() {
+    let script = Script::new([refused("10"), order().delay(SECOND / 50).repeat()]);
+    let client = builder(&script).build().unwrap();
+    let workers = (0..8_u64).map(|worker| {
+        let client = client.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(worker)).await;
+            for _ in 0..100 {
+                client.get_order().id(1).send().await.unwrap();
+            }
+        }
+    });
+    let begun = Instant::now();
+    join_all(workers).await;
+    // 10 s closed, 1 s spread, 100 calls of 20 ms each.
+    assert!(begun.elapsed() < 15 * SECOND, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_nobody_polls_costs_the_others_a_second_once() {
+    let script = Script::new([refused("10"), order().delay(SECOND / 10).repeat()]);
+    let client = builder(&script).build().unwrap();
+    let mut asleep = Box::pin(client.get_order().id(0).send());
+    assert!((&mut asleep).now_or_never().is_none());
+    let begun = Instant::now();
+    let answers = join_all((1..=20).map(|id| client.get_order().id(id).send())).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert!(begun.elapsed() < 14 * SECOND, "{:?}", begun.elapsed());
+    asleep.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_consumer_of_buffered_calls_does_not_slow_the_tenant() {
+    let script = Script::new([refused("10"), order().delay(SECOND / 20).repeat()]);
+    let client = builder(&script).build().unwrap();
+    let calls = stream::iter(0..64).map(|id| client.get_order().id(id).send()).buffer_unordered(8);
+    let slow = calls.for_each(|_| tokio::time::sleep(30 * SECOND));
+    let others = async {
+        tokio::time::sleep(20 * SECOND).await;
+        let begun = Instant::now();
+        for _ in 0..20 {
+            client.get_order().id(7).send().await.unwrap();
+        }
+        begun.elapsed()
+    };
+    tokio::select! {
+        () = slow => unreachable!("it takes half an hour"),
+        elapsed = others => assert!(elapsed < 5 * SECOND, "{elapsed:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_who_waits_for_the_reset_fails_for_the_time_the_probe_takes() {
+    let script = Script::new([refused("119.9"), order().delay(SECOND).repeat()]);
+    let client = builder(&script).build().unwrap();
+    let answers = join_all((0..10).map(|id| client.get_order().id(id).send())).await;
+    let begun = Instant::now();
+    for answer in answers {
+        assert!(answer.is_ok(), "waited {:?} and failed: {answer:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_without_end_is_taken_as_such() {
+    let script = Script::new([Step::status(429).header("ratelimit", "\"a\";r=0;t=18446744073709551615"), order()]);
+    let policy = RateLimitPolicy::new().with_max_window(Duration::MAX);
+    let client = builder(&script).with_rate_limit(policy).build().unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    assert!(arrivals(&script)[1] < 1.0, "no vendor has a window of more than a year");
 }

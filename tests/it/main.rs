@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod config;
 mod errors;
+mod fixably;
 mod generated;
 mod layers;
 mod limits;

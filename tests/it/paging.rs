@@ -151,3 +151,11 @@ async fn a_stream_can_cross_tasks() {
     let count = tokio::spawn(items.try_fold(0, |count, _| async move { Ok(count + 1) })).await.unwrap().unwrap();
     assert_eq!(count, 60);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_ignores_the_offset_ends_the_walk_with_an_error() {
+    let first = json!({"limit": 2, "offset": 0, "totalItems": 6, "items": [{"id": 1}, {"id": 2}]});
+    let (client, _script) = listing([Step::json(200, first).repeat()]);
+    let walk: Result<Vec<_>, _> = client.list_orders().limit(2).items().try_collect().await;
+    assert!(walk.is_err(), "orders 1 and 2 three times, 3 to 6 never: {walk:?}");
+}

@@ -9,7 +9,7 @@ use servicebay::testing::{Script, Step};
 use servicebay::{CallOptions, Error, RetryPolicy};
 use tokio::time::Instant;
 
-use crate::support::{builder, client, order};
+use crate::support::{builder, client, order, refused};
 
 fn note() -> NotesCreate {
     NotesCreate::new([NoteInput::new(NoteType::Issue).text("Cracked")])
@@ -209,5 +209,16 @@ async fn a_raw_request_is_repeated_as_its_method_says_unless_told_otherwise() {
         let _ = request.send::<serde_json::Value>().await;
         assert_eq!(script.requests().len(), sent, "{method} {told:?}");
         assert_eq!(script.requests()[0].method, method);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_an_earlier_attempt_may_have_applied_stays_maybe_applied() {
+    for last in [Step::not_sent(), Step::status(404), Step::status(409), refused("10000")] {
+        let shown = format!("{last:?}");
+        let (client, _script) = client([Step::dropped(), last.repeat()]);
+        let body = OrderUpdate::new().status(450);
+        let error = client.update_order().id(1).body(body).send().await.unwrap_err();
+        assert!(error.maybe_applied(), "{shown}: {error:?}");
     }
 }

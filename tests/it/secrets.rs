@@ -98,3 +98,20 @@ async fn the_token_is_marked_sensitive_so_that_http2_does_not_index_it() {
     client.get_order().id(1).send().await.unwrap();
     assert!(script.requests()[0].headers["authorization"].is_sensitive());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_comes_back_escaped_or_as_an_address_is_struck_out() {
+    let escaped = SECRET.replace('/', "\\/");
+    let unicode = SECRET.replace('=', "\\u003d");
+    for step in [
+        Step::body(401, "application/json", format!("{{\"developerMessage\": \"bad {escaped}\"}}")),
+        Step::body(401, "application/json", format!("{{\"developerMessage\": \"bad {unicode}\"}}")),
+        Step::status(302).header("location", format!("https://evil.example/{SECRET}")),
+        Step::status(302).header("location", format!("/login/{SECRET}")),
+    ] {
+        let (client, _script) = client([step]);
+        let error = client.get_order().id(1).send().await.unwrap_err();
+        let printed = format!("{error} {error:?} {}", error.support_report());
+        assert!(!printed.contains(SECRET) && !printed.contains(&escaped), "{printed}");
+    }
+}

@@ -8,6 +8,8 @@ use servicebay::{Error, RetryPolicy, fixably};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::support::SECRET;
+
 /// A server that reads one request a connection and answers it with these bytes, then closes. Returns its base URL and
 /// what it read, once it has served as many connections as there are answers.
 async fn server(answers: Vec<Vec<u8>>) -> (String, impl Future<Output = Vec<String>>) {
@@ -57,7 +59,7 @@ fn json(body: &str) -> Vec<u8> {
 }
 
 fn client(url: &str) -> fixably::Client {
-    fixably::Client::builder(fixably::Credentials::bearer("t"))
+    fixably::Client::builder(fixably::Credentials::bearer(SECRET))
         .with_base_url(url)
         .with_retry(
             RetryPolicy::new().with_min_delay(std::time::Duration::ZERO).with_max_delay(std::time::Duration::ZERO),
@@ -73,7 +75,7 @@ async fn a_call_goes_out_and_its_answer_comes_in() {
     assert_eq!(order.id(), Some(20000010.into()));
     let seen = seen.await;
     assert!(seen[0].starts_with("GET /api/v3/orders/20000010 HTTP/1.1\r\n"), "{seen:?}");
-    assert!(seen[0].contains("authorization: Bearer t\r\n"), "{seen:?}");
+    assert!(seen[0].contains(&format!("authorization: Bearer {SECRET}\r\n")), "{seen:?}");
 }
 
 #[tokio::test]
@@ -187,11 +189,37 @@ async fn a_client_of_the_users_own_is_used() {
     let (url, seen) = server(vec![json(r#"{"id": 1}"#)]).await;
     let own = reqwest::Client::builder()
         .default_headers([(http::header::ORIGIN, "own".parse().unwrap())].into_iter().collect());
-    let client = fixably::Client::builder(fixably::Credentials::bearer("t"))
+    let client = fixably::Client::builder(fixably::Credentials::bearer(SECRET))
         .with_base_url(url)
         .with_http_client(own.build().unwrap())
         .build()
         .unwrap();
     client.get_order().id(1).send().await.unwrap();
     assert!(seen.await[0].contains("origin: own"));
+}
+
+#[tokio::test]
+async fn a_refusal_whose_body_breaks_off_is_still_a_refusal() {
+    for (status, expected) in [(400, "400"), (403, "403"), (404, "404"), (409, "409"), (422, "422")] {
+        let cut =
+            format!("HTTP/1.1 {status} No\r\ncontent-length: 1000\r\n\r\n{{\"developerMessage\": \"n").into_bytes();
+        let (url, seen) = server(vec![cut]).await;
+        let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
+        let told = error.failure().and_then(|failure| failure.status()).map(|status| status.as_str().to_owned());
+        assert_eq!(told.as_deref(), Some(expected), "{error:?}");
+        assert!(!error.maybe_applied(), "{error:?}");
+        assert_eq!(seen.await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_429_whose_body_breaks_off_closes_the_gate_all_the_same() {
+    let cut = b"HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 1000\r\n\r\n{".to_vec();
+    let (url, seen) = server(vec![cut]).await;
+    let client = client(&url);
+    for _ in 0..2 {
+        let error = client.create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
+        assert!(matches!(error, Error::RateLimited(_)), "{error:?}");
+    }
+    assert_eq!(seen.await.len(), 1, "the second call was not sent");
 }

@@ -3,8 +3,8 @@
 use servicebay::testing::{Script, Step};
 use servicebay::{ClientBuilder, fixably};
 
-/// A token that must turn up nowhere.
-pub(crate) const SECRET: &str = "hush-hush-token";
+/// A token that must turn up nowhere. It holds what JSON and addresses escape.
+pub(crate) const SECRET: &str = "hush/hush+token==";
 
 pub(crate) fn builder(script: &Script) -> ClientBuilder<fixably::Client> {
     fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_tenant("acme").with_wire(script.clone())

@@ -1,0 +1,102 @@
+//! What a single JSON value can stand for, whichever way a vendor writes it.
+
+use std::str::FromStr;
+
+/// A type that a single JSON value can stand for, whichever way the vendor writes it.
+pub(crate) trait Scalar: Sized {
+    fn from_text(text: &str) -> Option<Self>;
+    fn from_float(number: f64) -> Option<Self>;
+    fn from_integer(number: i128) -> Option<Self>;
+    fn from_flag(flag: bool) -> Option<Self>;
+}
+
+impl Scalar for String {
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+
+    fn from_float(number: f64) -> Option<Self> {
+        Some(number.to_string())
+    }
+
+    fn from_integer(number: i128) -> Option<Self> {
+        Some(number.to_string())
+    }
+
+    fn from_flag(flag: bool) -> Option<Self> {
+        Some(flag.to_string())
+    }
+}
+
+impl Scalar for bool {
+    fn from_text(text: &str) -> Option<Self> {
+        match text.trim() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn from_float(_: f64) -> Option<Self> {
+        None
+    }
+
+    fn from_integer(number: i128) -> Option<Self> {
+        match number {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    fn from_flag(flag: bool) -> Option<Self> {
+        Some(flag)
+    }
+}
+
+/// A number of the type that a field has.
+pub(crate) struct Numeric<T>(pub(crate) T);
+
+macro_rules! integers {
+    ($($integer:ty),*) => {$(
+        impl Scalar for Numeric<$integer> {
+            fn from_text(text: &str) -> Option<Self> {
+                <$integer>::from_str(text.trim()).ok().map(Self)
+            }
+
+            fn from_float(number: f64) -> Option<Self> {
+                // Beyond 2⁵³ a float no longer says which integer it was.
+                let whole = number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0;
+                if whole { Self::from_integer(number as i128) } else { None }
+            }
+
+            fn from_integer(number: i128) -> Option<Self> {
+                <$integer>::try_from(number).ok().map(Self)
+            }
+
+            fn from_flag(_: bool) -> Option<Self> {
+                None
+            }
+        }
+    )*};
+}
+
+integers!(i32, i64, u32, u64);
+
+impl Scalar for Numeric<f64> {
+    fn from_text(text: &str) -> Option<Self> {
+        f64::from_str(text.trim()).ok().filter(|number| number.is_finite()).map(Self)
+    }
+
+    fn from_float(number: f64) -> Option<Self> {
+        Some(Self(number))
+    }
+
+    fn from_integer(number: i128) -> Option<Self> {
+        Some(Self(number as f64))
+    }
+
+    fn from_flag(_: bool) -> Option<Self> {
+        None
+    }
+}
