@@ -74,6 +74,9 @@ impl<'a> MakeWriter<'a> for Log {
 async fn no_event_shows_the_token() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    // With one subscriber alive, the thread that first meets an event decides for all whether anybody wants it, and that
+    // thread may be another test's. With a second one everybody is asked.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let calls = async {
         let echo = json!({"developerMessage": SECRET, "total": {"odd": SECRET}, "id": 1});
         let (client, _script) = client([

@@ -1,0 +1,147 @@
+//! What a call through the client takes, beside bare reqwest and progenitor's client doing the same call.
+//!
+//! Criterion measures each client alone. Its times are good for watching one client over the months, but on a noisy
+//! machine two of them differ by more than the clients do. So a second measurement follows that says how they compare:
+//! short blocks of calls by each client in turn, a ratio for each round, and the median over many rounds. A lane
+//! `reqwest again` shows how far from 1 two equal clients end up.
+//!
+//! Left out: TLS, HTTP/2, and everything that the network adds. Waits, retries and refusals do not happen here: this is
+//! the price of a call that goes well.
+
+#![expect(clippy::print_stdout, reason = "the ratios are what this program is for")]
+
+mod peers;
+
+use std::env;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput};
+use tokio::runtime::{Builder, Runtime};
+
+use self::peers::{Client, PAGE, Peer, Server, Workload};
+
+/// Rounds of the paired measurement, and how long a client's block in a round lasts, about.
+const ROUNDS: usize = 2000;
+const BLOCK: Duration = Duration::from_millis(2);
+
+fn main() {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let mut criterion = Criterion::default().configure_from_args();
+    for workload in Workload::ALL {
+        alone(&mut criterion, &runtime, workload);
+    }
+    criterion.final_summary();
+
+    // Criterion reads the same arguments, but does not pass on what it makes of them.
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => paired(&runtime),
+        ["--test"] => smoke(&runtime),
+        // A filter, a baseline, a profile: somebody wants criterion alone.
+        _ => {}
+    }
+}
+
+/// Each client alone, by criterion.
+fn alone(criterion: &mut Criterion, runtime: &Runtime, workload: Workload) {
+    let server = Server::start(workload).expect("a loopback port is free");
+    let mut group = criterion.benchmark_group(format!("call/{workload}"));
+    group.throughput(Throughput::Elements(match workload {
+        Workload::GetOrder => 1,
+        Workload::ListOrders => PAGE.into(),
+    }));
+    for peer in Peer::ALL {
+        let client = Client::new(peer, &server.base_url());
+        group.bench_function(peer.to_string(), |bencher| bencher.to_async(runtime).iter(|| client.call(workload)));
+    }
+    group.finish();
+}
+
+/// The clients in turn, and the medians of their ratios.
+fn paired(runtime: &Runtime) {
+    println!("paired: medians of {ROUNDS} rounds, each client in blocks of about {} ms", BLOCK.as_millis());
+    println!("{:<12} {:<14} {:>12} {:>10} {:>17}", "workload", "client", "per call", "/ reqwest", "middle half");
+    for workload in Workload::ALL {
+        let lanes = Lanes::new(runtime, workload);
+        let calls = lanes.calls_in_a_block();
+        let rounds: Vec<[f64; 4]> = (0..ROUNDS).map(|_| lanes.round(calls)).collect();
+        for (lane, name) in Lanes::NAMES.iter().enumerate() {
+            let seconds = sorted(rounds.iter().map(|round| round[lane]));
+            let ratios = sorted(rounds.iter().map(|round| round[lane] / round[0]));
+            println!(
+                "{workload:<12} {name:<14} {:>9.1} µs {:>10.3} {:>8.3}-{:.3}",
+                quantile(&seconds, 0.5) / f64::from(calls) * 1e6,
+                quantile(&ratios, 0.5),
+                quantile(&ratios, 0.25),
+                quantile(&ratios, 0.75),
+            );
+        }
+    }
+}
+
+/// The paired measurement with one call in each block: it runs, and says nothing.
+fn smoke(runtime: &Runtime) {
+    for workload in Workload::ALL {
+        Lanes::new(runtime, workload).round(1);
+    }
+}
+
+/// The clients of the paired measurement, with warm connections.
+struct Lanes<'a> {
+    runtime: &'a Runtime,
+    workload: Workload,
+    clients: [Client; 4],
+}
+
+impl<'a> Lanes<'a> {
+    const NAMES: [&'static str; 4] = ["reqwest", "servicebay", "progenitor", "reqwest again"];
+
+    fn new(runtime: &'a Runtime, workload: Workload) -> Self {
+        let server = Server::start(workload).expect("a loopback port is free");
+        let [reqwest, servicebay, progenitor] = Peer::ALL;
+        let clients = [reqwest, servicebay, progenitor, reqwest].map(|peer| Client::new(peer, &server.base_url()));
+        let lanes = Self { runtime, workload, clients };
+        lanes.round(1);
+        lanes
+    }
+
+    fn calls_in_a_block(&self) -> u32 {
+        let calls = 50;
+        let seconds = self.block(0, calls);
+        let fitting = BLOCK.as_secs_f64() / (seconds / f64::from(calls));
+        (fitting as u32).max(1)
+    }
+
+    /// A block by each client, and the seconds it took; in an order of its own, so that nothing that comes and goes
+    /// with a period meets the same client every time.
+    fn round(&self, calls: u32) -> [f64; 4] {
+        let mut order = [0, 1, 2, 3];
+        fastrand::shuffle(&mut order);
+        let mut seconds = [0.0; 4];
+        for lane in order {
+            seconds[lane] = self.block(lane, calls);
+        }
+        seconds
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
+    fn block(&self, lane: usize, calls: u32) -> f64 {
+        self.runtime.block_on(async {
+            let begun = std::time::Instant::now();
+            for _ in 0..calls {
+                self.clients[lane].call(self.workload).await;
+            }
+            begun.elapsed().as_secs_f64()
+        })
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn quantile(sorted: &[f64], part: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * part).round() as usize]
+}

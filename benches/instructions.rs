@@ -1,0 +1,152 @@
+//! How many instructions a call through the client costs, beside bare reqwest and progenitor's client doing the same.
+//!
+//! Instructions do not depend on what else the machine does, so they show differences that times hide. Callgrind counts
+//! those of the client's process; the server is a process of its own, outside of the count. Each client runs at two
+//! lengths, and the difference between them is what the calls cost, without start and connection. Features are those of
+//! the dev-dependencies: `testing` is on, which a user's build does without.
+//!
+//! Left out: what the kernel does, and with it reading the clock, which valgrind turns into a system call; and what
+//! `call.rs` leaves out.
+//!
+//! * without arguments: measures all clients, if valgrind is there;
+//! * `--test`: makes a few calls by each client, without valgrind;
+//! * `<client> <workload> <calls>`: makes the calls and ends, for a profiler of your choice;
+//! * `serve <workload>`: is the server.
+
+#![expect(clippy::print_stdout, reason = "the counts are what this program is for")]
+
+mod peers;
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::{env, fs, io};
+
+use tokio::runtime::Builder;
+
+use self::peers::{Client, Peer, Server, Workload};
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => measure()?,
+        ["--test"] => smoke()?,
+        ["serve", workload] => serve(workload.parse()?)?,
+        [peer, workload, calls] => run(peer.parse()?, workload.parse()?, calls.parse()?)?,
+        // A filter or an option for criterion's benches, which `cargo bench` hands to all of them.
+        _ => println!("instructions: skipped, for it takes no such arguments: {arguments:?}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Counts every client's instructions and prints how they compare.
+fn measure() -> Result<(), Box<dyn Error>> {
+    if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
+        println!("instructions: skipped, for valgrind is not installed");
+        return Ok(());
+    }
+    println!("instructions of the client's process for one more call");
+    println!("{:<12} {:<12} {:>12} {:>10}", "workload", "client", "per call", "/ reqwest");
+    for workload in Workload::ALL {
+        let mut base = None;
+        for peer in Peer::ALL {
+            let cost = median(peer, workload)?;
+            let ratio = cost / *base.get_or_insert(cost);
+            println!("{workload:<12} {peer:<12} {cost:>12.0} {ratio:>10.4}");
+        }
+    }
+    Ok(())
+}
+
+/// What one more call costs: the median of three counts, for into how many pieces a large answer falls on its way is
+/// never quite the same.
+fn median(peer: Peer, workload: Workload) -> Result<f64, Box<dyn Error>> {
+    let mut counts = [marginal(peer, workload)?, marginal(peer, workload)?, marginal(peer, workload)?];
+    counts.sort_by(f64::total_cmp);
+    Ok(counts[1])
+}
+
+fn marginal(peer: Peer, workload: Workload) -> Result<f64, Box<dyn Error>> {
+    let (short, long) = match workload {
+        Workload::GetOrder => (500, 2500),
+        Workload::ListOrders => (20, 100),
+    };
+    let calls = long - short;
+    Ok((count(peer, workload, long)? - count(peer, workload, short)?) / f64::from(calls))
+}
+
+/// The instructions of a whole run, by callgrind.
+fn count(peer: Peer, workload: Workload, calls: u32) -> Result<f64, Box<dyn Error>> {
+    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind.{peer}.{workload}.{calls}"));
+    let run = Command::new("valgrind")
+        .args(["--tool=callgrind", "--trace-children=no"])
+        .arg(format!("--callgrind-out-file={}", profile.display()))
+        .arg(env::current_exe()?)
+        .args([peer.to_string(), workload.to_string(), calls.to_string()])
+        .output()?;
+    if !run.status.success() {
+        return Err(format!("valgrind failed: {}", String::from_utf8_lossy(&run.stderr)).into());
+    }
+    let text = fs::read_to_string(&profile)?;
+    let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    Ok(total.ok_or("callgrind wrote no total")?.trim().parse()?)
+}
+
+/// Every client in a few calls.
+fn smoke() -> Result<(), Box<dyn Error>> {
+    for workload in Workload::ALL {
+        for peer in Peer::ALL {
+            run(peer, workload, 3)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is counted.
+fn run(peer: Peer, workload: Workload, calls: u32) -> Result<(), Box<dyn Error>> {
+    let server = Neighbour::start(workload)?;
+    let client = Client::new(peer, &server.base_url);
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        for _ in 0..calls {
+            client.call(workload).await;
+        }
+    });
+    Ok(())
+}
+
+/// The server as a process of its own: this program once more. It ends when it is dropped.
+struct Neighbour {
+    process: Child,
+    base_url: String,
+}
+
+impl Neighbour {
+    fn start(workload: Workload) -> Result<Self, Box<dyn Error>> {
+        let mut process = Command::new(env::current_exe()?)
+            .args(["serve".to_owned(), workload.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut base_url = String::new();
+        let output = process.stdout.take().ok_or("the server has no output")?;
+        BufReader::new(output).read_line(&mut base_url)?;
+        Ok(Self { process, base_url: base_url.trim().to_owned() })
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        // Its input ends with this, and so does it, even where this program is killed before it gets here.
+        drop(self.process.stdin.take());
+        self.process.wait().ok();
+    }
+}
+
+/// Says where it is and serves until its input ends.
+fn serve(workload: Workload) -> io::Result<()> {
+    println!("{}", Server::start(workload)?.base_url());
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}

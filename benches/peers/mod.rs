@@ -1,0 +1,189 @@
+//! The three clients that the benches compare, and what they call.
+//!
+//! All of them call the same server over keep-alive loopback, with the same headers and the same timeout, follow no
+//! redirects, repeat nothing in the HTTP client, and read the answer into the same types, so that what differs is the
+//! client:
+//!
+//! * `reqwest`: what somebody writes who wants the order and nothing else. Token and headers are default headers of the
+//!   client, the cheapest way that reqwest has.
+//! * `servicebay`: a client as its builder makes it, with everything on.
+//! * `progenitor`: the client that progenitor 0.15.1 generates from `fixably.json`, over the same HTTP client as
+//!   `reqwest`.
+
+mod canned;
+// Progenitor's own code, as it comes.
+#[allow(clippy::all, clippy::unwrap_used, dead_code, unnameable_types, unreachable_pub)]
+mod generated;
+mod server;
+
+use std::fmt;
+use std::hint::black_box;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use serde::de::DeserializeOwned;
+use servicebay::fixably::types::Order;
+use servicebay::fixably::{self, Collection, Credentials};
+
+pub(crate) use self::canned::PAGE;
+pub(crate) use self::server::Server;
+
+const TOKEN: &str = "8sVxWgUxY1mBqXn5u8xk4Cq1p0JtZrQe7dLhNfAoKiMb2yTs";
+const AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
+const TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Workload {
+    /// One order of about 1.5 kB.
+    GetOrder,
+    /// A page of 100 orders, about 120 kB.
+    ListOrders,
+}
+
+impl Workload {
+    pub(crate) const ALL: [Self; 2] = [Self::GetOrder, Self::ListOrders];
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::GetOrder => "get_order",
+            Self::ListOrders => "list_orders",
+        })
+    }
+}
+
+impl FromStr for Workload {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|workload| workload.to_string() == name);
+        named.ok_or_else(|| format!("{name:?} is no workload: get_order or list_orders"))
+    }
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Reqwest,
+    Servicebay,
+    Progenitor,
+}
+
+impl Peer {
+    /// The one that the others are compared with first.
+    pub(crate) const ALL: [Self; 3] = [Self::Reqwest, Self::Servicebay, Self::Progenitor];
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Reqwest => "reqwest",
+            Self::Servicebay => "servicebay",
+            Self::Progenitor => "progenitor",
+        })
+    }
+}
+
+impl FromStr for Peer {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|peer| peer.to_string() == name);
+        named.ok_or_else(|| format!("{name:?} is no client: reqwest, servicebay or progenitor"))
+    }
+}
+
+/// A client of one of the three kinds, ready to call one server.
+#[derive(Debug)]
+pub(crate) enum Client {
+    Reqwest { client: reqwest::Client, base_url: String },
+    Servicebay(fixably::Client),
+    Progenitor(generated::Client),
+}
+
+impl Client {
+    pub(crate) fn new(peer: Peer, base_url: &str) -> Self {
+        match peer {
+            Peer::Reqwest => Self::Reqwest { client: http_client(), base_url: base_url.to_owned() },
+            Peer::Servicebay => Self::Servicebay(
+                fixably::Client::builder(Credentials::bearer(TOKEN))
+                    .with_base_url(base_url)
+                    .with_timeout(TIMEOUT)
+                    .build()
+                    .expect("a loopback address is a base URL"),
+            ),
+            Peer::Progenitor => Self::Progenitor(generated::Client::new_with_client(base_url, http_client())),
+        }
+    }
+
+    /// Makes one call and reads its answer.
+    pub(crate) async fn call(&self, workload: Workload) {
+        match workload {
+            Workload::GetOrder => self.get_order().await,
+            Workload::ListOrders => self.list_orders().await,
+        }
+    }
+
+    async fn get_order(&self) {
+        match self {
+            Self::Reqwest { client, base_url } => {
+                let url = format!("{base_url}/orders/{}?expand=customer,status", black_box(canned::ORDER));
+                black_box(&get::<Order>(client, url).await);
+            }
+            Self::Servicebay(client) => {
+                let order = client.get_order().id(black_box(canned::ORDER)).expand("customer,status").send().await;
+                black_box(&order.expect("the order is there"));
+            }
+            Self::Progenitor(client) => {
+                let order = client.get_order(black_box(canned::ORDER), Some("customer,status")).await;
+                black_box(&order.expect("the order is there"));
+            }
+        }
+    }
+
+    async fn list_orders(&self) {
+        match self {
+            Self::Reqwest { client, base_url } => {
+                let url = format!("{base_url}/orders?limit={}&expand=items", black_box(PAGE));
+                black_box(&get::<Collection<Order>>(client, url).await);
+            }
+            Self::Servicebay(client) => {
+                let page = client.list_orders().limit(black_box(PAGE)).expand("items").send().await;
+                black_box(&page.expect("the page is there"));
+            }
+            Self::Progenitor(client) => {
+                let page = client.list_orders(Some("items"), Some(black_box(PAGE)), None, None, None).await;
+                black_box(&page.expect("the page is there"));
+            }
+        }
+    }
+}
+
+/// What `reqwest::Response::json` does, without the feature for it.
+async fn get<T: DeserializeOwned>(client: &reqwest::Client, url: String) -> T {
+    let response = client.get(url).send().await.expect("the server answers");
+    let response = response.error_for_status().expect("with 200");
+    let body = response.bytes().await.expect("and a whole body");
+    serde_json::from_slice(&body).expect("of the right shape")
+}
+
+fn http_client() -> reqwest::Client {
+    let mut token = HeaderValue::try_from(format!("Bearer {TOKEN}")).expect("the token is ASCII");
+    token.set_sensitive(true);
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(AUTHORIZATION, token);
+    reqwest::Client::builder()
+        .user_agent(AGENT)
+        .default_headers(headers)
+        .timeout(TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .build()
+        .expect("a client with these settings can be made")
+}
