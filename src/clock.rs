@@ -4,6 +4,7 @@
 //! token's expiry, a reset as an epoch. In a simulation it follows the paused clock.
 
 use std::future::Future;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -49,6 +50,11 @@ impl Clock {
         }
     }
 
+    /// The wall time `ahead` of now.
+    pub(crate) fn wall_in(self, ahead: Duration) -> Timestamp {
+        after(self.wall(), ahead)
+    }
+
     /// Waits for `event`, at most until `moment`.
     pub(crate) async fn wait(self, event: impl Future<Output = ()>, moment: Instant) {
         // Whichever comes first, the caller looks again.
@@ -66,14 +72,12 @@ pub(crate) fn wall_now() -> Timestamp {
     Timestamp::now()
 }
 
-fn after(wall: Timestamp, elapsed: std::time::Duration) -> Timestamp {
+fn after(wall: Timestamp, elapsed: Duration) -> Timestamp {
     SignedDuration::try_from(elapsed).ok().and_then(|elapsed| wall.checked_add(elapsed).ok()).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

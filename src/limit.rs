@@ -77,7 +77,7 @@ impl RateLimit {
         Self {
             limit: signals.limit,
             remaining: signals.remaining,
-            reset_at: signals.reset.map(|ahead| clock.wall_at(clock.now() + ahead)),
+            reset_at: signals.reset.map(|ahead| clock.wall_in(ahead)),
             closed_until: None,
             in_flight: 0,
             waiting: 0,

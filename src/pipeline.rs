@@ -8,7 +8,9 @@ mod journey;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use bytes::Bytes;
+use http::Method;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use url::Url;
 
@@ -46,13 +48,15 @@ pub(crate) struct Pipeline {
 pub(crate) struct Call {
     pub(crate) operation: &'static Operation,
     pub(crate) idempotent: bool,
-    pub(crate) request: Outgoing,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) body: Option<Bytes>,
 }
 
 impl Call {
     /// Whether the call changes anything at the vendor's.
     pub(crate) fn writes(&self) -> bool {
-        !matches!(self.request.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 }
 
@@ -67,7 +71,7 @@ impl Pipeline {
             let permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
             journey.sets_out();
 
-            let attempt = self.authorised(&call.request).map_err(|expired_at| journey.expired(expired_at))?;
+            let attempt = self.authorised(call).map_err(|expired_at| journey.expired(expired_at))?;
             let outcome = self.transport.execute(attempt, journey.until(), settings.max_body).await;
             let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit);
             journey.returns(&outcome);
@@ -87,12 +91,19 @@ impl Pipeline {
         }
     }
 
-    /// A copy of the request for one attempt, with the token as it is now.
-    fn authorised(&self, request: &Outgoing) -> Result<Outgoing, Timestamp> {
+    /// The request of one attempt, with the token as it is now.
+    fn authorised(&self, call: &Call) -> Result<Outgoing, Timestamp> {
         let (name, value) = self.auth.header(|| self.clock.wall())?;
-        let mut attempt = request.clone();
-        attempt.headers.insert(name, value);
-        Ok(attempt)
+        // Made anew with room for all: a copy of a map has none to spare, and grows with the first header put in.
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
+        headers.insert(name, value);
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        if call.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(Outgoing { method: call.method.clone(), url: call.url.clone(), headers, body: call.body.clone() })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use http::header::CONTENT_ENCODING;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,7 +23,7 @@ use crate::options::{CallOptions, Settings};
 use crate::pipeline::{Call, Journey, Pipeline};
 use crate::response::{Head, Response};
 use crate::salvage;
-use crate::transport::{Answer, Outgoing};
+use crate::transport::Answer;
 
 /// What is escaped in a path segment: everything that would end it or change its meaning.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -77,17 +77,17 @@ impl Core {
 
     /// Begins a call of `operation`.
     pub(crate) fn call(&self, operation: &'static Operation) -> Request {
-        let base = self.pipeline.base_url.as_str();
-        let mut url = String::with_capacity(base.len() + operation.path().len() + 64);
-        url.push_str(base.trim_end_matches('/'));
+        let base = self.pipeline.base_url.path().trim_end_matches('/');
+        let mut path = String::with_capacity(base.len() + operation.path().len() + 32);
+        path.push_str(base);
         let mut request = Request {
             core: self.clone(),
             operation,
             method: operation.method().clone(),
             idempotent: operation.is_idempotent(),
             rest: operation.path(),
-            url,
-            query: false,
+            path,
+            query: String::new(),
             body: None,
             problem: None,
         };
@@ -117,8 +117,8 @@ pub(crate) struct Request {
     idempotent: bool,
     /// What is left of the operation's path.
     rest: &'static str,
-    url: String,
-    query: bool,
+    path: String,
+    query: String,
     body: Option<Bytes>,
     problem: Option<Error>,
 }
@@ -136,7 +136,7 @@ impl Request {
             Some(Ok(text)) if text.is_empty() || text == "." || text == ".." => {
                 self.refuse(name, "is no part of a path");
             }
-            Some(Ok(text)) => self.url.extend(utf8_percent_encode(&text, SEGMENT)),
+            Some(Ok(text)) => self.path.extend(utf8_percent_encode(&text, SEGMENT)),
         }
         self.literal();
     }
@@ -146,11 +146,13 @@ impl Request {
         let Some(value) = value else { return };
         match value.encode() {
             Ok(text) => {
-                self.url.push(if self.query { '&' } else { '?' });
-                self.query = true;
-                self.url.extend(utf8_percent_encode(name, QUERY));
-                self.url.push('=');
-                self.url.extend(utf8_percent_encode(&text, QUERY));
+                self.query.reserve(name.len() + text.len() + 2);
+                if !self.query.is_empty() {
+                    self.query.push('&');
+                }
+                self.query.extend(utf8_percent_encode(name, QUERY));
+                self.query.push('=');
+                self.query.extend(utf8_percent_encode(&text, QUERY));
             }
             Err(reason) => self.refuse(name.to_owned(), reason),
         }
@@ -189,17 +191,14 @@ impl Request {
             return Err(problem);
         }
         let Core { pipeline, settings } = self.core;
-        let url = Url::parse(&self.url)
-            .map_err(|error| Error::request(self.operation.id(), "url", format!("is no URL: {error}")))?;
-        let mut headers = pipeline.headers.clone();
-        if self.body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // The base stays as it was checked: no path can change the host, nor does every call parse it anew.
+        let mut url = pipeline.base_url.clone();
+        url.set_path(&self.path);
+        if !self.query.is_empty() {
+            url.set_query(Some(&self.query));
         }
-        let call = Call {
-            operation: self.operation,
-            idempotent: self.idempotent,
-            request: Outgoing { method: self.method, url, headers, body: self.body },
-        };
+        let call =
+            Call { operation: self.operation, idempotent: self.idempotent, method: self.method, url, body: self.body };
         let mut journey = Journey::begin(&pipeline, &call, &settings);
         let (answer, signals) = pipeline.run(&mut journey, &settings).await?;
         let value = decode(&answer, &journey)?;
@@ -218,7 +217,7 @@ impl Request {
 
     /// Appends a path as it is.
     pub(crate) fn append(&mut self, path: &str) {
-        self.url.push_str(path);
+        self.path.push_str(path);
     }
 
     pub(crate) fn refuse(&mut self, parameter: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) {
@@ -231,7 +230,7 @@ impl Request {
     fn literal(&mut self) {
         let end = self.rest.find('{').unwrap_or(self.rest.len());
         let (literal, rest) = self.rest.split_at(end);
-        self.url.push_str(literal);
+        self.path.push_str(literal);
         self.rest = rest;
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 /// A request as it goes out, once for every attempt.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -113,7 +113,8 @@ enum Unread {
 /// The whole body. Most answers arrive in one piece, which is then taken as it is; the pieces of others are gathered in
 /// `pieces`, where they stay if the rest does not come.
 async fn read(response: &mut reqwest::Response, pieces: &mut BytesMut, max_body: usize) -> Result<Bytes, Unread> {
-    if response.content_length().is_some_and(|length| length > max_body as u64) {
+    let announced = response.content_length().unwrap_or_default();
+    if announced > max_body as u64 {
         return Err(Unread::TooLarge);
     }
     let Some(first) = response.chunk().await.map_err(Unread::Broken)? else {
@@ -126,6 +127,8 @@ async fn read(response: &mut reqwest::Response, pieces: &mut BytesMut, max_body:
         Ok(None) => return Ok(first),
         next => next,
     };
+    // Room for all of it at once where its length is known: growing by and by copies a large answer several times.
+    pieces.reserve((announced as usize).max(first.len()));
     pieces.extend_from_slice(&first);
     let mut next = next.map_err(Unread::Broken)?;
     while let Some(piece) = next {

@@ -88,10 +88,10 @@ impl Expand {
 
 fn balanced(raw: &str) -> Result<(), String> {
     let mut depth = 0_i32;
-    for c in raw.chars() {
-        depth += match c {
-            '(' => 1,
-            ')' => -1,
+    for byte in raw.bytes() {
+        depth += match byte {
+            b'(' => 1,
+            b')' => -1,
             _ => 0,
         };
         if depth < 0 {
@@ -137,7 +137,10 @@ impl fmt::Display for Expand {
 impl Param for Expand {
     fn encode(&self) -> Result<Cow<'_, str>, String> {
         self.check()?;
-        Ok(self.to_string().into())
+        Ok(match &self.raw {
+            Some(raw) => raw.into(),
+            None => self.to_string().into(),
+        })
     }
 }
 

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::DATE;
+use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use super::reset::{self, Odd};
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const LIMIT: &str = "x-ratelimit-limit";
+const REMAINING: &str = "x-ratelimit-remaining";
+const RESET: &str = "x-ratelimit-reset";
+const RETRY_AFTER: &str = "retry-after";
 /// The header of the IETF draft on rate limits, and the policy that goes with it.
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: &str = "ratelimit";
+const RATELIMIT_POLICY: &str = "ratelimit-policy";
 
 /// What an answer says about the limit. Everything may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,24 +39,24 @@ impl Signals {
 /// Reads every header that concerns the limit. A header that makes no sense is an event, and otherwise as if it were
 /// missing.
 pub(crate) fn read(headers: &HeaderMap, wall: impl Fn() -> Timestamp, max_window: Duration) -> Signals {
+    let vendor_now = || headers.get(DATE).and_then(text).and_then(reset::http_date).unwrap_or_else(&wall);
     let mut signals = Signals::default();
-    if let Some(value) = headers.get(&LIMIT) {
-        signals.limit = count(&LIMIT, value);
+    let mut has_ietf = false;
+    // One pass over the headers: an answer has about ten, and to look each name up costs more.
+    for (name, value) in headers {
+        match name.as_str() {
+            LIMIT => signals.limit = signals.limit.or_else(|| count(LIMIT, value)),
+            REMAINING => signals.remaining = signals.remaining.or_else(|| count(REMAINING, value)),
+            // Said twice, the later moment counts: too early is refused again.
+            RESET => signals.reset = signals.reset.max(moment(RESET, value, vendor_now(), max_window)),
+            RETRY_AFTER => {
+                signals.retry_after = signals.retry_after.max(moment(RETRY_AFTER, value, vendor_now(), max_window));
+            }
+            RATELIMIT => has_ietf = true,
+            _ => {}
+        }
     }
-    if let Some(value) = headers.get(&REMAINING) {
-        signals.remaining = count(&REMAINING, value);
-    }
-    let vendor_now = || {
-        let date = headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(reset::http_date);
-        date.unwrap_or_else(&wall)
-    };
-    // Said twice, the later moment counts: too early is refused again.
-    let latest = |name: &HeaderName| {
-        headers.get_all(name).iter().filter_map(|value| moment(name, value, vendor_now(), max_window)).max()
-    };
-    signals.reset = latest(&RESET);
-    signals.retry_after = latest(&RETRY_AFTER);
-    if headers.contains_key(&RATELIMIT) {
+    if has_ietf {
         ietf(headers, max_window, &mut signals);
     }
     signals
@@ -65,9 +66,9 @@ pub(crate) fn read(headers: &HeaderMap, wall: impl Fn() -> Timestamp, max_window
 /// `RateLimit-Policy: "default";q=100;w=60`. Of several policies the one with the least left counts.
 fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals) {
     let mut tightest: Option<(&str, u64, Option<u64>)> = None;
-    for (name, item) in items(headers, &RATELIMIT) {
+    for (name, item) in items(headers, RATELIMIT) {
         let Some(remaining) = parameter(item, "r") else {
-            odd(&RATELIMIT, item, Odd::Unreadable);
+            odd(RATELIMIT, item, Odd::Unreadable);
             continue;
         };
         if tightest.is_none_or(|(_, least, _)| remaining < least) {
@@ -77,13 +78,13 @@ fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals) {
     let Some((name, remaining, reset)) = tightest else { return };
     signals.remaining = signals.remaining.or(Some(remaining));
     if signals.limit.is_none() {
-        let policy = items(headers, &RATELIMIT_POLICY).find(|(policy, _)| *policy == name);
+        let policy = items(headers, RATELIMIT_POLICY).find(|(policy, _)| *policy == name);
         signals.limit = policy.and_then(|(_, item)| parameter(item, "q"));
     }
     if let (None, Some(seconds)) = (signals.reset, reset) {
         let ahead = Duration::from_secs(seconds);
         if ahead > max_window {
-            odd(&RATELIMIT, &seconds.to_string(), Odd::TooFar);
+            odd(RATELIMIT, &seconds.to_string(), Odd::TooFar);
         } else {
             signals.reset = Some(ahead);
         }
@@ -91,11 +92,11 @@ fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals) {
 }
 
 /// The items of a list header with their names. Names are quoted and, as policies are named, hold no comma.
-fn items<'a>(headers: &'a HeaderMap, header: &HeaderName) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+fn items<'a>(headers: &'a HeaderMap, header: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
     headers
         .get_all(header)
         .iter()
-        .filter_map(|value| value.to_str().ok())
+        .filter_map(text)
         .flat_map(|value| value.split(','))
         .map(|item| (item.split(';').next().unwrap_or_default().trim(), item))
 }
@@ -104,8 +105,8 @@ fn parameter(item: &str, name: &str) -> Option<u64> {
     item.split(';').skip(1).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-fn count(header: &HeaderName, value: &HeaderValue) -> Option<u64> {
-    let text = value.to_str().unwrap_or_default().trim();
+fn count(header: &str, value: &HeaderValue) -> Option<u64> {
+    let text = text(value).unwrap_or_default();
     let count = text.parse().ok();
     if count.is_none() {
         odd(header, text, Odd::Unreadable);
@@ -113,8 +114,8 @@ fn count(header: &HeaderName, value: &HeaderValue) -> Option<u64> {
     count
 }
 
-fn moment(header: &HeaderName, value: &HeaderValue, vendor_now: Timestamp, max_window: Duration) -> Option<Duration> {
-    let text = value.to_str().unwrap_or_default().trim();
+fn moment(header: &str, value: &HeaderValue, vendor_now: Timestamp, max_window: Duration) -> Option<Duration> {
+    let text = text(value).unwrap_or_default();
     match reset::read(text, vendor_now, max_window) {
         Ok(ahead) => Some(ahead),
         Err(why) => {
@@ -124,11 +125,15 @@ fn moment(header: &HeaderName, value: &HeaderValue, vendor_now: Timestamp, max_w
     }
 }
 
+fn text(value: &HeaderValue) -> Option<&str> {
+    str::from_utf8(value.as_bytes().trim_ascii()).ok()
+}
+
 #[cold]
-fn odd(header: &HeaderName, text: &str, why: Odd) {
+fn odd(header: &str, text: &str, why: Odd) {
     tracing::warn!(
         name: "servicebay.odd_header",
-        header = header.as_str(),
+        header,
         value = ?text,
         why = ?why,
         "a rate limit header makes no sense and is ignored"
@@ -137,6 +142,8 @@ fn odd(header: &HeaderName, text: &str, why: Odd) {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
