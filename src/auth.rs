@@ -42,16 +42,22 @@ impl Auth {
         Ok(Self { header, value, token, expires_at })
     }
 
-    /// The header for one attempt.
+    /// Whether the token is alive.
     ///
     /// # Errors
     ///
-    /// The moment at which the token expired: it is not sent, for the answer is known.
-    pub(crate) fn header(&self, wall: impl FnOnce() -> Timestamp) -> Result<(HeaderName, HeaderValue), Timestamp> {
+    /// The moment at which it expired: it is not sent, for the answer is known.
+    pub(crate) fn check(&self, wall: impl FnOnce() -> Timestamp) -> Result<(), Timestamp> {
         match self.expires_at {
             Some(expires_at) if expires_at <= wall() => Err(expires_at),
-            _ => Ok((self.header.clone(), self.value.clone())),
+            _ => Ok(()),
         }
+    }
+
+    /// The header for one attempt, checked anew.
+    pub(crate) fn header(&self, wall: impl FnOnce() -> Timestamp) -> Result<(HeaderName, HeaderValue), Timestamp> {
+        self.check(wall)?;
+        Ok((self.header.clone(), self.value.clone()))
     }
 
     pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {

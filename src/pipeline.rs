@@ -66,7 +66,7 @@ impl Pipeline {
         let call = journey.call();
         loop {
             // A token that is over is told at once, not after a wait for the limit.
-            self.auth.header(|| self.clock.wall()).map_err(|expired_at| journey.expired(expired_at))?;
+            self.auth.check(|| self.clock.wall()).map_err(|expired_at| journey.expired(expired_at))?;
             let acquired = self.budget.acquire(self.clock, journey.latest()).await;
             let permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
             journey.sets_out();
