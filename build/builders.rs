@@ -9,6 +9,7 @@ use super::model::{Builder, Model, first_argument, last_name};
 use super::operation::{Call, Paging, Parameter, Place};
 use super::problem::Problem;
 use super::prose::{self, Prose};
+use super::schema::Schema;
 use super::setter;
 use super::spec::Spec;
 
@@ -18,7 +19,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
         let read = model.builders.get(&call.builder());
         let place = || format!("operation {}", call.operation.id);
         let read = read.ok_or_else(|| Problem::new(place(), "progenitor made no builder of it"))?;
-        items.extend(item(call, read, vendor).map_err(|problem| problem.within(place()))?);
+        items.extend(item(spec, call, read, vendor).map_err(|problem| problem.within(place()))?);
     }
     Ok(quote! {
         /// The calls before they are sent: one builder for each operation.
@@ -30,7 +31,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
     })
 }
 
-fn item(call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<TokenStream, Problem> {
+fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<TokenStream, Problem> {
     let operation = call.operation;
     let name = format_ident!("{}", call.builder());
     let fields = fields(call, read)?;
@@ -45,7 +46,8 @@ fn item(call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<TokenStream, P
         setter::method(&docs, &field.ident, field.ty)
     });
     let steps = steps(call, &fields)?;
-    let success = &read.success;
+    let answer = Answer::new(spec, call, &read.success)?;
+    let (success, sent) = (answer.given, answer.sent());
     let statics = client::constant(call);
     let paging = operation.page.as_ref().map(|page| Paged::new(page, &fields, success)).transpose()?;
     let walk = paging.as_ref().map(Paged::methods);
@@ -71,12 +73,45 @@ fn item(call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<TokenStream, P
             pub async fn send(self) -> Result<crate::Response<#success>, crate::Error> {
                 let mut request = self.core.call(&super::operations::#statics);
                 #steps
-                request.send().await
+                #sent
             }
             #walk
         }
         #list
     })
+}
+
+/// What a call is answered with.
+struct Answer<'a> {
+    /// What the body is read as.
+    read: &'a Type,
+    /// What the caller gets: the same, or what is inside its envelope.
+    given: &'a Type,
+}
+
+impl<'a> Answer<'a> {
+    fn new(spec: &Spec, call: Call<'_>, read: &'a Type) -> Result<Self, Problem> {
+        let component = call.operation.success().and_then(Schema::target).and_then(|name| spec.schemas().get(name));
+        if !component.is_some_and(|component| component.envelope) {
+            return Ok(Self { read, given: read });
+        }
+        match first_argument(read) {
+            Some(given) => Ok(Self { read, given }),
+            None => Err(Problem::new("x-envelope", "its `x-rust` has no type argument")),
+        }
+    }
+
+    /// The end of `send`.
+    fn sent(&self) -> TokenStream {
+        match self.read {
+            Type::Tuple(tuple) if tuple.elems.is_empty() => quote!(request.send_only().await),
+            read if read == self.given => quote!(request.send().await),
+            read => quote! {
+                let answer: crate::Response<#read> = request.send().await?;
+                Ok(answer.map(|envelope| envelope.into_inner()))
+            },
+        }
+    }
 }
 
 /// A field of a builder.
@@ -220,8 +255,8 @@ impl<'a> Paged<'a> {
     fn list(&self, builder: &Ident, statics: &Ident) -> TokenStream {
         let Self { by, page, item, .. } = self;
         let place = match by.as_slice() {
-            [only] => quote!(self.#only),
-            _ => quote!((#(self.#by),*)),
+            [only] => quote!(self.#only = Some(next)),
+            _ => quote!((#(self.#by),*) = next),
         };
         quote! {
             impl crate::page::Sealed for #builder {}
@@ -234,7 +269,7 @@ impl<'a> Paged<'a> {
                 fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
                     let next = page.after(&super::operations::#statics, #(self.#by),*)?;
                     Ok(next.map(|next| {
-                        #place = next;
+                        #place;
                         self
                     }))
                 }

@@ -48,6 +48,9 @@ pub(crate) struct Schema {
     /// The hand-written type that stands for this component, such as `Id<Order>`.
     #[serde(rename = "x-rust")]
     pub(crate) rust: Option<String>,
+    /// Whether callers get what is inside this component, by the `into_inner` of its `x-rust`.
+    #[serde(rename = "x-envelope")]
+    pub(crate) envelope: bool,
     /// The Rust name of this property, where the vendor's is a keyword or misleads.
     #[serde(rename = "x-rust-name")]
     pub(crate) rust_name: Option<String>,
@@ -97,6 +100,9 @@ impl Schema {
     /// Checks what progenitor would refuse or name by itself.
     pub(crate) fn check(&self, place: &str) -> Result<(), Problem> {
         let wrong = |what: &str| Err(Problem::new(place, what));
+        if self.envelope && self.rust.is_none() {
+            return wrong("`x-envelope` needs a hand-written type: name it in `x-rust`");
+        }
         if self.rust.is_some() {
             return Ok(());
         }

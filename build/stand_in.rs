@@ -66,6 +66,9 @@ impl VisitMut for Resolver<'_> {
         let Some(segment) = path.segments.last() else { return };
         let name = segment.ident.to_string();
         let module = &self.module;
+        if path.segments.len() == 1 && name == "Vec" {
+            return;
+        }
         if path.segments.len() == 1 && self.spec.rust_types.contains(&name) {
             *path = parse_quote!(crate::#module::#segment);
         } else if path.segments.len() == 1 && self.spec.schemas().get(&name).is_some_and(|schema| schema.rust.is_none())

@@ -8,6 +8,7 @@ use http::header::{ACCEPT, HeaderMap, HeaderValue, USER_AGENT};
 use url::{Host, Url};
 
 use crate::auth::Auth;
+use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitPolicy, Registry};
@@ -188,7 +189,7 @@ impl<C> ClientBuilder<C> {
         let pipeline = Pipeline {
             vendor: self.vendor,
             tenant: tenant.map(Into::into),
-            base_url,
+            base: Base::new(base_url, self.vendor.base_paths),
             user_agent,
             headers,
             auth,

@@ -93,6 +93,7 @@ use crate::vendor::{Explanation, Vendor};
 static FIXABLY: Vendor = Vendor {
     name: "fixably",
     base_url: "https://{tenant}.fixably.com/api/v3",
+    base_paths: &[],
     // None is documented; this is what most gateways call it.
     request_id_headers: &["x-request-id"],
     explain,

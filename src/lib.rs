@@ -1,7 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Without a vendor there is nobody to call what they share.
-#![cfg_attr(not(feature = "fixably"), allow(dead_code, unused_imports, unused_macros, unreachable_pub))]
+// Without a vendor there is nobody to call what they share, and no vendor calls all of it.
+#![cfg_attr(not(all(feature = "fentu", feature = "fixably")), allow(dead_code))]
+#![cfg_attr(not(any(feature = "fentu", feature = "fixably")), allow(unused_imports, unused_macros, unreachable_pub))]
 
 // In reading order: the loop, what it calls, what calls it, the vendors.
 mod pipeline;
@@ -20,14 +21,19 @@ mod response;
 mod runtime;
 
 mod amount;
+mod base;
 mod clock;
 mod error;
+mod id;
 mod lenient;
 mod open;
 mod operation;
 mod salvage;
 mod vendor;
 
+#[cfg(feature = "fentu")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fentu")))]
+pub mod fentu;
 #[cfg(feature = "fixably")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fixably")))]
 pub mod fixably;

@@ -16,6 +16,7 @@ use url::Url;
 
 pub(crate) use self::journey::Journey;
 use crate::auth::Auth;
+use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{Budget, RateLimitPolicy, Signals};
@@ -30,7 +31,7 @@ use crate::vendor::Vendor;
 pub(crate) struct Pipeline {
     pub(crate) vendor: &'static Vendor,
     pub(crate) tenant: Option<Arc<str>>,
-    pub(crate) base_url: Url,
+    pub(crate) base: Base,
     /// Name and version of the program, as the vendor sees it.
     pub(crate) user_agent: Arc<str>,
     /// What every request carries.
@@ -71,12 +72,13 @@ impl Pipeline {
             let permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
             journey.sets_out();
 
-            let attempt = self.authorised(call).map_err(|expired_at| journey.expired(expired_at))?;
+            let attempt = self.authorised(journey).map_err(|expired_at| journey.expired(expired_at))?;
             let outcome = self.transport.execute(attempt, journey.until(), settings.max_body).await;
             let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit);
             journey.returns(&outcome);
 
             match retry::decide(&settings.retry, journey.attempts(), call.idempotent, (&outcome).into()) {
+                Verdict::Done if journey.turns_elsewhere(&outcome) => {}
                 Verdict::Done => return journey.arrives(outcome, signals),
                 Verdict::AwaitLimit => journey.was_refused(outcome, signals),
                 Verdict::Retry { cost } => {
@@ -92,7 +94,8 @@ impl Pipeline {
     }
 
     /// The request of one attempt, with the token as it is now.
-    fn authorised(&self, call: &Call) -> Result<Outgoing, Timestamp> {
+    fn authorised(&self, journey: &Journey<'_>) -> Result<Outgoing, Timestamp> {
+        let call = journey.call();
         let (name, value) = self.auth.header(|| self.clock.wall())?;
         // Made anew with room for all: a copy of a map has none to spare, and grows with the first header put in.
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
@@ -103,7 +106,7 @@ impl Pipeline {
         if call.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Ok(Outgoing { method: call.method.clone(), url: call.url.clone(), headers, body: call.body.clone() })
+        Ok(Outgoing { method: call.method.clone(), url: journey.url().clone(), headers, body: call.body.clone() })
     }
 }
 

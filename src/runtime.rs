@@ -18,6 +18,7 @@ use crate::auth::AuthStatus;
 use crate::error::Error;
 pub(crate) use crate::lenient;
 use crate::limit::RateLimit;
+use crate::open::Open;
 use crate::operation::Operation;
 use crate::options::{CallOptions, Settings};
 use crate::pipeline::{Call, Journey, Pipeline};
@@ -72,12 +73,12 @@ impl Core {
     }
 
     pub(crate) fn base_url(&self) -> &Url {
-        &self.pipeline.base_url
+        self.pipeline.base.url()
     }
 
     /// Begins a call of `operation`.
     pub(crate) fn call(&self, operation: &'static Operation) -> Request {
-        let base = self.pipeline.base_url.path().trim_end_matches('/');
+        let base = self.pipeline.base.url().path().trim_end_matches('/');
         let mut path = String::with_capacity(base.len() + operation.path().len() + 32);
         path.push_str(base);
         let mut request = Request {
@@ -101,7 +102,7 @@ impl fmt::Debug for Core {
         f.debug_struct("Core")
             .field("vendor", &self.pipeline.vendor.name)
             .field("tenant", &self.pipeline.tenant)
-            .field("base_url", &self.pipeline.base_url.as_str())
+            .field("base_url", &self.pipeline.base.url().as_str())
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
@@ -186,13 +187,26 @@ impl Request {
     }
 
     /// Sends the request and reads the answer as `T`.
-    pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<Response<T>, Error> {
+    pub(crate) fn send<T: DeserializeOwned>(self) -> impl Future<Output = Result<Response<T>, Error>> {
+        self.finish(decode)
+    }
+
+    /// Sends the request. Whatever the answer says beyond its status is not read: where nothing is due, nothing can be
+    /// wrong with it.
+    pub(crate) fn send_only(self) -> impl Future<Output = Result<Response<()>, Error>> {
+        self.finish(|_, _| Ok(()))
+    }
+
+    async fn finish<T>(
+        self,
+        read: impl FnOnce(&Answer, &Journey<'_>) -> Result<T, Error>,
+    ) -> Result<Response<T>, Error> {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
         let Core { pipeline, settings } = self.core;
         // The base stays as it was checked: no path can change the host, nor does every call parse it anew.
-        let mut url = pipeline.base_url.clone();
+        let mut url = pipeline.base.url().clone();
         url.set_path(&self.path);
         if !self.query.is_empty() {
             url.set_query(Some(&self.query));
@@ -201,7 +215,7 @@ impl Request {
             Call { operation: self.operation, idempotent: self.idempotent, method: self.method, url, body: self.body };
         let mut journey = Journey::begin(&pipeline, &call, &settings);
         let (answer, signals) = pipeline.run(&mut journey, &settings).await?;
-        let value = decode(&answer, &journey)?;
+        let value = read(&answer, &journey)?;
         let Answer { status, headers, body } = answer;
         let rate_limit = RateLimit::told(signals, pipeline.clock);
         Ok(Response::new(value, Head { status, headers, body, rate_limit, vendor: pipeline.vendor }))
@@ -303,6 +317,16 @@ impl Param for String {
 impl Param for &str {
     fn encode(&self) -> Result<Cow<'_, str>, String> {
         Ok(Cow::Borrowed(self))
+    }
+}
+
+/// In a request, a value is known: what the vendor would make of another text, nobody can say.
+impl<T: fmt::Display> Param for Open<T> {
+    fn encode(&self) -> Result<Cow<'_, str>, String> {
+        match self {
+            Self::Known(value) => Ok(Cow::Owned(value.to_string())),
+            Self::Other(text) => Err(format!("{text:?} is no date of the form 2026-03-01")),
+        }
     }
 }
 

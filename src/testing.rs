@@ -7,13 +7,14 @@
 //!
 //! | vendor | tenant |
 //! | --- | --- |
+//! | Fentu FSM | [`fentu::Tenant`] |
 //! | Fixably | [`fixably::Tenant`] |
 //!
 //! | you want to | take |
 //! | --- | --- |
 //! | run your code against a server | [`fixably::Tenant::start`] |
 //! | see it survive an outage | [`Fault`] |
-//! | see what it sent | [`Counters`], [`Received`] |
+//! | see what it sent | [`Counters`], [`Received`], [`TokenRequest`] |
 //! | replace one endpoint by your own answer | a [`wiremock::Mock`] on [`fixably::Tenant::server`] |
 //! | let months pass in milliseconds | [`fixably::TenantBuilder::in_memory`] under tokio's paused clock |
 //! | give a client a list of answers and nothing else | [`Script`] |
@@ -37,22 +38,53 @@
 //! # }
 //! ```
 //!
+//! Endpoints that you mount yourself are asked before the tenant:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), servicebay::Error> {
+//! use http::Method;
+//! use servicebay::testing::fixably::Tenant;
+//! use wiremock::matchers::path;
+//! use wiremock::{Mock, ResponseTemplate};
+//!
+//! let tenant = Tenant::start().await;
+//! let server = tenant.server().expect("a started tenant has a server");
+//! let report = ResponseTemplate::new(200).set_body_string(r#"{"repairs": 12}"#);
+//! Mock::given(path("/api/v3/reports/today")).respond_with(report).mount(server).await;
+//!
+//! let report = tenant.client()?.request(Method::GET, "reports/today").send::<serde_json::Value>().await?;
+//! assert_eq!(report["repairs"], 12);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Nothing here is random, and nothing leaves the machine. The module exists with the feature `testing`, which adds
 //! wiremock to the build; keep it among your `dev-dependencies`.
 
+mod authorization;
+mod body;
 mod clock;
 mod counters;
+mod desk;
 mod fault;
+#[cfg(feature = "fentu")]
+pub mod fentu;
 #[cfg(feature = "fixably")]
 pub mod fixably;
+mod grants;
 mod limit;
 mod reply;
 mod script;
 mod serve;
+mod template;
+mod tenant;
+mod token_log;
 
 pub use self::counters::{Counters, Received, TokenSeen};
 pub use self::fault::Fault;
 pub use self::limit::ResetFormat;
 pub use self::script::{Script, ScriptRequest, Step};
+pub use self::token_log::{TokenRequest, TokenRequestKind};
 
 pub use crate::transport::{Wire, WireFailure};

@@ -10,6 +10,8 @@ pub(crate) struct Vendor {
     pub(crate) name: &'static str,
     /// Where a tenant lives, with `{tenant}` in place of its name.
     pub(crate) base_url: &'static str,
+    /// The paths that may end the base URL, where the vendor names two and not which one holds.
+    pub(crate) base_paths: &'static [&'static str],
     /// Headers that name a request in the vendor's logs, most specific first.
     pub(crate) request_id_headers: &'static [&'static str],
     /// Reads what the vendor says in the body of a refusal.

@@ -131,7 +131,7 @@ impl Journey<'_> {
             tenant: pipeline.tenant.clone(),
             operation: self.call.operation,
             method: self.call.method.clone(),
-            url: self.call.url.clone(),
+            url: self.url().clone(),
             client: Arc::clone(&pipeline.user_agent),
             status: None,
             request_id: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::Instant;
+use url::Url;
 
 use super::{Call, Pipeline};
 use crate::error::Error;
@@ -36,6 +37,8 @@ pub(crate) struct Journey<'a> {
     since: Instant,
     /// The last answer of the vendor that said "too many".
     pub(super) refusal: Option<(Answer, Signals)>,
+    /// Where the call goes instead, after the vendor's first base did not know it.
+    elsewhere: Option<Box<Url>>,
 }
 
 impl<'a> Journey<'a> {
@@ -52,11 +55,29 @@ impl<'a> Journey<'a> {
             waited: Duration::ZERO,
             since: begun,
             refusal: None,
+            elsewhere: None,
         }
     }
 
     pub(super) fn call(&self) -> &'a Call {
         self.call
+    }
+
+    /// Where the next attempt goes.
+    pub(super) fn url(&self) -> &Url {
+        self.elsewhere.as_deref().unwrap_or(&self.call.url)
+    }
+
+    /// Whether the call goes on at the vendor's other base. It does once, after a 404, which had no effect, and as long as
+    /// nobody knows which of the two holds. Where the other says the same, it is the object that does not exist.
+    pub(super) fn turns_elsewhere(&mut self, outcome: &Result<Answer, Lost>) -> bool {
+        let unknown = outcome.as_ref().is_ok_and(|answer| answer.status == StatusCode::NOT_FOUND);
+        if unknown {
+            let turned = self.elsewhere.take().is_some();
+            let other = if turned { None } else { self.pipeline.base.elsewhere(&self.call.url) };
+            self.elsewhere = other.map(Box::new);
+        }
+        unknown && self.elsewhere.is_some()
     }
 
     /// Attempts that count against the retry policy.
@@ -131,6 +152,7 @@ impl<'a> Journey<'a> {
         match outcome {
             Ok(answer) if answer.status.is_success() => {
                 self.pipeline.retries.earn();
+                self.pipeline.base.understood(self.url());
                 Ok((answer, signals))
             }
             _ => Err(self.fails(outcome, &signals)),

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 
+use super::token_log::{TokenLog, TokenRequest, TokenRequestKind};
+
 /// How many of the latest requests are kept one by one; a simulation sends millions, and the counters have them all.
 const KEPT: usize = 10_000;
 
@@ -38,6 +40,11 @@ pub struct Counters {
     bearer: u64,
     legacy: u64,
     anonymous: u64,
+    logins: u64,
+    refreshes: u64,
+    refused_refreshes: u64,
+    repeated_refreshes: u64,
+    revocations: u64,
     operations: BTreeMap<&'static str, u64>,
 }
 
@@ -90,6 +97,37 @@ impl Counters {
         self.anonymous
     }
 
+    /// Logins that were given tokens, by whatever grant.
+    #[must_use]
+    pub fn logins(&self) -> u64 {
+        self.logins
+    }
+
+    /// Refreshes that were given new tokens, even if a fault kept the answer from reaching the caller.
+    #[must_use]
+    pub fn refreshes(&self) -> u64 {
+        self.refreshes
+    }
+
+    /// Refreshes that were refused.
+    #[must_use]
+    pub fn refused_refreshes(&self) -> u64 {
+        self.refused_refreshes
+    }
+
+    /// Refreshes, accepted or not, for a generation of tokens that another refresh was sent for before. Zero for a client
+    /// that never asks twice.
+    #[must_use]
+    pub fn repeated_refreshes(&self) -> u64 {
+        self.repeated_refreshes
+    }
+
+    /// Revocations that ended something.
+    #[must_use]
+    pub fn revocations(&self) -> u64 {
+        self.revocations
+    }
+
     /// How often an operation was asked for, whatever the answer; named by its id, such as `list_orders`.
     #[must_use]
     pub fn operation(&self, id: &str) -> u64 {
@@ -110,7 +148,7 @@ pub struct Received {
     pub at: Timestamp,
     /// The method.
     pub method: Method,
-    /// The whole path, with `/api/v3`.
+    /// The whole path, with what every path of the vendor begins with, such as `/api/v3`.
     pub path: String,
     /// The query string as it was sent, percent-encoded; empty if there was none.
     pub query: String,
@@ -139,6 +177,7 @@ pub enum TokenSeen {
 pub(crate) struct Log {
     counters: Counters,
     latest: VecDeque<Received>,
+    tokens: TokenLog,
 }
 
 impl Log {
@@ -167,6 +206,22 @@ impl Log {
 
     pub(crate) fn add_fault(&mut self) {
         self.counters.faults += 1;
+    }
+
+    pub(crate) fn add_token_request(&mut self, request: TokenRequest) {
+        let counters = &mut self.counters;
+        match (request.kind, request.accepted) {
+            (TokenRequestKind::Login, true) => counters.logins += 1,
+            (TokenRequestKind::Refresh, true) => counters.refreshes += 1,
+            (TokenRequestKind::Refresh, false) => counters.refused_refreshes += 1,
+            (TokenRequestKind::Revocation, true) => counters.revocations += 1,
+            (TokenRequestKind::Login | TokenRequestKind::Revocation, false) => {}
+        }
+        counters.repeated_refreshes += u64::from(self.tokens.add(request));
+    }
+
+    pub(crate) fn token_requests(&self) -> impl Iterator<Item = &TokenRequest> {
+        self.tokens.latest()
     }
 
     pub(crate) fn counters(&self) -> &Counters {

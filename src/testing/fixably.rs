@@ -48,7 +48,6 @@
 mod builder;
 mod call;
 mod client;
-mod desk;
 mod draft;
 mod expand;
 mod filter;
@@ -57,80 +56,48 @@ mod refusal;
 mod routes;
 mod schema;
 mod seed;
+mod shop;
 mod store;
 mod tokens;
 mod view;
 
-use std::fmt;
-use std::sync::Arc;
-
-use bytes::Bytes;
-use futures_core::future::BoxFuture;
-use http::{Request, Response};
-use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use wiremock::MockServer;
 
 pub use self::builder::{Amounts, ExcludedField, TenantBuilder};
-use self::desk::Desk;
+use self::shop::Shop;
 pub use self::tokens::{Token, TokenKind};
-use super::reply::Reply;
-use super::serve::Answer;
-use super::{Counters, Fault, Received, Wire, WireFailure};
+use super::desk::Time;
 
-/// A stateful stand-in for one tenant of Fixably, on real sockets or in memory.
-///
-/// Clones are handles to the same tenant. The [module](self) tells how it behaves and what data it has.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), servicebay::Error> {
-/// use servicebay::fixably::types::OrderUpdate;
-/// use servicebay::fixably::{Client, Credentials};
-/// use servicebay::testing::fixably::{Tenant, TokenKind};
-///
-/// let tenant = Tenant::start().await;
-///
-/// // Whatever your code does with a base URL and a token:
-/// let credentials = Credentials::bearer(tenant.token(TokenKind::AdminAll));
-/// let client = Client::builder(credentials).with_base_url(tenant.base_url()).build()?;
-/// client.update_order().id(20000010).body(OrderUpdate::new().status(457)).send().await?;
-///
-/// // What became of it:
-/// let order = tenant.order(20000010);
-/// assert_eq!(order["status"]["href"], format!("{}/statuses/457", tenant.base_url()));
-/// assert_eq!(tenant.counters().operation("update_order"), 1);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone)]
-pub struct Tenant {
-    desk: Arc<Desk>,
-    server: Option<Arc<MockServer>>,
+super::tenant::tenant! {
+    Shop,
+    /// A stateful stand-in for one tenant of Fixably, on real sockets or in memory.
+    ///
+    /// Clones are handles to the same tenant. The [module](self) tells how it behaves and what data it has.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), servicebay::Error> {
+    /// use servicebay::fixably::types::OrderUpdate;
+    /// use servicebay::fixably::{Client, Credentials};
+    /// use servicebay::testing::fixably::{Tenant, TokenKind};
+    ///
+    /// let tenant = Tenant::start().await;
+    ///
+    /// // Whatever your code does with a base URL and a token:
+    /// let credentials = Credentials::bearer(tenant.token(TokenKind::AdminAll));
+    /// let client = Client::builder(credentials).with_base_url(tenant.base_url()).build()?;
+    /// client.update_order().id(20000010).body(OrderUpdate::new().status(457)).send().await?;
+    ///
+    /// // What became of it:
+    /// let order = tenant.order(20000010);
+    /// assert_eq!(order["status"]["href"], format!("{}/statuses/457", tenant.base_url()));
+    /// assert_eq!(tenant.counters().operation("update_order"), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
 }
 
 impl Tenant {
-    /// Starts a tenant with all defaults on a port of its own on the loopback interface. It stops when its last clone is
-    /// dropped.
-    ///
-    /// # Panics
-    ///
-    /// If no port can be had.
-    pub async fn start() -> Self {
-        Self::builder().start().await
-    }
-
-    /// Chooses how the tenant behaves before it starts.
-    pub fn builder() -> TenantBuilder {
-        TenantBuilder::new()
-    }
-
-    /// Where the API begins: scheme, host, port and `/api/v3`, without a slash at the end.
-    #[must_use]
-    pub fn base_url(&self) -> &str {
-        &self.desk.base_url
-    }
-
     /// The value of a token that every tenant has. It is not a secret and not made like one.
     #[must_use]
     pub fn token(&self, kind: TokenKind) -> String {
@@ -139,7 +106,7 @@ impl Tenant {
 
     /// Makes a token known, in place of one with the same value.
     pub fn add_token(&self, token: Token) {
-        self.desk.state().tokens.add(token);
+        self.desk.state().house.tokens.add(token);
     }
 
     /// Revokes a token that every tenant has: from now on it gets 401.
@@ -149,24 +116,7 @@ impl Tenant {
 
     /// Revokes any token by its value: from now on it gets 401.
     pub fn revoke_token(&self, value: &str) {
-        self.desk.state().tokens.revoke(value);
-    }
-
-    /// Orders a fault. It waits for a request that it fits, behind the faults ordered before it.
-    pub fn fault(&self, fault: Fault) {
-        self.desk.state().faults.order(fault);
-    }
-
-    /// Takes back all faults that have not struck.
-    pub fn clear_faults(&self) {
-        self.desk.state().faults.clear();
-    }
-
-    /// How many ordered faults have not struck as often as they may. Zero at the end of a test means that the test has
-    /// met everything it asked for.
-    #[must_use]
-    pub fn pending_faults(&self) -> usize {
-        self.desk.state().faults.len()
+        self.desk.state().house.tokens.revoke(value);
     }
 
     /// Uses up what is left of the current window, as if by other integrations of the same tenant: the next request gets
@@ -178,8 +128,8 @@ impl Tenant {
     /// Counts requests of other integrations against the current window, as many as fit. They are not in the
     /// [counters](Self::counters).
     pub fn foreign_traffic(&self, requests: u32) {
-        let now = self.desk.now();
-        if let Some(bucket) = &mut self.desk.state().bucket {
+        let now = self.now();
+        if let Some(bucket) = &mut self.desk.state().house.bucket {
             bucket.take(requests, now);
         }
     }
@@ -187,32 +137,8 @@ impl Tenant {
     /// How many requests the current window still takes, or `None` without a limit.
     #[must_use]
     pub fn remaining(&self) -> Option<u32> {
-        let now = self.desk.now();
-        self.desk.state().bucket.as_ref().map(|bucket| bucket.remaining(now))
-    }
-
-    /// Sets the tenant's clock off by this much from now on: the `Date` header, the reset of the limit, and the times of
-    /// what is written. Windows and the expiry of tokens keep to the true time.
-    pub fn skew(&self, by: SignedDuration) {
-        self.desk.state().skew = by;
-    }
-
-    /// The true time of the tenant, without its skew.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.desk.now()
-    }
-
-    /// The sums of what the tenant has seen.
-    #[must_use]
-    pub fn counters(&self) -> Counters {
-        self.desk.state().log.counters().clone()
-    }
-
-    /// The latest requests that the tenant has seen, oldest first, at most 10,000 of them.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Received> {
-        self.desk.state().log.latest().cloned().collect()
+        let now = self.now();
+        self.desk.state().house.bucket.as_ref().map(|bucket| bucket.remaining(now))
     }
 
     /// An order as it is now, with its lines, notes and tasks expanded, or null if there is none with this id. It counts as
@@ -234,66 +160,10 @@ impl Tenant {
     /// ```
     #[must_use]
     pub fn peek(&self, path: &str) -> Value {
-        let body = self.desk.peek(&Token::internal(), path);
+        let mut state = self.desk.state();
+        let time = Time { now: self.now(), skew: state.skew };
+        let body = state.house.peek(&Token::internal(), path, time);
         body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
-    }
-
-    /// The server that the tenant answers on, to mount your own mocks; `None` for a tenant in memory.
-    ///
-    /// Yours are asked first, whatever their priority below 255, and the tenant answers the rest. Do not
-    /// [reset](MockServer::reset) the server: that would take the tenant off it too.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), servicebay::Error> {
-    /// use http::Method;
-    /// use servicebay::testing::fixably::Tenant;
-    /// use wiremock::matchers::path;
-    /// use wiremock::{Mock, ResponseTemplate};
-    ///
-    /// let tenant = Tenant::start().await;
-    /// let server = tenant.server().expect("a started tenant has a server");
-    /// let report = ResponseTemplate::new(200).set_body_string(r#"{"repairs": 12}"#);
-    /// Mock::given(path("/api/v3/reports/today")).respond_with(report).mount(server).await;
-    ///
-    /// let report = tenant.client()?.request(Method::GET, "reports/today").send::<serde_json::Value>().await?;
-    /// assert_eq!(report["repairs"], 12);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn server(&self) -> Option<&MockServer> {
-        self.server.as_deref()
-    }
-
-    fn new(desk: Arc<Desk>, server: Option<MockServer>) -> Self {
-        Self { desk, server: server.map(Arc::new) }
-    }
-
-    /// Answers one request without any wire.
-    fn reply(&self, request: &Request<Bytes>) -> Reply {
-        self.desk.answer(request)
-    }
-}
-
-impl Wire for Tenant {
-    fn answer(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, WireFailure>> {
-        let tenant = self.clone();
-        Box::pin(async move { tenant.reply(&request).deliver().await })
-    }
-
-    fn identity(&self) -> usize {
-        Arc::as_ptr(&self.desk).addr()
-    }
-
-    fn wall(&self) -> Timestamp {
-        self.now()
-    }
-}
-
-impl fmt::Debug for Tenant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tenant").field("base_url", &self.base_url()).finish_non_exhaustive()
     }
 }
 
@@ -303,25 +173,17 @@ impl Tenant {
     fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (http::StatusCode, Value) {
         self.ask_as("Bearer test-admin-all", method, path, body)
     }
-
-    fn ask_as(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> (http::StatusCode, Value) {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", desk::API))
-            .header("authorization", token)
-            .header("content-type", "application/json")
-            .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default())
-            .expect("a request");
-        let response = self.reply(&request).response;
-        (response.status(), serde_json::from_slice(response.body()).expect("a JSON body"))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
+    use http::Request;
+
     use super::*;
+    use crate::testing::{Counters, Fault, Wire};
 
     async fn get(tenant: &Tenant, path: &str) -> reqwest::Result<reqwest::Response> {
         let url = format!("{}{path}", tenant.base_url());

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::{rounded_up, shifted, whole_second};
+use super::desk::Time;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -133,20 +136,18 @@ pub(crate) enum Limit {
 }
 
 impl LimitHeaders {
-    /// Adds the headers of an answer, as seen by a caller whose tenant's clock is off by `skew`.
-    pub(crate) fn add(&self, headers: &mut HeaderMap, bucket: &Bucket, now: Timestamp, skew: SignedDuration) {
+    /// Adds the headers of an answer, in the time that the tenant shows.
+    pub(crate) fn add_to(&self, response: &mut Response<Bytes>, bucket: &Bucket, time: Time) {
+        let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+        let reset = |format: &ResetFormat| format.write(shifted(bucket.reset(time.now), time.skew), time.shown());
+        let headers = response.headers_mut();
         if self.limit == Limit::Sent {
             headers.insert(LIMIT, bucket.size.into());
         }
-        headers.insert(REMAINING, bucket.remaining(now).into());
-        headers.insert(RESET, self.reset.write(shifted(bucket.reset(now), skew), shifted(now, skew)));
-    }
-
-    /// Adds what only a refusal carries.
-    pub(crate) fn add_refusal(&self, headers: &mut HeaderMap, bucket: &Bucket, now: Timestamp, skew: SignedDuration) {
-        if let Some(format) = &self.retry_after {
-            let value = format.write(shifted(bucket.reset(now), skew), shifted(now, skew));
-            headers.insert(http::header::RETRY_AFTER, value);
+        headers.insert(REMAINING, bucket.remaining(time.now).into());
+        headers.insert(RESET, reset(&self.reset));
+        if let Some(format) = self.retry_after.as_ref().filter(|_| refused) {
+            headers.insert(RETRY_AFTER, reset(format));
         }
     }
 }
@@ -211,8 +212,9 @@ mod tests {
         bucket.take(2, at(0));
         for (format, reset) in [(ResetFormat::EpochSeconds, "1767229260"), (ResetFormat::DeltaSeconds, "60")] {
             let shown = LimitHeaders { limit: Limit::Omitted, reset: format, retry_after: None };
-            let mut headers = HeaderMap::new();
-            shown.add(&mut headers, &bucket, at(0), SignedDuration::from_hours(1));
+            let mut response = Response::new(Bytes::new());
+            shown.add_to(&mut response, &bucket, Time { now: at(0), skew: SignedDuration::from_hours(1) });
+            let headers = response.headers();
             assert_eq!(headers[RESET], reset, "{headers:?}");
             assert_eq!(headers[REMAINING], "3", "{headers:?}");
             assert!(!headers.contains_key(LIMIT), "{headers:?}");

@@ -6,26 +6,30 @@
 
 use std::{env, fs};
 
-/// What build.rs wrote when this test was built.
-const WRITTEN: &str = include_str!(concat!(env!("OUT_DIR"), "/fixably.rs"));
-
-/// What is committed.
-const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fixably/generated.rs");
+/// Each vendor with what build.rs wrote when this test was built.
+const WRITTEN: [(&str, &str); 2] = [
+    ("fentu", include_str!(concat!(env!("OUT_DIR"), "/fentu.rs"))),
+    ("fixably", include_str!(concat!(env!("OUT_DIR"), "/fixably.rs"))),
+];
 
 /// With `SERVICEBAY_BLESS=1` it is made so.
 #[test]
 fn the_committed_code_is_what_the_generator_writes() {
-    if env::var_os("SERVICEBAY_BLESS").is_some() {
-        fs::write(COMMITTED, WRITTEN).expect("the source tree can be written to");
-        return;
+    for (vendor, written) in WRITTEN {
+        let path = format!("{}/src/{vendor}/generated.rs", env!("CARGO_MANIFEST_DIR"));
+        if env::var_os("SERVICEBAY_BLESS").is_some() {
+            fs::write(path, written).expect("the source tree can be written to");
+            continue;
+        }
+        let committed = fs::read_to_string(path).expect("the generated code is committed");
+        let same =
+            committed.lines().zip(written.lines()).take_while(|(committed, written)| committed == written).count();
+        assert!(
+            committed == written,
+            "src/{vendor}/generated.rs differs from line {} on; SERVICEBAY_BLESS=1 rewrites it:\n- {}\n+ {}",
+            same + 1,
+            committed.lines().nth(same).unwrap_or("the end"),
+            written.lines().nth(same).unwrap_or("the end"),
+        );
     }
-    let committed = fs::read_to_string(COMMITTED).expect("the generated code is committed");
-    let same = committed.lines().zip(WRITTEN.lines()).take_while(|(committed, written)| committed == written).count();
-    assert!(
-        committed == WRITTEN,
-        "src/fixably/generated.rs differs from line {} on; SERVICEBAY_BLESS=1 rewrites it:\n- {}\n+ {}",
-        same + 1,
-        committed.lines().nth(same).unwrap_or("the end"),
-        WRITTEN.lines().nth(same).unwrap_or("the end"),
-    );
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the lowest layer to the highest. A module may use its own layer and those below.
 const LAYERS: [&[&str]; 9] = [
-    &["clock", "error", "operation", "vendor"],
+    &["base", "clock", "error", "id", "operation", "vendor"],
     &["amount", "lenient", "open", "salvage"],
     &["options", "retry"],
     &["auth", "limit", "transport"],
@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     VENDORS,
     &["testing"],
 ];
-const VENDORS: &[&str] = &["fixably"];
+const VENDORS: &[&str] = &["fentu", "fixably"];
 /// Who may speak to the HTTP client.
 const HTTP: [&str; 2] = ["builder", "transport"];
 

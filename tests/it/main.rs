@@ -7,6 +7,8 @@ mod auth;
 mod bad_input;
 mod config;
 mod errors;
+#[cfg(feature = "fentu")]
+mod fentu;
 mod fixably;
 mod generated;
 mod layers;

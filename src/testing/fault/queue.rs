@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::Fault;
+use crate::testing::template;
 
 /// Which requests a fault is for.
 #[derive(Clone, Debug)]
@@ -18,12 +19,8 @@ impl Target {
 
     /// Whether a request is one of these: `{...}` stands for one segment, and slashes at the ends are nothing.
     fn fits(&self, method: &Method, path: &str) -> bool {
-        let mut path = path.trim_matches('/').split('/');
-        let fits = self.path.split('/').all(|expected| {
-            let open = expected.starts_with('{') && expected.ends_with('}');
-            path.next().is_some_and(|segment| open || segment == expected)
-        });
-        fits && path.next().is_none() && self.method.eq_ignore_ascii_case(method.as_str())
+        let fits = template::captures(&self.path, path.trim_matches('/')).is_some();
+        fits && self.method.eq_ignore_ascii_case(method.as_str())
     }
 }
 

@@ -1,17 +1,15 @@
 //! What can be chosen about a tenant before it starts.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use jiff::Timestamp;
 
 use super::Tenant;
-use super::desk::Desk;
+use super::shop::Shop;
 use crate::testing::ResetFormat;
 use crate::testing::clock::Clock;
 use crate::testing::limit::{Limit, LimitHeaders};
-use crate::testing::{reply, serve};
+use crate::testing::reply;
 
 /// The host of a tenant that has no socket.
 const IN_MEMORY: &str = "https://demo.fixably.com";
@@ -81,6 +79,8 @@ pub(super) struct Options {
     pub(super) validation_status: StatusCode,
 }
 
+crate::testing::tenant::options!();
+
 impl TenantBuilder {
     pub(super) fn new() -> Self {
         let limit_headers = LimitHeaders { limit: Limit::Sent, reset: ResetFormat::EpochSeconds, retry_after: None };
@@ -102,13 +102,6 @@ impl TenantBuilder {
     /// How money is written. Default [`Amounts::Number`]; the vendor's clients cast it, so it may be either.
     pub fn with_amounts(mut self, amounts: Amounts) -> Self {
         self.options.amounts = amounts;
-        self
-    }
-
-    /// Where the tenant reads the time from. Default: the wall clock at its start, and tokio's clock from there, so that
-    /// a tenant in memory follows paused time.
-    pub fn with_clock(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        self.clock = Some(Clock::new(now));
         self
     }
 
@@ -167,24 +160,6 @@ impl TenantBuilder {
         self
     }
 
-    /// How `X-RateLimit-Reset` is written. Default [`ResetFormat::EpochSeconds`]; the vendor only says "time".
-    pub fn with_reset_format(mut self, format: ResetFormat) -> Self {
-        self.options.limit_headers.reset = format;
-        self
-    }
-
-    /// Adds `Retry-After` to every 429, written like this. Default: not sent, because no page names it.
-    pub fn with_retry_after(mut self, format: ResetFormat) -> Self {
-        self.options.limit_headers.retry_after = Some(format);
-        self
-    }
-
-    /// Lets bodies have fields that nobody knows, and ignores them. Default: refused, so that a misspelt field shows.
-    pub fn with_unknown_fields_ignored(mut self) -> Self {
-        self.options.ignores_unknown_fields = true;
-        self
-    }
-
     /// The status for a body that says something wrong. Default 400; 422 is as likely.
     ///
     /// # Panics
@@ -193,12 +168,6 @@ impl TenantBuilder {
     #[track_caller]
     pub fn with_validation_status(mut self, status: u16) -> Self {
         self.options.validation_status = reply::status(status);
-        self
-    }
-
-    /// Leaves `X-RateLimit-Limit` out. Default: sent, though no page names it.
-    pub fn without_limit_header(mut self) -> Self {
-        self.options.limit_headers.limit = Limit::Omitted;
         self
     }
 
@@ -217,10 +186,7 @@ impl TenantBuilder {
     ///
     /// If no port can be had.
     pub async fn start(self) -> Tenant {
-        let server = serve::listen().await;
-        let desk = Arc::new(self.desk(&server.uri()));
-        serve::mount(&server, Arc::clone(&desk) as Arc<dyn serve::Answer>).await;
-        Tenant::new(desk, Some(server))
+        Tenant::on_a_port(self.clock.unwrap_or_else(Clock::starting_now), |host| Shop::new(host, self.options)).await
     }
 
     /// Makes the tenant without any socket, at `https://demo.fixably.com`. Only a [client that was made for it](Tenant::client_builder)
@@ -245,10 +211,6 @@ impl TenantBuilder {
     /// ```
     #[must_use]
     pub fn in_memory(self) -> Tenant {
-        Tenant::new(Arc::new(self.desk(IN_MEMORY)), None)
-    }
-
-    fn desk(self, host: &str) -> Desk {
-        Desk::new(host, self.clock.unwrap_or_else(Clock::starting_now), self.options)
+        Tenant::without_a_port(self.clock.unwrap_or_else(Clock::starting_now), Shop::new(IN_MEMORY, self.options))
     }
 }

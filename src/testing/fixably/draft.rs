@@ -1,8 +1,7 @@
 //! The body of a write: what it may say, and what has to be in it.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{Request, StatusCode};
+use http::Request;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +9,7 @@ use super::builder::Options;
 use super::refusal::Refusal;
 use super::schema::{Field, Kind, Resource, Write};
 use super::store::{ROOT, Record, Store};
+use crate::testing::body;
 
 /// Checks bodies against what is stored.
 #[derive(Clone, Copy)]
@@ -20,16 +20,7 @@ pub(super) struct Draft<'a> {
 
 /// Reads a body, which has to be a JSON object and to say so.
 pub(super) fn read(request: &Request<Bytes>) -> Result<Map<String, Value>, Refusal> {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body has to be `application/json`."));
-    }
-    match serde_json::from_slice(request.body()) {
-        Ok(Value::Object(body)) => Ok(body),
-        Ok(_) => Err(Refusal::bad_request("The body has to be a JSON object.")),
-        Err(_) => Err(Refusal::bad_request("The body is not JSON.")),
-    }
+    body::json_object(request).map_err(|problem| Refusal::new(problem.status(), problem.message()))
 }
 
 impl<'a> Draft<'a> {

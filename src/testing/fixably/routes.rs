@@ -4,6 +4,7 @@ use http::Method;
 
 use super::refusal::Refusal;
 use super::schema::Resource;
+use crate::testing::template;
 
 /// One operation.
 #[derive(Debug)]
@@ -76,18 +77,11 @@ impl Route {
 
     /// The ids in a path, or `None` if the path is not this route's.
     fn ids(&self, path: &str) -> Option<Vec<i64>> {
-        let mut segments = path.split('/');
-        let mut ids = Vec::new();
-        for expected in self.path.split('/') {
-            let segment = segments.next()?;
-            if expected == "{id}" {
-                let digits = segment.bytes().all(|byte| byte.is_ascii_digit());
-                ids.push(segment.parse().ok().filter(|_| digits)?);
-            } else if segment != expected {
-                return None;
-            }
-        }
-        segments.next().is_none().then_some(ids)
+        let number = |segment: &str| {
+            let digits = segment.bytes().all(|byte| byte.is_ascii_digit());
+            segment.parse().ok().filter(|_| digits)
+        };
+        template::captures(self.path, path)?.into_iter().map(number).collect()
     }
 }
 

@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::StatusCode;
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::HeaderMap;
 use jiff::Timestamp;
 
 use super::refusal::Refusal;
 use super::schema::Resource;
 use crate::testing::TokenSeen;
+use crate::testing::authorization::Authorization;
 
 /// The scopes there are. The vendor documents the pattern and no name.
 const SCOPES: [&str; 16] = [
@@ -257,37 +258,23 @@ impl Tokens {
     /// The token of a request, if it is known and has not expired.
     pub(super) fn admit(&self, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Token>, Refusal> {
         let unauthorized = |message| Refusal::new(StatusCode::UNAUTHORIZED, message);
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let value = values.next().ok_or_else(|| unauthorized("The request has no token."))?;
-        let (seen, value) = value.to_str().map_or((TokenSeen::Legacy, ""), split);
+        // Whether `Bearer` may stand before a legacy token is not documented; here it may not.
+        let Authorization { seen, value } = Authorization::of(headers);
+        if seen == TokenSeen::None {
+            return Err(unauthorized("The request has no token."));
+        }
         let known = self.0.iter().find(|token| token.seen == seen && token.value == value && !value.is_empty());
         match known {
-            Some(token) if values.next().is_none() && token.expires_at.is_none_or(|end| now < end) => {
-                Ok(Arc::clone(token))
-            }
+            Some(token) if token.expires_at.is_none_or(|end| now < end) => Ok(Arc::clone(token)),
             _ => Err(unauthorized("The token is not valid.")),
         }
     }
 }
 
-/// How a request identifies itself, valid or not.
-pub(super) fn seen(headers: &HeaderMap) -> TokenSeen {
-    match headers.get(AUTHORIZATION) {
-        Some(value) => value.to_str().map_or(TokenSeen::Legacy, |value| split(value).0),
-        None => TokenSeen::None,
-    }
-}
-
-/// Whether `Bearer` may stand before a legacy token is not documented; here it may not.
-fn split(header: &str) -> (TokenSeen, &str) {
-    match header.split_once(' ') {
-        Some((scheme, value)) if scheme.eq_ignore_ascii_case("bearer") => (TokenSeen::Bearer, value),
-        _ => (TokenSeen::Legacy, header),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
+
     use super::*;
 
     fn admit(header: &str) -> Result<Arc<Token>, Refusal> {

@@ -1,11 +1,7 @@
-//! READ FIRST: the order in which a tenant looks at a request.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! The order in which a tenant looks at a request.
 
 use bytes::Bytes;
-use http::header::{DATE, HeaderValue};
 use http::{Request, Response, StatusCode};
-use jiff::{SignedDuration, Timestamp};
 
 use super::builder::Options;
 use super::call::Call;
@@ -13,139 +9,86 @@ use super::refusal::Refusal;
 use super::routes::{self, Found};
 use super::seed;
 use super::store::Store;
-use super::tokens::{self, Token, Tokens};
-use crate::testing::Received;
-use crate::testing::clock::{Clock, shifted};
+use super::tokens::{Token, Tokens};
+use crate::testing::authorization::Authorization;
 use crate::testing::counters::Log;
-use crate::testing::fault::Faults;
-use crate::testing::limit::{Bucket, http_date};
-use crate::testing::reply::Reply;
-use crate::testing::serve::Answer;
+use crate::testing::desk::{House, Place, Time};
+use crate::testing::limit::Bucket;
 
 /// Where the API begins under a tenant's host.
 pub(super) const API: &str = "/api/v3";
 
-/// A tenant without a wire. What it answers depends on the request, on what came before, and on the clock it was given.
+/// All that a tenant knows.
 #[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) base_url: String,
+pub(super) struct Shop {
+    base_url: String,
     options: Options,
-    clock: Clock,
-    state: Mutex<State>,
-}
-
-/// All that changes.
-#[derive(Debug)]
-pub(super) struct State {
     pub(super) bucket: Option<Bucket>,
-    pub(super) faults: Faults,
-    pub(super) log: Log,
-    pub(super) skew: SignedDuration,
-    pub(super) store: Store,
+    store: Store,
     pub(super) tokens: Tokens,
 }
 
-impl Desk {
+impl Shop {
     /// `host` is scheme and authority, without a path.
-    pub(super) fn new(host: &str, clock: Clock, options: Options) -> Self {
-        let state = State {
+    pub(super) fn new(host: &str, options: Options) -> Self {
+        Self {
+            base_url: format!("{host}{API}"),
             bucket: options.rate_limit.map(|(size, window)| Bucket::new(size, window)),
-            faults: Faults::default(),
-            log: Log::default(),
-            skew: SignedDuration::ZERO,
             store: seed::store(options.orders),
             tokens: Tokens::seeded(),
-        };
-        Self { base_url: format!("{host}{API}"), options, clock, state: Mutex::new(state) }
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
+            options,
+        }
     }
 
     /// What a token would see at a path, without a limit, a fault or a count.
-    pub(super) fn peek(&self, token: &Token, path: &str) -> Option<Bytes> {
+    pub(super) fn peek(&mut self, token: &Token, path: &str, time: Time) -> Option<Bytes> {
         let request = Request::get(format!("{API}/{}", path.trim_start_matches('/'))).body(Bytes::new()).ok()?;
         let found = find(&request).ok()?;
-        let mut state = self.state();
-        let response = self.call(&mut state, token, self.now()).carry_out(&found, &request);
+        let response = self.call(token, time).carry_out(&found, &request);
         Some(response.ok()?.into_body())
     }
 
     /// Token, limit, address, scope, and only then what the request is about.
-    fn handle(
-        &self,
-        state: &mut State,
-        found: Result<Found, Refusal>,
-        request: &Request<Bytes>,
-        now: Timestamp,
-    ) -> Result<Response<Bytes>, Refusal> {
-        let token = state.tokens.admit(request.headers(), now)?;
-        if let Some(bucket) = &mut state.bucket
-            && bucket.take(1, now) == 0
+    fn answer(&mut self, request: &Request<Bytes>, time: Time) -> Result<Response<Bytes>, Refusal> {
+        let token = self.tokens.admit(request.headers(), time.now)?;
+        if let Some(bucket) = &mut self.bucket
+            && bucket.take(1, time.now) == 0
         {
             return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, "The tenant has used up its requests."));
         }
-        let found = found?;
+        let found = find(request)?;
         if !token.allows(found.route.scope) {
             return Err(Refusal::new(StatusCode::FORBIDDEN, "The token may not do this."));
         }
-        self.call(state, &token, now).carry_out(&found, request)
+        self.call(&token, time).carry_out(&found, request)
     }
 
-    fn call<'a>(&'a self, state: &'a mut State, token: &'a Token, now: Timestamp) -> Call<'a> {
-        let now = shifted(now, state.skew);
-        Call { base_url: &self.base_url, options: &self.options, store: &mut state.store, token, now }
-    }
-
-    /// Adds the headers that every answer of the vendor is taken to carry, refused or not.
-    fn add_limit_headers(&self, response: &mut Response<Bytes>, state: &State, now: Timestamp) {
-        let Some(bucket) = &state.bucket else { return };
-        let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
-        let headers = response.headers_mut();
-        self.options.limit_headers.add(headers, bucket, now, state.skew);
-        if refused {
-            self.options.limit_headers.add_refusal(headers, bucket, now, state.skew);
-        }
+    fn call<'a>(&'a mut self, token: &'a Token, time: Time) -> Call<'a> {
+        Call { base_url: &self.base_url, options: &self.options, store: &mut self.store, token, now: time.shown() }
     }
 }
 
-impl Answer for Desk {
-    fn answer(&self, request: &Request<Bytes>) -> Reply {
-        let now = self.now();
-        let mut state = self.state();
-        let path = request.uri().path();
-        let fault = state.faults.strike(request.method(), path.strip_prefix(API).unwrap_or(path));
-        let found = find(request);
-        let operation = found.as_ref().ok().map(|found| found.route.operation);
+impl House for Shop {
+    fn base_url(&self) -> String {
+        self.base_url.clone()
+    }
 
-        let mut reply = fault.as_ref().and_then(|fault| fault.replacement()).unwrap_or_else(|| {
-            let handled = self.handle(&mut state, found, request, now);
-            let mut response = handled.unwrap_or_else(Refusal::into_response);
-            self.add_limit_headers(&mut response, &state, now);
-            Reply::new(response)
-        });
-        if let Ok(date) = HeaderValue::from_str(&http_date(shifted(now, state.skew))) {
-            reply.response.headers_mut().insert(DATE, date);
+    fn place<'a>(&self, request: &'a Request<Bytes>) -> Place<'a> {
+        let path = request.uri().path();
+        Place {
+            path: path.strip_prefix(API).unwrap_or(path),
+            operation: find(request).ok().map(|found| found.route.operation),
+            token: Authorization::of(request.headers()).seen,
         }
-        if let Some(fault) = fault {
-            fault.spoil(&mut reply);
-            state.log.add_fault();
+    }
+
+    fn handle(&mut self, request: &Request<Bytes>, time: Time, _: &mut Log) -> Response<Bytes> {
+        let mut response = self.answer(request, time).unwrap_or_else(Refusal::into_response);
+        // Every answer of the vendor is taken to carry them, refused or not.
+        if let Some(bucket) = &self.bucket {
+            self.options.limit_headers.add_to(&mut response, bucket, time);
         }
-        state.log.add(Received {
-            at: now,
-            method: request.method().clone(),
-            path: path.to_owned(),
-            query: request.uri().query().unwrap_or_default().to_owned(),
-            operation,
-            token: tokens::seen(request.headers()),
-            status: reply.response.status(),
-        });
-        reply
+        response
     }
 }
 
@@ -158,11 +101,12 @@ fn find(request: &Request<Bytes>) -> Result<Found, Refusal> {
 mod tests {
     use std::time::Duration;
 
+    use jiff::{SignedDuration, Timestamp};
     use serde_json::json;
 
     use super::super::{Tenant, TenantBuilder, TokenKind};
     use super::*;
-    use crate::testing::reply::Ending;
+    use crate::testing::reply::{Ending, Reply};
     use crate::testing::{Fault, ResetFormat, TokenSeen};
 
     const ADMIN: &str = "Bearer test-admin-all";

@@ -1,0 +1,122 @@
+//! Where a vendor's API begins.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use url::Url;
+
+/// The address below which a client calls.
+///
+/// Some vendors name two in their own pages, and nowhere which one holds. The client then begins at the one that it was
+/// given, asks once at the other where that says 404, and stays where it was first understood.
+#[derive(Debug)]
+pub(crate) struct Base {
+    given: Url,
+    other: Option<Url>,
+    holds: AtomicU8,
+}
+
+/// Which of the two addresses holds.
+const UNKNOWN: u8 = 0;
+const GIVEN: u8 = 1;
+const OTHER: u8 = 2;
+
+impl Base {
+    /// A base URL without a slash at its end, and the paths that may end it, at most two of which one is.
+    pub(crate) fn new(given: Url, paths: &[&str]) -> Self {
+        let other = other(&given, paths);
+        let holds = if other.is_some() { UNKNOWN } else { GIVEN };
+        Self { given, other, holds: AtomicU8::new(holds) }
+    }
+
+    /// Where requests go now.
+    pub(crate) fn url(&self) -> &Url {
+        match &self.other {
+            Some(other) if self.holds.load(Ordering::Relaxed) == OTHER => other,
+            _ => &self.given,
+        }
+    }
+
+    /// The same address below the vendor's other base, as long as nothing was understood anywhere.
+    pub(crate) fn elsewhere(&self, url: &Url) -> Option<Url> {
+        if self.holds.load(Ordering::Relaxed) != UNKNOWN {
+            return None;
+        }
+        let rest = url.as_str().strip_prefix(self.given.as_str())?;
+        Url::parse(&format!("{}{rest}", self.other.as_ref()?)).ok()
+    }
+
+    /// A request to this address was understood: from now on all go where it went.
+    pub(crate) fn understood(&self, url: &Url) {
+        if self.holds.load(Ordering::Relaxed) == UNKNOWN {
+            let holds = if is_below(url, &self.given) { GIVEN } else { OTHER };
+            self.holds.store(holds, Ordering::Relaxed);
+        }
+    }
+}
+
+fn is_below(url: &Url, base: &Url) -> bool {
+    url.as_str().strip_prefix(base.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
+/// The base URL with its vendor's other path at its end. The longest path that fits is the one that it has: one may end
+/// with the other.
+fn other(given: &Url, paths: &[&str]) -> Option<Url> {
+    let ending = paths.iter().filter(|path| given.path().ends_with(**path)).max_by_key(|path| path.len())?;
+    let replacement = paths.iter().find(|path| path != &ending)?;
+    let start = given.path().strip_suffix(*ending)?;
+    let mut other = given.clone();
+    other.set_path(&format!("{start}{replacement}"));
+    Some(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATHS: [&str; 2] = ["/v1", "/api/v1"];
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    fn base(text: &str) -> Base {
+        Base::new(url(text), &PATHS)
+    }
+
+    #[test]
+    fn the_other_base_has_the_other_path() {
+        for (given, other) in [
+            ("https://a.example/v1", Some("https://a.example/api/v1/x?y=1")),
+            ("https://a.example/api/v1", Some("https://a.example/v1/x?y=1")),
+            ("https://a.example/gateway/v1", Some("https://a.example/gateway/api/v1/x?y=1")),
+            ("https://a.example/v2", None),
+            ("https://a.example", None),
+        ] {
+            let asked = url(&format!("{given}/x?y=1"));
+            assert_eq!(base(given).elsewhere(&asked).as_ref().map(Url::as_str), other, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_vendor_with_one_path_has_no_other_base() {
+        let base = Base::new(url("https://a.example/api/v3"), &[]);
+        assert_eq!(base.elsewhere(&url("https://a.example/api/v3/x")), None);
+    }
+
+    #[test]
+    fn what_was_understood_first_stays() {
+        let base = base("https://a.example/v1");
+        base.understood(&url("https://a.example/api/v1/x"));
+        assert_eq!(base.url().path(), "/api/v1");
+        assert_eq!(base.elsewhere(&url("https://a.example/v1/x")), None);
+        base.understood(&url("https://a.example/v1/x"));
+        assert_eq!(base.url().path(), "/api/v1");
+    }
+
+    #[test]
+    fn where_the_given_base_is_understood_it_stays_the_only_one() {
+        let base = base("https://a.example/v1");
+        base.understood(&url("https://a.example/v1/x"));
+        assert_eq!((base.url().path(), base.elsewhere(&url("https://a.example/v1/y"))), ("/v1", None));
+    }
+}

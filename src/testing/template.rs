@@ -1,0 +1,34 @@
+//! Paths with places for ids.
+
+/// What stands in the places of a template such as `/orders/{id}/notes` in a path that fits it.
+pub(crate) fn captures<'a>(template: &str, path: &'a str) -> Option<Vec<&'a str>> {
+    let mut segments = path.split('/');
+    let mut captured = Vec::new();
+    for expected in template.split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') && expected.ends_with('}') {
+            captured.push(segment);
+        } else if segment != expected {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(captured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_gives_up_what_stands_in_the_places() {
+        assert_eq!(captures("/orders/{id}/lines/{id}", "/orders/7/lines/x"), Some(vec!["7", "x"]));
+        assert_eq!(captures("/orders", "/orders"), Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_path_that_is_shorter_longer_or_other_does_not_fit() {
+        for path in ["/orders", "/orders/7/lines", "/devices/7", "orders/7", "/orders/7/"] {
+            assert_eq!(captures("/orders/{id}", path), None, "{path}");
+        }
+    }
+}
