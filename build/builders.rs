@@ -6,7 +6,7 @@ use syn::{Ident, Type};
 
 use super::client;
 use super::model::{Builder, Model, first_argument, last_name};
-use super::operation::{Call, Paging, Parameter, Place};
+use super::operation::{Call, Paging, Parameter, Place, Span};
 use super::problem::Problem;
 use super::prose::{self, Prose};
 use super::schema::Schema;
@@ -135,7 +135,10 @@ impl Field<'_> {
         if parameter.place == Place::Path {
             return Ok(quote!(request.path(#name, self.#ident.as_ref());));
         }
-        let send = if self.of_items {
+        let send = if parameter.required {
+            let setter = ident.to_string();
+            quote!(request.required_query(#name, #setter, self.#ident.as_ref());)
+        } else if self.of_items {
             let ty = self.ty;
             quote!(request.query(#name, self.#ident.map(#ty::of_items).as_ref());)
         } else {
@@ -172,6 +175,15 @@ fn steps(call: Call<'_>, fields: &[Field<'_>]) -> Result<TokenStream, Problem> {
             Some(quote!((#name, self.#ident.is_some())))
         });
         steps.extend(quote!(request.exclusive(&[#(#flags),*]);));
+    }
+    if let Some(Span { from, to, days }) = &call.operation.span {
+        let value = |name: &String| {
+            let named = |field: &&Field<'_>| field.parameter.is_some_and(|parameter| parameter.name == *name);
+            let ident = fields.iter().find(named).map(|field| &field.ident);
+            quote!((#name, self.#ident.as_ref()))
+        };
+        let (from, to) = (value(from), value(to));
+        steps.extend(quote!(request.span(#from, #to, #days);));
     }
     Ok(steps)
 }

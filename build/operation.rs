@@ -81,6 +81,8 @@ pub(crate) struct Operation {
     pub(crate) page: Option<Paging>,
     #[serde(default, rename = "x-exclusive")]
     pub(crate) exclusive: Vec<Vec<String>>,
+    #[serde(default, rename = "x-span")]
+    pub(crate) span: Option<Span>,
     /// Lines of Rust that run against the vendor's test tenant, with a `client` in scope.
     #[serde(default, rename = "x-example")]
     pub(crate) example: Vec<String>,
@@ -137,6 +139,11 @@ impl Operation {
                 return wrong(&format!("x-page or x-exclusive names `{name}`, the parameters do not"));
             }
         }
+        for name in self.span.iter().flat_map(|span| [&span.from, &span.to]) {
+            if self.parameter(name).is_none_or(|parameter| parameter.schema.format.as_deref() != Some("date")) {
+                return wrong(&format!("x-span names `{name}`, which is no parameter of the format date"));
+            }
+        }
         if let Some(body) = self.body() {
             if !body.required {
                 return wrong("an optional request body cannot be expressed: set `required`");
@@ -190,7 +197,6 @@ impl Parameter {
         }
         match (self.place, self.required) {
             (Place::Path, false) => wrong("a path parameter is always `required`"),
-            (Place::Query, true) => wrong("a required query parameter cannot be expressed"),
             (Place::Path, true) if self.rust_name() != self.name => {
                 wrong("a path parameter is in snake_case: the name is ours to choose")
             }
@@ -205,6 +211,15 @@ impl Parameter {
 pub(crate) enum Place {
     Path,
     Query,
+}
+
+/// Two days that a call asks about, and how many days may lie between them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Span {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) days: i32,
 }
 
 /// How a list is walked.

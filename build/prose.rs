@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-use super::operation::{Call, Operation, Parameter};
+use super::operation::{Call, Operation, Parameter, Place};
 use super::schema::{Confidence, Schema, Source};
 
 /// Where a line of documentation is broken.
@@ -106,7 +106,8 @@ pub(crate) fn of_parameter(parameter: &Parameter) -> Prose {
         bounds: parameter.bounds_confidence.or(schema.bounds_confidence),
         default: parameter.default_confidence.or(schema.default_confidence),
     };
-    statement.prose()
+    // A part of the path is always needed, and its builder says so by name.
+    statement.prose(if parameter.place == Place::Query && parameter.required { " Required." } else { "" })
 }
 
 /// The documentation of the setter of a request's body.
@@ -127,7 +128,7 @@ pub(crate) fn of_property(schema: &Schema) -> Prose {
         bounds: schema.bounds_confidence,
         default: schema.default_confidence,
     };
-    statement.prose()
+    statement.prose("")
 }
 
 /// The documentation of a type.
@@ -149,8 +150,8 @@ struct Statement<'a> {
 }
 
 impl Statement<'_> {
-    fn prose(&self) -> Prose {
-        let mut text = sentence(self.text);
+    fn prose(&self, remark: &str) -> Prose {
+        let mut text = sentence(self.text) + remark;
         if let Some(unit) = self.unit {
             text += &format!(" Unit: {unit}.");
         }

@@ -11,9 +11,10 @@ use super::schema::Schema;
 use super::spec::Spec;
 
 /// JSON types whose format says more than a primitive can: the name of a schema for each, and what stands for it.
-const FORMATS: [(&str, &str, &str, &str); 3] = [
+const FORMATS: [(&str, &str, &str, &str); 4] = [
     ("string", "date", "FormatDate", "crate::Open<jiff::civil::Date>"),
     ("string", "date-time", "FormatDateTime", "crate::Open<jiff::Timestamp>"),
+    ("string", "local-date-time", "FormatLocalDateTime", "crate::Open<jiff::civil::DateTime>"),
     ("number", "decimal", "FormatDecimal", "crate::Amount"),
 ];
 

@@ -42,6 +42,19 @@ impl Amount {
     }
 }
 
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl From<$number> for Amount {
+            /// An amount to send, which is written as a number.
+            fn from(number: $number) -> Self {
+                Self { digits: number.to_string(), quoted: false }
+            }
+        }
+    )*};
+}
+
+numbers!(i32, i64, u32, f64);
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.digits)
@@ -96,6 +109,13 @@ mod tests {
     fn an_amount_is_written_as_it_was_read() {
         for text in ["12.5", "\"12.50\"", "0", "-3", "\"n/a\"", "1299.99", "18446744073709551615"] {
             let amount: Amount = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&amount).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn an_amount_of_ones_own_is_written_as_a_number() {
+        for (amount, text) in [(Amount::from(150), "150"), (149.95.into(), "149.95"), ((-3_i64).into(), "-3")] {
             assert_eq!(serde_json::to_string(&amount).unwrap(), text);
         }
     }

@@ -8,7 +8,7 @@ mod redaction;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub(crate) struct Auth {
     value: HeaderValue,
     token: SecretString,
     expires_at: Option<Timestamp>,
+    /// What goes with the token on every request, such as the number of whom it was given to.
+    companions: HeaderMap,
 }
 
 impl Auth {
@@ -39,7 +41,17 @@ impl Auth {
         };
         // Kept out of HTTP/2's header compression and of every Debug.
         value.set_sensitive(true);
-        Ok(Self { header, value, token, expires_at })
+        Ok(Self { header, value, token, expires_at, companions: HeaderMap::new() })
+    }
+
+    /// Sends one more header with every request.
+    pub(crate) fn with_companion(mut self, header: HeaderName, value: HeaderValue) -> Self {
+        self.companions.insert(header, value);
+        self
+    }
+
+    pub(crate) fn companions(&self) -> &HeaderMap {
+        &self.companions
     }
 
     /// Whether the token is alive.

@@ -151,6 +151,12 @@ impl<C> ClientBuilder<C> {
         let tenant = self.tenant.map(label).transpose()?;
         let base_url = match (&self.base_url, &tenant) {
             (Some(base_url), _) => base(base_url)?,
+            (None, _) if self.vendor.base_url.is_empty() => {
+                return Err(Error::config(
+                    "base_url",
+                    "is missing: the vendor hands it out with the credentials; set it with .with_base_url(..)",
+                ));
+            }
             (None, Some(tenant)) => base(&self.vendor.base_url.replace("{tenant}", tenant))?,
             (None, None) if self.vendor.base_url.contains("{tenant}") => {
                 return Err(Error::config(
@@ -171,6 +177,7 @@ impl<C> ClientBuilder<C> {
         let agent = HeaderValue::from_str(&user_agent)
             .map_err(|_| Error::config("user_agent", "can hold visible ASCII characters and spaces only"))?;
         headers.insert(USER_AGENT, agent);
+        headers.extend(auth.companions().clone());
 
         // The address names the tenant, however the client came to know it.
         let address = base_url.to_string();

@@ -99,6 +99,7 @@ static FENTU: Vendor = Vendor {
     // None is documented; this is what most gateways call it.
     request_id_headers: &["x-request-id"],
     explain,
+    content: None,
 };
 
 crate::client::client! {

@@ -66,8 +66,8 @@
 //!
 //! The vendor's complete reference could not be read. Each operation, parameter and field says whether it is
 //! *documented* by the vendor, *observed* in a client that works against it, or *assumed*. Names of scopes are assumed
-//! throughout. What nobody names is not here: webhooks, stock, price lists, files, reports and deletions are left to
-//! [`Client::request`].
+//! throughout, and that ids are integers is observed. What nobody names is not here: webhooks, stock, price lists, files,
+//! reports and deletions are left to [`Client::request`].
 
 mod collection;
 mod credentials;
@@ -97,6 +97,7 @@ static FIXABLY: Vendor = Vendor {
     // None is documented; this is what most gateways call it.
     request_id_headers: &["x-request-id"],
     explain,
+    content: None,
 };
 
 crate::client::client! {

@@ -1,41 +1,52 @@
-//! What the typed ids of every vendor have in common.
+//! Ids that know what they identify: numbers here, and text in [`text`].
 
-/// Compares, orders, hashes and prints an `Id<T>` by its `id`. By hand, for a derive would ask the same of `T`.
+use std::borrow::Cow;
+use std::marker::PhantomData;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
+
+use crate::lenient::Numeric;
+use crate::runtime::Param;
+
+/// Compares, orders, hashes and prints the `Id<T>` in scope by its `id`. By hand, for a derive would ask the same of `T`.
 macro_rules! like_its_id {
-    ($id:ident) => {
-        impl<T> PartialEq for $id<T> {
+    () => {
+        impl<T> PartialEq for Id<T> {
             fn eq(&self, other: &Self) -> bool {
                 self.id == other.id
             }
         }
 
-        impl<T> Eq for $id<T> {}
+        impl<T> Eq for Id<T> {}
 
-        impl<T> PartialOrd for $id<T> {
+        impl<T> PartialOrd for Id<T> {
             fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
                 Some(self.cmp(other))
             }
         }
 
-        impl<T> Ord for $id<T> {
+        impl<T> Ord for Id<T> {
             fn cmp(&self, other: &Self) -> std::cmp::Ordering {
                 self.id.cmp(&other.id)
             }
         }
 
-        impl<T> std::hash::Hash for $id<T> {
+        impl<T> std::hash::Hash for Id<T> {
             fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
                 self.id.hash(state);
             }
         }
 
-        impl<T> std::fmt::Debug for $id<T> {
+        impl<T> std::fmt::Debug for Id<T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 std::fmt::Debug::fmt(&self.id, f)
             }
         }
 
-        impl<T> std::fmt::Display for $id<T> {
+        impl<T> std::fmt::Display for Id<T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 std::fmt::Display::fmt(&self.id, f)
             }
@@ -43,4 +54,89 @@ macro_rules! like_its_id {
     };
 }
 
-pub(crate) use like_its_id;
+pub(crate) mod text;
+
+/// The id of a `T`: an `Id<Order>` is not taken where an `Id<Customer>` is due.
+///
+/// An id is an integer; one that arrives as text is read all the same.
+///
+/// # Example
+///
+/// ```
+/// use servicebay::fixably::{Id, types::Order};
+///
+/// let id: Id<Order> = 20000010.into();
+/// assert_eq!(id.get(), 20000010);
+/// assert_eq!("20000010".parse(), Ok(id));
+/// ```
+pub struct Id<T> {
+    id: i64,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// An id.
+    pub const fn new(id: i64) -> Self {
+        Self { id, kind: PhantomData }
+    }
+
+    /// The number.
+    pub const fn get(self) -> i64 {
+        self.id
+    }
+}
+
+// By hand, for a derive would ask the same of `T`.
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Id<T> {}
+
+like_its_id!();
+
+impl<T> FromStr for Id<T> {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self::new)
+    }
+}
+
+impl<T> From<i64> for Id<T> {
+    fn from(id: i64) -> Self {
+        Self::new(id)
+    }
+}
+
+impl<T> From<i32> for Id<T> {
+    fn from(id: i32) -> Self {
+        Self::new(id.into())
+    }
+}
+
+impl<T> From<u32> for Id<T> {
+    fn from(id: u32) -> Self {
+        Self::new(id.into())
+    }
+}
+
+impl<T> Param for Id<T> {
+    fn encode(&self) -> Result<Cow<'_, str>, String> {
+        Ok(self.id.to_string().into())
+    }
+}
+
+impl<T> Serialize for Id<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.id)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Id<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::lenient::required(deserializer).map(|Numeric(id): Numeric<i64>| Self::new(id))
+    }
+}

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Without a vendor there is nobody to call what they share, and no vendor calls all of it.
-#![cfg_attr(not(all(feature = "fentu", feature = "fixably")), allow(dead_code))]
-#![cfg_attr(not(any(feature = "fentu", feature = "fixably")), allow(unused_imports, unused_macros, unreachable_pub))]
+// What vendors share serves all of them together: with one off, some of it has nobody to serve.
+#![cfg_attr(
+    not(all(feature = "fentu", feature = "fixably", feature = "repairy")),
+    allow(dead_code, unused_imports, unused_macros, unreachable_pub)
+)]
 
 // In reading order: the loop, what it calls, what calls it, the vendors.
 mod pipeline;
@@ -37,6 +39,10 @@ pub mod fentu;
 #[cfg(feature = "fixably")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fixably")))]
 pub mod fixably;
+
+#[cfg(feature = "repairy")]
+#[cfg_attr(docsrs, doc(cfg(feature = "repairy")))]
+pub mod repairy;
 
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
@@ -83,6 +83,12 @@ impl<T: FromStr> From<String> for Open<T> {
 impl From<Date> for Open<Date> {
     fn from(date: Date) -> Self {
         Self::Known(date)
+    }
+}
+
+impl From<DateTime> for Open<DateTime> {
+    fn from(time: DateTime) -> Self {
+        Self::Known(time)
     }
 }
 

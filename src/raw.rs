@@ -67,7 +67,7 @@ impl RawRequest {
     ///
     /// As every call: see [`Error`].
     pub async fn send<T: DeserializeOwned>(self) -> Result<Response<T>, Error> {
-        self.request.send().await
+        self.request.send_raw().await
     }
 }
 

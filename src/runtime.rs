@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 use http::header::CONTENT_ENCODING;
+use jiff::civil::Date;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +26,7 @@ use crate::pipeline::{Call, Journey, Pipeline};
 use crate::response::{Head, Response};
 use crate::salvage;
 use crate::transport::Answer;
+use crate::vendor::Content;
 
 /// What is escaped in a path segment: everything that would end it or change its meaning.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -159,6 +161,14 @@ impl Request {
         }
     }
 
+    /// Adds a parameter of the query that has to be there.
+    pub(crate) fn required_query(&mut self, name: &'static str, setter: &str, value: Option<&impl Param>) {
+        match value {
+            None => self.refuse(name, format!("is required: set it with .{setter}(..)")),
+            value => self.query(name, value),
+        }
+    }
+
     /// Refuses a number outside of its bounds.
     pub(crate) fn range(&mut self, name: &'static str, value: Option<impl Into<i64>>, min: i64, max: i64) {
         if let Some(value) = value.map(Into::into)
@@ -166,6 +176,18 @@ impl Request {
         {
             let bounds = if max == i64::MAX { format!("at least {min}") } else { format!("{min} to {max}") };
             self.refuse(name, format!("is {value}; allowed is {bounds}"));
+        }
+    }
+
+    /// Refuses two days that are the wrong way round, or more than `days` apart.
+    pub(crate) fn span(&mut self, from: Day<'_>, to: Day<'_>, days: i32) {
+        if let ((_, Some(Open::Known(first))), (name, Some(Open::Known(last)))) = (from, to) {
+            let between = last.duration_since(*first).as_hours() / 24;
+            if between < 0 {
+                self.refuse(name, format!("is {last}, which is before {first}"));
+            } else if between > days.into() {
+                self.refuse(name, format!("is {last}, {between} days after {first}; allowed are {days}"));
+            }
         }
     }
 
@@ -186,9 +208,15 @@ impl Request {
         }
     }
 
-    /// Sends the request and reads the answer as `T`.
+    /// Sends the request and reads what the answer is about as `T`.
     pub(crate) fn send<T: DeserializeOwned>(self) -> impl Future<Output = Result<Response<T>, Error>> {
-        self.finish(decode)
+        let content = self.core.pipeline.vendor.content;
+        self.finish(move |answer, journey| decode(answer, content, journey))
+    }
+
+    /// Sends the request and reads the answer, with all that the vendor wraps around it, as `T`.
+    pub(crate) fn send_raw<T: DeserializeOwned>(self) -> impl Future<Output = Result<Response<T>, Error>> {
+        self.finish(|answer, journey| decode(answer, None, journey))
     }
 
     /// Sends the request. Whatever the answer says beyond its status is not read: where nothing is due, nothing can be
@@ -249,11 +277,27 @@ impl Request {
     }
 }
 
-/// Reads the body as `T`. Only when that fails is it read again, slowly: to save what can be saved, or to tell where.
-fn decode<T: DeserializeOwned>(answer: &Answer, journey: &Journey<'_>) -> Result<T, Error> {
+/// Reads the body, or what it is about, as `T`. Only when that fails is it read again, slowly: to save what can be saved,
+/// or to tell where.
+fn decode<T: DeserializeOwned>(answer: &Answer, content: Option<Content>, journey: &Journey<'_>) -> Result<T, Error> {
     // Some operations answer nothing; for a type that can be absent, that is an answer.
-    let body: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
-    read(body).or_else(|_| saved(body).ok_or_else(|| undecodable::<T>(answer, body, journey)))
+    let whole: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
+    let body = inside(whole, content);
+    // Returned from here: a value may be large, and each step it takes copies it.
+    if let Some(body) = body
+        && let Ok(value) = read(body)
+    {
+        return Ok(value);
+    }
+    saved(whole, content).ok_or_else(|| undecodable::<T>(answer, body.unwrap_or(whole), journey))
+}
+
+/// What the body is about.
+fn inside(body: &[u8], content: Option<Content>) -> Option<&[u8]> {
+    match content {
+        None => Some(body),
+        Some(content) => content(body),
+    }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
@@ -264,9 +308,10 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
 }
 
 #[cold]
-fn saved<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+fn saved<T: DeserializeOwned>(body: &[u8], content: Option<Content>) -> Option<T> {
+    let mended = salvage::mended(body);
     // As a value first: of a field that comes twice, the later counts.
-    let value: serde_json::Value = serde_json::from_str(&salvage::mended(body)).ok()?;
+    let value: serde_json::Value = serde_json::from_slice(inside(mended.as_bytes(), content)?).ok()?;
     let saved = lenient::body(value).ok()?;
     tracing::warn!(name: "servicebay.mended", bytes = body.len(), "a body was not quite JSON and was mended");
     Some(saved)
@@ -302,6 +347,9 @@ fn undecodable<T: DeserializeOwned>(answer: &Answer, body: &[u8], journey: &Jour
     }
 }
 
+/// A parameter that is a day, by its name.
+type Day<'a> = (&'static str, Option<&'a Open<Date>>);
+
 /// A value that can stand in a path or a query.
 pub(crate) trait Param {
     /// The value as text, not yet escaped; or why there is none.
@@ -314,12 +362,6 @@ impl Param for String {
     }
 }
 
-impl Param for &str {
-    fn encode(&self) -> Result<Cow<'_, str>, String> {
-        Ok(Cow::Borrowed(self))
-    }
-}
-
 /// In a request, a value is known: what the vendor would make of another text, nobody can say.
 impl<T: fmt::Display> Param for Open<T> {
     fn encode(&self) -> Result<Cow<'_, str>, String> {
@@ -327,6 +369,12 @@ impl<T: fmt::Display> Param for Open<T> {
             Self::Known(value) => Ok(Cow::Owned(value.to_string())),
             Self::Other(text) => Err(format!("{text:?} is no date of the form 2026-03-01")),
         }
+    }
+}
+
+impl Param for &str {
+    fn encode(&self) -> Result<Cow<'_, str>, String> {
+        Ok(Cow::Borrowed(self))
     }
 }
 

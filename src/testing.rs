@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | Fentu FSM | [`fentu::Tenant`] |
 //! | Fixably | [`fixably::Tenant`] |
+//! | Repairy | [`repairy::Tenant`] |
 //!
 //! | you want to | take |
 //! | --- | --- |
@@ -74,6 +75,9 @@ pub mod fentu;
 pub mod fixably;
 mod grants;
 mod limit;
+mod query;
+#[cfg(feature = "repairy")]
+pub mod repairy;
 mod reply;
 mod script;
 mod serve;

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub(crate) struct Vendor {
     /// The module's name, as errors and events say it.
     pub(crate) name: &'static str,
-    /// Where a tenant lives, with `{tenant}` in place of its name.
+    /// Where a tenant lives, with `{tenant}` in place of its name; empty where the vendor does not publish it.
     pub(crate) base_url: &'static str,
     /// The paths that may end the base URL, where the vendor names two and not which one holds.
     pub(crate) base_paths: &'static [&'static str],
@@ -16,6 +16,8 @@ pub(crate) struct Vendor {
     pub(crate) request_id_headers: &'static [&'static str],
     /// Reads what the vendor says in the body of a refusal.
     pub(crate) explain: fn(&Value) -> Explanation,
+    /// Finds what a successful answer is about inside what the vendor may wrap around it, where it may.
+    pub(crate) content: Option<Content>,
 }
 
 impl Vendor {
@@ -24,6 +26,9 @@ impl Vendor {
         self.request_id_headers.iter().find_map(|name| headers.get(*name)?.to_str().ok())
     }
 }
+
+/// The part of a body that a call was about; nothing where the body is no JSON.
+pub(crate) type Content = fn(&[u8]) -> Option<&[u8]>;
 
 /// What a vendor says in the body of a refusal.
 #[derive(Debug, Default)]

@@ -41,6 +41,7 @@ pub struct Counters {
     legacy: u64,
     anonymous: u64,
     logins: u64,
+    refused_logins: u64,
     refreshes: u64,
     refused_refreshes: u64,
     repeated_refreshes: u64,
@@ -101,6 +102,12 @@ impl Counters {
     #[must_use]
     pub fn logins(&self) -> u64 {
         self.logins
+    }
+
+    /// Logins that were refused.
+    #[must_use]
+    pub fn refused_logins(&self) -> u64 {
+        self.refused_logins
     }
 
     /// Refreshes that were given new tokens, even if a fault kept the answer from reaching the caller.
@@ -212,10 +219,11 @@ impl Log {
         let counters = &mut self.counters;
         match (request.kind, request.accepted) {
             (TokenRequestKind::Login, true) => counters.logins += 1,
+            (TokenRequestKind::Login, false) => counters.refused_logins += 1,
             (TokenRequestKind::Refresh, true) => counters.refreshes += 1,
             (TokenRequestKind::Refresh, false) => counters.refused_refreshes += 1,
             (TokenRequestKind::Revocation, true) => counters.revocations += 1,
-            (TokenRequestKind::Login | TokenRequestKind::Revocation, false) => {}
+            (TokenRequestKind::Revocation, false) => {}
         }
         counters.repeated_refreshes += u64::from(self.tokens.add(request));
     }

@@ -5,6 +5,7 @@
 //! has it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,6 +43,13 @@ pub(crate) enum Stale {
 pub(crate) struct Lifetimes {
     pub(crate) access: SignedDuration,
     pub(crate) refresh: SignedDuration,
+}
+
+impl Lifetimes {
+    pub(crate) fn new(access: Duration, refresh: Duration) -> Self {
+        let span = |span| SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+        Self { access: span(access), refresh: span(refresh) }
+    }
 }
 
 /// All tokens that were given out and may still matter.
@@ -130,6 +138,21 @@ impl Grants {
         self.families.iter().find_map(|family| {
             let issued = family.access.iter().rev().find(|issued| issued.value == access && now < issued.expires_at)?;
             Some((Origin { family: family.number, generation: issued.generation }, &family.scopes))
+        })
+    }
+
+    /// Whom a family belongs to.
+    pub(crate) fn owner(&self, family: u32) -> Option<&str> {
+        self.families.iter().find(|known| known.number == family).map(|known| known.owner.as_str())
+    }
+
+    /// What a refresh token belongs to, in force or replaced.
+    pub(crate) fn origin_of(&self, refresh: &str) -> Option<Origin> {
+        self.families.iter().find_map(|family| {
+            let issued = family.refresh.iter().find(|issued| issued.value == refresh)?;
+            // One that stays belongs to whatever generation there is.
+            let generation = if self.rotates { issued.generation } else { family.generation };
+            Some(Origin { family: family.number, generation })
         })
     }
 
@@ -264,6 +287,17 @@ mod tests {
         grants.end(first.origin.family);
         assert!(grants.admit(&first.access, at(1)).is_none());
         assert!(grants.admit(&other.access, at(1)).is_some());
+    }
+
+    #[test]
+    fn tokens_of_two_logins_do_not_belong_together() {
+        let (mut grants, first) = grants(true);
+        let other = grants.log_in("them", BTreeSet::new(), at(0));
+        let second = refreshed(&mut grants, &first.refresh, at(1)).expect("renewed");
+        for pair in [&first, &second, &other] {
+            assert_eq!(grants.origin_of(&pair.refresh), Some(pair.origin));
+        }
+        assert_eq!((grants.owner(1), grants.owner(2), grants.owner(3)), (Some("me"), Some("them"), None));
     }
 
     #[test]

@@ -108,6 +108,7 @@ macro_rules! tenant {
         #[cfg(test)]
         impl Tenant {
             /// One request with this `Authorization` to a path below the base URL: its status and its JSON body.
+            #[allow(dead_code, reason = "not every vendor's requests need no more")]
             fn ask_as(
                 &self,
                 authorization: &str,
@@ -115,10 +116,22 @@ macro_rules! tenant {
                 path: &str,
                 body: Option<serde_json::Value>,
             ) -> (http::StatusCode, serde_json::Value) {
-                let request = http::Request::builder()
-                    .method(method)
-                    .uri(format!("{}{path}", self.base_url))
-                    .header("authorization", authorization)
+                self.ask_with(&[("authorization", authorization)], method, path, body)
+            }
+
+            /// One request with these headers to a path below the base URL: its status and its JSON body.
+            fn ask_with(
+                &self,
+                headers: &[(&str, &str)],
+                method: &str,
+                path: &str,
+                body: Option<serde_json::Value>,
+            ) -> (http::StatusCode, serde_json::Value) {
+                let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base_url));
+                for (name, value) in headers {
+                    request = request.header(*name, *value);
+                }
+                let request = request
                     .header("content-type", "application/json")
                     .body(body.map(|body| bytes::Bytes::from(body.to_string())).unwrap_or_default())
                     .expect("a request");
@@ -156,10 +169,22 @@ macro_rules! tenant {
     };
 }
 
-/// What can be chosen about the tenant of every vendor that has a limit and keeps what is written.
+/// What can be chosen about the tenant of every vendor that keeps what is written, and how it starts around its house.
 macro_rules! options {
-    () => {
+    ($house:ty) => {
         impl TenantBuilder {
+            /// Starts the tenant on a port of its own on the loopback interface. It stops when its last clone is dropped.
+            ///
+            /// It runs on a thread of its own, in real time; under a paused clock take [`in_memory`](Self::in_memory).
+            ///
+            /// # Panics
+            ///
+            /// If no port can be had.
+            pub async fn start(self) -> Tenant {
+                let clock = self.clock.unwrap_or_else($crate::testing::clock::Clock::starting_now);
+                Tenant::on_a_port(clock, |host| <$house>::new(host, self.options)).await
+            }
+
             /// Where the tenant reads the time from. Default: the wall clock at its start, and tokio's clock from there, so
             /// that a tenant in memory follows paused time.
             pub fn with_clock(mut self, now: impl Fn() -> jiff::Timestamp + Send + Sync + 'static) -> Self {
@@ -167,6 +192,20 @@ macro_rules! options {
                 self
             }
 
+            /// Lets bodies have fields that nobody knows, and ignores them. Default: refused, so that a misspelt field
+            /// shows.
+            pub fn with_unknown_fields_ignored(mut self) -> Self {
+                self.options.ignores_unknown_fields = true;
+                self
+            }
+        }
+    };
+}
+
+/// What can be chosen about the tenant of every vendor that tells of its limit.
+macro_rules! limit_options {
+    () => {
+        impl TenantBuilder {
             /// How `X-RateLimit-Reset` is written. Default [`ResetFormat::EpochSeconds`]; the vendor only says "time".
             ///
             /// [`ResetFormat::EpochSeconds`]: crate::testing::ResetFormat::EpochSeconds
@@ -181,13 +220,6 @@ macro_rules! options {
                 self
             }
 
-            /// Lets bodies have fields that nobody knows, and ignores them. Default: refused, so that a misspelt field
-            /// shows.
-            pub fn with_unknown_fields_ignored(mut self) -> Self {
-                self.options.ignores_unknown_fields = true;
-                self
-            }
-
             /// Leaves `X-RateLimit-Limit` out. Default: sent, though no page names it.
             pub fn without_limit_header(mut self) -> Self {
                 self.options.limit_headers.limit = $crate::testing::limit::Limit::Omitted;
@@ -197,4 +229,4 @@ macro_rules! options {
     };
 }
 
-pub(crate) use {options, tenant};
+pub(crate) use {limit_options, options, tenant};

@@ -7,9 +7,10 @@
 use std::{env, fs};
 
 /// Each vendor with what build.rs wrote when this test was built.
-const WRITTEN: [(&str, &str); 2] = [
+const WRITTEN: [(&str, &str); 3] = [
     ("fentu", include_str!(concat!(env!("OUT_DIR"), "/fentu.rs"))),
     ("fixably", include_str!(concat!(env!("OUT_DIR"), "/fixably.rs"))),
+    ("repairy", include_str!(concat!(env!("OUT_DIR"), "/repairy.rs"))),
 ];
 
 /// With `SERVICEBAY_BLESS=1` it is made so.
@@ -22,8 +23,7 @@ fn the_committed_code_is_what_the_generator_writes() {
             continue;
         }
         let committed = fs::read_to_string(path).expect("the generated code is committed");
-        let same =
-            committed.lines().zip(written.lines()).take_while(|(committed, written)| committed == written).count();
+        let same = committed.lines().zip(written.lines()).take_while(|(old, new)| old == new).count();
         assert!(
             committed == written,
             "src/{vendor}/generated.rs differs from line {} on; SERVICEBAY_BLESS=1 rewrites it:\n- {}\n+ {}",

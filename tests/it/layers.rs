@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the lowest layer to the highest. A module may use its own layer and those below.
 const LAYERS: [&[&str]; 9] = [
-    &["base", "clock", "error", "id", "operation", "vendor"],
+    &["base", "clock", "error", "operation", "vendor"],
     &["amount", "lenient", "open", "salvage"],
     &["options", "retry"],
     &["auth", "limit", "transport"],
     &["pipeline"],
-    &["page", "raw", "response", "runtime"],
+    &["id", "page", "raw", "response", "runtime"],
     &["builder", "client"],
     VENDORS,
     &["testing"],
 ];
-const VENDORS: &[&str] = &["fentu", "fixably"];
+const VENDORS: &[&str] = &["fentu", "fixably", "repairy"];
 /// Who may speak to the HTTP client.
 const HTTP: [&str; 2] = ["builder", "transport"];
 

@@ -14,6 +14,7 @@ mod generated;
 mod layers;
 mod limits;
 mod paging;
+mod repairy;
 mod requests;
 mod retries;
 mod secrets;

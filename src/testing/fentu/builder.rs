@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
 use super::Tenant;
 use super::authority::{LIFETIMES, Rules};
 use super::office::Office;
 use crate::testing::ResetFormat;
 use crate::testing::clock::Clock;
+use crate::testing::grants::Lifetimes;
 use crate::testing::limit::{Limit, LimitHeaders};
 
 /// The host of a tenant that has no socket.
@@ -124,7 +123,8 @@ pub(super) struct Options {
     pub(super) rules: Rules,
 }
 
-crate::testing::tenant::options!();
+crate::testing::tenant::limit_options!();
+crate::testing::tenant::options!(Office);
 
 impl TenantBuilder {
     pub(super) fn new() -> Self {
@@ -192,22 +192,8 @@ impl TenantBuilder {
 
     /// How long access tokens and refresh tokens live. Default 1 h and 30 days, which is documented.
     pub fn with_token_lifetimes(mut self, access: Duration, refresh: Duration) -> Self {
-        let span = |span| SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
-        self.options.rules.lifetimes.access = span(access);
-        self.options.rules.lifetimes.refresh = span(refresh);
+        self.options.rules.lifetimes = Lifetimes::new(access, refresh);
         self
-    }
-
-    /// Starts the tenant on a port of its own on the loopback interface. It stops when its last clone is dropped.
-    ///
-    /// It runs on a thread of its own, in real time; under a paused clock take [`in_memory`](Self::in_memory).
-    ///
-    /// # Panics
-    ///
-    /// If no port can be had.
-    pub async fn start(self) -> Tenant {
-        let clock = self.clock.unwrap_or_else(Clock::starting_now);
-        Tenant::on_a_port(clock, |host| Office::new(host, self.options)).await
     }
 
     /// Makes the tenant without any socket. Only a [client that was made for it](Tenant::client_builder) can reach it; in

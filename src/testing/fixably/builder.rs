@@ -79,7 +79,8 @@ pub(super) struct Options {
     pub(super) validation_status: StatusCode,
 }
 
-crate::testing::tenant::options!();
+crate::testing::tenant::limit_options!();
+crate::testing::tenant::options!(Shop);
 
 impl TenantBuilder {
     pub(super) fn new() -> Self {
@@ -176,17 +177,6 @@ impl TenantBuilder {
     pub fn without_rate_limit(mut self) -> Self {
         self.options.rate_limit = None;
         self
-    }
-
-    /// Starts the tenant on a port of its own on the loopback interface. It stops when its last clone is dropped.
-    ///
-    /// It runs on a thread of its own, in real time; under a paused clock take [`in_memory`](Self::in_memory).
-    ///
-    /// # Panics
-    ///
-    /// If no port can be had.
-    pub async fn start(self) -> Tenant {
-        Tenant::on_a_port(self.clock.unwrap_or_else(Clock::starting_now), |host| Shop::new(host, self.options)).await
     }
 
     /// Makes the tenant without any socket, at `https://demo.fixably.com`. Only a [client that was made for it](Tenant::client_builder)

@@ -1,0 +1,130 @@
+//! Ids that are text.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, Serializer};
+
+use crate::runtime::Param;
+
+/// The id of a `T`: an `Id<WorkOrder>` is not taken where an `Id<Customer>` is due.
+///
+/// The vendor's ids are text, such as `wo-12345`. This crate takes them as they are and looks at none of it; one that
+/// arrives as a number is read all the same. A reference to one will do wherever one is taken.
+///
+/// # Example
+///
+/// ```
+/// use servicebay::fentu::{Id, types::WorkOrder};
+///
+/// let id: Id<WorkOrder> = "wo-12345".into();
+/// assert_eq!(id.as_str(), "wo-12345");
+/// assert_eq!(id.to_string().parse(), Ok(id));
+/// ```
+pub struct Id<T> {
+    id: Box<str>,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// An id.
+    pub fn new(id: impl Into<Box<str>>) -> Self {
+        Self { id: id.into(), kind: PhantomData }
+    }
+
+    /// The text of the id.
+    pub fn as_str(&self) -> &str {
+        &self.id
+    }
+}
+
+// By hand, for a derive would ask the same of `T`.
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.id.clone())
+    }
+}
+
+like_its_id!();
+
+impl<T> FromStr for Id<T> {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.into())
+    }
+}
+
+impl<T> From<&str> for Id<T> {
+    fn from(id: &str) -> Self {
+        Self::new(id)
+    }
+}
+
+impl<T> From<String> for Id<T> {
+    fn from(id: String) -> Self {
+        Self::new(id)
+    }
+}
+
+impl<T> From<&Self> for Id<T> {
+    fn from(id: &Self) -> Self {
+        id.clone()
+    }
+}
+
+impl<T> Param for Id<T> {
+    fn encode(&self) -> Result<Cow<'_, str>, String> {
+        Ok(Cow::Borrowed(&self.id))
+    }
+}
+
+impl<T> Serialize for Id<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.id)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Id<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::lenient::required(deserializer).map(|id: String| Self::new(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Task;
+
+    #[test]
+    fn an_id_is_kept_as_it_came() {
+        for (json, id) in [(r#""task-001""#, "task-001"), (r#""TASK 1/2""#, "TASK 1/2"), ("17", "17")] {
+            assert_eq!(serde_json::from_str::<Id<Task>>(json).unwrap().as_str(), id, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_id_of_no_text_is_none() {
+        for json in ["null", "[]", "{}"] {
+            assert!(serde_json::from_str::<Id<Task>>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_at_hand_is_taken_by_reference() {
+        let id: Id<Task> = "task-001".into();
+        let again: Id<Task> = (&id).into();
+        assert_eq!(again, id);
+    }
+
+    #[test]
+    fn an_id_prints_as_its_text() {
+        let id: Id<Task> = "68b7".parse().unwrap();
+        assert_eq!((id.to_string().as_str(), format!("{id:?}").as_str()), ("68b7", "\"68b7\""));
+        assert_eq!(format!("{id:>6}"), "  68b7");
+    }
+}

@@ -1,0 +1,53 @@
+//! Clients of a tenant.
+
+use super::{Partner, Tenant};
+use crate::repairy::{Client, Credentials};
+use crate::{ClientBuilder, Error};
+
+impl Tenant {
+    /// A client of the partner that the seeded data belongs to.
+    ///
+    /// # Errors
+    ///
+    /// None that a test could cause; it is the builder's.
+    pub fn client(&self) -> Result<Client, Error> {
+        self.client_with(Partner::Main)
+    }
+
+    /// A client of one of the partners that every tenant knows.
+    ///
+    /// # Errors
+    ///
+    /// None that a test could cause; it is the builder's.
+    pub fn client_with(&self, partner: Partner) -> Result<Client, Error> {
+        self.client_builder(partner).build()
+    }
+
+    /// The builder of such a client, to set what your test is about. A tenant in memory is reached without a socket,
+    /// and the client then runs on its clock.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use servicebay::testing::repairy::{Partner, Tenant};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+    /// let tenant = Tenant::builder().in_memory();
+    /// let client = tenant.client_builder(Partner::Main).with_deadline(Duration::from_secs(3)).build()?;
+    /// assert!(client.get_booking().id("670000000000000000000001").send().await.is_ok());
+    /// # Ok(()) }
+    /// ```
+    pub fn client_builder(&self, partner: Partner) -> ClientBuilder<Client> {
+        let builder = Client::builder(self.credentials_of(partner)).with_base_url(self.base_url());
+        if self.server().is_some() { builder } else { builder.with_wire(self.clone()) }
+    }
+
+    /// The credentials of the partner that the seeded data belongs to, for a client of your own making.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        self.credentials_of(Partner::Main)
+    }
+
+    fn credentials_of(&self, partner: Partner) -> Credentials {
+        Credentials::static_token(self.issue_tokens(partner).access_token, partner.id())
+    }
+}

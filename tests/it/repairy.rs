@@ -1,0 +1,374 @@
+//! What is Repairy's own: the partner on every request, ranges of days, the status in the path, answers that may be
+//! wrapped or silent, and bad input.
+
+use http::Method;
+use jiff::civil::date;
+use serde_json::{Value, json};
+use servicebay::repairy::types::{
+    Booking, BookingCreate, BookingStatus, BookingUpdate, CarInput, CustomerInput, ServiceCategory, ServiceInput,
+    ServiceReminderCreate, ServiceSource,
+};
+use servicebay::repairy::{Client, Credentials, Id};
+use servicebay::testing::repairy::{Partner, Tenant, TenantBuilder};
+use servicebay::testing::{Fault, Script, Step};
+use servicebay::{Error, Response};
+
+use crate::support::SECRET;
+
+const WORKSHOP: &str = "640000000000000000000001";
+const BOOKING: &str = "670000000000000000000001";
+
+fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
+    let script = Script::new(steps);
+    let client = Client::builder(Credentials::static_token(SECRET, "acme-autos"))
+        .with_base_url("https://partners.example/api")
+        .with_wire(script.clone());
+    (client.build().unwrap(), script)
+}
+
+fn tenant(choose: impl FnOnce(TenantBuilder) -> TenantBuilder) -> (Tenant, Client) {
+    let tenant = choose(Tenant::builder()).in_memory();
+    let client = tenant.client().unwrap();
+    (tenant, client)
+}
+
+/// Parameter and message of a call that was not sent.
+fn unsent<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
+    match result {
+        Err(Error::Request(error)) => (error.parameter().to_owned(), error.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn new_booking() -> BookingCreate {
+    BookingCreate::new()
+        .workshop_id(WORKSHOP)
+        .customer(CustomerInput::new().first_name("Ada").email("ada@mail.example").phone("0400000009"))
+        .car(CarInput::new().rego("XYZ987").make("Mazda").model("3").year(2021))
+        .drop_off_time(date(2026, 6, 2).at(9, 0, 0, 0))
+        .services([ServiceInput::custom("Custom Brake Service", ServiceCategory::Repair).cost(149.5)])
+}
+
+#[tokio::test]
+async fn every_request_names_the_partner_beside_the_token() {
+    let (client, script) = scripted([Step::json(200, json!({"id": "1"})), Step::json(200, json!({}))]);
+    client.get_booking().id("1").send().await.unwrap();
+    client.request(Method::GET, "reports").send::<Value>().await.unwrap();
+    for request in script.requests() {
+        assert_eq!(request.headers["x-partner-id"], "acme-autos");
+        assert_eq!(request.headers["authorization"], format!("Bearer {SECRET}"));
+    }
+    assert_eq!(script.requests()[0].uri.to_string(), "https://partners.example/api/bookings/1");
+}
+
+#[test]
+fn the_vendor_publishes_no_address_so_one_has_to_be_given() {
+    for builder in [Client::builder(Credentials::static_token("t", "p")), {
+        Client::builder(Credentials::static_token("t", "p")).with_tenant("acme")
+    }] {
+        let Err(Error::Config(error)) = builder.build() else { panic!("built without an address") };
+        assert_eq!(error.field(), "base_url");
+        assert!(error.reason().contains(".with_base_url("), "{error}");
+    }
+}
+
+#[test]
+fn credentials_that_cannot_be_sent_are_refused_by_name() {
+    for (token, partner, field) in [
+        ("", "p", "token"),
+        ("two\nlines", "p", "token"),
+        ("t", "", "partner_id"),
+        ("t", "p\n", "partner_id"),
+        ("t", "a\u{7f}b", "partner_id"),
+    ] {
+        let builder = Client::builder(Credentials::static_token(token, partner)).with_base_url("https://a.example");
+        match builder.build() {
+            Err(Error::Config(error)) => assert_eq!(error.field(), field, "{token:?} {partner:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_range_of_days_is_checked_before_anything_is_sent() {
+    let (client, script) = scripted([]);
+    let call = || client.list_availabilities().workshop_id(WORKSHOP);
+    let first = date(2026, 6, 1);
+    for (call, parameter, reason) in [
+        (call().end_date(first), "startDate", ".start_date(..)"),
+        (call().start_date(first), "endDate", ".end_date(..)"),
+        (call().start_date(first).end_date(date(2026, 5, 31)), "endDate", "before 2026-06-01"),
+        (call().start_date(first).end_date(date(2026, 6, 9)), "endDate", "8 days after"),
+        (call().start_date("1 June").end_date(first), "startDate", "is no date"),
+        (client.list_availabilities().day(first), "workshop_id", ".workshop_id(..)"),
+    ] {
+        let (named, message) = unsent(call.send().await);
+        assert_eq!(named, parameter, "{message}");
+        assert!(message.contains(reason), "{message}");
+    }
+    assert!(script.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_week_is_seven_days_and_one_more_is_the_vendors_to_judge() {
+    let (client, script) = scripted([Step::json(200, json!([])), Step::json(200, json!([]))]);
+    let call = || client.list_availabilities().workshop_id(WORKSHOP);
+    call().week(date(2026, 6, 1)).catalog_id("68b7").service_category("repair").send().await.unwrap();
+    call().start_date("2026-06-01").end_date(date(2026, 6, 8)).send().await.unwrap();
+    let sent: Vec<_> = script.requests().iter().map(|request| request.uri.query().unwrap().to_owned()).collect();
+    assert_eq!(
+        sent,
+        [
+            "startDate=2026-06-01&endDate=2026-06-07&serviceCategory=repair&catalogId=68b7",
+            "startDate=2026-06-01&endDate=2026-06-08",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_status_cannot_leave_its_part_of_the_path() {
+    let (client, script) = scripted([Step::status(200).repeat()]);
+    let moved = |status: &str| client.update_booking_status().id("1").status(status);
+    moved("../2/cancelled?x=y#z").send().await.unwrap();
+    assert_eq!(script.requests()[0].uri.path(), "/api/bookings/1/..%2F2%2Fcancelled%3Fx=y%23z");
+    assert_eq!(script.requests()[0].uri.query(), None);
+    for status in ["", ".", ".."] {
+        assert_eq!(unsent(moved(status).send().await).0, "status");
+    }
+    assert_eq!(unsent(client.update_booking_status().id("1").send().await).0, "status");
+    assert_eq!(unsent(client.update_booking_status().id("..").status("completed").send().await).0, "id");
+}
+
+#[tokio::test]
+async fn a_body_holds_what_was_set_under_the_vendors_names() {
+    let (client, script) = scripted([Step::json(201, json!({"bookingId": "1"})), Step::status(201)]);
+    let body = new_booking().skip_notification(true).with_extra("notes", "Call first");
+    client.create_booking().body(body).send().await.unwrap();
+    let reminder = ServiceReminderCreate::new(WORKSHOP).customer_phone("0400000001");
+    client.create_service_reminder().body(reminder).send().await.unwrap();
+    let bodies: Vec<Value> =
+        script.requests().iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
+    assert_eq!(
+        bodies[0],
+        json!({
+            "workshopId": WORKSHOP,
+            "customer": {"firstName": "Ada", "email": "ada@mail.example", "phone": "0400000009"},
+            "car": {"rego": "XYZ987", "year": 2021, "make": "Mazda", "model": "3"},
+            "dropOffTime": "2026-06-02T09:00:00",
+            "services": [{"title": "Custom Brake Service", "category": "repair", "cost": 149.5}],
+            "skipNotification": true,
+            "notes": "Call first",
+        })
+    );
+    assert_eq!(bodies[1], json!({"workshopId": WORKSHOP, "customerPhone": "0400000001"}));
+}
+
+#[tokio::test]
+async fn what_the_catalog_offers_can_be_booked_and_comes_back_completed() {
+    let (_tenant, client) = tenant(|builder| builder);
+    let services = client.list_workshop_services().workshop_id(WORKSHOP).send().await.unwrap();
+    let logbook = services.iter().find(|item| item.catalog_code.as_deref() == Some("logbook")).unwrap();
+    let body = new_booking().services([ServiceInput::of(logbook).cost(170)]);
+    let created = client.create_booking().body(body).send().await.unwrap();
+    assert_eq!(created.service_category, Some(ServiceCategory::Service));
+    let stored = &created.services[0];
+    assert_eq!((stored.cost.as_ref().unwrap().as_str(), stored.max_cost.as_ref().unwrap().as_str()), ("170", "200"));
+    assert_eq!(stored.source, Some(ServiceSource::Catalog));
+
+    let booking = client.get_booking().id(&created.booking_id).send().await.unwrap();
+    assert_eq!(booking.id.as_ref(), Some(&created.booking_id));
+    assert_eq!(booking.drop_off_time, Some(date(2026, 6, 2).at(9, 0, 0, 0).into()));
+}
+
+#[tokio::test]
+async fn a_free_time_is_gone_once_it_is_booked() {
+    let (_tenant, client) = tenant(|builder| builder);
+    let day = date(2026, 6, 2);
+    let free = async || {
+        let days = client.list_availabilities().workshop_id(WORKSHOP).day(day).send().await.unwrap();
+        days[0].drop_off_times().collect::<Vec<_>>()
+    };
+    let before = free().await;
+    client.create_booking().body(new_booking().drop_off_time(before[0])).send().await.unwrap();
+    assert_eq!(free().await, before[1..]);
+    match client.create_booking().body(new_booking().drop_off_time(before[0])).send().await {
+        Err(Error::Conflict(failure)) => assert_eq!(failure.message(), Some("The slot is taken.")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_broken_inside_an_envelope_is_mended_there() {
+    let quirks = [
+        &b"{\"data\": {\"id\": \"67a1\", \"code\": \"B\xff\"}}"[..],
+        br#"{"data": {"id": "67a1", "code": "B\ud83d"}}"#,
+    ];
+    for body in quirks {
+        let (client, _script) = scripted([Step::body(200, "application/json", body.to_vec())]);
+        let booking = client.get_booking().id("67a1").send().await.unwrap();
+        assert_eq!((booking.id.clone(), booking.code.as_deref()), (Some("67a1".into()), Some("B\u{fffd}")));
+    }
+    for body in ["{\"data\": {\"id\": ", "{\"data\": {\"id\": \"67a1\"}} {}", "<html>", ""] {
+        let (client, _script) = scripted([Step::body(200, "application/json", body)]);
+        let error = client.get_booking().id("67a1").send().await.unwrap_err();
+        assert!(matches!(error, Error::Decode(_)), "{body}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_reads_the_same_in_an_envelope_of_any_name() {
+    for name in ["data", "result", "payload"] {
+        let (_tenant, client) = tenant(|builder| builder.with_envelope(name));
+        let booking = client.get_booking().id(BOOKING).send().await.unwrap();
+        assert_eq!(booking.code.as_deref(), Some("BK000001"), "{name}");
+        let services = client.list_workshop_services().workshop_id(WORKSHOP).send().await.unwrap();
+        assert_eq!(services.len(), 5, "{name}");
+        let created = client.create_booking().body(new_booking()).send().await.unwrap();
+        let moved = client.update_booking_status().id(&created.booking_id).status("confirmed").send().await.unwrap();
+        assert_eq!(moved.object().and_then(|booking| booking.status.clone()), Some(BookingStatus::Confirmed));
+        // A call by hand gets the answer as it came.
+        let raw = client.request(Method::GET, &format!("bookings/{BOOKING}")).send::<Value>().await.unwrap();
+        assert_eq!(raw[name]["code"], "BK000001");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_answers_nothing_is_a_success_all_the_same() {
+    let (tenant, client) = tenant(|builder| builder.with_silent_changes());
+    let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Confirmed).send().await.unwrap();
+    assert_eq!((moved.object(), moved.body().len()), (None, 0));
+    let changed =
+        client.update_booking().id(BOOKING).body(BookingUpdate::new().external_id("PO-7")).send().await.unwrap();
+    assert_eq!(changed.into_inner().into_object(), None);
+    assert_eq!(tenant.booking(BOOKING)["externalId"], "PO-7");
+}
+
+#[tokio::test]
+async fn a_booking_without_its_id_in_the_answer_is_an_error_that_it_may_exist() {
+    for body in [json!({}), json!({"success": true}), json!([])] {
+        let (client, _script) = scripted([Step::json(201, body.clone())]);
+        match client.create_booking().body(new_booking()).send().await {
+            Err(error @ Error::Decode(_)) => assert!(error.maybe_applied(), "{body}"),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_none_is_an_error_and_not_an_empty_list() {
+    for body in [json!({}), json!({"message": "maintenance"}), json!("none"), json!({"first": [], "second": []})] {
+        let (client, _script) = scripted([Step::json(200, body.clone())]);
+        let services = client.list_workshop_services().workshop_id("1").send().await;
+        assert!(matches!(services, Err(Error::Decode(_))), "{body}: {services:?}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_come_as_errors_with_the_vendors_words() {
+    let (_tenant, client) = tenant(|builder| builder);
+    match client.get_booking().id("670000000000000000000002").send().await {
+        Err(Error::Forbidden(failure)) => assert_eq!(failure.message(), Some("This is another partner's.")),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(client.get_booking().id("none").send().await, Err(Error::NotFound(_))));
+    let finished = client.update_booking_status().id(BOOKING).status(BookingStatus::Completed).send().await;
+    assert!(matches!(finished, Err(Error::Conflict(_))), "{finished:?}");
+    let wrong = new_booking().customer(CustomerInput::new().email("nobody").phone("1"));
+    match client.create_booking().body(wrong).send().await {
+        Err(Error::Invalid(invalid)) => {
+            let fields: Vec<_> = invalid.fields().map(|(field, _)| field).collect();
+            assert_eq!(fields, ["customer.email", "customer.phone"]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn another_partner_sees_its_own_and_nothing_else() {
+    let (tenant, _) = tenant(|builder| builder);
+    let other = tenant.client_with(Partner::Other).unwrap();
+    assert!(other.get_booking().id("670000000000000000000002").send().await.is_ok());
+    assert!(matches!(other.get_booking().id(BOOKING).send().await, Err(Error::Forbidden(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_booked_or_moved_is_not_sent_again() {
+    let (tenant, client) = tenant(|builder| builder);
+    tenant.fault(Fault::lost_response().on("POST", "/bookings"));
+    let booked = client.create_booking().body(new_booking()).send().await;
+    assert!(matches!(booked, Err(Error::OutcomeUnknown(_))), "{booked:?}");
+    tenant.fault(Fault::lost_response().on("POST", "/bookings/{id}/{status}"));
+    let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Confirmed).send().await;
+    assert!(matches!(moved, Err(Error::OutcomeUnknown(_))), "{moved:?}");
+    let counters = tenant.counters();
+    assert_eq!((counters.operation("create_booking"), counters.operation("update_booking_status")), (1, 1));
+    assert_eq!(tenant.booking(BOOKING)["status"], "confirmed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_whose_answer_is_lost_is_sent_again() {
+    let (tenant, client) = tenant(|builder| builder);
+    tenant.fault(Fault::lost_response().on("PUT", "/bookings/{id}"));
+    client.update_booking().id(BOOKING).body(BookingUpdate::new().external_id("PO-7")).send().await.unwrap();
+    assert_eq!(tenant.counters().operation("update_booking"), 2);
+}
+
+#[tokio::test]
+async fn values_that_nobody_knows_are_kept() {
+    let (tenant, client) = tenant(|builder| builder);
+    tenant.fault(Fault::field("status", "on_hold"));
+    let booking = client.get_booking().id(BOOKING).send().await.unwrap();
+    assert_eq!(booking.status, Some(BookingStatus::Other("on_hold".to_owned())));
+    tenant.fault(Fault::field("serviceCategory", "wash"));
+    let booking = client.get_booking().id(BOOKING).send().await.unwrap();
+    assert_eq!(booking.service_category.as_ref().map(ServiceCategory::as_str), Some("wash"));
+    tenant.fault(Fault::field("dropOffTime", "1 June, nine"));
+    let booking = client.get_booking().id(BOOKING).send().await.unwrap();
+    assert_eq!(booking.drop_off_time.as_ref().map(ToString::to_string).as_deref(), Some("1 June, nine"));
+    tenant.fault(Fault::field("cost", "150.00"));
+    let booking = client.get_booking().id(BOOKING).send().await.unwrap();
+    assert_eq!(booking.services[0].cost.as_ref().unwrap().as_str(), "150.00");
+    tenant.fault(Fault::extra_field("warranty", json!({"until": 2030})));
+    let booking = client.get_booking().id(BOOKING).send().await.unwrap();
+    assert_eq!(booking.payload::<Value>().unwrap()["warranty"]["until"], 2030);
+}
+
+#[tokio::test]
+async fn an_odd_value_costs_at_most_its_own_field() {
+    let (tenant, client) = tenant(|builder| builder);
+    let names: Vec<String> = tenant.booking(BOOKING).as_object().unwrap().keys().cloned().collect();
+    for odd in [json!(null), json!(7), json!(true), json!([]), json!([1, "two"]), json!({"a": {"b": []}})] {
+        // Without its id nothing tells that the answer is not wrapped.
+        for name in names.iter().filter(|name| *name != "id") {
+            tenant.fault(Fault::field(name, odd.clone()));
+            let booking: Response<Booking> = client.get_booking().id(BOOKING).send().await.unwrap();
+            assert_eq!(booking.id, Some(Id::from(BOOKING)), "{name} = {odd}");
+            if name != "code" {
+                assert_eq!(booking.code.as_deref(), Some("BK000001"), "{name} = {odd}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_can_be_printed_shows_the_token() {
+    let (client, _script) = scripted([Step::json(401, json!({"message": format!("{SECRET} has expired")}))]);
+    let error = client.get_booking().id("1").send().await.unwrap_err();
+    assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
+    let credentials = Credentials::static_token(SECRET, "acme-autos");
+    let printed = format!(
+        "{error} {error:?} {} {client:?} {credentials:?} {:?}",
+        error.support_report(),
+        client.update_booking_status().id("1").status("completed")
+    );
+    assert!(printed.contains("has expired") && !printed.contains(SECRET), "{printed}");
+}
+
+#[tokio::test]
+async fn the_client_works_over_sockets_too() {
+    let tenant = Tenant::start().await;
+    let client = Client::builder(tenant.credentials()).with_base_url(tenant.base_url()).build().unwrap();
+    let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Cancelled).send().await.unwrap();
+    assert_eq!(moved.object().and_then(|booking| booking.status.clone()), Some(BookingStatus::Cancelled));
+    assert_eq!(tenant.counters().bearer(), 1);
+}
