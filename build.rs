@@ -8,7 +8,7 @@ mod generator;
 
 /// The vendors: each has its spec in `openapi/<vendor>.json` and its module in `src/<vendor>.rs`.
 #[cfg(feature = "codegen")]
-const VENDORS: [&str; 3] = ["fentu", "fixably", "repairy"];
+const VENDORS: [&str; 4] = ["fentu", "fisikal", "fixably", "repairy"];
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");

@@ -6,10 +6,9 @@ use syn::{Ident, Type};
 
 use super::client;
 use super::model::{Builder, Model, first_argument, last_name};
-use super::operation::{Call, Paging, Parameter, Place, Span};
+use super::operation::{Body, Call, Operation, Paging, Parameter, Place, Span};
 use super::problem::Problem;
 use super::prose::{self, Prose};
-use super::schema::Schema;
 use super::setter;
 use super::spec::Spec;
 
@@ -43,11 +42,15 @@ fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<T
             Some(parameter) => prose::of_parameter(parameter),
             None => prose::of_body(operation),
         };
-        setter::method(&docs, &field.ident, field.ty)
+        setter::optional(&docs, &field.ident, field.ty)
     });
-    let steps = steps(call, &fields)?;
-    let answer = Answer::new(spec, call, &read.success)?;
-    let (success, sent) = (answer.given, answer.sent());
+    let steps = steps(spec, call, &fields)?;
+    let mutable = (!steps.is_empty()).then(|| quote!(mut));
+    let success = &read.success;
+    let sent = match success {
+        Type::Tuple(tuple) if tuple.elems.is_empty() => quote!(request.send_only().await),
+        _ => quote!(request.send().await),
+    };
     let statics = client::constant(call);
     let paging = operation.page.as_ref().map(|page| Paged::new(page, &fields, success)).transpose()?;
     let walk = paging.as_ref().map(Paged::methods);
@@ -71,7 +74,7 @@ fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<T
             ///
             /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
             pub async fn send(self) -> Result<crate::Response<#success>, crate::Error> {
-                let mut request = self.core.call(&super::operations::#statics);
+                let #mutable request = self.core.call(&super::operations::#statics);
                 #steps
                 #sent
             }
@@ -79,39 +82,6 @@ fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<T
         }
         #list
     })
-}
-
-/// What a call is answered with.
-struct Answer<'a> {
-    /// What the body is read as.
-    read: &'a Type,
-    /// What the caller gets: the same, or what is inside its envelope.
-    given: &'a Type,
-}
-
-impl<'a> Answer<'a> {
-    fn new(spec: &Spec, call: Call<'_>, read: &'a Type) -> Result<Self, Problem> {
-        let component = call.operation.success().and_then(Schema::target).and_then(|name| spec.schemas().get(name));
-        if !component.is_some_and(|component| component.envelope) {
-            return Ok(Self { read, given: read });
-        }
-        match first_argument(read) {
-            Some(given) => Ok(Self { read, given }),
-            None => Err(Problem::new("x-envelope", "its `x-rust` has no type argument")),
-        }
-    }
-
-    /// The end of `send`.
-    fn sent(&self) -> TokenStream {
-        match self.read {
-            Type::Tuple(tuple) if tuple.elems.is_empty() => quote!(request.send_only().await),
-            read if read == self.given => quote!(request.send().await),
-            read => quote! {
-                let answer: crate::Response<#read> = request.send().await?;
-                Ok(answer.map(|envelope| envelope.into_inner()))
-            },
-        }
-    }
 }
 
 /// A field of a builder.
@@ -126,14 +96,22 @@ struct Field<'a> {
 
 impl Field<'_> {
     /// The statements in `send` that put the field into the request.
-    fn steps(&self) -> Result<TokenStream, Problem> {
+    fn steps(&self, spec: &Spec, operation: &Operation) -> Result<TokenStream, Problem> {
         let ident = &self.ident;
         let Some(parameter) = self.parameter else {
-            return Ok(quote!(request.json(self.#ident.as_ref());));
+            let root = operation.body().and_then(Body::schema).and_then(|schema| spec.unwrapped(schema).0);
+            return Ok(match root {
+                Some(root) => quote!(request.json_under(#root, self.#ident.as_ref());),
+                None => quote!(request.json(self.#ident.as_ref());),
+            });
         };
         let name = &parameter.name;
         if parameter.place == Place::Path {
             return Ok(quote!(request.path(#name, self.#ident.as_ref());));
+        }
+        if operation.query_object.is_some() {
+            let place = name.split('[').map(|part| part.trim_end_matches(']'));
+            return Ok(quote!(members.put(&[#(#place),*], self.#ident.as_ref());));
         }
         let send = if parameter.required {
             let setter = ident.to_string();
@@ -160,14 +138,25 @@ impl Field<'_> {
 }
 
 /// The statements in `send` between the start of a request and its end. The path comes first, in its own order.
-fn steps(call: Call<'_>, fields: &[Field<'_>]) -> Result<TokenStream, Problem> {
+fn steps(spec: &Spec, call: Call<'_>, fields: &[Field<'_>]) -> Result<TokenStream, Problem> {
     let position = |field: &&Field<'_>| match field.parameter {
         Some(parameter) if parameter.place == Place::Path => call.path.find(&format!("{{{}}}", parameter.name)),
         _ => Some(usize::MAX),
     };
     let mut ordered: Vec<_> = fields.iter().collect();
     ordered.sort_by_key(position);
-    let mut steps = ordered.into_iter().map(Field::steps).collect::<Result<TokenStream, _>>()?;
+    let operation = call.operation;
+    let mut steps =
+        ordered.into_iter().map(|field| field.steps(spec, operation)).collect::<Result<TokenStream, _>>()?;
+    if let Some(object) = &operation.query_object
+        && operation.parameters.iter().any(|parameter| parameter.place == Place::Query)
+    {
+        steps = quote! {
+            let mut members = crate::runtime::Members::default();
+            #steps
+            request.members(#object, members);
+        };
+    }
     for names in &call.operation.exclusive {
         let flags = fields.iter().filter_map(|field| {
             let name = &field.parameter.filter(|parameter| names.contains(&parameter.name))?.name;

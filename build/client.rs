@@ -30,7 +30,7 @@ pub(crate) fn methods(spec: &Spec, vendor: &str) -> TokenStream {
 
 pub(crate) fn operations(spec: &Spec) -> TokenStream {
     let names: Vec<_> = spec.calls().map(constant).collect();
-    let statics = spec.calls().map(item);
+    let statics = spec.calls().map(|call| item(spec, call));
     quote! {
         /// What is known of each operation before it is called.
         pub mod operations {
@@ -48,7 +48,7 @@ pub(crate) fn constant(call: Call<'_>) -> Ident {
     format_ident!("{}", call.operation.id.to_uppercase())
 }
 
-fn item(call: Call<'_>) -> TokenStream {
+fn item(spec: &Spec, call: Call<'_>) -> TokenStream {
     let (name, id, path, operation) = (constant(call), &call.operation.id, call.path, call.operation);
     let docs = Prose::new(format!("{}: `{} {}`", operation.summary, call.method, path));
     let method = format_ident!("{}", call.method);
@@ -59,11 +59,16 @@ fn item(call: Call<'_>) -> TokenStream {
         Confidence::Documented => quote!(Confidence::Documented),
         Confidence::Observed => quote!(Confidence::Observed),
     };
+    let root = operation.success().and_then(|schema| spec.unwrapped(schema).0);
+    let within = root.map(|root| quote!(.within(#root)));
+    let refusing = operation.refuses_inside.then(|| quote!(.refusing_inside()));
     quote! {
         #docs
         pub static #name: Operation = Operation::new(#id, ::http::Method::#method, #path)
             .scopes(&[#(#scopes),*])
             .idempotent(#idempotent)
-            .confidence(#confidence);
+            .confidence(#confidence)
+            #within
+            #refusing;
     }
 }

@@ -35,8 +35,7 @@ impl Call<'_> {
     }
 
     fn check_path(&self) -> Result<(), Problem> {
-        let named: Vec<&str> =
-            self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+        let named: Vec<&str> = self.path.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect();
         for name in &named {
             if !self.operation.parameter(name).is_some_and(|parameter| parameter.place == Place::Path) {
                 return Err(Problem::new(name, "in the path, and no path parameter"));
@@ -79,6 +78,12 @@ pub(crate) struct Operation {
     idempotent: bool,
     #[serde(default, rename = "x-page")]
     pub(crate) page: Option<Paging>,
+    /// The query parameter that holds all the others, as one JSON object. Brackets in their names say where in it.
+    #[serde(default, rename = "x-query-object")]
+    pub(crate) query_object: Option<String>,
+    /// Whether a successful answer may hold the vendor's complaints, and is a refusal then.
+    #[serde(default, rename = "x-refuses-inside")]
+    pub(crate) refuses_inside: bool,
     #[serde(default, rename = "x-exclusive")]
     pub(crate) exclusive: Vec<Vec<String>>,
     #[serde(default, rename = "x-span")]

@@ -14,10 +14,10 @@ pub(crate) fn document<'a>(spec: &Spec, stand_ins: impl Iterator<Item = &'a Stri
     let mut paths = Map::new();
     for call in spec.calls() {
         let item = paths.entry(call.path).or_insert_with(|| json!({}));
-        item[call.method.to_lowercase()] = operation(call);
+        item[call.method.to_lowercase()] = operation(spec, call);
     }
-    let mut schemas: Map<String, Value> =
-        spec.schemas().iter().map(|(name, schema)| (name.clone(), component(schema))).collect();
+    let shown = spec.schemas().iter().filter(|(_, schema)| schema.root.is_none());
+    let mut schemas: Map<String, Value> = shown.map(|(name, schema)| (name.clone(), component(schema))).collect();
     schemas.extend(stand_ins.map(|name| (name.clone(), json!({}))));
     json!({
         "openapi": spec.openapi,
@@ -27,7 +27,7 @@ pub(crate) fn document<'a>(spec: &Spec, stand_ins: impl Iterator<Item = &'a Stri
     })
 }
 
-fn operation(call: Call<'_>) -> Value {
+fn operation(spec: &Spec, call: Call<'_>) -> Value {
     let operation = call.operation;
     let parameters = operation.parameters.iter().map(|parameter| {
         let place = match parameter.place {
@@ -41,13 +41,14 @@ fn operation(call: Call<'_>) -> Value {
             "schema": inline(&parameter.schema),
         })
     });
+    let inside = |schema| spec.unwrapped(schema).1;
     let mut prepared = json!({
         "operationId": operation.id,
         "parameters": parameters.collect::<Vec<_>>(),
-        "responses": { "2XX": { "description": "", "content": content(operation.success()) } },
+        "responses": { "2XX": { "description": "", "content": content(operation.success().map(inside)) } },
     });
     if let Some(body) = operation.body().and_then(Body::schema) {
-        prepared["requestBody"] = json!({ "required": true, "content": content(Some(body)) });
+        prepared["requestBody"] = json!({ "required": true, "content": content(Some(inside(body))) });
     }
     prepared
 }

@@ -48,12 +48,15 @@ pub(crate) struct Schema {
     /// The hand-written type that stands for this component, such as `Id<Order>`.
     #[serde(rename = "x-rust")]
     pub(crate) rust: Option<String>,
-    /// Whether callers get what is inside this component, by the `into_inner` of its `x-rust`.
-    #[serde(rename = "x-envelope")]
-    pub(crate) envelope: bool,
     /// The Rust name of this property, where the vendor's is a keyword or misleads.
     #[serde(rename = "x-rust-name")]
     pub(crate) rust_name: Option<String>,
+    /// The member of this object that it is all about: an envelope, which users do not see.
+    #[serde(rename = "x-root")]
+    pub(crate) root: Option<String>,
+    /// Whether members that are not listed are kept when this object is read, so that it can be sent back whole.
+    #[serde(rename = "x-extra")]
+    pub(crate) extra: bool,
     /// What each value of an enum means.
     #[serde(rename = "x-enum-descriptions")]
     pub(crate) value_descriptions: IndexMap<String, String>,
@@ -100,9 +103,6 @@ impl Schema {
     /// Checks what progenitor would refuse or name by itself.
     pub(crate) fn check(&self, place: &str) -> Result<(), Problem> {
         let wrong = |what: &str| Err(Problem::new(place, what));
-        if self.envelope && self.rust.is_none() {
-            return wrong("`x-envelope` needs a hand-written type: name it in `x-rust`");
-        }
         if self.rust.is_some() {
             return Ok(());
         }
@@ -119,6 +119,9 @@ impl Schema {
         }
         if let Some(items) = &self.items {
             items.check_inline(&format!("{place}.items"))?;
+        }
+        if self.root.as_ref().is_some_and(|root| !self.properties.contains_key(root)) {
+            return wrong("its `x-root` is no property of it");
         }
         for required in &self.required {
             match self.properties.get(required) {

@@ -9,12 +9,21 @@ use super::prose::Prose;
 
 /// The method that stores a value in the `Option` or `Vec` field of the same name.
 pub(crate) fn method(docs: &Prose, ident: &Ident, ty: &Type) -> TokenStream {
+    match argument(ty, "Vec") {
+        Some(_) => storing(docs, ident, ty, |converted| converted),
+        None => optional(docs, ident, ty),
+    }
+}
+
+/// The method that stores a value of any type in the `Option` of the same name.
+pub(crate) fn optional(docs: &Prose, ident: &Ident, ty: &Type) -> TokenStream {
+    storing(docs, ident, ty, |converted| quote!(Some(#converted)))
+}
+
+fn storing(docs: &Prose, ident: &Ident, ty: &Type, stored: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
     let value = Ident::new("value", Span::call_site());
     let (accepted, converted) = parameter(&value, ty);
-    let stored = match argument(ty, "Vec") {
-        Some(_) => converted,
-        None => quote!(Some(#converted)),
-    };
+    let stored = stored(converted);
     quote! {
         #docs
         pub fn #ident(mut self, #value: #accepted) -> Self {

@@ -64,6 +64,16 @@ impl Spec {
         &self.components.schemas
     }
 
+    /// What a body is about, and the name that it stands under where it is in an envelope.
+    pub(crate) fn unwrapped<'a>(&'a self, schema: &'a Schema) -> (Option<&'a str>, &'a Schema) {
+        let envelope = schema.target().and_then(|name| self.schemas().get(name));
+        let inside = envelope.and_then(|envelope| {
+            let root = envelope.root.as_deref()?;
+            Some((Some(root), envelope.properties.get(root)?))
+        });
+        inside.unwrap_or((None, schema))
+    }
+
     /// The components that a request may contain.
     pub(crate) fn sent(&self) -> BTreeSet<&str> {
         self.reachable(self.calls().filter_map(|call| call.operation.body()).filter_map(Body::schema))

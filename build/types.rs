@@ -22,7 +22,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
         (false, _) => Role::Received,
     };
     let mut items = TokenStream::new();
-    for (name, schema) in spec.schemas().iter().filter(|(_, schema)| schema.rust.is_none()) {
+    for (name, schema) in spec.schemas().iter().filter(|(_, schema)| schema.rust.is_none() && schema.root.is_none()) {
         if let Some(variants) = model.enums.get(name) {
             items.extend(open_enum::item(name, schema, variants, &parameters)?);
         } else if let Some(fields) = model.structs.get(name) {
@@ -101,7 +101,7 @@ impl<'a> Object<'a> {
         let default = self.fields.iter().all(|field| !field.required).then(|| quote!(Default,));
         let read = (self.role != Role::Sent).then(|| quote!(::serde::Deserialize,));
         let fields = self.fields.iter().map(|field| field.declaration(self.role));
-        let extra = (self.role == Role::Sent).then(|| {
+        let extra = self.has_extra().then(|| {
             quote! {
                 #[serde(flatten)]
                 extra: ::serde_json::Map<String, ::serde_json::Value>,
@@ -120,6 +120,11 @@ impl<'a> Object<'a> {
             #construction
             #resource
         })
+    }
+
+    /// Whether it holds members that the spec does not name.
+    fn has_extra(&self) -> bool {
+        self.role == Role::Sent || self.schema.extra
     }
 
     fn member(&self, wire: &str) -> Option<&Member<'_>> {
@@ -156,12 +161,12 @@ impl<'a> Object<'a> {
             })
             .unzip();
         let left = optional.iter().map(|field| &field.ident);
-        let extra = (self.role == Role::Sent).then(|| quote!(extra: ::serde_json::Map::new(),));
+        let extra = self.has_extra().then(|| quote!(extra: ::serde_json::Map::new(),));
         let setters = optional.iter().map(|field| {
             let ty = argument(&field.ty, "Option").unwrap_or(&field.ty);
             setter::method(&prose::of_property(field.property), &field.ident, ty)
         });
-        let with_extra = (self.role == Role::Sent).then(|| {
+        let with_extra = self.has_extra().then(|| {
             quote! {
                 /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
                 /// otherwise.

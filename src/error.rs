@@ -83,7 +83,7 @@ pub enum Error {
     /// failure's operation tells which scope to grant.
     #[error(transparent)]
     Forbidden(Box<Failure>),
-    /// The vendor found the request wrong (400, 422).
+    /// The vendor found the request wrong: 400, 422, or complaints inside an answer that is a success by its status.
     ///
     /// Not applied. Troubleshooting: [`Invalid::fields`] where the vendor names them, else [`Failure::message`].
     #[error(transparent)]

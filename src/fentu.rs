@@ -76,7 +76,6 @@
 //! technicians, products, parts, photos, invoices and webhooks are left to [`Client::request`].
 
 mod credentials;
-mod data;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
@@ -86,7 +85,6 @@ mod page;
 use serde_json::Value;
 
 pub use self::credentials::Credentials;
-pub(crate) use self::data::Data;
 pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, Part};
 pub use self::page::Page;

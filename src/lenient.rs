@@ -64,6 +64,22 @@ where
     Ok(list.into_iter().flatten().filter_map(|Element(element)| element).collect())
 }
 
+/// A list in which every place counts, such as a page: an element that does not fit leaves its place empty.
+pub(crate) struct Places<T>(pub(crate) Vec<T>);
+
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Places<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let places = Vec::<Element<T>>::deserialize(deserializer)?;
+        Ok(Self(places.into_iter().map(|Element(element)| element.unwrap_or_default()).collect()))
+    }
+}
+
 /// Says that a vendor sent something other than was expected.
 #[cold]
 pub(crate) fn drift<T>(found: &str) {
@@ -199,7 +215,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Whole<T> {
 }
 
 /// An element of a list, if it fits.
-pub(crate) struct Element<T>(pub(crate) Option<T>);
+struct Element<T>(Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Element<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -2,7 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What vendors share serves all of them together: with one off, some of it has nobody to serve.
 #![cfg_attr(
-    not(all(feature = "fentu", feature = "fixably", feature = "repairy")),
+    not(all(feature = "fentu", feature = "fisikal", feature = "fixably", feature = "repairy")),
     allow(dead_code, unused_imports, unused_macros, unreachable_pub)
 )]
 
@@ -16,6 +16,7 @@ mod transport;
 
 mod builder;
 mod client;
+mod id;
 mod options;
 mod page;
 mod raw;
@@ -25,8 +26,8 @@ mod runtime;
 mod amount;
 mod base;
 mod clock;
+mod envelope;
 mod error;
-mod id;
 mod lenient;
 mod open;
 mod operation;
@@ -36,6 +37,11 @@ mod vendor;
 #[cfg(feature = "fentu")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fentu")))]
 pub mod fentu;
+
+#[cfg(feature = "fisikal")]
+#[cfg_attr(docsrs, doc(cfg(feature = "fisikal")))]
+pub mod fisikal;
+
 #[cfg(feature = "fixably")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fixably")))]
 pub mod fixably;

@@ -17,11 +17,22 @@ pub struct Operation {
     scopes: &'static [&'static str],
     idempotent: bool,
     confidence: Confidence,
+    root: Option<&'static str>,
+    refuses_inside: bool,
 }
 
 impl Operation {
     pub(crate) const fn new(id: &'static str, method: Method, path: &'static str) -> Self {
-        Self { id, method, path, scopes: &[], idempotent: false, confidence: Confidence::Assumed }
+        Self {
+            id,
+            method,
+            path,
+            scopes: &[],
+            idempotent: false,
+            confidence: Confidence::Assumed,
+            root: None,
+            refuses_inside: false,
+        }
     }
 
     pub(crate) const fn scopes(mut self, scopes: &'static [&'static str]) -> Self {
@@ -37,6 +48,28 @@ impl Operation {
     pub(crate) const fn confidence(mut self, confidence: Confidence) -> Self {
         self.confidence = confidence;
         self
+    }
+
+    /// Says that answers stand in an envelope, under this name.
+    pub(crate) const fn within(mut self, root: &'static str) -> Self {
+        self.root = Some(root);
+        self
+    }
+
+    /// Says that a success in which the vendor complains is a refusal.
+    pub(crate) const fn refusing_inside(mut self) -> Self {
+        self.refuses_inside = true;
+        self
+    }
+
+    /// The member of the answer that it is all about; `None` where that is the whole of it.
+    pub(crate) fn root(&self) -> Option<&'static str> {
+        self.root
+    }
+
+    /// Whether a success may hold complaints, and is a refusal then.
+    pub(crate) fn refuses_inside(&self) -> bool {
+        self.refuses_inside
     }
 
     /// The name of the operation and of the client's method, such as `get_order`.

@@ -47,11 +47,6 @@ impl<T> Response<T> {
         Self { value, head }
     }
 
-    /// The same answer around another value.
-    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
-        Response { value: change(self.value), head: self.head }
-    }
-
     /// The value alone.
     pub fn into_inner(self) -> T {
         self.value

@@ -1,6 +1,7 @@
 //! What generated code calls: it fills in a request, and gets a typed answer or a typed error.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,10 +13,12 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 use serde_path_to_error::Track;
 use url::Url;
 
 use crate::auth::AuthStatus;
+use crate::envelope::Envelope;
 use crate::error::Error;
 pub(crate) use crate::lenient;
 use crate::limit::RateLimit;
@@ -26,7 +29,6 @@ use crate::pipeline::{Call, Journey, Pipeline};
 use crate::response::{Head, Response};
 use crate::salvage;
 use crate::transport::Answer;
-use crate::vendor::Content;
 
 /// What is escaped in a path segment: everything that would end it or change its meaning.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -169,6 +171,16 @@ impl Request {
         }
     }
 
+    /// Adds a parameter of the query that is a JSON object; nothing where it has no members.
+    pub(crate) fn members(&mut self, name: &'static str, members: Members) {
+        if let Some((member, reason)) = members.problem {
+            self.refuse(member, reason);
+        }
+        if !members.values.is_empty() {
+            self.query(name, Some(&Value::Object(members.values).to_string()));
+        }
+    }
+
     /// Refuses a number outside of its bounds.
     pub(crate) fn range(&mut self, name: &'static str, value: Option<impl Into<i64>>, min: i64, max: i64) {
         if let Some(value) = value.map(Into::into)
@@ -208,15 +220,24 @@ impl Request {
         }
     }
 
+    /// Sets the body, which stands in the vendor's under this name.
+    pub(crate) fn json_under(&mut self, name: &'static str, body: Option<&impl Serialize>) {
+        self.json(body.map(|body| HashMap::from([(name, body)])).as_ref());
+    }
+
     /// Sends the request and reads what the answer is about as `T`.
     pub(crate) fn send<T: DeserializeOwned>(self) -> impl Future<Output = Result<Response<T>, Error>> {
-        let content = self.core.pipeline.vendor.content;
-        self.finish(move |answer, journey| decode(answer, content, journey))
+        let envelope = match (self.operation.root(), self.core.pipeline.vendor.content) {
+            (Some(name), _) => Envelope::Named(name),
+            (None, Some(content)) => Envelope::Unnamed(content),
+            (None, None) => Envelope::None,
+        };
+        self.finish(move |answer, journey| decode(answer, envelope, journey))
     }
 
     /// Sends the request and reads the answer, with all that the vendor wraps around it, as `T`.
     pub(crate) fn send_raw<T: DeserializeOwned>(self) -> impl Future<Output = Result<Response<T>, Error>> {
-        self.finish(|answer, journey| decode(answer, None, journey))
+        self.finish(|answer, journey| decode(answer, Envelope::None, journey))
     }
 
     /// Sends the request. Whatever the answer says beyond its status is not read: where nothing is due, nothing can be
@@ -243,6 +264,11 @@ impl Request {
             Call { operation: self.operation, idempotent: self.idempotent, method: self.method, url, body: self.body };
         let mut journey = Journey::begin(&pipeline, &call, &settings);
         let (answer, signals) = pipeline.run(&mut journey, &settings).await?;
+        if self.operation.refuses_inside()
+            && let Some(refusal) = journey.refusal_inside(&answer)
+        {
+            return Err(refusal);
+        }
         let value = read(&answer, &journey)?;
         let Answer { status, headers, body } = answer;
         let rate_limit = RateLimit::told(signals, pipeline.clock);
@@ -277,53 +303,80 @@ impl Request {
     }
 }
 
-/// Reads the body, or what it is about, as `T`. Only when that fails is it read again, slowly: to save what can be saved,
-/// or to tell where.
-fn decode<T: DeserializeOwned>(answer: &Answer, content: Option<Content>, journey: &Journey<'_>) -> Result<T, Error> {
+/// The members of a JSON object that stands in the query, each at its place in it.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    values: Map<String, Value>,
+    /// The first member that cannot be written, and why.
+    problem: Option<(&'static str, String)>,
+}
+
+impl Members {
+    /// Adds a member; nothing where there is no value.
+    pub(crate) fn put(&mut self, place: &[&'static str], value: Option<&impl Serialize>) {
+        let (Some(value), [outer @ .., name]) = (value, place) else { return };
+        match serde_json::to_value(value) {
+            Ok(value) => {
+                let mut values = &mut self.values;
+                for name in outer {
+                    let inner = values.entry(*name).or_insert_with(|| Value::Object(Map::new()));
+                    let Value::Object(inner) = inner else { return };
+                    values = inner;
+                }
+                values.insert((*name).to_owned(), value);
+            }
+            Err(error) => {
+                self.problem.get_or_insert_with(|| (name, error.to_string()));
+            }
+        }
+    }
+}
+
+/// Reads what the body is about as `T`. Only when that fails is it read again, slowly: to save what can be saved, or to
+/// tell where.
+fn decode<T: DeserializeOwned>(answer: &Answer, envelope: Envelope, journey: &Journey<'_>) -> Result<T, Error> {
     // Some operations answer nothing; for a type that can be absent, that is an answer.
     let whole: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
-    let body = inside(whole, content);
+    let body = envelope.inside(whole);
     // Returned from here: a value may be large, and each step it takes copies it.
     if let Some(body) = body
-        && let Ok(value) = read(body)
+        && let Ok(value) = read(body, envelope)
     {
         return Ok(value);
     }
-    saved(whole, content).ok_or_else(|| undecodable::<T>(answer, body.unwrap_or(whole), journey))
+    saved(whole, envelope).ok_or_else(|| undecodable::<T>(answer, body.unwrap_or(whole), envelope, journey))
 }
 
-/// What the body is about.
-fn inside(body: &[u8], content: Option<Content>) -> Option<&[u8]> {
-    match content {
-        None => Some(body),
-        Some(content) => content(body),
-    }
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+fn read<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Result<T, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = lenient::body(&mut deserializer)?;
+    let value = envelope.read(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
 
 #[cold]
-fn saved<T: DeserializeOwned>(body: &[u8], content: Option<Content>) -> Option<T> {
+fn saved<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Option<T> {
     let mended = salvage::mended(body);
     // As a value first: of a field that comes twice, the later counts.
-    let value: serde_json::Value = serde_json::from_slice(inside(mended.as_bytes(), content)?).ok()?;
-    let saved = lenient::body(value).ok()?;
+    let value: Value = serde_json::from_slice(envelope.inside(mended.as_bytes())?).ok()?;
+    let saved = envelope.read(value).ok()?;
     tracing::warn!(name: "servicebay.mended", bytes = body.len(), "a body was not quite JSON and was mended");
     Some(saved)
 }
 
 #[cold]
-fn undecodable<T: DeserializeOwned>(answer: &Answer, body: &[u8], journey: &Journey<'_>) -> Error {
+fn undecodable<T: DeserializeOwned>(answer: &Answer, body: &[u8], envelope: Envelope, journey: &Journey<'_>) -> Error {
     if answer.body.is_empty() {
         return journey.unreadable(answer, "the answer has no body", None, None);
     }
     if answer.is_html() {
         return journey.unreadable(answer, "the answer is a web page and not JSON; check the base URL", None, None);
+    }
+    if let Envelope::Named(name) = envelope
+        && serde_json::from_slice::<Value>(body).is_ok_and(|body| body.get(name).is_some_and(Value::is_null))
+        && let Some(absent) = journey.absent(answer)
+    {
+        return absent;
     }
     if let Some(encoding) = answer.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
         let reason = format!("the answer is encoded as {encoding}, which was not asked for");
@@ -331,7 +384,7 @@ fn undecodable<T: DeserializeOwned>(answer: &Answer, body: &[u8], journey: &Jour
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let mut track = Track::new();
-    match lenient::body::<_, T>(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track)) {
+    match envelope.read::<_, T>(serde_path_to_error::Deserializer::new(&mut deserializer, &mut track)) {
         Err(error) => {
             let path = track.path().to_string();
             let reason = match error.classify() {
@@ -367,7 +420,7 @@ impl<T: fmt::Display> Param for Open<T> {
     fn encode(&self) -> Result<Cow<'_, str>, String> {
         match self {
             Self::Known(value) => Ok(Cow::Owned(value.to_string())),
-            Self::Other(text) => Err(format!("{text:?} is no date of the form 2026-03-01")),
+            Self::Other(text) => Err(format!("{text:?} is no date or time as ISO 8601 writes it")),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | vendor | tenant |
 //! | --- | --- |
 //! | Fentu FSM | [`fentu::Tenant`] |
+//! | Fisikal | [`fisikal::Tenant`] |
 //! | Fixably | [`fixably::Tenant`] |
 //! | Repairy | [`repairy::Tenant`] |
 //!
@@ -71,6 +72,8 @@ mod desk;
 mod fault;
 #[cfg(feature = "fentu")]
 pub mod fentu;
+#[cfg(feature = "fisikal")]
+pub mod fisikal;
 #[cfg(feature = "fixably")]
 pub mod fixably;
 mod grants;

@@ -72,7 +72,8 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// Field and complaint, where the vendor names them.
+    /// Field and complaint, where the vendor names them. What it says of the whole request is in
+    /// [`message`](Failure::message) and [`code`](Failure::code).
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().map(|(field, complaint)| (field.as_str(), complaint.as_str()))
     }

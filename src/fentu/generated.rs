@@ -2615,7 +2615,8 @@ pub mod operations {
         )
         .scopes(&["write:work-orders"])
         .idempotent(false)
-        .confidence(Confidence::Assumed);
+        .confidence(Confidence::Assumed)
+        .within("data");
 
     /// Read a work order: `GET /work-orders/{id}`.
     pub static GET_WORK_ORDER: Operation = Operation::new(
@@ -2625,7 +2626,8 @@ pub mod operations {
         )
         .scopes(&["read:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .confidence(Confidence::Documented)
+        .within("data");
 
     /// Update a work order: `PUT /work-orders/{id}`.
     pub static UPDATE_WORK_ORDER: Operation = Operation::new(
@@ -2635,7 +2637,8 @@ pub mod operations {
         )
         .scopes(&["write:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .confidence(Confidence::Assumed)
+        .within("data");
 
     /// Move a work order to the trash: `DELETE /work-orders/{id}`.
     pub static DELETE_WORK_ORDER: Operation = Operation::new(
@@ -2655,7 +2658,8 @@ pub mod operations {
         )
         .scopes(&["read:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .confidence(Confidence::Documented)
+        .within("data");
 
     /// Read a task: `GET /tasks/{id}`.
     pub static GET_TASK: Operation = Operation::new(
@@ -2665,7 +2669,8 @@ pub mod operations {
         )
         .scopes(&["read:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .confidence(Confidence::Documented)
+        .within("data");
 
     /// List customers: `GET /customers`.
     pub static LIST_CUSTOMERS: Operation = Operation::new(
@@ -2685,7 +2690,8 @@ pub mod operations {
         )
         .scopes(&["write:customers"])
         .idempotent(false)
-        .confidence(Confidence::Assumed);
+        .confidence(Confidence::Assumed)
+        .within("data");
 
     /// Read a customer: `GET /customers/{id}`.
     pub static GET_CUSTOMER: Operation = Operation::new(
@@ -2695,7 +2701,8 @@ pub mod operations {
         )
         .scopes(&["read:customers"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .confidence(Confidence::Documented)
+        .within("data");
 
     /// Update a customer: `PUT /customers/{id}`.
     pub static UPDATE_CUSTOMER: Operation = Operation::new(
@@ -2705,7 +2712,8 @@ pub mod operations {
         )
         .scopes(&["write:customers"])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .confidence(Confidence::Assumed)
+        .within("data");
 
     /// List assets: `GET /assets`.
     pub static LIST_ASSETS: Operation = Operation::new(
@@ -2725,7 +2733,8 @@ pub mod operations {
         )
         .scopes(&["write:assets"])
         .idempotent(false)
-        .confidence(Confidence::Assumed);
+        .confidence(Confidence::Assumed)
+        .within("data");
 
     /// Read an asset: `GET /assets/{id}`.
     pub static GET_ASSET: Operation = Operation::new(
@@ -2735,7 +2744,8 @@ pub mod operations {
         )
         .scopes(&["read:assets"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .confidence(Confidence::Documented)
+        .within("data");
 
     /// Update an asset: `PUT /assets/{id}`.
     pub static UPDATE_ASSET: Operation = Operation::new(
@@ -2745,7 +2755,8 @@ pub mod operations {
         )
         .scopes(&["write:assets"])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .confidence(Confidence::Assumed)
+        .within("data");
 
     /// Move an asset to the trash: `DELETE /assets/{id}`.
     pub static DELETE_ASSET: Operation = Operation::new(
@@ -3611,10 +3622,7 @@ pub mod builder {
         ) -> Result<crate::Response<types::WorkOrder>, crate::Error> {
             let mut request = self.core.call(&super::operations::CREATE_WORK_ORDER);
             request.json(self.body.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::WorkOrder>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -3653,10 +3661,7 @@ pub mod builder {
         ) -> Result<crate::Response<types::WorkOrder>, crate::Error> {
             let mut request = self.core.call(&super::operations::GET_WORK_ORDER);
             request.path("id", self.id.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::WorkOrder>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -3704,10 +3709,7 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::UPDATE_WORK_ORDER);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::WorkOrder>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -3804,10 +3806,7 @@ pub mod builder {
             request.path("work_order_id", self.work_order_id.as_ref());
             request.query("status", self.status.as_ref());
             request.query("technician_id", self.technician_id.as_ref());
-            let answer: crate::Response<crate::fentu::Data<Vec<types::TaskSummary>>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -3841,10 +3840,7 @@ pub mod builder {
         pub async fn send(self) -> Result<crate::Response<types::Task>, crate::Error> {
             let mut request = self.core.call(&super::operations::GET_TASK);
             request.path("id", self.id.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::Task>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -4013,10 +4009,7 @@ pub mod builder {
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
             let mut request = self.core.call(&super::operations::CREATE_CUSTOMER);
             request.json(self.body.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::Customer>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -4055,10 +4048,7 @@ pub mod builder {
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
             let mut request = self.core.call(&super::operations::GET_CUSTOMER);
             request.path("id", self.id.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::Customer>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -4106,10 +4096,7 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::UPDATE_CUSTOMER);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::Customer>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -4287,10 +4274,7 @@ pub mod builder {
         pub async fn send(self) -> Result<crate::Response<types::Asset>, crate::Error> {
             let mut request = self.core.call(&super::operations::CREATE_ASSET);
             request.json(self.body.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::Asset>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -4324,10 +4308,7 @@ pub mod builder {
         pub async fn send(self) -> Result<crate::Response<types::Asset>, crate::Error> {
             let mut request = self.core.call(&super::operations::GET_ASSET);
             request.path("id", self.id.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::Asset>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 
@@ -4370,10 +4351,7 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::UPDATE_ASSET);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            let answer: crate::Response<crate::fentu::Data<types::Asset>> = request
-                .send()
-                .await?;
-            Ok(answer.map(|envelope| envelope.into_inner()))
+            request.send().await
         }
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::types::PageMeta;
 use crate::error::Error;
-use crate::lenient::Element;
+use crate::lenient::Places;
 use crate::operation::Operation;
 
 /// One page of a list.
@@ -49,8 +49,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    let items = Vec::<Element<T>>::deserialize(deserializer)?;
-    Ok(items.into_iter().map(|Element(item)| item.unwrap_or_default()).collect())
+    Places::deserialize(deserializer).map(|Places(items)| items)
 }
 
 /// The meta object; empty where it is anything else.

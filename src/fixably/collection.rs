@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Error;
-use crate::lenient::Element;
+use crate::lenient::Places;
 use crate::operation::Operation;
 
 /// One page of a list.
@@ -84,8 +84,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    let items: Option<Vec<Element<T>>> = Option::deserialize(deserializer)?;
-    Ok(items.into_iter().flatten().map(|Element(item)| item.unwrap_or_default()).collect())
+    Option::<Places<T>>::deserialize(deserializer).map(|items| items.unwrap_or_default().0)
 }
 
 #[cfg(test)]

@@ -68,6 +68,25 @@ impl Journey<'_> {
         Error::Decode(Box::new(Decode { failure: Failure::new(parts), path }))
     }
 
+    /// The refusal that a success holds, where the vendor complains in it.
+    pub(crate) fn refusal_inside(&self, answer: &Answer) -> Option<Error> {
+        let mut parts = self.parts("the vendor refuses the call, inside an answer that is a success by its status");
+        let fields = self.explain(&mut parts, answer);
+        let refused = parts.code.is_some() || !fields.is_empty();
+        refused.then(|| Error::Invalid(Box::new(Invalid { failure: Failure::new(parts), fields })))
+    }
+
+    /// A success that says there is nothing where an object was asked for; nothing for a write, which was carried out.
+    #[cold]
+    pub(crate) fn absent(&self, answer: &Answer) -> Option<Error> {
+        if self.call.writes() {
+            return None;
+        }
+        let mut parts = self.parts("there is no such object, or these credentials may not see it");
+        self.keep(&mut parts, answer);
+        Some(Error::NotFound(Box::new(Failure::new(parts))))
+    }
+
     fn refused(&self, answer: &Answer, signals: &Signals) -> Error {
         let status = answer.status;
         let mut parts = self.parts(self.pipeline.auth.cleaned(&reason(answer)));

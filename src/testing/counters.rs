@@ -39,6 +39,7 @@ pub struct Counters {
     faults: u64,
     bearer: u64,
     legacy: u64,
+    session: u64,
     anonymous: u64,
     logins: u64,
     refused_logins: u64,
@@ -92,7 +93,13 @@ impl Counters {
         self.legacy
     }
 
-    /// Requests without an `Authorization` header.
+    /// Requests with a session token in a header of the vendor's own.
+    #[must_use]
+    pub fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// Requests without a token in any header.
     #[must_use]
     pub fn anonymous(&self) -> u64 {
         self.anonymous
@@ -175,7 +182,9 @@ pub enum TokenSeen {
     Bearer,
     /// A raw value in `Authorization`.
     Legacy,
-    /// No `Authorization` header.
+    /// A session token in a header of the vendor's own.
+    Session,
+    /// No token in any header.
     None,
 }
 
@@ -200,6 +209,7 @@ impl Log {
         match received.token {
             TokenSeen::Bearer => counters.bearer += 1,
             TokenSeen::Legacy => counters.legacy += 1,
+            TokenSeen::Session => counters.session += 1,
             TokenSeen::None => counters.anonymous += 1,
         }
         if let Some(operation) = received.operation {

@@ -69,7 +69,6 @@ pub use self::application::Application;
 pub use self::builder::{BasePath, Consent, Pkce, RefreshTokens, TenantBuilder, Tier};
 pub use self::keys::{ApiKey, KeyKind};
 use self::office::{Holder, Office};
-use super::TokenRequest;
 use super::desk::Time;
 use super::serve::Answer as _;
 
@@ -110,6 +109,8 @@ pub struct TokenPair {
     /// What gives the next pair, for 30 days.
     pub refresh_token: String,
 }
+
+super::tenant::logins!(authority.grants);
 
 impl Tenant {
     /// The value of a key that every tenant has. It is not a secret and not made like one.
@@ -192,22 +193,6 @@ impl Tenant {
             response = get(&format!("{authorize_url}&decision=allow"))?;
         }
         response.headers().get(LOCATION)?.to_str().ok()?.parse().ok()
-    }
-
-    /// Ends all access tokens before their time, and leaves refresh tokens in force: from now on they get 401.
-    pub fn end_access_tokens(&self) {
-        self.desk.state().house.authority.grants.end_access();
-    }
-
-    /// Ends all that users have agreed to: access and refresh tokens alike.
-    pub fn end_logins(&self) {
-        self.desk.state().house.authority.grants.end_all();
-    }
-
-    /// The latest requests for tokens, oldest first, at most 10,000 of them.
-    #[must_use]
-    pub fn token_requests(&self) -> Vec<TokenRequest> {
-        self.desk.state().log.token_requests().cloned().collect()
     }
 
     /// Uses up what is left of everybody's current window: the next request gets 429 until the window ends.

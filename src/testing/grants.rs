@@ -91,11 +91,22 @@ impl Grants {
 
     /// Gives `owner` the first tokens of a new family.
     pub(crate) fn log_in(&mut self, owner: &str, scopes: BTreeSet<String>, now: Timestamp) -> Pair {
+        self.log_in_for(self.lifetimes, owner, scopes, now)
+    }
+
+    /// The same with lifetimes of its own for what the login itself gives.
+    pub(crate) fn log_in_for(
+        &mut self,
+        lifetimes: Lifetimes,
+        owner: &str,
+        scopes: BTreeSet<String>,
+        now: Timestamp,
+    ) -> Pair {
         self.logins += 1;
         let (number, owner) = (self.logins, owner.to_owned());
         let mut family = Family { number, owner, scopes, generation: 0, access: Vec::new(), refresh: Vec::new() };
-        family.issue_refresh(1, self.lifetimes, now);
-        let pair = family.issue_access(self.lifetimes, now);
+        family.issue_refresh(1, lifetimes, now);
+        let pair = family.issue_access(lifetimes, now);
         self.families.push(family);
         pair
     }
@@ -176,6 +187,13 @@ impl Grants {
     /// Takes back all that came of one login.
     pub(crate) fn end(&mut self, family: u32) {
         self.families.retain(|known| known.number != family);
+    }
+
+    /// Takes back the access tokens of a family that are older than this generation.
+    pub(crate) fn end_before(&mut self, latest: Origin) {
+        for family in self.families.iter_mut().filter(|known| known.number == latest.family) {
+            family.access.retain(|issued| issued.generation >= latest.generation);
+        }
     }
 
     /// Takes back all access tokens and leaves the refresh tokens in force.
@@ -287,6 +305,24 @@ mod tests {
         grants.end(first.origin.family);
         assert!(grants.admit(&first.access, at(1)).is_none());
         assert!(grants.admit(&other.access, at(1)).is_some());
+    }
+
+    #[test]
+    fn older_access_tokens_can_be_taken_back() {
+        let (mut grants, first) = grants(true);
+        let other = grants.log_in("me", BTreeSet::new(), at(0));
+        let second = refreshed(&mut grants, &first.refresh, at(1)).expect("renewed");
+        grants.end_before(second.origin);
+        let alive = [&first, &second, &other].map(|pair| grants.admit(&pair.access, at(2)).is_some());
+        assert_eq!(alive, [false, true, true]);
+    }
+
+    #[test]
+    fn a_login_can_have_lifetimes_of_its_own() {
+        let (mut grants, _) = grants(false);
+        let lifetimes = Lifetimes { access: SignedDuration::from_secs(10), refresh: SignedDuration::MAX };
+        let short = grants.log_in_for(lifetimes, "me", BTreeSet::new(), at(0));
+        assert!(grants.admit(&short.access, at(9)).is_some() && grants.admit(&short.access, at(10)).is_none());
     }
 
     #[test]

@@ -64,7 +64,6 @@ use self::garage::Garage;
 pub use self::outbox::{Dispatch, Sent};
 pub use self::partners::{Partner, RefreshTokens};
 use self::store::Kind;
-use super::TokenRequest;
 use super::grants::Pair;
 
 /// A pair of tokens that a tenant gave out. They are no secrets.
@@ -105,6 +104,8 @@ super::tenant::tenant! {
     /// ```
 }
 
+super::tenant::logins!(door.grants);
+
 impl Tenant {
     /// A pair of tokens as a login of this partner would get it. It counts as no request.
     #[must_use]
@@ -119,23 +120,6 @@ impl Tenant {
     pub fn is_valid(&self, access_token: &str) -> bool {
         let now = self.now();
         self.desk.state().house.door.grants.admit(access_token, now).is_some()
-    }
-
-    /// Ends every access token at once. Their refresh tokens cannot be used any more then: a refresh needs a valid access
-    /// token.
-    pub fn end_access_tokens(&self) {
-        self.desk.state().house.door.grants.end_access();
-    }
-
-    /// Revokes every token that has been given out, as the vendor might. Its API has no call for it.
-    pub fn end_logins(&self) {
-        self.desk.state().house.door.grants.end_all();
-    }
-
-    /// The latest requests for tokens, oldest first, at most 10,000 of them.
-    #[must_use]
-    pub fn token_requests(&self) -> Vec<TokenRequest> {
-        self.desk.state().log.token_requests().cloned().collect()
     }
 
     /// A booking as it is now, with its car and customer, whosever it is; null if there is none with this id. It counts as

@@ -169,9 +169,10 @@ macro_rules! tenant {
     };
 }
 
-/// What can be chosen about the tenant of every vendor that keeps what is written, and how it starts around its house.
+/// What can be chosen about the tenant of every vendor, and how it starts around its house, which is made of scheme and
+/// authority of its address, the options, and the time.
 macro_rules! options {
-    ($house:ty) => {
+    (|$host:ident, $options:ident, $now:pat_param| $house:expr) => {
         impl TenantBuilder {
             /// Starts the tenant on a port of its own on the loopback interface. It stops when its last clone is dropped.
             ///
@@ -182,7 +183,8 @@ macro_rules! options {
             /// If no port can be had.
             pub async fn start(self) -> Tenant {
                 let clock = self.clock.unwrap_or_else($crate::testing::clock::Clock::starting_now);
-                Tenant::on_a_port(clock, |host| <$house>::new(host, self.options)).await
+                let ($options, $now) = (self.options, clock.now());
+                Tenant::on_a_port(clock, |$host| $house).await
             }
 
             /// Where the tenant reads the time from. Default: the wall clock at its start, and tokio's clock from there, so
@@ -191,7 +193,14 @@ macro_rules! options {
                 self.clock = Some($crate::testing::clock::Clock::new(now));
                 self
             }
+        }
+    };
+}
 
+/// What can be chosen about the tenant of every vendor that looks closely at what is written.
+macro_rules! field_options {
+    () => {
+        impl TenantBuilder {
             /// Lets bodies have fields that nobody knows, and ignores them. Default: refused, so that a misspelt field
             /// shows.
             pub fn with_unknown_fields_ignored(mut self) -> Self {
@@ -229,4 +238,27 @@ macro_rules! limit_options {
     };
 }
 
-pub(crate) use {limit_options, options, tenant};
+/// What the tenant of every vendor that gives out tokens can do with them. `$grants` is where its house keeps them.
+macro_rules! logins {
+    ($($grants:ident).+) => {
+        impl Tenant {
+            /// Ends all access tokens before their time and leaves refresh tokens as they are: from now on they get 401.
+            pub fn end_access_tokens(&self) {
+                self.desk.state().house.$($grants).+.end_access();
+            }
+
+            /// Ends all that came of any login: access and refresh tokens alike.
+            pub fn end_logins(&self) {
+                self.desk.state().house.$($grants).+.end_all();
+            }
+
+            /// The latest requests for tokens, oldest first, at most 10,000 of them.
+            #[must_use]
+            pub fn token_requests(&self) -> Vec<$crate::testing::TokenRequest> {
+                self.desk.state().log.token_requests().cloned().collect()
+            }
+        }
+    };
+}
+
+pub(crate) use {field_options, limit_options, logins, options, tenant};

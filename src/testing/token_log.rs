@@ -26,6 +26,14 @@ pub struct TokenRequest {
     pub accepted: bool,
 }
 
+impl TokenRequest {
+    /// A request that was about tokens of this origin, where anybody knows it.
+    pub(crate) fn new(at: Timestamp, kind: TokenRequestKind, origin: Option<Origin>, accepted: bool) -> Self {
+        let (family, generation) = origin.map(|origin| (origin.family, origin.generation)).unzip();
+        Self { at, kind, family, generation, accepted }
+    }
+}
+
 /// What a token request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -68,8 +76,7 @@ mod tests {
     use super::*;
 
     fn request(kind: TokenRequestKind, generation: u32) -> TokenRequest {
-        let (family, generation) = (Some(1), Some(generation));
-        TokenRequest { at: Timestamp::UNIX_EPOCH, kind, family, generation, accepted: true }
+        TokenRequest::new(Timestamp::UNIX_EPOCH, kind, Some(Origin { family: 1, generation }), true)
     }
 
     #[test]

@@ -177,11 +177,14 @@ async fn an_envelope_is_opened_and_its_body_kept() {
 
 #[tokio::test]
 async fn an_envelope_with_nothing_in_it_is_no_record() {
-    for body in [json!({}), json!({"data": null}), json!({"data": []}), json!([]), json!({"id": "task-1"})] {
+    for body in [json!({}), json!({"data": []}), json!([]), json!({"id": "task-1"})] {
         let (client, _script) = scripted([Step::json(200, body.clone())]);
         let error = client.get_task().id("task-1").send().await.unwrap_err();
         assert!(matches!(error, Error::Decode(_)), "{body}: {error:?}");
     }
+    let (client, _script) = scripted([Step::json(200, json!({"data": null}))]);
+    let error = client.get_task().id("task-1").send().await.unwrap_err();
+    assert!(matches!(error, Error::NotFound(_)), "{error:?}");
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@
 use std::{env, fs};
 
 /// Each vendor with what build.rs wrote when this test was built.
-const WRITTEN: [(&str, &str); 3] = [
+const WRITTEN: [(&str, &str); 4] = [
     ("fentu", include_str!(concat!(env!("OUT_DIR"), "/fentu.rs"))),
+    ("fisikal", include_str!(concat!(env!("OUT_DIR"), "/fisikal.rs"))),
     ("fixably", include_str!(concat!(env!("OUT_DIR"), "/fixably.rs"))),
     ("repairy", include_str!(concat!(env!("OUT_DIR"), "/repairy.rs"))),
 ];

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Modules from the lowest layer to the highest. A module may use its own layer and those below.
 const LAYERS: [&[&str]; 9] = [
     &["base", "clock", "error", "operation", "vendor"],
-    &["amount", "lenient", "open", "salvage"],
+    &["amount", "envelope", "lenient", "open", "salvage"],
     &["options", "retry"],
     &["auth", "limit", "transport"],
     &["pipeline"],
@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     VENDORS,
     &["testing"],
 ];
-const VENDORS: &[&str] = &["fentu", "fixably", "repairy"];
+const VENDORS: &[&str] = &["fentu", "fisikal", "fixably", "repairy"];
 /// Who may speak to the HTTP client.
 const HTTP: [&str; 2] = ["builder", "transport"];
 

@@ -9,6 +9,8 @@ mod config;
 mod errors;
 #[cfg(feature = "fentu")]
 mod fentu;
+#[cfg(feature = "fisikal")]
+mod fisikal;
 mod fixably;
 mod generated;
 mod layers;

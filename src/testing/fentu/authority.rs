@@ -195,8 +195,7 @@ impl Authority {
                 (outcome.as_ref().ok().map(|pair| pair.origin), outcome)
             }
         };
-        let (family, generation) = origin.map(|origin| (origin.family, origin.generation)).unzip();
-        log.add_token_request(TokenRequest { at: now, kind, family, generation, accepted: outcome.is_ok() });
+        log.add_token_request(TokenRequest::new(now, kind, origin, outcome.is_ok()));
         match outcome {
             Ok(pair) => self.given(&pair, kind),
             Err((status, error)) => refused(status, error),
@@ -290,9 +289,7 @@ impl Authority {
             return refused(StatusCode::BAD_REQUEST, ("invalid_request", "There is no token to revoke."));
         }
         let origin = self.grants.revoke(token);
-        let (family, generation) = origin.map(|origin| (origin.family, origin.generation)).unzip();
-        let kind = TokenRequestKind::Revocation;
-        log.add_token_request(TokenRequest { at: now, kind, family, generation, accepted: origin.is_some() });
+        log.add_token_request(TokenRequest::new(now, TokenRequestKind::Revocation, origin, origin.is_some()));
         uncached(reply::raw(StatusCode::OK, "", ""))
     }
 

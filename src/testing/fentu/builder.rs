@@ -124,7 +124,8 @@ pub(super) struct Options {
 }
 
 crate::testing::tenant::limit_options!();
-crate::testing::tenant::options!(Office);
+crate::testing::tenant::field_options!();
+crate::testing::tenant::options!(|host, options, _| Office::new(host, options));
 
 impl TenantBuilder {
     pub(super) fn new() -> Self {

@@ -118,7 +118,9 @@ impl Office {
         match authorization.seen {
             TokenSeen::Bearer => {}
             TokenSeen::None => return Err(Refusal::unauthorized("The token is missing.")),
-            TokenSeen::Legacy => return Err(Refusal::unauthorized("The token has to come as Bearer.")),
+            TokenSeen::Legacy | TokenSeen::Session => {
+                return Err(Refusal::unauthorized("The token has to come as Bearer."));
+            }
         }
         let value = authorization.value;
         if let Some(key) = self.keys.get(value) {

@@ -80,7 +80,8 @@ pub(super) struct Options {
 }
 
 crate::testing::tenant::limit_options!();
-crate::testing::tenant::options!(Shop);
+crate::testing::tenant::field_options!();
+crate::testing::tenant::options!(|host, options, _| Shop::new(host, options));
 
 impl TenantBuilder {
     pub(super) fn new() -> Self {

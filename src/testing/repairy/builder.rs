@@ -66,7 +66,8 @@ pub(super) struct Options {
     pub(super) unknown_phone: UnknownPhone,
 }
 
-crate::testing::tenant::options!(Garage);
+crate::testing::tenant::field_options!();
+crate::testing::tenant::options!(|host, options, _| Garage::new(host, options));
 
 impl TenantBuilder {
     pub(super) fn new() -> Self {

@@ -11,7 +11,7 @@ use super::builder::Options;
 use super::refusal::{Complaint, Refusal};
 use crate::testing::authorization::Authorization;
 use crate::testing::counters::Log;
-use crate::testing::grants::{Grants, Lifetimes, Origin, Pair, Stale};
+use crate::testing::grants::{Grants, Lifetimes, Pair, Stale};
 use crate::testing::{TokenRequest, TokenRequestKind, TokenSeen, body};
 
 const PARTNER_ID: &str = "x-partner-id";
@@ -136,7 +136,7 @@ impl Door {
             pair.ok_or_else(|| unauthorized("The app key or the app secret is not valid."))
         });
         let origin = outcome.as_ref().ok().map(|pair| pair.origin);
-        note(log, now, TokenRequestKind::Login, origin, outcome.is_ok());
+        log.add_token_request(TokenRequest::new(now, TokenRequestKind::Login, origin, outcome.is_ok()));
         Ok(self.answer(outcome?, true))
     }
 
@@ -160,7 +160,7 @@ impl Door {
             (Ok(_), Ok(_)) => Err(stale(Stale::Unknown)),
             (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
         };
-        note(log, now, TokenRequestKind::Refresh, origin, outcome.is_ok());
+        log.add_token_request(TokenRequest::new(now, TokenRequestKind::Refresh, origin, outcome.is_ok()));
         Ok(self.answer(outcome?, self.refresh_tokens == RefreshTokens::Rotated))
     }
 
@@ -179,11 +179,6 @@ impl Door {
 /// Reads a body, which has to be a JSON object.
 pub(super) fn body(request: &Request<Bytes>) -> Result<Map<String, Value>, Refusal> {
     body::json_object(request).map_err(|problem| Refusal::new(problem.status(), problem.message()))
-}
-
-fn note(log: &mut Log, at: Timestamp, kind: TokenRequestKind, origin: Option<Origin>, accepted: bool) {
-    let (family, generation) = (origin.map(|origin| origin.family), origin.map(|origin| origin.generation));
-    log.add_token_request(TokenRequest { at, kind, family, generation, accepted });
 }
 
 fn stale(stale: Stale) -> Refusal {
