@@ -1,181 +1,177 @@
 //! What the client proves itself with.
 //!
-//! Every attempt asks here for its header, so that a retry never goes out with a token that died while it waited.
-//! Tokens that a person makes and hands over are static; they share the seam with those that a grant renews.
+//! Every attempt asks here for its header, so that a retry never goes out with a token that died while it waited. A token
+//! that a person made is sent until it expires; one that a vendor grants is renewed by the cache.
 
+mod cache;
+mod endpoint;
+mod file_store;
+mod fixed;
+mod grant;
+mod keeping;
+mod life;
 mod redaction;
+mod renewal;
+mod revocation;
+mod status;
+mod store;
+mod tokens;
+mod trouble;
 
-use std::time::Duration;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
-use jiff::{SignedDuration, Timestamp};
-use secrecy::{ExposeSecret, SecretString};
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
+pub(crate) use self::cache::{Cache, Setting};
+pub(crate) use self::endpoint::{Endpoint, Repeat};
+pub use self::file_store::FileStore;
+pub(crate) use self::fixed::Fixed;
+pub(crate) use self::grant::{Body, Grant, Granted, Lives, Place, TokenRequest, life};
 use self::redaction::Redaction;
+pub use self::status::AuthStatus;
+pub use self::store::{Lease, MemoryStore, StoreError, Swap, TokenKey, TokenStore};
+pub use self::tokens::TokenSet;
+pub(crate) use self::trouble::{Trouble, Why};
+use crate::clock::Clock;
 
-/// A token that somebody made by hand, in the header that carries it.
+/// What a vendor's `Credentials` come to.
 #[derive(Debug)]
-pub(crate) struct Auth {
-    header: HeaderName,
-    value: HeaderValue,
-    token: SecretString,
-    expires_at: Option<Timestamp>,
-    /// What goes with the token on every request, such as the number of whom it was given to.
-    companions: HeaderMap,
+pub(crate) struct Plan {
+    pub(crate) way: Way,
+    /// Whose credentials they are, without any secret: part of the store's key, and of the budget's where all tenants
+    /// of a vendor share one host.
+    pub(crate) account: Cow<'static, str>,
+    /// What every request of the client carries besides the token.
+    pub(crate) headers: HeaderMap,
+}
+
+/// A way in.
+#[derive(Debug)]
+pub(crate) enum Way {
+    Fixed(Fixed),
+    Granted {
+        grant: Box<dyn Grant>,
+        /// Tokens that were obtained before.
+        tokens: Option<TokenSet>,
+    },
+}
+
+impl From<Fixed> for Plan {
+    fn from(fixed: Fixed) -> Self {
+        let account = fixed.fingerprint().into();
+        Self { way: Way::Fixed(fixed), account, headers: HeaderMap::new() }
+    }
+}
+
+/// What the client proves itself with.
+#[derive(Debug)]
+pub(crate) enum Auth {
+    Fixed(Fixed),
+    Granted(Arc<Cache>),
+}
+
+/// The header for one attempt, and the generation of the token in it.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    pub(crate) header: Option<(HeaderName, HeaderValue)>,
+    pub(crate) generation: u64,
+}
+
+/// Why there is no token to send.
+#[derive(Debug)]
+pub(crate) enum NoToken {
+    /// It expired at this moment, and only a person can make another.
+    Expired(Timestamp),
+    /// The new one takes longer than the caller can wait.
+    TooLate,
+    /// No new one is to be had.
+    Trouble(Arc<Trouble>),
 }
 
 impl Auth {
-    /// A token sent as it is in `header`, after `scheme` where there is one.
-    pub(crate) fn fixed(
-        header: HeaderName,
-        scheme: Option<&str>,
-        token: SecretString,
-        expires_at: Option<Timestamp>,
-    ) -> Result<Self, InvalidHeaderValue> {
-        let secret = token.expose_secret();
-        let mut value = match scheme {
-            Some(scheme) => HeaderValue::try_from(format!("{scheme} {secret}"))?,
-            None => HeaderValue::from_str(secret)?,
-        };
-        // Kept out of HTTP/2's header compression and of every Debug.
-        value.set_sensitive(true);
-        Ok(Self { header, value, token, expires_at, companions: HeaderMap::new() })
-    }
-
-    /// Sends one more header with every request.
-    pub(crate) fn with_companion(mut self, header: HeaderName, value: HeaderValue) -> Self {
-        self.companions.insert(header, value);
-        self
-    }
-
-    pub(crate) fn companions(&self) -> &HeaderMap {
-        &self.companions
-    }
-
-    /// Whether the token is alive.
-    ///
-    /// # Errors
-    ///
-    /// The moment at which it expired: it is not sent, for the answer is known.
-    pub(crate) fn check(&self, wall: impl FnOnce() -> Timestamp) -> Result<(), Timestamp> {
-        match self.expires_at {
-            Some(expires_at) if expires_at <= wall() => Err(expires_at),
-            _ => Ok(()),
+    /// A token that is good now, waited for at most until `latest`.
+    pub(crate) async fn pass(&self, clock: Clock, latest: Instant) -> Result<Pass, NoToken> {
+        match self {
+            Self::Fixed(fixed) => {
+                let header = fixed.header(|| clock.wall()).map_err(NoToken::Expired)?;
+                Ok(Pass { header, generation: 0 })
+            }
+            Self::Granted(cache) => match cache.ready() {
+                Some(pass) => Ok(pass),
+                // Apart, so that the wait, which is rare, takes no room in every call.
+                None => Box::pin(cache.next(latest)).await,
+            },
         }
     }
 
-    /// The header for one attempt, checked anew.
-    pub(crate) fn header(&self, wall: impl FnOnce() -> Timestamp) -> Result<(HeaderName, HeaderValue), Timestamp> {
-        self.check(wall)?;
-        Ok((self.header.clone(), self.value.clone()))
+    /// Whether a token is there at once. What the bench of reading one measures.
+    #[cfg(all(feature = "testing", feature = "repairy"))]
+    pub(crate) fn is_ready(&self) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Granted(cache) => cache.ready().is_some(),
+        }
+    }
+
+    /// Whether a token is still good to send, after a wait.
+    pub(crate) fn is_good(&self, pass: &Pass, clock: Clock) -> bool {
+        match self {
+            Self::Fixed(fixed) => fixed.is_alive(|| clock.wall()),
+            Self::Granted(cache) => cache.is_good(pass.generation),
+        }
+    }
+
+    /// Whether a call that the vendor refused with 401 is worth repeating with a newer token.
+    pub(crate) fn renews_after(&self, pass: &Pass) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::Granted(cache) => cache.rejected(pass.generation),
+        }
+    }
+
+    /// Renews tokens in time even while nobody calls; ends when the credentials give none any more.
+    pub(crate) async fn keep_alive(&self, clock: Clock) -> NoToken {
+        match self {
+            Self::Fixed(fixed) => NoToken::Expired(fixed.end(clock).await),
+            Self::Granted(cache) => NoToken::Trouble(Arc::clone(cache).keep_alive().await),
+        }
+    }
+
+    /// Makes the tokens worthless; `None` where a person made them.
+    pub(crate) async fn revoke(&self) -> Option<Result<(), Arc<Trouble>>> {
+        match self {
+            Self::Fixed(_) => None,
+            Self::Granted(cache) => Some(cache.revoke().await),
+        }
     }
 
     pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {
-        AuthStatus { expires_at: self.expires_at, as_of: wall }
+        match self {
+            Self::Fixed(fixed) => AuthStatus::of_fixed(fixed.expires_at(), wall),
+            Self::Granted(cache) => cache.status(wall),
+        }
     }
 
-    /// A text of the vendor's without the token in it.
+    /// A text of the vendor's without our secrets in it.
     pub(crate) fn cleaned(&self, text: &str) -> String {
-        Redaction::of(&self.token).text(text).unwrap_or_else(|| text.to_owned())
+        self.redaction().text(text).unwrap_or_else(|| text.to_owned())
     }
 
-    /// A body without the token in it, and what it says where it is JSON.
+    /// A body without our secrets in it, and what it says where it is JSON.
     pub(crate) fn cleaned_body(&self, body: &Bytes) -> (Bytes, Option<Value>) {
-        Redaction::of(&self.token).body(body)
-    }
-}
-
-/// How long the credentials last: a snapshot for a health check.
-///
-/// # Example
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
-/// # let client = tenant.client()?;
-/// let status = client.auth_status();
-/// if status.is_expired() || status.days_left().is_some_and(|days| days < 14) {
-///     println!("make a new token before {:?}", status.expires_at());
-/// }
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AuthStatus {
-    expires_at: Option<Timestamp>,
-    as_of: Timestamp,
-}
-
-impl AuthStatus {
-    /// When the credentials expire; `None` when they do not, or when nobody said.
-    pub fn expires_at(&self) -> Option<Timestamp> {
-        self.expires_at
+        self.redaction().body(body)
     }
 
-    /// Whole days until then, rounded down; 0 once they have expired, `None` when they do not expire.
-    pub fn days_left(&self) -> Option<u64> {
-        self.time_left().map(|left| left.as_secs() / (24 * 3600))
-    }
-
-    /// Time until then; zero once they have expired, `None` when they do not expire.
-    pub fn time_left(&self) -> Option<Duration> {
-        let left = self.expires_at?.duration_since(self.as_of).max(SignedDuration::ZERO);
-        Some(left.unsigned_abs())
-    }
-
-    /// Whether the credentials have expired. Calls then fail without being sent.
-    pub fn is_expired(&self) -> bool {
-        self.expires_at.is_some_and(|expires_at| expires_at <= self.as_of)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::header::AUTHORIZATION;
-
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn auth(expires_at: Option<Timestamp>) -> Auth {
-        Auth::fixed(AUTHORIZATION, Some("Bearer"), "hush-hush".into(), expires_at).unwrap()
-    }
-
-    #[test]
-    fn a_living_token_is_sent_and_an_expired_one_is_not() {
-        let expiry = at("2026-03-01T12:00:00Z");
-        let auth = auth(Some(expiry));
-        let (name, value) = auth.header(|| at("2026-03-01T11:59:59Z")).unwrap();
-        assert_eq!((name, value.to_str().unwrap()), (AUTHORIZATION, "Bearer hush-hush"));
-        assert_eq!(auth.header(|| expiry), Err(expiry));
-    }
-
-    #[test]
-    fn a_token_without_an_expiry_needs_no_clock() {
-        assert!(auth(None).header(|| panic!("the clock was read")).is_ok());
-    }
-
-    #[test]
-    fn days_left_are_whole_days_and_end_at_zero() {
-        let auth = auth(Some(at("2026-03-08T11:00:00Z")));
-        let status = auth.status(at("2026-03-01T12:00:00Z"));
-        assert_eq!((status.days_left(), status.is_expired()), (Some(6), false));
-        let status = auth.status(at("2026-03-09T12:00:00Z"));
-        assert_eq!((status.days_left(), status.is_expired()), (Some(0), true));
-    }
-
-    #[test]
-    fn nothing_prints_the_token() {
-        let printed = format!("{:?}", auth(None));
-        assert!(!printed.contains("hush"), "{printed}");
-    }
-
-    #[test]
-    fn a_token_that_cannot_be_a_header_is_refused() {
-        assert!(Auth::fixed(AUTHORIZATION, None, "two\nlines".into(), None).is_err());
+    fn redaction(&self) -> Redaction {
+        match self {
+            Self::Fixed(fixed) => Redaction::of([fixed.token()]),
+            Self::Granted(cache) => Redaction::of(&cache.secrets()),
+        }
     }
 }

@@ -11,6 +11,8 @@ use url::Url;
 #[derive(Debug)]
 pub(crate) struct Base {
     given: Url,
+    /// Which of the vendor's paths the given address ends with.
+    ending: Option<&'static str>,
     other: Option<Url>,
     holds: AtomicU8,
 }
@@ -22,10 +24,11 @@ const OTHER: u8 = 2;
 
 impl Base {
     /// A base URL without a slash at its end, and the paths that may end it, at most two of which one is.
-    pub(crate) fn new(given: Url, paths: &[&str]) -> Self {
-        let other = other(&given, paths);
+    pub(crate) fn new(given: Url, paths: &[&'static str]) -> Self {
+        let ending = ending(&given, paths);
+        let other = ending.and_then(|ending| other(&given, ending, paths));
         let holds = if other.is_some() { UNKNOWN } else { GIVEN };
-        Self { given, other, holds: AtomicU8::new(holds) }
+        Self { given, ending, other, holds: AtomicU8::new(holds) }
     }
 
     /// Where requests go now.
@@ -34,6 +37,15 @@ impl Base {
             Some(other) if self.holds.load(Ordering::Relaxed) == OTHER => other,
             _ => &self.given,
         }
+    }
+
+    /// Where what is not below the vendor's base stands, such as its token endpoints.
+    pub(crate) fn root(&self) -> Url {
+        let mut root = self.given.clone();
+        if let Some(ending) = self.ending {
+            root.set_path(self.given.path().strip_suffix(ending).unwrap_or_default());
+        }
+        root
     }
 
     /// The same address below the vendor's other base, as long as nothing was understood anywhere.
@@ -58,12 +70,15 @@ fn is_below(url: &Url, base: &Url) -> bool {
     url.as_str().strip_prefix(base.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
-/// The base URL with its vendor's other path at its end. The longest path that fits is the one that it has: one may end
-/// with the other.
-fn other(given: &Url, paths: &[&str]) -> Option<Url> {
-    let ending = paths.iter().filter(|path| given.path().ends_with(**path)).max_by_key(|path| path.len())?;
-    let replacement = paths.iter().find(|path| path != &ending)?;
-    let start = given.path().strip_suffix(*ending)?;
+/// Which of the paths ends a base URL. The longest one that fits: one may end with the other.
+fn ending(given: &Url, paths: &[&'static str]) -> Option<&'static str> {
+    paths.iter().copied().filter(|path| given.path().ends_with(path)).max_by_key(|path| path.len())
+}
+
+/// The base URL with its vendor's other path at its end.
+fn other(given: &Url, ending: &str, paths: &[&'static str]) -> Option<Url> {
+    let replacement = paths.iter().find(|path| **path != ending)?;
+    let start = given.path().strip_suffix(ending)?;
     let mut other = given.clone();
     other.set_path(&format!("{start}{replacement}"));
     Some(other)

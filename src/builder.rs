@@ -1,13 +1,15 @@
 //! Makes a client: defaults, checks, assembly.
 
+mod address;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, HeaderMap, HeaderValue, USER_AGENT};
-use url::{Host, Url};
+use url::Url;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Cache, Endpoint, MemoryStore, Plan, Setting, TokenKey, TokenStore, Way};
 use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -21,8 +23,6 @@ use crate::vendor::Vendor;
 
 /// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest label of a host name.
-const LABEL: usize = 63;
 const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 
 /// Makes a vendor's client.
@@ -47,30 +47,36 @@ const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 #[must_use = "a client is made by `build`"]
 pub struct ClientBuilder<C> {
     vendor: &'static Vendor,
-    auth: Result<Auth, Error>,
-    make: fn(Core) -> C,
+    plan: Result<Plan, Error>,
+    make: Box<dyn FnOnce(Core) -> C + Send + Sync>,
     tenant: Option<String>,
     base_url: Option<String>,
     options: CallOptions,
     rate_limit: RateLimitPolicy,
     user_agent: Option<String>,
     http: Option<reqwest::Client>,
+    store: Option<Arc<dyn TokenStore>>,
     #[cfg(feature = "testing")]
     wire: Option<Arc<dyn crate::transport::Wire>>,
 }
 
 impl<C> ClientBuilder<C> {
-    pub(crate) fn new(vendor: &'static Vendor, auth: Result<Auth, Error>, make: fn(Core) -> C) -> Self {
+    pub(crate) fn new(
+        vendor: &'static Vendor,
+        plan: Result<Plan, Error>,
+        make: impl FnOnce(Core) -> C + Send + Sync + 'static,
+    ) -> Self {
         Self {
             vendor,
-            auth,
-            make,
+            plan,
+            make: Box::new(make),
             tenant: None,
             base_url: None,
             options: CallOptions::new(),
             rate_limit: RateLimitPolicy::new(),
             user_agent: None,
             http: None,
+            store: None,
             #[cfg(feature = "testing")]
             wire: None,
         }
@@ -134,6 +140,15 @@ impl<C> ClientBuilder<C> {
         Self { http: Some(client), ..self }
     }
 
+    /// Where tokens that a vendor grants are kept. Default: in the memory of the client. Give clients of one account the
+    /// same store, and processes on one machine a [`FileStore`](crate::FileStore); tokens made by hand need none.
+    ///
+    /// A store holds the tokens of many clients apart by the vendor, its host, the tenant and the account. Where a
+    /// vendor's tenants share one host, name the tenant too, with [`with_tenant`](Self::with_tenant).
+    pub fn with_token_store(self, store: impl TokenStore) -> Self {
+        Self { store: Some(Arc::new(store)), ..self }
+    }
+
     /// A vendor without sockets, for simulations on a paused clock.
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -147,24 +162,24 @@ impl<C> ClientBuilder<C> {
     ///
     /// [`Error::Config`] names the option that cannot work, and what would.
     pub fn build(self) -> Result<C, Error> {
-        let auth = self.auth?;
-        let tenant = self.tenant.map(label).transpose()?;
+        let Plan { way, account, headers: extra } = self.plan?;
+        let tenant = self.tenant.map(address::label).transpose()?;
         let base_url = match (&self.base_url, &tenant) {
-            (Some(base_url), _) => base(base_url)?,
+            (Some(base_url), _) => address::base(base_url)?,
             (None, _) if self.vendor.base_url.is_empty() => {
                 return Err(Error::config(
                     "base_url",
                     "is missing: the vendor hands it out with the credentials; set it with .with_base_url(..)",
                 ));
             }
-            (None, Some(tenant)) => base(&self.vendor.base_url.replace("{tenant}", tenant))?,
-            (None, None) if self.vendor.base_url.contains("{tenant}") => {
+            (None, Some(tenant)) => address::base(&self.vendor.base_url.replace("{tenant}", tenant))?,
+            (None, None) if self.vendor.has_tenant_hosts() => {
                 return Err(Error::config(
                     "tenant",
                     "is missing: name the tenant with .with_tenant(..), or a base URL",
                 ));
             }
-            (None, None) => base(self.vendor.base_url)?,
+            (None, None) => address::base(self.vendor.base_url)?,
         };
 
         let settings = Settings::default().overlaid(self.options);
@@ -177,10 +192,14 @@ impl<C> ClientBuilder<C> {
         let agent = HeaderValue::from_str(&user_agent)
             .map_err(|_| Error::config("user_agent", "can hold visible ASCII characters and spaces only"))?;
         headers.insert(USER_AGENT, agent);
-        headers.extend(auth.companions().clone());
 
-        // The address names the tenant, however the client came to know it.
-        let address = base_url.to_string();
+        headers.extend(extra);
+
+        // Where each tenant has a host of its own the address names it; elsewhere its name and its credentials do.
+        let address = match self.vendor.has_tenant_hosts() {
+            true => base_url.to_string(),
+            false => format!("{base_url} for {} as {account}", tenant.as_deref().unwrap_or_default()),
+        };
         #[cfg(feature = "testing")]
         let (transport, clock, address) = match self.wire {
             Some(wire) => {
@@ -193,10 +212,31 @@ impl<C> ClientBuilder<C> {
         #[cfg(not(feature = "testing"))]
         let (transport, clock) = (Transport::Http(http_client(self.http, &base_url, settings.timeout)?), Clock::System);
 
+        let base = Base::new(base_url, self.vendor.base_paths);
+        let auth = match way {
+            Way::Fixed(fixed) => Auth::Fixed(fixed),
+            Way::Granted { grant, tokens } => {
+                let endpoint = Endpoint::new(transport.clone(), clock, &base, headers.clone());
+                let key = token_key(self.vendor, &base, tenant.as_deref(), &account);
+                if self.store.is_some()
+                    && tenant.is_none()
+                    && !self.vendor.has_tenant_hosts()
+                    && grant.login().is_none()
+                {
+                    return Err(Error::config(
+                        "token_store",
+                        "keeps the tokens of many accounts: name this one with .with_tenant(..), so that no other gets them",
+                    ));
+                }
+                let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+                Auth::Granted(Arc::new(Cache::new(Setting { grant, store, key, endpoint }, tokens)))
+            }
+        };
+
         let pipeline = Pipeline {
             vendor: self.vendor,
             tenant: tenant.map(Into::into),
-            base: Base::new(base_url, self.vendor.base_paths),
+            base,
             user_agent,
             headers,
             auth,
@@ -220,50 +260,13 @@ impl<C> fmt::Debug for ClientBuilder<C> {
     }
 }
 
-/// A tenant's name as a label of a host name. Anything else could make the host another one.
-fn label(name: String) -> Result<String, Error> {
-    let hyphen_outside = name.starts_with('-') || name.ends_with('-');
-    let fits = !name.is_empty() && name.len() <= LABEL && !hyphen_outside;
-    if fits && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Ok(name.to_ascii_lowercase());
-    }
-    let reason = format!(
-        "{name:?} is no tenant: give the first part of its host name alone, such as acme of acme.fixably.com \
-         (letters a to z, digits and inner hyphens, at most {LABEL})"
-    );
-    Err(Error::config("tenant", reason))
-}
-
-/// A base URL that a token may be sent to, without the slash at its end.
-fn base(text: &str) -> Result<Url, Error> {
-    let refused = |reason: &str| Error::config("base_url", reason.to_owned());
-    let mut url = Url::parse(text)
-        .map_err(|error| refused(&format!("is no URL ({error}); give one such as https://acme.example")))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(refused("holds a user name or a password; credentials belong into Credentials"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(refused("cannot hold a query or a fragment"));
-    }
-    match (url.scheme(), url.host()) {
-        ("https", Some(_)) => {}
-        ("http", Some(host)) if is_loopback(&host) => {}
-        ("http", _) => {
-            return Err(refused("would send the token in the clear: use https, or http to this machine only"));
-        }
-        _ => return Err(refused("has to begin with https://")),
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    Ok(url)
-}
-
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
+/// The name that tokens are stored under: nobody else's may be found there.
+fn token_key(vendor: &Vendor, base: &Base, tenant: Option<&str>, account: &str) -> TokenKey {
+    let place = base.url().host_str().unwrap_or_default();
+    TokenKey::new(match tenant {
+        Some(tenant) => format!("{}/{place}/{tenant}/{account}", vendor.name),
+        None => format!("{}/{place}/{account}", vendor.name),
+    })
 }
 
 fn http_client(own: Option<reqwest::Client>, base_url: &Url, timeout: Duration) -> Result<reqwest::Client, Error> {

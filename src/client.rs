@@ -12,7 +12,7 @@ macro_rules! client {
         impl Client {
             /// A builder for a client with these credentials.
             pub fn builder(credentials: Credentials) -> $crate::ClientBuilder<Self> {
-                $crate::ClientBuilder::new(&$vendor, credentials.into_auth(), |core| Self { core })
+                $crate::ClientBuilder::new(&$vendor, credentials.into_plan(), |core| Self { core })
             }
 
             /// The same client with other options, for one call or for many. Connections, credentials and the budget
@@ -30,6 +30,13 @@ macro_rules! client {
             /// How long the credentials last.
             pub fn auth_status(&self) -> $crate::AuthStatus {
                 self.core.auth_status()
+            }
+
+            /// Renews tokens in time even while nobody calls, so that a refresh token that ends with disuse never does.
+            /// Spawn it. It goes on for as long as the credentials give tokens, and ends with the error that calls
+            /// then get: a person has to log in again. With a token made by hand it waits until that expires.
+            pub fn keep_alive(&self) -> impl Future<Output = $crate::Error> + Send + use<> {
+                self.core.clone().keep_alive()
             }
 
             /// What is known of the tenant's rate limit, from all calls that this process makes to it.

@@ -56,9 +56,8 @@ impl Clock {
     }
 
     /// Waits for `event`, at most until `moment`.
-    pub(crate) async fn wait(self, event: impl Future<Output = ()>, moment: Instant) {
-        // Whichever comes first, the caller looks again.
-        let _ = tokio::time::timeout_at(moment, event).await;
+    pub(crate) async fn within<T>(self, event: impl Future<Output = T>, moment: Instant) -> Option<T> {
+        tokio::time::timeout_at(moment, event).await.ok()
     }
 
     pub(crate) fn sleep_until(self, moment: Instant) -> impl Future<Output = ()> + Send {

@@ -104,6 +104,13 @@ pub enum Error {
     /// `with_max_wait`.
     #[error(transparent)]
     RateLimited(Box<RateLimited>),
+    /// The credentials no longer give a token: the vendor refused them, or the refresh token is over, and there is no
+    /// way to log in without a person.
+    ///
+    /// Not applied. Troubleshooting: let a person log in again, or correct the credentials, and build a new client;
+    /// until then every call fails like this at once, and the vendor is not asked again.
+    #[error(transparent)]
+    ReauthRequired(Box<Failure>),
     /// The call cannot be sent as it is: a parameter is missing or out of its bounds. Nothing was sent.
     ///
     /// Troubleshooting: [`RequestError::parameter`] names it.
@@ -115,6 +122,11 @@ pub enum Error {
     /// [`Error::support_report`] to the vendor.
     #[error(transparent)]
     Server(Box<Failure>),
+    /// The store could not be read, and no other way to a token was left.
+    ///
+    /// Not applied. Troubleshooting: the message names the file or the service; nothing in it was overwritten.
+    #[error(transparent)]
+    Store(Box<Failure>),
     /// No answer in time.
     ///
     /// Applied at most when [`Failure::maybe_applied`] says so, and then repeating is harmless. Troubleshooting: raise
@@ -138,7 +150,9 @@ impl Error {
             | Self::Forbidden(failure)
             | Self::NotFound(failure)
             | Self::OutcomeUnknown(failure)
+            | Self::ReauthRequired(failure)
             | Self::Server(failure)
+            | Self::Store(failure)
             | Self::Timeout(failure)
             | Self::Unauthorized(failure) => Some(failure),
             Self::Decode(decode) => Some(decode),
@@ -177,7 +191,7 @@ impl Error {
     ///
     /// Repeating does not help: a person has to grant a scope or make a new token.
     pub fn is_auth(&self) -> bool {
-        matches!(self, Self::Forbidden(_) | Self::Unauthorized(_))
+        matches!(self, Self::Forbidden(_) | Self::ReauthRequired(_) | Self::Unauthorized(_))
     }
 
     /// How long the vendor asked to wait, as counted from the moment of the failure.

@@ -32,7 +32,13 @@
 //!
 //! | | how | lasts |
 //! | --- | --- | --- |
+//! | [`Credentials::oauth`] | an application that is registered with the vendor, and that a user lets in with the browser: [`Application`] does that | an hour, renewed by itself for 30 days after the last renewal; [`Client::revoke`] ends it |
+//! | [`Credentials::oauth_stored`] | the same, with the tokens that the client's store holds | the same |
 //! | [`Credentials::api_key`] | a key for programs of your own, made under *Administration > Integrations > API* with the rights that it needs, and shown once | until somebody revokes it |
+//!
+//! Where applications are registered, the address of the login page, and whether a renewal gives a new refresh token are not
+//! documented. The page is taken to be `/oauth/authorize`, beside the documented `/oauth/token` and `/oauth/revoke`; a
+//! refresh token that comes back as it was, or not at all, is kept, and a new one takes its place.
 //!
 //! The vendor names seven scopes: `read:` and `write:` of `work-orders`, `customers` and `assets`, and `admin` for
 //! everything. Reading does not come with writing. None is named for tasks or for deleting; here tasks are taken to go with
@@ -75,19 +81,28 @@
 //! has seen comes as JSON. What is not named is not here: deleting a customer, writing tasks, contacts, branches,
 //! technicians, products, parts, photos, invoices and webhooks are left to [`Client::request`].
 
+mod application;
+mod authorization;
 mod credentials;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
+mod grant;
 mod id;
+mod loopback;
 mod page;
+mod scope;
 
 use serde_json::Value;
 
+pub use self::application::Application;
+pub use self::authorization::Authorization;
 pub use self::credentials::Credentials;
 pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, Part};
+pub use self::loopback::LoopbackLogin;
 pub use self::page::Page;
+pub use self::scope::Scope;
 use crate::vendor::{Explanation, Vendor};
 
 static FENTU: Vendor = Vendor {
@@ -105,6 +120,23 @@ crate::client::client! {
     /// A client of one organisation at Fentu FSM. Cheap to clone; clones share connections, credentials and the budget.
     ///
     /// Every operation is a method that returns a builder: set its parameters by name, then `send` it.
+}
+
+impl Client {
+    /// Makes the tokens of an application worthless, at the vendor's, in the store and here: a logout. From then on calls
+    /// fail with [`Error::ReauthRequired`](crate::Error::ReauthRequired).
+    ///
+    /// That there is such an endpoint is documented, what it takes is the standard's (RFC 7009)
+    /// ([source](https://docs.fentufsm.com/api-reference/authentication)). The refresh token is revoked first, then the
+    /// access token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`](crate::Error::Request) for an API key, which is revoked where it was made; otherwise as a token
+    /// request can fail, and then the tokens are as good as before.
+    pub async fn revoke(&self) -> Result<(), crate::Error> {
+        self.core.revoke().await
+    }
 }
 
 /// Reads a refusal. The vendor has a format for it that could not be read: looked for are an `error` that is an object

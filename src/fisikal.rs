@@ -14,8 +14,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
 //! # let tenant = servicebay::testing::fisikal::Tenant::start().await;
-//! # let (token, base_url) = (tenant.access_token(), tenant.base_url());
-//! let client = fisikal::Client::builder(fisikal::Credentials::bearer(token))
+//! # let (base_url, (username, password)) = (tenant.base_url(), tenant.login(servicebay::testing::fisikal::Role::Manager));
+//! # let (id, secret) = ("test-application", "test-application-secret");
+//! let client = fisikal::Client::builder(fisikal::Credentials::password(id, secret, username, password))
 //!     .with_tenant("acme") // https://acme.fisikal.com
 //! #   .with_base_url(base_url)
 //!     .build()?;
@@ -36,9 +37,14 @@
 //!
 //! | | how | lasts |
 //! | --- | --- | --- |
-//! | [`Credentials::bearer`] | a token from `/oauth/token`, which takes the id and secret of an *oAuth2 Application* and the e-mail address and password of a user with the role Manager; the way that the vendor documents | as its `expires_in` says; the application has an expiration time in a unit that is not documented |
-//! | [`Credentials::session_token`] | a token from a log-in at `/api/unified/sessions/auth`, or the one that a [sign-up](Client::sign_up_client) answers, in `X-Fisikal-Token`; what the vendor's widget uses | not documented; one client counts on 30 days |
+//! | [`Credentials::password`] | the id and secret of an *oAuth2 Application* and the e-mail address and password of a user with the role Manager, at `/oauth/token`; the way that the vendor documents | as the answer's `expires_in` says; renewed before, with a refresh token where one is given and else by a new login; [`Client::revoke`] ends it |
+//! | [`Credentials::session`] | the e-mail address, password and roles of a user, at `/api/unified/sessions/auth`; what the vendor's widget used | not documented; the client logs in anew when its token is refused |
+//! | [`Credentials::bearer`] | a token from `/oauth/token` that somebody else obtained | as whoever obtained it knows |
+//! | [`Credentials::session_token`] | a token from a log-in, or the one that a [sign-up](Client::sign_up_client) answers, in `X-Fisikal-Token` | not documented; one client counts on 30 days |
+//! | [`Credentials::guest`] | nothing: the widget lists locations and packages and signs clients up without a token | |
 //!
+//! The password and the secret are sent again for a login where there is no refresh token; a refusal is not repeated, so that
+//! no account is locked by it. The application has an expiration time in a unit that is not documented.
 //! Whether every operation takes both is not known. An integration needs the written permission of the club first, and
 //! its user has to belong to the club of the application. Roles decide what a token may do: Manager, Trainer and Client.
 //!
@@ -93,6 +99,7 @@ mod credentials;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
+mod grant;
 mod joined;
 mod limit;
 mod page;
@@ -131,4 +138,20 @@ crate::client::client! {
     /// A client of one Fisikal instance. Cheap to clone; clones share connections, credentials and the budget.
     ///
     /// Every operation is a method that returns a builder: set its parameters by name, then `send` it.
+}
+
+impl Client {
+    /// Makes the tokens of an application worthless, at the vendor's, in the store and here: a logout. From then on calls
+    /// fail with [`Error::ReauthRequired`](crate::Error::ReauthRequired).
+    ///
+    /// Whether the vendor has the endpoint `/oauth/revoke` is assumed: the server that it looks like has. A session has no
+    /// documented end; its token is forgotten here and in the store.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`](crate::Error::Request) for a token that was handed in; otherwise as a token request can fail, and
+    /// then the tokens are as good as before.
+    pub async fn revoke(&self) -> Result<(), crate::Error> {
+        self.core.revoke().await
+    }
 }

@@ -55,7 +55,7 @@ pub mod repairy;
 pub mod testing;
 
 pub use self::amount::Amount;
-pub use self::auth::AuthStatus;
+pub use self::auth::{AuthStatus, FileStore, Lease, MemoryStore, StoreError, Swap, TokenKey, TokenSet, TokenStore};
 pub use self::builder::ClientBuilder;
 pub use self::error::{ConfigError, Decode, Error, Failure, Invalid, RateLimited, RequestError};
 pub use self::limit::{RateLimit, RateLimitPolicy};

@@ -147,7 +147,8 @@ impl Budget {
                 Turn::Go(pass) => return Ok(Permit { budget: self, pass: Some(pass), clock }),
                 Turn::GiveUp(resume_at) => return Err(resume_at),
                 Turn::WaitUntil(moment) => {
-                    clock.wait(waiting.place.wake.notified(), moment).await;
+                    // Woken or not, it looks again.
+                    let _ = clock.within(waiting.place.wake.notified(), moment).await;
                 }
             }
         }

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use jiff::Timestamp;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 pub(crate) use self::journey::Journey;
@@ -64,22 +63,28 @@ impl Call {
 impl Pipeline {
     /// Sends a call until its outcome stands. A success comes with what its headers say about the limit.
     pub(crate) async fn run(&self, journey: &mut Journey<'_>, settings: &Settings) -> Result<(Answer, Signals), Error> {
-        let call = journey.call();
         loop {
-            // A token that is over is told at once, not after a wait for the limit.
-            self.auth.check(|| self.clock.wall()).map_err(|expired_at| journey.expired(expired_at))?;
+            // The token first: who waits for one must not hold a place at the vendor's meanwhile.
+            let mut pass =
+                self.auth.pass(self.clock, journey.latest()).await.map_err(|why| journey.without_token(why))?;
             let acquired = self.budget.acquire(self.clock, journey.latest()).await;
             let permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
+            if !self.auth.is_good(&pass, self.clock) {
+                // It died in the queue.
+                continue;
+            }
             journey.sets_out();
 
-            let attempt = self.authorised(journey).map_err(|expired_at| journey.expired(expired_at))?;
+            let attempt = self.authorised(journey, pass.header.take());
             let outcome = self.transport.execute(attempt, journey.until(), settings.max_body).await;
             let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit);
             journey.returns(&outcome);
 
-            match retry::decide(&settings.retry, journey.attempts(), call.idempotent, (&outcome).into()) {
+            match retry::decide(&settings.retry, journey.attempt(), (&outcome).into()) {
                 Verdict::Done if journey.turns_elsewhere(&outcome) => {}
                 Verdict::Done => return journey.arrives(outcome, signals),
+                Verdict::Reauthorise if self.auth.renews_after(&pass) => journey.reauthorises(),
+                Verdict::Reauthorise => return Err(journey.fails(outcome, &signals)),
                 Verdict::AwaitLimit => journey.was_refused(outcome, signals),
                 Verdict::Retry { cost } => {
                     let delay = journey.backoff(fastrand::f64(), &signals);
@@ -94,19 +99,20 @@ impl Pipeline {
     }
 
     /// The request of one attempt, with the token as it is now.
-    fn authorised(&self, journey: &Journey<'_>) -> Result<Outgoing, Timestamp> {
+    fn authorised(&self, journey: &Journey<'_>, token: Option<(HeaderName, HeaderValue)>) -> Outgoing {
         let call = journey.call();
-        let (name, value) = self.auth.header(|| self.clock.wall())?;
         // Made anew with room for all: a copy of a map has none to spare, and grows with the first header put in.
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
-        headers.insert(name, value);
+        if let Some((name, value)) = token {
+            headers.insert(name, value);
+        }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
         if call.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Ok(Outgoing { method: call.method.clone(), url: journey.url().clone(), headers, body: call.body.clone() })
+        Outgoing { method: call.method.clone(), url: journey.url().clone(), headers, body: call.body.clone() }
     }
 }
 

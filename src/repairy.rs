@@ -38,11 +38,19 @@
 //!
 //! # Ways in
 //!
-//! Repairy's support gives a partner three things: an app key, an app secret and a partner id. Key and secret are
-//! exchanged for an access token, which lasts 48 hours, and a refresh token, which lasts 14 days. A refresh needs both: the
-//! access token that is still valid *and* the refresh token. So the 14 days are of use only to who refreshes at least
-//! every two days; past either, key and secret log in anew. Every request carries the partner id in `X-Partner-ID`,
-//! those for tokens included, and is refused without it. There is no documented way to revoke a token.
+//! Repairy's support gives a partner three things: an app key, an app secret and a partner id, which
+//! [`Credentials::app`] takes.
+//!
+//! | | lasts | the client |
+//! | --- | --- | --- |
+//! | login with key and secret | | logs in with the first call, and anew where a renewal is not possible |
+//! | access token | 48 hours | renews it in the background, from 5 hours before its end |
+//! | refresh token | 14 days | sends it with the access token, as a renewal needs both, the access token still valid |
+//!
+//! So the 14 days are of use only to who renews at least every two days; a client that is idle longer logs in anew, and one
+//! that is [kept alive](Client::keep_alive) goes on. Every request carries the partner id in `X-Partner-ID`, those for
+//! tokens included, and is refused without it. Whether a renewal gives a new refresh token is not documented: a new one
+//! takes the old one's place, and otherwise the old one stays. There is no documented way to revoke a token.
 //!
 //! No production address is published: it comes with the credentials, and goes into
 //! [`with_base_url`](crate::ClientBuilder::with_base_url). The one address on the vendor's pages is a mock that answers
@@ -92,6 +100,7 @@ mod envelope;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
+mod grant;
 mod id;
 mod refusal;
 mod service;

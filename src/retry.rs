@@ -103,6 +103,17 @@ pub(crate) enum Ending {
     TooLarge,
 }
 
+/// What is known of an attempt when it has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    /// Counted from 1, without those that the vendor refused for its limit or for a stale token.
+    pub(crate) number: u32,
+    /// Whether repeating the call is harmless.
+    pub(crate) idempotent: bool,
+    /// Whether the call has already been repeated with a newer token.
+    pub(crate) reauthorised: bool,
+}
+
 /// What to do after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
@@ -110,20 +121,24 @@ pub(crate) enum Verdict {
     Done,
     /// The vendor refused for its limit: wait for that.
     AwaitLimit,
+    /// The vendor does not know the token: repeat once with a newer one, where there is one to be had.
+    Reauthorise,
     /// Repeat after a backoff, if the retry budget can pay this.
     Retry { cost: u32 },
     /// The attempt failed and is not repeated.
     Fail,
 }
 
-/// Decides what to do after attempt number `attempt`, counted from 1.
-pub(crate) fn decide(policy: &RetryPolicy, attempt: u32, idempotent: bool, ending: Ending) -> Verdict {
+/// Decides what to do after an attempt.
+pub(crate) fn decide(policy: &RetryPolicy, attempt: Attempt, ending: Ending) -> Verdict {
+    let Attempt { number, idempotent, reauthorised } = attempt;
     let again = |allowed: bool, cost: u32| {
-        if allowed && attempt < policy.max_attempts { Verdict::Retry { cost } } else { Verdict::Fail }
+        if allowed && number < policy.max_attempts { Verdict::Retry { cost } } else { Verdict::Fail }
     };
     match ending {
         Ending::Answered(StatusCode::TOO_MANY_REQUESTS) => Verdict::AwaitLimit,
         Ending::Answered(status) => match status.as_u16() {
+            401 if !reauthorised => Verdict::Reauthorise,
             408 => again(idempotent, RetryBudget::TIMEOUT),
             500 | 502 | 503 | 504 => again(idempotent, RetryBudget::FAILURE),
             _ => Verdict::Done,
@@ -178,8 +193,21 @@ mod tests {
         Ending::Answered(StatusCode::from_u16(status).unwrap())
     }
 
+    fn attempt(number: u32, idempotent: bool) -> Attempt {
+        Attempt { number, idempotent, reauthorised: false }
+    }
+
     fn first(idempotent: bool, ending: Ending) -> Verdict {
-        decide(&RetryPolicy::new(), 1, idempotent, ending)
+        decide(&RetryPolicy::new(), attempt(1, idempotent), ending)
+    }
+
+    #[test]
+    fn a_401_asks_for_a_newer_token_once_whatever_the_method() {
+        for idempotent in [true, false] {
+            assert_eq!(first(idempotent, answered(401)), Verdict::Reauthorise);
+            let again = Attempt { reauthorised: true, ..attempt(1, idempotent) };
+            assert_eq!(decide(&RetryPolicy::new(), again, answered(401)), DONE);
+        }
     }
 
     #[test]
@@ -193,7 +221,10 @@ mod tests {
     fn a_429_waits_for_the_limit_whatever_the_method_and_however_often() {
         for idempotent in [true, false] {
             for attempt in [1, 3, 50] {
-                assert_eq!(decide(&RetryPolicy::new(), attempt, idempotent, answered(429)), Verdict::AwaitLimit);
+                assert_eq!(
+                    decide(&RetryPolicy::new(), self::attempt(attempt, idempotent), answered(429)),
+                    Verdict::AwaitLimit
+                );
             }
         }
     }
@@ -218,7 +249,7 @@ mod tests {
 
     #[test]
     fn success_other_refusals_and_other_server_errors_stand() {
-        for status in [200, 201, 204, 302, 400, 401, 403, 404, 409, 422, 501, 505] {
+        for status in [200, 201, 204, 302, 400, 403, 404, 409, 422, 501, 505] {
             assert_eq!(first(true, answered(status)), DONE, "{status}");
         }
     }
@@ -231,9 +262,9 @@ mod tests {
     #[test]
     fn the_third_attempt_is_the_last() {
         let policy = RetryPolicy::new();
-        assert_ne!(decide(&policy, 2, true, Ending::Broken), FAIL);
-        assert_eq!(decide(&policy, 3, true, Ending::Broken), FAIL);
-        assert_eq!(decide(&RetryPolicy::never(), 1, true, Ending::NotSent), FAIL);
+        assert_ne!(decide(&policy, attempt(2, true), Ending::Broken), FAIL);
+        assert_eq!(decide(&policy, attempt(3, true), Ending::Broken), FAIL);
+        assert_eq!(decide(&RetryPolicy::never(), attempt(1, true), Ending::NotSent), FAIL);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use serde_path_to_error::Track;
 use url::Url;
 
-use crate::auth::AuthStatus;
+use crate::auth::{AuthStatus, Endpoint, NoToken};
 use crate::envelope::Envelope;
 use crate::error::Error;
 pub(crate) use crate::lenient;
@@ -51,6 +51,10 @@ const SEGMENT: &AsciiSet = &CONTROLS
 /// What is escaped in a query value, beyond that.
 const QUERY: &AsciiSet = &SEGMENT.add(b'&').add(b'+').add(b'=').add(b'\'');
 
+/// What errors name where no call was under way.
+static KEEP_ALIVE: Operation = Operation::new("keep_alive", Method::POST, "/");
+static REVOKE: Operation = Operation::new("revoke", Method::POST, "/");
+
 /// A client's inside: what all clients of the tenant share, and this one's settings.
 #[derive(Clone)]
 pub(crate) struct Core {
@@ -70,6 +74,44 @@ impl Core {
 
     pub(crate) fn auth_status(&self) -> AuthStatus {
         self.pipeline.auth.status(self.pipeline.clock.wall())
+    }
+
+    #[cfg(all(feature = "testing", feature = "repairy"))]
+    pub(crate) fn has_token(&self) -> bool {
+        self.pipeline.auth.is_ready()
+    }
+
+    /// Renews tokens in time even while nobody calls. Ends with the error that calls then get.
+    pub(crate) async fn keep_alive(self) -> Error {
+        let why = self.pipeline.auth.keep_alive(self.pipeline.clock).await;
+        self.without_token(why, &KEEP_ALIVE)
+    }
+
+    /// Makes the tokens worthless.
+    pub(crate) async fn revoke(&self) -> Result<(), Error> {
+        match self.pipeline.auth.revoke().await {
+            Some(outcome) => outcome.map_err(|trouble| self.without_token(NoToken::Trouble(trouble), &REVOKE)),
+            None => {
+                Err(Error::request(REVOKE.id(), "credentials", "were made by hand: revoke them where they were made"))
+            }
+        }
+    }
+
+    /// The token endpoints of the client's vendor.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let pipeline = &*self.pipeline;
+        Endpoint::new(pipeline.transport.clone(), pipeline.clock, &pipeline.base, pipeline.headers.clone())
+    }
+
+    /// The error of a token request that no call was waiting for.
+    pub(crate) fn without_token(&self, why: NoToken, own: &'static Operation) -> Error {
+        let operation = match &why {
+            NoToken::Trouble(trouble) => trouble.operation.unwrap_or(own),
+            _ => own,
+        };
+        let url = self.pipeline.base.url().clone();
+        let call = Call { operation, idempotent: true, method: operation.method().clone(), url, body: None };
+        Journey::begin(&self.pipeline, &call, &self.settings).without_token(why)
     }
 
     pub(crate) fn rate_limit(&self) -> RateLimit {

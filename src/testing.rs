@@ -78,6 +78,9 @@ pub mod fisikal;
 pub mod fixably;
 mod grants;
 mod limit;
+#[cfg(feature = "repairy")]
+#[doc(hidden)]
+pub mod probe;
 mod query;
 #[cfg(feature = "repairy")]
 pub mod repairy;

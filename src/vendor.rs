@@ -21,6 +21,11 @@ pub(crate) struct Vendor {
 }
 
 impl Vendor {
+    /// Whether each tenant has a host of its own.
+    pub(crate) fn has_tenant_hosts(&self) -> bool {
+        self.base_url.contains("{tenant}")
+    }
+
     /// The vendor's id of a request, where its answer names one.
     pub(crate) fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         self.request_id_headers.iter().find_map(|name| headers.get(*name)?.to_str().ok())

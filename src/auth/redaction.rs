@@ -1,4 +1,4 @@
-//! Strikes our own token out of what a vendor repeats.
+//! Strikes our own secrets out of what a vendor repeats.
 //!
 //! A vendor may quote the header that it refuses: as it is, escaped as JSON allows, or percent-encoded in an address. An
 //! error keeps the vendor's words, so they are read the way the caller would read them, and the token is struck there.
@@ -10,29 +10,20 @@ use serde_json::Value;
 
 const STRUCK: &str = "[redacted]";
 
-/// The forms of a secret that are struck out.
+/// The forms of secrets that are struck out.
 pub(super) struct Redaction(Vec<String>);
 
 impl Redaction {
-    pub(super) fn of(secret: &SecretString) -> Self {
-        let secret = secret.expose_secret();
-        let encoded = percent_encode(secret.as_bytes(), NON_ALPHANUMERIC).to_string();
-        // Which characters an encoder leaves alone differs; these are the usual ones, with digits in either case.
-        let unreserved = encoded.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~");
-        let path = unreserved.replace("%2B", "+").replace("%3D", "=");
-        let mut forms = vec![secret.to_owned()];
-        for form in [encoded, unreserved, path] {
-            forms.push(lower_hex(&form));
-            forms.push(form);
-        }
-        // A token of plain letters has one form only.
-        forms.sort_unstable();
+    pub(super) fn of<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
+        let mut forms: Vec<String> = secrets.into_iter().flat_map(forms).collect();
+        // The longest first, so that a secret which is part of another leaves no rest of it behind.
+        forms.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
         forms.retain(|form| !form.is_empty());
         Self(forms)
     }
 
-    /// The text without the secret; `None` when it does not hold it.
+    /// The text without the secrets; `None` when it holds none.
     pub(super) fn text(&self, text: &str) -> Option<String> {
         let mut clean: Option<String> = None;
         for form in &self.0 {
@@ -44,7 +35,7 @@ impl Redaction {
         clean
     }
 
-    /// A body without the secret, and what it says where it is JSON.
+    /// A body without the secrets, and what it says where it is JSON.
     pub(super) fn body(&self, body: &Bytes) -> (Bytes, Option<Value>) {
         if let Ok(mut value) = serde_json::from_slice::<Value>(body) {
             let body = if self.value(&mut value) { value.to_string().into() } else { body.clone() };
@@ -54,7 +45,7 @@ impl Redaction {
         (clean.unwrap_or_else(|| body.clone()), None)
     }
 
-    /// Strikes the secret out of every text in a value, names too; whether there was any.
+    /// Strikes the secrets out of every text in a value, names too; whether there was any.
     fn value(&self, value: &mut Value) -> bool {
         match value {
             Value::String(text) => match self.text(text) {
@@ -77,6 +68,21 @@ impl Redaction {
             Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
+}
+
+/// A secret as it is, and as an address may hold it.
+fn forms(secret: &SecretString) -> Vec<String> {
+    let secret = secret.expose_secret();
+    let encoded = percent_encode(secret.as_bytes(), NON_ALPHANUMERIC).to_string();
+    // Which characters an encoder leaves alone differs; these are the usual ones, with digits in either case.
+    let unreserved = encoded.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~");
+    let path = unreserved.replace("%2B", "+").replace("%3D", "=");
+    let mut forms = vec![secret.to_owned()];
+    for form in [encoded, unreserved, path] {
+        forms.push(lower_hex(&form));
+        forms.push(form);
+    }
+    forms
 }
 
 /// A percent-encoded text with its digits in lower case.
@@ -103,7 +109,7 @@ mod tests {
     const SECRET: &str = "Hush/Hush+token==";
 
     fn redaction() -> Redaction {
-        Redaction::of(&SECRET.into())
+        Redaction::of([&SECRET.into()])
     }
 
     fn cleaned(body: &str) -> String {
@@ -132,6 +138,12 @@ mod tests {
         for form in ["Hush%2FHush%2Btoken%3D%3D", "Hush%2fHush%2btoken%3d%3d", "Hush%2FHush+token=="] {
             assert_eq!(redaction().text(&format!("/login/{form}?x")).as_deref(), Some("/login/[redacted]?x"), "{form}");
         }
+    }
+
+    #[test]
+    fn a_secret_that_is_part_of_another_leaves_no_rest_of_it() {
+        let redaction = Redaction::of([&"hush".into(), &"hush-hush".into()]);
+        assert_eq!(redaction.text("hush-hush, hush").as_deref(), Some("[redacted], [redacted]"));
     }
 
     #[test]

@@ -5649,9 +5649,10 @@ impl super::Client {
     /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
-    /// let week = client.list_occurrences().since("2026-03-02T00:00:00Z").till("2026-03-09T00:00:00Z").limit(20);
+    /// let now = jiff::Timestamp::now();
+    /// let week = client.list_occurrences().since(now).till(now + jiff::SignedDuration::from_hours(168)).limit(20);
     /// let classes: Vec<_> = week.items().try_collect().await?;
-    /// assert!(classes.iter().all(|class| class.duration().is_some()));
+    /// assert!(!classes.is_empty() && classes.iter().all(|class| class.duration().is_some()));
     /// # Ok(())
     /// # }
     /// ```

@@ -4,7 +4,7 @@ use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::auth::Auth;
+use crate::auth::{Fixed, Plan};
 use crate::error::Error;
 
 /// A token of a Fixably tenant. It is never printed, and is sent to the client's base URL alone.
@@ -52,7 +52,7 @@ impl Credentials {
         Self { expires_at: Some(moment), ..self }
     }
 
-    pub(super) fn into_auth(self) -> Result<Auth, Error> {
+    pub(super) fn into_plan(self) -> Result<Plan, Error> {
         let token = self.token.expose_secret();
         if token.is_empty() {
             return Err(Error::config("token", "is empty"));
@@ -76,7 +76,8 @@ impl Credentials {
             Kind::Bearer => Some("Bearer"),
             Kind::User => None,
         };
-        Auth::fixed(AUTHORIZATION, scheme, self.token, self.expires_at)
+        Fixed::new(AUTHORIZATION, scheme, self.token, self.expires_at)
+            .map(Plan::from)
             .map_err(|_| Error::config("token", "cannot be sent as a header"))
     }
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::LOCATION;
-use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
 use super::journey::Journey;
+use crate::auth::{NoToken, Trouble, Why};
 use crate::error::{Decode, Error, Failure, FailureParts, Invalid, RateLimited};
 use crate::limit::Signals;
 use crate::transport::{Answer, Lost};
@@ -36,11 +36,36 @@ impl Journey<'_> {
         }))
     }
 
-    /// The token is known to have expired: nothing was sent.
+    /// There is no token to send.
     #[cold]
-    pub(super) fn expired(&self, expired_at: Timestamp) -> Error {
-        let parts = self.parts(format!("the token expired at {expired_at:.0}; nothing was sent, make a new token"));
-        Error::Unauthorized(Box::new(Failure::new(parts)))
+    pub(crate) fn without_token(&self, why: NoToken) -> Error {
+        match why {
+            NoToken::Expired(expired_at) => {
+                let reason = format!("the token expired at {expired_at:.0}; nothing was sent, make a new token");
+                Error::Unauthorized(Box::new(Failure::new(self.parts(reason))))
+            }
+            NoToken::TooLate => {
+                let reason = "no new token in time; it is still being asked for";
+                Error::Timeout(Box::new(Failure::new(self.parts(reason))))
+            }
+            NoToken::Trouble(trouble) => self.troubled(&trouble),
+        }
+    }
+
+    fn troubled(&self, trouble: &Trouble) -> Error {
+        let mut parts = self.parts(format!("no token: {}", trouble.reason));
+        parts.status = trouble.status;
+        parts.message.clone_from(&trouble.message);
+        parts.code.clone_from(&trouble.code);
+        parts.retry_after = trouble.rest;
+        let failure = Failure::new(parts);
+        match trouble.why {
+            Why::Failed => Error::Server(Box::new(failure)),
+            Why::Refused => Error::ReauthRequired(Box::new(failure)),
+            Why::Store => Error::Store(Box::new(failure)),
+            Why::Unknown | Why::Unreached => Error::Connect(Box::new(failure)),
+            Why::Unreadable => Error::Decode(Box::new(Decode { failure, path: None })),
+        }
     }
 
     /// The attempt failed for good.

@@ -1,6 +1,6 @@
 //! One call on its way: its attempts, its waits, and how long both may still take.
 //!
-//! The contract on waiting is kept here. Waits for the limit and waits between attempts together stay within
+//! The contract on waiting is kept here. Waits for a token, for the limit and between attempts together stay within
 //! `max_wait`, everything stays within the deadline, and a wait that cannot end in time is not begun.
 
 use std::time::Duration;
@@ -13,6 +13,7 @@ use super::{Call, Pipeline};
 use crate::error::Error;
 use crate::limit::Signals;
 use crate::options::Settings;
+use crate::retry::Attempt;
 use crate::transport::{Answer, Lost};
 
 /// A span that is as good as for ever, and can still be added to an instant.
@@ -29,6 +30,8 @@ pub(crate) struct Journey<'a> {
     pub(super) sent: u32,
     /// Attempts that count against the policy: those that the vendor refused for its limit do not.
     counted: u32,
+    /// Whether the call has been repeated with a newer token.
+    reauthorised: bool,
     /// Whether an attempt may have been carried out, whatever the later ones said.
     pub(super) unsettled: bool,
     /// Spent on waiting.
@@ -51,6 +54,7 @@ impl<'a> Journey<'a> {
             begun,
             sent: 0,
             counted: 0,
+            reauthorised: false,
             unsettled: false,
             waited: Duration::ZERO,
             since: begun,
@@ -61,6 +65,11 @@ impl<'a> Journey<'a> {
 
     pub(super) fn call(&self) -> &'a Call {
         self.call
+    }
+
+    /// The attempt that has just ended, as the retry rules see it.
+    pub(super) fn attempt(&self) -> Attempt {
+        Attempt { number: self.counted, idempotent: self.call.idempotent, reauthorised: self.reauthorised }
     }
 
     /// Where the next attempt goes.
@@ -80,18 +89,13 @@ impl<'a> Journey<'a> {
         unknown && self.elsewhere.is_some()
     }
 
-    /// Attempts that count against the retry policy.
-    pub(super) fn attempts(&self) -> u32 {
-        self.counted
-    }
-
-    /// Until when the call may wait for the limit.
+    /// Until when the call may wait for a token and for the limit.
     pub(super) fn latest(&self) -> Instant {
         let allowed = self.settings.max_wait.saturating_sub(self.waited).min(FOREVER);
         (self.since + allowed).min(self.deadline())
     }
 
-    /// The wait for the limit is over; an attempt begins.
+    /// The waits for a token and for the limit are over; an attempt begins.
     pub(super) fn sets_out(&mut self) {
         let now = self.pipeline.clock.now();
         self.waited += now - self.since;
@@ -109,6 +113,12 @@ impl<'a> Journey<'a> {
         self.sent += 1;
         self.counted += 1;
         self.since = self.pipeline.clock.now();
+    }
+
+    /// The vendor did not know the token: the call is repeated with a newer one, outside the count.
+    pub(super) fn reauthorises(&mut self) {
+        self.counted -= 1;
+        self.reauthorised = true;
     }
 
     /// The vendor refused the attempt for its limit: that costs waiting, not attempts.

@@ -1,39 +1,56 @@
 //! What a client proves itself with to Repairy.
 
+use http::HeaderMap;
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, HeaderName};
-use secrecy::{ExposeSecret, SecretString};
+use http::header::HeaderName;
+use secrecy::SecretString;
 
-use crate::auth::Auth;
+use super::grant::AppGrant;
+use crate::auth::{Plan, Way};
 use crate::error::Error;
 
-/// The header that names the partner on every request.
+/// The header that names the partner on every request, documented
+/// ([source](https://docs.partners.repairy.au/http-headers-878563m0)).
 const PARTNER: HeaderName = HeaderName::from_static("x-partner-id");
 
 /// The credentials of a partner. They are never printed, and are sent to the client's base URL alone.
+///
+/// # Example
+///
+/// ```
+/// use servicebay::repairy::Credentials;
+///
+/// let credentials = Credentials::app("app key", "hush-hush", "partner id");
+/// assert!(!format!("{credentials:?}").contains("hush"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    token: SecretString,
+    app_key: String,
+    app_secret: SecretString,
     partner_id: String,
 }
 
 impl Credentials {
-    /// An access token that somebody else obtained, with the partner's id. It ends after 48 hours and is not renewed.
-    pub fn static_token(token: impl Into<SecretString>, partner_id: impl Into<String>) -> Self {
-        Self { token: token.into(), partner_id: partner_id.into() }
+    /// What Repairy's support hands out to a partner
+    /// ([source](https://docs.partners.repairy.au/authorization-878574m0)): the app key and the app secret, which the client
+    /// logs in with, and the partner id, which goes with every request.
+    ///
+    /// The client logs in with the first call. It renews the access token, which lives 48 hours, while it lives, as the
+    /// vendor demands, and logs in anew where that was missed. With a
+    /// [store](crate::ClientBuilder::with_token_store) a program that starts again goes on with the tokens that it has.
+    pub fn app(app_key: impl Into<String>, app_secret: impl Into<SecretString>, partner_id: impl Into<String>) -> Self {
+        Self { app_key: app_key.into(), app_secret: app_secret.into(), partner_id: partner_id.into() }
     }
 
-    pub(super) fn into_auth(self) -> Result<Auth, Error> {
-        if self.token.expose_secret().is_empty() {
-            return Err(Error::config("token", "is empty"));
-        }
+    pub(super) fn into_plan(self) -> Result<Plan, Error> {
         if self.partner_id.is_empty() || self.partner_id.trim() != self.partner_id {
             return Err(Error::config("partner_id", "is empty, or begins or ends with white space"));
         }
         let partner = HeaderValue::from_str(&self.partner_id)
             .map_err(|_| Error::config("partner_id", "cannot be sent as a header"))?;
-        let auth = Auth::fixed(AUTHORIZATION, Some("Bearer"), self.token, None)
-            .map_err(|_| Error::config("token", "cannot be sent as a header"))?;
-        Ok(auth.with_companion(PARTNER, partner))
+        let account = format!("{}/{}", self.partner_id, self.app_key).into();
+        let grant = Box::new(AppGrant::new(self.app_key, self.app_secret)?);
+        let headers = HeaderMap::from_iter([(PARTNER, partner)]);
+        Ok(Plan { way: Way::Granted { grant, tokens: None }, account, headers })
     }
 }

@@ -10,7 +10,7 @@ use servicebay::repairy::types::{
 };
 use servicebay::repairy::{Client, Credentials, Id};
 use servicebay::testing::repairy::{Partner, Tenant, TenantBuilder};
-use servicebay::testing::{Fault, Script, Step};
+use servicebay::testing::{Fault, Script, ScriptRequest, Step};
 use servicebay::{Error, Response};
 
 use crate::support::SECRET;
@@ -18,11 +18,16 @@ use crate::support::SECRET;
 const WORKSHOP: &str = "640000000000000000000001";
 const BOOKING: &str = "670000000000000000000001";
 
+/// The answer to a login.
+fn login() -> Step {
+    Step::json(200, json!({"accessToken": SECRET, "refreshToken": "test-refresh"}))
+}
+
+/// A client whose login is answered before everything else.
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
-    let script = Script::new(steps);
-    let client = Client::builder(Credentials::static_token(SECRET, "acme-autos"))
-        .with_base_url("https://partners.example/api")
-        .with_wire(script.clone());
+    let script = Script::new([login()].into_iter().chain(steps));
+    let client =
+        Client::builder(app("acme-autos")).with_base_url("https://partners.example/api").with_wire(script.clone());
     (client.build().unwrap(), script)
 }
 
@@ -30,6 +35,15 @@ fn tenant(choose: impl FnOnce(TenantBuilder) -> TenantBuilder) -> (Tenant, Clien
     let tenant = choose(Tenant::builder()).in_memory();
     let client = tenant.client().unwrap();
     (tenant, client)
+}
+
+fn app(partner: &str) -> Credentials {
+    Credentials::app("test-key", "test-secret", partner)
+}
+
+/// The requests of a script but for the logins.
+fn calls(script: &Script) -> Vec<ScriptRequest> {
+    script.requests().into_iter().filter(|request| !request.uri.path().contains("/auth/")).collect()
 }
 
 /// Parameter and message of a call that was not sent.
@@ -56,16 +70,16 @@ async fn every_request_names_the_partner_beside_the_token() {
     client.request(Method::GET, "reports").send::<Value>().await.unwrap();
     for request in script.requests() {
         assert_eq!(request.headers["x-partner-id"], "acme-autos");
-        assert_eq!(request.headers["authorization"], format!("Bearer {SECRET}"));
+        let bearer = request.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        let is_login = request.uri.path() == "/api/auth/token";
+        assert_eq!(bearer, (!is_login).then(|| format!("Bearer {SECRET}")), "{}", request.uri);
     }
-    assert_eq!(script.requests()[0].uri.to_string(), "https://partners.example/api/bookings/1");
+    assert_eq!(calls(&script)[0].uri.to_string(), "https://partners.example/api/bookings/1");
 }
 
 #[test]
 fn the_vendor_publishes_no_address_so_one_has_to_be_given() {
-    for builder in [Client::builder(Credentials::static_token("t", "p")), {
-        Client::builder(Credentials::static_token("t", "p")).with_tenant("acme")
-    }] {
+    for builder in [Client::builder(app("p")), Client::builder(app("p")).with_tenant("acme")] {
         let Err(Error::Config(error)) = builder.build() else { panic!("built without an address") };
         assert_eq!(error.field(), "base_url");
         assert!(error.reason().contains(".with_base_url("), "{error}");
@@ -74,16 +88,17 @@ fn the_vendor_publishes_no_address_so_one_has_to_be_given() {
 
 #[test]
 fn credentials_that_cannot_be_sent_are_refused_by_name() {
-    for (token, partner, field) in [
-        ("", "p", "token"),
-        ("two\nlines", "p", "token"),
-        ("t", "", "partner_id"),
-        ("t", "p\n", "partner_id"),
-        ("t", "a\u{7f}b", "partner_id"),
+    for (key, secret, partner, field) in [
+        ("", "s", "p", "app_key"),
+        ("k", "", "p", "app_secret"),
+        ("k", "secret\n", "p", "app_secret"),
+        ("k", "s", "", "partner_id"),
+        ("k", "s", "p\n", "partner_id"),
+        ("k", "s", "a\u{7f}b", "partner_id"),
     ] {
-        let builder = Client::builder(Credentials::static_token(token, partner)).with_base_url("https://a.example");
+        let builder = Client::builder(Credentials::app(key, secret, partner)).with_base_url("https://a.example");
         match builder.build() {
-            Err(Error::Config(error)) => assert_eq!(error.field(), field, "{token:?} {partner:?}"),
+            Err(Error::Config(error)) => assert_eq!(error.field(), field, "{key:?} {secret:?} {partner:?}"),
             other => panic!("{other:?}"),
         }
     }
@@ -115,7 +130,7 @@ async fn a_week_is_seven_days_and_one_more_is_the_vendors_to_judge() {
     let call = || client.list_availabilities().workshop_id(WORKSHOP);
     call().week(date(2026, 6, 1)).catalog_id("68b7").service_category("repair").send().await.unwrap();
     call().start_date("2026-06-01").end_date(date(2026, 6, 8)).send().await.unwrap();
-    let sent: Vec<_> = script.requests().iter().map(|request| request.uri.query().unwrap().to_owned()).collect();
+    let sent: Vec<_> = calls(&script).iter().map(|request| request.uri.query().unwrap().to_owned()).collect();
     assert_eq!(
         sent,
         [
@@ -130,8 +145,8 @@ async fn a_status_cannot_leave_its_part_of_the_path() {
     let (client, script) = scripted([Step::status(200).repeat()]);
     let moved = |status: &str| client.update_booking_status().id("1").status(status);
     moved("../2/cancelled?x=y#z").send().await.unwrap();
-    assert_eq!(script.requests()[0].uri.path(), "/api/bookings/1/..%2F2%2Fcancelled%3Fx=y%23z");
-    assert_eq!(script.requests()[0].uri.query(), None);
+    assert_eq!(calls(&script)[0].uri.path(), "/api/bookings/1/..%2F2%2Fcancelled%3Fx=y%23z");
+    assert_eq!(calls(&script)[0].uri.query(), None);
     for status in ["", ".", ".."] {
         assert_eq!(unsent(moved(status).send().await).0, "status");
     }
@@ -147,7 +162,7 @@ async fn a_body_holds_what_was_set_under_the_vendors_names() {
     let reminder = ServiceReminderCreate::new(WORKSHOP).customer_phone("0400000001");
     client.create_service_reminder().body(reminder).send().await.unwrap();
     let bodies: Vec<Value> =
-        script.requests().iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
+        calls(&script).iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
     assert_eq!(
         bodies[0],
         json!({
@@ -316,16 +331,16 @@ async fn an_update_whose_answer_is_lost_is_sent_again() {
 #[tokio::test]
 async fn values_that_nobody_knows_are_kept() {
     let (tenant, client) = tenant(|builder| builder);
-    tenant.fault(Fault::field("status", "on_hold"));
+    tenant.fault(Fault::field("status", "on_hold").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.status, Some(BookingStatus::Other("on_hold".to_owned())));
-    tenant.fault(Fault::field("serviceCategory", "wash"));
+    tenant.fault(Fault::field("serviceCategory", "wash").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.service_category.as_ref().map(ServiceCategory::as_str), Some("wash"));
-    tenant.fault(Fault::field("dropOffTime", "1 June, nine"));
+    tenant.fault(Fault::field("dropOffTime", "1 June, nine").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.drop_off_time.as_ref().map(ToString::to_string).as_deref(), Some("1 June, nine"));
-    tenant.fault(Fault::field("cost", "150.00"));
+    tenant.fault(Fault::field("cost", "150.00").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.services[0].cost.as_ref().unwrap().as_str(), "150.00");
     tenant.fault(Fault::extra_field("warranty", json!({"until": 2030})));
@@ -352,10 +367,11 @@ async fn an_odd_value_costs_at_most_its_own_field() {
 
 #[tokio::test]
 async fn nothing_that_can_be_printed_shows_the_token() {
-    let (client, _script) = scripted([Step::json(401, json!({"message": format!("{SECRET} has expired")}))]);
+    let refusal = || Step::json(401, json!({"message": format!("{SECRET} has expired")}));
+    let (client, _script) = scripted([refusal(), login(), refusal()]);
     let error = client.get_booking().id("1").send().await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
-    let credentials = Credentials::static_token(SECRET, "acme-autos");
+    let credentials = Credentials::app("key", SECRET, "acme-autos");
     let printed = format!(
         "{error} {error:?} {} {client:?} {credentials:?} {:?}",
         error.support_report(),

@@ -47,7 +47,9 @@ impl Tenant {
         self.credentials_of(Partner::Main)
     }
 
-    fn credentials_of(&self, partner: Partner) -> Credentials {
-        Credentials::static_token(self.issue_tokens(partner).access_token, partner.id())
+    /// The credentials of one of the partners that every tenant knows.
+    #[must_use]
+    pub fn credentials_of(&self, partner: Partner) -> Credentials {
+        Credentials::app(partner.app_key(), partner.app_secret(), partner.id())
     }
 }

@@ -1,0 +1,124 @@
+//! What a token costs: to read while it lives, and to renew while ten thousand callers want it.
+//!
+//! The first number is time, of reading alone, and so is the count of allocations. The others are waits on a paused clock
+//! against a tenant in memory, whose token endpoint takes a second to answer: how many token requests there were, and how
+//! much longer the callers took than they would have.
+//!
+//! * without arguments: measures;
+//! * `--test`: the same, with fewer reads.
+
+#![expect(clippy::print_stdout, reason = "the numbers are what this program is for")]
+
+use std::env;
+use std::hint::black_box;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use servicebay::repairy::Client;
+use servicebay::testing::repairy::{Partner, Tenant};
+use servicebay::testing::{Fault, TokenRequestKind, probe};
+use tokio::runtime::Builder;
+use tokio::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+const CALLERS: usize = 10_000;
+const BOOKING: &str = "670000000000000000000001";
+const HOUR: Duration = Duration::from_secs(3600);
+/// How long the token endpoint takes to answer.
+const SLOW: Duration = Duration::from_secs(1);
+
+fn main() {
+    let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => measure(2_000_000),
+        ["--test"] => measure(1_000),
+        _ => println!("token: skipped, for it takes no such arguments: {arguments:?}"),
+    }
+}
+
+fn measure(reads: u32) {
+    reading(reads);
+    let paused =
+        || Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime can be made");
+    println!("{CALLERS} callers at once, a token endpoint that takes {} s", SLOW.as_secs());
+    println!("{:<38} {:>14} {:>14} {:>14}", "", "token requests", "waited, median", "waited, most");
+    paused().block_on(callers("at the start, without a token", None));
+    paused().block_on(callers("in the last fifth of its life", Some(44 * HOUR)));
+    paused().block_on(callers("after its end", Some(49 * HOUR)));
+}
+
+/// Reading a token that lives: the median of many rounds, so that a busy machine counts for little.
+fn reading(reads: u32) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let client = runtime.block_on(async {
+        let client = client(&Tenant::builder().in_memory());
+        call(&client).await;
+        client
+    });
+    let _guard = runtime.enter();
+    let read = median(reads, || assert!(probe::take_token(black_box(&client)), "the token lives"));
+    let clock = median(reads, || {
+        black_box(Instant::now());
+    });
+
+    let profiler = dhat::Profiler::builder().testing().build();
+    for _ in 0..1000 {
+        assert!(probe::take_token(black_box(&client)), "the token lives");
+    }
+    let allocations = dhat::HeapStats::get().total_blocks;
+    drop(profiler);
+    println!(
+        "reading a live token: {read:.0} ns, of which asking the clock {clock:.0} ns; {allocations} allocations in 1000"
+    );
+}
+
+/// Nanoseconds for one turn.
+#[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
+fn median(turns: u32, mut turn: impl FnMut()) -> f64 {
+    let each = turns / 100;
+    let mut rounds: Vec<f64> = (0..101)
+        .map(|_| {
+            let begun = std::time::Instant::now();
+            (0..each).for_each(|_| turn());
+            begun.elapsed().as_secs_f64() * 1e9 / f64::from(each)
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[50]
+}
+
+/// Lets all callers want a token, `age` after it was granted.
+async fn callers(when: &str, age: Option<Duration>) {
+    let tenant = Tenant::builder().in_memory();
+    let client = client(&tenant);
+    if let Some(age) = age {
+        call(&client).await;
+        tokio::time::advance(age).await;
+    }
+    let before = tenant.token_requests().len();
+    for path in ["/auth/token", "/auth/refresh"] {
+        tenant.fault(Fault::delay(SLOW).on("POST", path).always());
+    }
+    let calls = (0..CALLERS).map(|_| async {
+        let begun = Instant::now();
+        call(&client).await;
+        begun.elapsed().as_secs_f64()
+    });
+    let mut waits = join_all(calls).await;
+    waits.sort_by(f64::total_cmp);
+    tokio::time::sleep(2 * SLOW).await;
+    let requests = tenant.token_requests().split_off(before);
+    assert!(requests.iter().all(|request| request.accepted), "{requests:?}");
+    assert!(requests.iter().all(|request| request.kind != TokenRequestKind::Revocation), "{requests:?}");
+    println!("{when:<38} {:>14} {:>12.1} s {:>12.1} s", requests.len(), waits[CALLERS / 2], waits[CALLERS - 1]);
+}
+
+fn client(tenant: &Tenant) -> Client {
+    tenant.client_builder(Partner::Main).build().expect("a tenant's client can be built")
+}
+
+async fn call(client: &Client) {
+    client.get_booking().id(BOOKING).send().await.expect("the tenant answers");
+}

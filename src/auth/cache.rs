@@ -1,0 +1,339 @@
+//! The tokens of one client: read without a lock, renewed by one task for everybody.
+//!
+//! A reader takes the live token from a pointer that is swapped whole. When the token ripens, the first reader starts a
+//! flight: a task of its own, which no caller can cancel, asks the vendor, stores the new pair, and only then swaps the
+//! pointer. Callers wait for a flight only where there is no token to go on with.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use http::header::{HeaderName, HeaderValue};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::endpoint::Endpoint;
+use super::grant::Grant;
+use super::life::{self, Life, Stage};
+use super::status::AuthStatus;
+use super::store::{TokenKey, TokenStore};
+use super::tokens::TokenSet;
+use super::trouble::{Trouble, Why};
+use super::{NoToken, Pass};
+
+/// How often a client without credentials that work looks whether somebody has stored better ones.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The tokens of one client.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    pub(super) setting: Setting,
+    pub(super) live: ArcSwapOption<Live>,
+    state: Mutex<State>,
+}
+
+/// What a cache works with.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) grant: Box<dyn Grant>,
+    pub(crate) store: Arc<dyn TokenStore>,
+    pub(crate) key: TokenKey,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// A token as it is sent.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) tokens: TokenSet,
+    pub(super) header: (HeaderName, HeaderValue),
+    /// `None` where nobody knows when it ends.
+    pub(super) life: Option<Life>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    flight: Option<watch::Receiver<Landing>>,
+    /// The newest pair, dead or alive: what the next renewal begins with.
+    pub(super) newest: Option<TokenSet>,
+    /// A pair that was handed in, or found in the store, and is not the newest: tried when that one is refused.
+    pub(super) spare: Option<TokenSet>,
+    /// The generation that the vendor refused with 401, though its time was not over.
+    pub(super) rejected: Option<u64>,
+    /// How many generations in a row were so refused, and when the last was.
+    rejections: (u32, Option<Instant>),
+    /// The generation in the store.
+    pub(super) stored: u64,
+    failures: u32,
+    not_before: Option<Instant>,
+    /// No token is to be had until the credentials change.
+    pub(super) latched: Option<Arc<Trouble>>,
+    pub(super) last_refresh: Option<Timestamp>,
+    last_failure: Option<Arc<Trouble>>,
+    pub(super) store_failure: Option<String>,
+    /// Whether a task is trying to store the newest pair.
+    pub(super) saving: bool,
+}
+
+/// How a flight ended; `None` while it is under way.
+type Landing = Option<Result<Arc<Live>, Arc<Trouble>>>;
+
+impl Cache {
+    pub(crate) fn new(setting: Setting, handed_in: Option<TokenSet>) -> Self {
+        let state = State { spare: handed_in, ..State::default() };
+        Self { setting, live: ArcSwapOption::empty(), state: Mutex::new(state) }
+    }
+
+    /// The living token, if there is one.
+    pub(crate) fn ready(self: &Arc<Self>) -> Option<Pass> {
+        let live = self.live.load();
+        let live = live.as_ref()?;
+        match live.stage(self.now()) {
+            Stage::Fresh => {}
+            Stage::Ripe => self.renew_ahead(),
+            Stage::Over => return None,
+        }
+        Some(live.pass())
+    }
+
+    /// The next token, as soon as it is there.
+    pub(crate) async fn next(self: &Arc<Self>, latest: Instant) -> Result<Pass, NoToken> {
+        match self.landing(latest).await {
+            // Even a token that is over at birth serves those who waited for it.
+            Some(Ok(live)) => Ok(live.pass()),
+            Some(Err(trouble)) => Err(NoToken::Trouble(trouble)),
+            None => Err(NoToken::TooLate),
+        }
+    }
+
+    /// Whether the token of this generation is the one to send, and alive.
+    pub(crate) fn is_good(&self, generation: u64) -> bool {
+        let live = self.live.load();
+        live.as_ref()
+            .is_some_and(|live| live.tokens.generation() == generation && live.stage(self.now()) != Stage::Over)
+    }
+
+    /// Whether a call that the vendor refused with 401 is worth repeating, with a token newer than `generation`.
+    pub(crate) fn rejected(&self, generation: u64) -> bool {
+        let mut state = self.state();
+        if state.latched.is_some() {
+            return false;
+        }
+        let current = self.live.load().as_ref().is_some_and(|live| live.tokens.generation() == generation);
+        // A late 401 says nothing about the pair that has come since.
+        if current {
+            if !state.may_reject(self.now()) {
+                return false;
+            }
+            state.rejected = Some(generation);
+            self.live.store(None);
+        }
+        true
+    }
+
+    /// Waits for the flight under way, or for one that begins; `None` when it takes too long.
+    async fn landing(self: &Arc<Self>, latest: Instant) -> Option<Result<Arc<Live>, Arc<Trouble>>> {
+        for _ in 0..2 {
+            let mut flight = match self.board() {
+                Ok(flight) => flight,
+                Err(trouble) => return Some(Err(trouble)),
+            };
+            let landed = self.setting.endpoint.clock.within(flight.wait_for(Option::is_some), latest).await?;
+            if let Ok(landing) = landed {
+                return landing.clone();
+            }
+            // The flight's runtime ended under it; the next one starts on ours.
+        }
+        let reason = "the renewal ended without an outcome; did the token store panic?";
+        Some(Err(Arc::new(Trouble::new(Why::Store, reason, self.setting.endpoint.clock))))
+    }
+
+    /// Starts a renewal while the old token still serves, if it is time for one.
+    fn renew_ahead(self: &Arc<Self>) {
+        let mut state = self.state();
+        let too_soon = state.not_before.is_some_and(|moment| self.now() < moment);
+        if !too_soon && state.latched.is_none() && !state.is_flying() {
+            self.take_off(&mut state);
+        }
+    }
+
+    /// Joins the flight under way, or starts one.
+    fn board(self: &Arc<Self>) -> Result<watch::Receiver<Landing>, Arc<Trouble>> {
+        let mut state = self.state();
+        if let Some(flight) = state.flight.as_ref().filter(|_| state.is_flying()) {
+            return Ok(flight.clone());
+        }
+        if let Some(trouble) = &state.last_failure
+            && self.now() < trouble.holds_until
+        {
+            return Err(Arc::clone(trouble));
+        }
+        Ok(self.take_off(&mut state))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a renewal goes on when the callers that waited for it are gone")]
+    fn take_off(self: &Arc<Self>, state: &mut State) -> watch::Receiver<Landing> {
+        let (landing, flight) = watch::channel(None);
+        state.flight = Some(flight.clone());
+        let cache = Arc::clone(self);
+        tokio::spawn(async move {
+            let outcome = cache.renew().await.map_err(|trouble| cache.note(trouble));
+            landing.send_replace(Some(outcome));
+        });
+        flight
+    }
+
+    /// Takes note of a renewal that failed.
+    fn note(&self, mut trouble: Trouble) -> Arc<Trouble> {
+        let now = self.now();
+        let mut state = self.state();
+        state.failures += 1;
+        let rest = trouble.rest.unwrap_or_default();
+        state.not_before = Some(now + life::pause(state.failures).max(rest));
+        trouble.holds_until = now + life::hold(state.failures).max(rest);
+        if trouble.why == Why::Refused {
+            trouble.holds_until = now + LOOK_AGAIN;
+        }
+        tracing::warn!(
+            name: "servicebay.token_failed",
+            why = ?trouble.why,
+            failures = state.failures,
+            reason = %trouble,
+            "no new token"
+        );
+        let trouble = Arc::new(trouble);
+        if trouble.why == Why::Refused {
+            self.live.store(None);
+            state.latched = Some(Arc::clone(&trouble));
+        }
+        state.last_failure = Some(Arc::clone(&trouble));
+        trouble
+    }
+
+    /// Puts a token in place for everybody.
+    pub(super) fn swap(&self, live: Live) -> Arc<Live> {
+        let live = Arc::new(live);
+        let mut state = self.state();
+        state.failures = 0;
+        state.not_before = None;
+        state.last_failure = None;
+        state.latched = None;
+        state.last_refresh = Some(self.setting.endpoint.clock.wall());
+        self.live.store(Some(Arc::clone(&live)));
+        drop(state);
+        tracing::debug!(name: "servicebay.token", generation = live.tokens.generation(), "a new token");
+        live
+    }
+
+    /// Renews in time even while nobody calls. Ends with the reason when the credentials give no token any more.
+    pub(crate) async fn keep_alive(self: Arc<Self>) -> Arc<Trouble> {
+        let clock = self.setting.endpoint.clock;
+        loop {
+            match self.due() {
+                Some(due) if due <= self.now() => {}
+                // Looked at anew now and then: the clock may jump, and another process may renew.
+                due => {
+                    let look = self.now() + life::LOOK;
+                    clock.sleep_until(due.map_or(look, |due| due.min(look))).await;
+                    continue;
+                }
+            }
+            let begun = self.now();
+            let landing = self.landing(begun + life::LOOK).await;
+            match landing {
+                Some(Err(trouble)) if trouble.why == Why::Refused => return trouble,
+                // A renewal that leaves the end where it was must not be repeated at once.
+                Some(Ok(_)) => clock.sleep_until(self.now() + life::BREATH).await,
+                Some(Err(_)) | None => {
+                    let pause = life::pause(self.state().failures);
+                    clock.sleep_until(self.now().max(begun) + pause).await;
+                }
+            }
+        }
+    }
+
+    /// When the pair has to be renewed so that none of it lapses; `None` when nothing of it can.
+    fn due(&self) -> Option<Instant> {
+        let state = self.state();
+        let Some(newest) = state.newest.as_ref() else { return Some(self.now()) };
+        let live = self.live.load();
+        let access = || match live.as_ref() {
+            Some(live) => live.life.map(|life| life.soft),
+            None => Some(self.now()),
+        };
+        let Some(refresh_ends) = newest.refresh_expires_at().filter(|_| !self.setting.grant.needs_living_access())
+        else {
+            return access();
+        };
+        let wall = self.setting.endpoint.clock.wall();
+        let left = Duration::try_from(refresh_ends.duration_since(wall)).unwrap_or_default();
+        let whole = newest.obtained_at().map(|from| Duration::try_from(refresh_ends.duration_since(from)));
+        let whole = whole.and_then(Result::ok).unwrap_or(left);
+        Some(self.now() + left.saturating_sub(whole / 5))
+    }
+
+    pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {
+        let state = self.state();
+        let newest = state.newest.as_ref().or(state.spare.as_ref());
+        AuthStatus {
+            expires_at: newest.and_then(TokenSet::access_expires_at),
+            refresh_expires_at: newest.and_then(TokenSet::refresh_expires_at),
+            generation: newest.map_or(0, TokenSet::generation),
+            last_refresh: state.last_refresh,
+            last_failure: state.last_failure.as_ref().map(|trouble| trouble.to_string()),
+            store_failure: state.store_failure.clone(),
+            renews: true,
+            as_of: wall,
+        }
+    }
+
+    /// What a vendor could repeat, and nobody should read.
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
+        let state = self.state();
+        let tokens = state.newest.iter().chain(&state.spare);
+        let tokens = tokens.flat_map(|tokens| std::iter::once(tokens.access_token()).chain(tokens.refresh_token()));
+        tokens.chain(self.setting.grant.secrets()).cloned().collect()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Instant {
+        self.setting.endpoint.clock.now()
+    }
+}
+
+impl State {
+    fn is_flying(&self) -> bool {
+        // A flight whose task is gone without having landed is none.
+        self.flight.as_ref().is_some_and(|flight| flight.borrow().is_none() && flight.has_changed().is_ok())
+    }
+
+    /// Whether a 401 may cost another token now. A vendor that refuses every token would else be asked for one with
+    /// every call: the first refusal counts at once, the next ones as far apart as failed renewals.
+    fn may_reject(&mut self, now: Instant) -> bool {
+        let (so_far, last) = self.rejections;
+        let since = last.map(|last| now.saturating_duration_since(last));
+        let (counts, in_a_row) = match since {
+            None => (true, 1),
+            Some(since) if since >= life::FORGOTTEN => (true, 1),
+            Some(since) => (since >= life::pause(so_far), so_far + 1),
+        };
+        if counts {
+            self.rejections = (in_a_row, Some(now));
+        }
+        counts
+    }
+}
+
+impl Live {
+    pub(super) fn stage(&self, now: Instant) -> Stage {
+        self.life.map_or(Stage::Fresh, |life| life.stage(now))
+    }
+
+    fn pass(&self) -> Pass {
+        Pass { header: Some(self.header.clone()), generation: self.tokens.generation() }
+    }
+}

@@ -1,0 +1,188 @@
+//! A vendor's token endpoints: one request sent, and what its answer means.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use serde_json::Value;
+use url::Url;
+
+use super::grant::{Body, Grant, Granted, Place, TokenRequest};
+use super::redaction::Redaction;
+use super::trouble::{Trouble, Why};
+use crate::base::Base;
+use crate::clock::Clock;
+use crate::retry::RetryPolicy;
+use crate::transport::{Answer, Lost, Outgoing, Transport};
+
+/// How long one token request may take.
+const REQUEST: Duration = Duration::from_secs(30);
+/// The largest answer of a token endpoint.
+const LARGEST_ANSWER: usize = 1024 * 1024;
+/// How often a token request that certainly had no effect is sent.
+const ATTEMPTS: u32 = 3;
+/// The longest that a token endpoint is left alone because it asks for it.
+const LONGEST_REST: u64 = 3600;
+
+/// Where tokens are asked for, and with what.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) transport: Transport,
+    pub(crate) clock: Clock,
+    /// Below what the vendor's API stands.
+    pub(crate) base: Url,
+    /// Below what the rest of its host stands.
+    pub(crate) root: Url,
+    /// What every token request carries.
+    pub(crate) headers: HeaderMap,
+}
+
+/// Whether a request may be sent again when nobody knows what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Sending it again is harmless.
+    Harmless,
+    /// It spends something that works once.
+    Spends,
+}
+
+impl Endpoint {
+    pub(crate) fn new(transport: Transport, clock: Clock, base: &Base, headers: HeaderMap) -> Self {
+        Self { transport, clock, base: base.url().clone(), root: base.root(), headers }
+    }
+
+    /// Asks for tokens.
+    pub(crate) async fn grant(
+        &self,
+        grant: &dyn Grant,
+        request: TokenRequest,
+        repeat: Repeat,
+    ) -> Result<Granted, Trouble> {
+        let operation = request.operation;
+        let answer = self.ask(grant, request, repeat).await?;
+        self.read(grant, &answer).map_err(|trouble| trouble.of(operation))
+    }
+
+    /// Sends a token request, again where that is sure to do no harm, and answers with a success.
+    pub(super) async fn ask(
+        &self,
+        grant: &dyn Grant,
+        request: TokenRequest,
+        repeat: Repeat,
+    ) -> Result<Answer, Trouble> {
+        let operation = request.operation;
+        let mut attempt = 0;
+        loop {
+            let until = self.clock.now() + REQUEST;
+            let outcome = self.transport.execute(self.outgoing(&request), until, LARGEST_ANSWER).await;
+            attempt += 1;
+            let trouble = match outcome {
+                Ok(answer) if answer.status.is_success() => return Ok(answer),
+                Ok(answer) => self.refused(grant, &answer),
+                Err(lost) => self.lost(&lost),
+            };
+            let again = match trouble.why {
+                Why::Unreached => true,
+                Why::Unknown => repeat == Repeat::Harmless,
+                // Asked to stay away, it stays away.
+                Why::Failed => trouble.rest.is_none(),
+                Why::Refused | Why::Store | Why::Unreadable => false,
+            };
+            if !again || attempt >= ATTEMPTS {
+                return Err(trouble.of(operation));
+            }
+            let delay = RetryPolicy::new().delay(attempt - 1, fastrand::f64());
+            self.clock.sleep_until(self.clock.now() + delay).await;
+        }
+    }
+
+    fn outgoing(&self, request: &TokenRequest) -> Outgoing {
+        let mut url = match request.place {
+            Place::Base => self.base.clone(),
+            Place::Root => self.root.clone(),
+        };
+        let path = format!("{}{}", url.path().trim_end_matches('/'), request.operation.path());
+        url.set_path(&path);
+        let mut headers = self.headers.clone();
+        headers.extend(request.headers.iter().cloned());
+        let (kind, body) = match &request.body {
+            Body::Json(value) => ("application/json", value.to_string()),
+            Body::Form(fields) => {
+                let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+                ("application/x-www-form-urlencoded", form)
+            }
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        Outgoing { method: request.operation.method().clone(), url, headers, body: Some(body.into()) }
+    }
+
+    fn read(&self, grant: &dyn Grant, answer: &Answer) -> Result<Granted, Trouble> {
+        let unreadable =
+            |reason: Cow<'static, str>| Trouble::new(Why::Unreadable, reason, self.clock).with_status(answer.status);
+        if answer.is_html() {
+            return Err(unreadable("the token endpoint answered with a web page; check the base URL".into()));
+        }
+        let body = serde_json::from_slice(&answer.body).map_err(|_| match answer.body.is_empty() {
+            true => unreadable("the token endpoint answered with nothing".into()),
+            false => unreadable("the token endpoint did not answer with JSON".into()),
+        })?;
+        grant.read(&body).map_err(unreadable)
+    }
+
+    /// What a refusal or a failure of the token endpoint means. Its body may repeat what was sent, so only the words
+    /// that are meant for people are taken from it.
+    fn refused(&self, grant: &dyn Grant, answer: &Answer) -> Trouble {
+        let body = serde_json::from_slice::<Value>(&answer.body).ok();
+        let (why, reason) = match answer.status.as_u16() {
+            300..=399 => (Why::Unreadable, "the token endpoint redirects, which is not followed; check the base URL"),
+            _ if answer.is_html() => {
+                (Why::Unreadable, "the token endpoint answered with a web page; check the base URL")
+            }
+            404 if body.is_none() => (Why::Unreadable, "there is no token endpoint; check the base URL"),
+            400 | 401 | 403 | 404 | 410 | 422 => (Why::Refused, "the vendor refuses these credentials"),
+            408 | 502 | 504 => (Why::Unknown, "something on the way to the token endpoint gave up"),
+            429 => (Why::Failed, "the token endpoint is asked too often"),
+            _ => (Why::Failed, "the token endpoint failed"),
+        };
+        let mut trouble = Trouble::new(why, reason, self.clock).with_status(answer.status);
+        trouble.rest = rest(&answer.headers);
+        if let Some(body) = body {
+            let redaction = Redaction::of(grant.secrets());
+            let clean = |text: String| redaction.text(&text).unwrap_or(text);
+            let (message, code) = grant.explain(&body);
+            (trouble.message, trouble.code) = (message.map(clean), code.map(clean));
+        }
+        trouble
+    }
+
+    fn lost(&self, lost: &Lost) -> Trouble {
+        let (why, reason) = match lost {
+            Lost::NotSent(_) => (Why::Unreached, "no connection to the token endpoint"),
+            Lost::Broken(..) => (Why::Unknown, "the connection to the token endpoint broke"),
+            Lost::TimedOut => (Why::Unknown, "the token endpoint did not answer in time"),
+            Lost::TooLarge(_) => (Why::Unreadable, "the token endpoint's answer is too large"),
+        };
+        Trouble::new(why, reason, self.clock)
+    }
+}
+
+/// How long a token endpoint asks to be left alone, in seconds: the one form that OAuth servers send.
+fn rest(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(LONGEST_REST)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_is_read_in_seconds_and_ends_after_an_hour_at_most() {
+        let rest = |value: &'static str| rest(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]));
+        assert_eq!(rest("17"), Some(Duration::from_secs(17)));
+        assert_eq!(rest("99999999999"), Some(Duration::from_secs(3600)));
+        for odd in ["", "-1", "soon", "99999999999999999999999"] {
+            assert_eq!(rest(odd), None, "{odd}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A token that somebody made by hand.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::life::LOOK;
+use crate::clock::Clock;
+
+/// A token that somebody made by hand, in the header that carries it.
+#[derive(Debug)]
+pub(crate) struct Fixed {
+    header: Option<(HeaderName, HeaderValue)>,
+    token: SecretString,
+    expires_at: Option<Timestamp>,
+}
+
+impl Fixed {
+    /// A token sent as it is in `header`, after `scheme` where there is one.
+    pub(crate) fn new(
+        header: HeaderName,
+        scheme: Option<&str>,
+        token: SecretString,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Self, InvalidHeaderValue> {
+        let value = value(scheme, &token)?;
+        Ok(Self { header: Some((header, value)), token, expires_at })
+    }
+
+    /// No token at all, for what everybody may ask.
+    pub(crate) fn none() -> Self {
+        Self { header: None, token: SecretString::default(), expires_at: None }
+    }
+
+    /// The header for one attempt.
+    ///
+    /// # Errors
+    ///
+    /// The moment at which the token expired: it is not sent, for the answer is known.
+    pub(super) fn header(
+        &self,
+        wall: impl FnOnce() -> Timestamp,
+    ) -> Result<Option<(HeaderName, HeaderValue)>, Timestamp> {
+        match self.expires_at {
+            Some(expires_at) if expires_at <= wall() => Err(expires_at),
+            _ => Ok(self.header.clone()),
+        }
+    }
+
+    /// Whether the token is alive.
+    pub(super) fn is_alive(&self, wall: impl FnOnce() -> Timestamp) -> bool {
+        self.expires_at.is_none_or(|expires_at| wall() < expires_at)
+    }
+
+    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// The moment at which it expired, once that has come.
+    pub(super) async fn end(&self, clock: Clock) -> Timestamp {
+        loop {
+            let left = self.expires_at.map(|expires_at| expires_at.duration_since(clock.wall()));
+            match (self.expires_at, left.map(Duration::try_from)) {
+                (Some(expires_at), Some(Err(_))) => return expires_at,
+                (Some(expires_at), Some(Ok(left))) if left.is_zero() => return expires_at,
+                // Looked at anew now and then, for the clock may jump.
+                (_, Some(Ok(left))) => clock.sleep_until(clock.now() + left.min(LOOK)).await,
+                _ => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Tells one token from another, in this process alone, and says nothing about it.
+    pub(super) fn fingerprint(&self) -> String {
+        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        format!("{:016x}", HASHER.hash_one(self.token.expose_secret()))
+    }
+
+    pub(super) fn token(&self) -> &SecretString {
+        &self.token
+    }
+}
+
+/// A token as a header's value, kept out of HTTP/2's header compression and of every Debug.
+pub(super) fn value(scheme: Option<&str>, token: &SecretString) -> Result<HeaderValue, InvalidHeaderValue> {
+    let token = token.expose_secret();
+    let mut value = match scheme {
+        Some(scheme) => HeaderValue::try_from(format!("{scheme} {token}"))?,
+        None => HeaderValue::from_str(token)?,
+    };
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::AUTHORIZATION;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn fixed(expires_at: Option<Timestamp>) -> Fixed {
+        Fixed::new(AUTHORIZATION, Some("Bearer"), "hush-hush".into(), expires_at).unwrap()
+    }
+
+    #[test]
+    fn a_living_token_is_sent_and_an_expired_one_is_not() {
+        let expiry = at("2026-03-01T12:00:00Z");
+        let fixed = fixed(Some(expiry));
+        let (name, value) = fixed.header(|| at("2026-03-01T11:59:59Z")).unwrap().unwrap();
+        assert_eq!((name, value.to_str().unwrap()), (AUTHORIZATION, "Bearer hush-hush"));
+        assert_eq!(fixed.header(|| expiry), Err(expiry));
+    }
+
+    #[test]
+    fn a_token_without_an_expiry_needs_no_clock() {
+        assert!(fixed(None).header(|| panic!("the clock was read")).is_ok());
+    }
+
+    #[test]
+    fn nothing_prints_the_token() {
+        let printed = format!("{:?}", fixed(None));
+        assert!(!printed.contains("hush"), "{printed}");
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_a_header_is_refused() {
+        assert!(Fixed::new(AUTHORIZATION, None, "two\nlines".into(), None).is_err());
+    }
+}

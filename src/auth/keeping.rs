@@ -1,0 +1,108 @@
+//! Tokens into the store and out of it: a store that fails never stops a client that has a token.
+
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::cache::Cache;
+use super::store::{StoreError, Swap};
+use super::tokens::TokenSet;
+
+/// How long a store may take for one answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long the first and the longest pause are before storing is tried again.
+const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+impl Cache {
+    /// The pair in the store, as far as it can be read.
+    pub(super) async fn load(&self) -> Option<TokenSet> {
+        match self.in_time(self.setting.store.load(&self.setting.key)).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.store_failed(&error);
+                None
+            }
+        }
+    }
+
+    /// Stores a pair before it is used; where that fails, memory has to do until it succeeds.
+    pub(super) async fn keep(self: &Arc<Self>, tokens: &TokenSet) {
+        if !self.save(tokens).await {
+            self.save_later();
+        }
+    }
+
+    /// Removes the pair from the store.
+    pub(super) async fn forget(&self) -> Result<(), StoreError> {
+        self.in_time(self.setting.store.remove(&self.setting.key)).await
+    }
+
+    pub(super) fn store_failed(&self, error: &StoreError) {
+        tracing::warn!(name: "servicebay.store_failed", reason = error.reason(), "tokens are kept in memory");
+        self.state().store_failure = Some(error.to_string());
+    }
+
+    /// Stores a pair; whether nothing is left to store.
+    async fn save(&self, tokens: &TokenSet) -> bool {
+        let expected = self.state().stored;
+        match self.in_time(self.setting.store.compare_and_swap(&self.setting.key, expected, tokens)).await {
+            Ok(swap) => {
+                let mut state = self.state();
+                state.stored = match swap {
+                    Swap::Stored => tokens.generation(),
+                    // Somebody renewed without the lease. What we hold is what we know to be alive.
+                    Swap::Newer(other) => other.generation(),
+                };
+                let saved = tokens.generation() <= state.stored;
+                if saved {
+                    state.store_failure = None;
+                }
+                saved
+            }
+            Err(error) => {
+                self.store_failed(&error);
+                false
+            }
+        }
+    }
+
+    /// Tries to store the newest pair until it is stored, overtaken, or nobody is left who needs it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a pair that only memory holds has to reach the store without a caller"
+    )]
+    fn save_later(self: &Arc<Self>) {
+        if std::mem::replace(&mut self.state().saving, true) {
+            return;
+        }
+        let (cache, clock) = (Arc::downgrade(self), self.setting.endpoint.clock);
+        tokio::spawn(async move {
+            let (mut pause, longest) = SAVE_AGAIN;
+            loop {
+                clock.sleep_until(clock.now() + pause).await;
+                pause = (pause * 2).min(longest);
+                let Some(cache) = Weak::upgrade(&cache) else { return };
+                let newest = cache.state().newest.clone();
+                let saved = match &newest {
+                    Some(tokens) => cache.save(tokens).await,
+                    None => true,
+                };
+                let mut state = cache.state();
+                // One that came meanwhile, and could not be stored either, relies on this task.
+                let is_newest =
+                    state.newest.as_ref().map(TokenSet::generation) == newest.map(|tokens| tokens.generation());
+                if saved && is_newest {
+                    state.saving = false;
+                    return;
+                }
+            }
+        });
+    }
+
+    /// A store's answer, or the error that there was none.
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let clock = self.setting.endpoint.clock;
+        let answer = clock.within(asked, clock.now() + ANSWER).await;
+        answer.unwrap_or_else(|| Err(StoreError::new(format!("no answer within {} s", ANSWER.as_secs()))))
+    }
+}

@@ -1,0 +1,34 @@
+//! Making tokens worthless before their time.
+
+use std::sync::Arc;
+
+use super::cache::Cache;
+use super::endpoint::Repeat;
+use super::tokens::TokenSet;
+use super::trouble::{Trouble, Why};
+
+impl Cache {
+    /// Tells the vendor to forget the tokens, and forgets them here. From then on no token is to be had.
+    pub(crate) async fn revoke(&self) -> Result<(), Arc<Trouble>> {
+        let clock = self.setting.endpoint.clock;
+        let _lease = self.lease().await.map_err(Arc::new)?;
+        self.look(TokenSet::follows).await;
+        let newest = self.state().newest.clone();
+        let requests = newest.map(|tokens| self.setting.grant.revoke(&tokens)).unwrap_or_default();
+        for request in requests {
+            self.setting.endpoint.ask(&*self.setting.grant, request, Repeat::Harmless).await.map_err(Arc::new)?;
+        }
+        self.put_away();
+        self.forget().await.map_err(|error| Arc::new(Trouble::new(Why::Store, error.to_string(), clock)))
+    }
+
+    /// Forgets the tokens in memory, and says so to whoever asks for one.
+    fn put_away(&self) {
+        let reason = "the tokens were revoked by this client; a person has to log in again";
+        let trouble = Arc::new(Trouble::new(Why::Refused, reason, self.setting.endpoint.clock));
+        let mut state = self.state();
+        self.live.store(None);
+        (state.newest, state.spare) = (None, None);
+        state.latched = Some(trouble);
+    }
+}

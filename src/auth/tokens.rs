@@ -1,0 +1,189 @@
+//! A pair of tokens, and how long it lives.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+/// An access token, the refresh token that came with it, and how long both live.
+///
+/// What a [`TokenStore`](crate::TokenStore) keeps. Its `Debug` shows no token; serialising it does, for that is what a
+/// store is for.
+///
+/// # Example
+///
+/// ```
+/// use servicebay::TokenSet;
+///
+/// let tokens = TokenSet::new("access").with_refresh_token("refresh");
+/// assert!(!format!("{tokens:?}").contains("refresh\""));
+/// ```
+#[derive(Clone)]
+pub struct TokenSet {
+    access: SecretString,
+    refresh: Option<SecretString>,
+    access_expires_at: Option<Timestamp>,
+    refresh_expires_at: Option<Timestamp>,
+    obtained_at: Option<Timestamp>,
+    generation: u64,
+}
+
+impl TokenSet {
+    /// An access token alone, of which nobody said when it expires.
+    pub fn new(access: impl Into<SecretString>) -> Self {
+        Self {
+            access: access.into(),
+            refresh: None,
+            access_expires_at: None,
+            refresh_expires_at: None,
+            obtained_at: None,
+            generation: 0,
+        }
+    }
+
+    /// The refresh token that came with it.
+    pub fn with_refresh_token(self, refresh: impl Into<SecretString>) -> Self {
+        Self { refresh: Some(refresh.into()), ..self }
+    }
+
+    /// When the access token expires.
+    pub fn with_access_expires_at(self, moment: Timestamp) -> Self {
+        Self { access_expires_at: Some(moment), ..self }
+    }
+
+    /// When the refresh token expires.
+    pub fn with_refresh_expires_at(self, moment: Timestamp) -> Self {
+        Self { refresh_expires_at: Some(moment), ..self }
+    }
+
+    pub(crate) fn with_generation(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+
+    pub(crate) fn with_obtained_at(self, moment: Timestamp) -> Self {
+        Self { obtained_at: Some(moment), ..self }
+    }
+
+    /// The access token.
+    pub fn access_token(&self) -> &SecretString {
+        &self.access
+    }
+
+    /// The refresh token.
+    pub fn refresh_token(&self) -> Option<&SecretString> {
+        self.refresh.as_ref()
+    }
+
+    /// When the access token expires; `None` when nobody said.
+    pub fn access_expires_at(&self) -> Option<Timestamp> {
+        self.access_expires_at
+    }
+
+    /// When the refresh token expires; `None` when nobody said.
+    pub fn refresh_expires_at(&self) -> Option<Timestamp> {
+        self.refresh_expires_at
+    }
+
+    /// Whether this pair came after another.
+    pub(super) fn follows(&self, other: &Self) -> bool {
+        self.generation > other.generation
+    }
+
+    /// Whether this pair is not that other.
+    pub(super) fn differs(&self, other: &Self) -> bool {
+        let text = |secret: &SecretString| secret.expose_secret().to_owned();
+        let parts = |tokens: &Self| (text(&tokens.access), tokens.refresh.as_ref().map(text));
+        parts(self) != parts(other)
+    }
+
+    /// When the pair was obtained; `None` for one that was handed in.
+    pub fn obtained_at(&self) -> Option<Timestamp> {
+        self.obtained_at
+    }
+
+    /// Counts the pairs that followed from one another: each refresh and each login adds one. What
+    /// [`compare_and_swap`](crate::TokenStore::compare_and_swap) compares.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl fmt::Debug for TokenSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSet")
+            .field("access", &"[redacted]")
+            .field("refresh", &self.refresh.as_ref().map(|_| "[redacted]"))
+            .field("access_expires_at", &self.access_expires_at)
+            .field("refresh_expires_at", &self.refresh_expires_at)
+            .field("obtained_at", &self.obtained_at)
+            .field("generation", &self.generation)
+            .finish()
+    }
+}
+
+impl Serialize for TokenSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut set = serializer.serialize_struct("TokenSet", 6)?;
+        set.serialize_field("generation", &self.generation)?;
+        set.serialize_field("access_token", self.access.expose_secret())?;
+        set.serialize_field("access_expires_at", &self.access_expires_at)?;
+        set.serialize_field("refresh_token", &self.refresh.as_ref().map(|refresh| refresh.expose_secret()))?;
+        set.serialize_field("refresh_expires_at", &self.refresh_expires_at)?;
+        set.serialize_field("obtained_at", &self.obtained_at)?;
+        set.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// The same with texts in place of secrets, for the moment of reading.
+        #[derive(serde::Deserialize)]
+        struct Plain {
+            generation: u64,
+            access_token: String,
+            access_expires_at: Option<Timestamp>,
+            refresh_token: Option<String>,
+            refresh_expires_at: Option<Timestamp>,
+            obtained_at: Option<Timestamp>,
+        }
+        let plain = Plain::deserialize(deserializer)?;
+        Ok(Self {
+            access: plain.access_token.into(),
+            refresh: plain.refresh_token.map(Into::into),
+            access_expires_at: plain.access_expires_at,
+            refresh_expires_at: plain.refresh_expires_at,
+            obtained_at: plain.obtained_at,
+            generation: plain.generation,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> TokenSet {
+        TokenSet::new("acc3ss")
+            .with_refresh_token("r3fresh")
+            .with_access_expires_at("2026-03-01T12:00:00Z".parse().unwrap())
+            .with_refresh_expires_at("2026-03-14T12:00:00Z".parse().unwrap())
+            .with_obtained_at("2026-02-28T12:00:00Z".parse().unwrap())
+            .with_generation(7)
+    }
+
+    #[test]
+    fn no_debug_shows_a_token() {
+        let shown = format!("{:?} {:#?}", full(), full());
+        assert!(!shown.contains("acc3ss") && !shown.contains("r3fresh"), "{shown}");
+    }
+
+    #[test]
+    fn a_set_survives_being_stored() {
+        let text = serde_json::to_string(&full()).unwrap();
+        let read: TokenSet = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        assert_eq!((read.access_token().expose_secret(), read.generation()), ("acc3ss", 7));
+    }
+}

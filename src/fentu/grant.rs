@@ -1,0 +1,108 @@
+//! How Fentu grants tokens to a registered application: once for a code, then again for the refresh token.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::Method;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::auth::{Body, Grant, Granted, Lives, Place, TokenRequest, TokenSet};
+use crate::error::Error;
+use crate::operation::Operation;
+
+/// Documented, as its fields for the refresh are.
+pub(super) static EXCHANGE: Operation = Operation::new("exchange_code", Method::POST, "/oauth/token");
+static REFRESH: Operation = Operation::new("refresh_token", Method::POST, "/oauth/token");
+/// Documented by its name; what goes into it is the standard's (RFC 7009).
+static REVOKE: Operation = Operation::new("revoke_token", Method::POST, "/oauth/revoke");
+
+/// What the vendor documents: an hour, and 30 days.
+const LIVES: Lives =
+    Lives { access: Some(Duration::from_secs(3600)), refresh: Some(Duration::from_secs(30 * 24 * 3600)) };
+
+/// A registered application.
+#[derive(Clone, Debug)]
+pub(super) struct CodeGrant {
+    client_id: String,
+    client_secret: SecretString,
+}
+
+impl CodeGrant {
+    pub(super) fn new(client_id: String, client_secret: SecretString) -> Result<Self, Error> {
+        for (field, text) in [("client_id", client_id.as_str()), ("client_secret", client_secret.expose_secret())] {
+            if text.is_empty() || text.trim() != text {
+                return Err(Error::config(field, "is empty, or begins or ends with white space"));
+            }
+        }
+        Ok(Self { client_id, client_secret })
+    }
+
+    pub(super) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The request that redeems a code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
+    pub(super) fn exchange(&self, code: String, redirect_uri: String, verifier: &SecretString) -> TokenRequest {
+        let mut fields = self.fields("authorization_code");
+        fields.push(("code", code));
+        fields.push(("redirect_uri", redirect_uri));
+        fields.push(("code_verifier", verifier.expose_secret().to_owned()));
+        TokenRequest::new(&EXCHANGE, Place::Root, Body::Form(fields))
+    }
+
+    fn fields(&self, kind: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("grant_type", kind.to_owned()),
+            ("client_id", self.client_id.clone()),
+            ("client_secret", self.client_secret.expose_secret().to_owned()),
+        ]
+    }
+}
+
+impl Grant for CodeGrant {
+    fn login(&self) -> Option<TokenRequest> {
+        None
+    }
+
+    fn refresh(&self, tokens: &TokenSet, _access_lives: bool) -> Option<TokenRequest> {
+        let mut fields = self.fields("refresh_token");
+        fields.push(("refresh_token", tokens.refresh_token()?.expose_secret().to_owned()));
+        Some(TokenRequest::new(&REFRESH, Place::Root, Body::Form(fields)))
+    }
+
+    fn revoke(&self, tokens: &TokenSet) -> Vec<TokenRequest> {
+        let access = tokens.access_token();
+        let Ok(bearer) = HeaderValue::try_from(format!("Bearer {}", access.expose_secret())) else {
+            return Vec::new();
+        };
+        // The refresh token first: with the access token gone, nothing would be left to ask with.
+        let each = tokens.refresh_token().into_iter().chain([access]);
+        each.map(|token| {
+            let fields = vec![("token", token.expose_secret().to_owned())];
+            let mut request = TokenRequest::new(&REVOKE, Place::Root, Body::Form(fields));
+            let mut bearer = bearer.clone();
+            bearer.set_sensitive(true);
+            request.headers.push((AUTHORIZATION, bearer));
+            request
+        })
+        .collect()
+    }
+
+    fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
+        Granted::oauth(body)
+    }
+
+    fn header(&self) -> (HeaderName, Option<&'static str>) {
+        (AUTHORIZATION, Some("Bearer"))
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        vec![&self.client_secret]
+    }
+
+    fn lives(&self) -> Lives {
+        LIVES
+    }
+}

@@ -1,0 +1,215 @@
+//! How Fisikal grants tokens: to an application with a user's password, or to a user alone.
+
+use std::borrow::Cow;
+
+use http::Method;
+use http::header::{AUTHORIZATION, HeaderName};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::complaints;
+use super::credentials::SESSION;
+use crate::auth::{Body, Grant, Granted, Lives, Place, TokenRequest, TokenSet};
+use crate::error::Error;
+use crate::operation::Operation;
+
+/// Documented by its path; its form is that of Doorkeeper, which the vendor's server looks like.
+static TOKEN: Operation = Operation::new("access_token", Method::POST, "/oauth/token");
+static REFRESH: Operation = Operation::new("refresh_token", Method::POST, "/oauth/token");
+static REVOKE: Operation = Operation::new("revoke_token", Method::POST, "/oauth/revoke");
+/// Documented, on a page that the vendor has since withdrawn.
+static SESSIONS: Operation = Operation::new("log_in", Method::POST, "/api/unified/sessions/auth");
+
+/// A registered application, and the user that it acts for.
+#[derive(Debug)]
+pub(super) struct PasswordGrant {
+    client_id: String,
+    client_secret: SecretString,
+    username: String,
+    password: SecretString,
+}
+
+impl PasswordGrant {
+    pub(super) fn new(
+        client_id: String,
+        client_secret: SecretString,
+        username: String,
+        password: SecretString,
+    ) -> Result<Self, Error> {
+        trimmed("client_id", &client_id)?;
+        trimmed("client_secret", client_secret.expose_secret())?;
+        trimmed("username", &username)?;
+        present(&password)?;
+        Ok(Self { client_id, client_secret, username, password })
+    }
+
+    /// The application, and what it asks for. In the body: a `Basic` header would do as well, and be one more place to hide.
+    fn fields<const N: usize>(&self, more: [(&'static str, &str); N]) -> Body {
+        let application = [("client_id", &*self.client_id), ("client_secret", self.client_secret.expose_secret())];
+        Body::Form(more.into_iter().chain(application).map(|(name, value)| (name, value.to_owned())).collect())
+    }
+}
+
+impl Grant for PasswordGrant {
+    fn login(&self) -> Option<TokenRequest> {
+        let body = self.fields([
+            ("grant_type", "password"),
+            ("username", &self.username),
+            ("password", self.password.expose_secret()),
+        ]);
+        Some(TokenRequest::new(&TOKEN, Place::Base, body))
+    }
+
+    fn refresh(&self, tokens: &TokenSet, _access_lives: bool) -> Option<TokenRequest> {
+        let refresh = tokens.refresh_token()?.expose_secret();
+        let body = self.fields([("grant_type", "refresh_token"), ("refresh_token", refresh)]);
+        Some(TokenRequest::new(&REFRESH, Place::Base, body))
+    }
+
+    fn revoke(&self, tokens: &TokenSet) -> Vec<TokenRequest> {
+        let each = tokens.refresh_token().into_iter().chain([tokens.access_token()]);
+        each.map(|token| TokenRequest::new(&REVOKE, Place::Base, self.fields([("token", token.expose_secret())])))
+            .collect()
+    }
+
+    fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
+        Granted::oauth(body)
+    }
+
+    fn header(&self) -> (HeaderName, Option<&'static str>) {
+        (AUTHORIZATION, Some("Bearer"))
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        vec![&self.client_secret, &self.password]
+    }
+
+    /// Nothing is documented: what an answer does not say is found out by a refusal.
+    fn lives(&self) -> Lives {
+        Lives::default()
+    }
+}
+
+/// A user by itself.
+#[derive(Debug)]
+pub(super) struct SessionGrant {
+    email: String,
+    password: SecretString,
+    roles: Vec<String>,
+}
+
+impl SessionGrant {
+    pub(super) fn new(email: String, password: SecretString, roles: Vec<String>) -> Result<Self, Error> {
+        trimmed("email", &email)?;
+        present(&password)?;
+        if roles.is_empty() || roles.iter().any(|role| role.trim().is_empty()) {
+            return Err(Error::config("roles", "are none, or one of them is empty; the vendor shows [\"manager\"]"));
+        }
+        Ok(Self { email, password, roles })
+    }
+}
+
+impl Grant for SessionGrant {
+    fn login(&self) -> Option<TokenRequest> {
+        let password = self.password.expose_secret();
+        let body = json!({"email": self.email, "password": password, "roles": self.roles});
+        Some(TokenRequest::new(&SESSIONS, Place::Base, Body::Json(body)))
+    }
+
+    fn refresh(&self, _tokens: &TokenSet, _access_lives: bool) -> Option<TokenRequest> {
+        None
+    }
+
+    fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
+        let token = body.pointer("/identity/fisikal_token").and_then(Value::as_str).filter(|token| !token.is_empty());
+        let access = token.ok_or("the answer holds no identity.fisikal_token")?.into();
+        Ok(Granted { access, refresh: None, access_life: None, refresh_life: None })
+    }
+
+    fn explain(&self, body: &Value) -> (Option<String>, Option<String>) {
+        let explanation = complaints::explain(body);
+        (explanation.message, explanation.code)
+    }
+
+    fn header(&self) -> (HeaderName, Option<&'static str>) {
+        (SESSION, None)
+    }
+
+    fn secrets(&self) -> Vec<&SecretString> {
+        vec![&self.password]
+    }
+
+    fn lives(&self) -> Lives {
+        Lives::default()
+    }
+}
+
+fn trimmed(field: &'static str, text: &str) -> Result<(), Error> {
+    if text.is_empty() || text.trim() != text {
+        return Err(Error::config(field, "is empty, or begins or ends with white space"));
+    }
+    Ok(())
+}
+
+/// A password may begin and end with whatever it likes.
+fn present(password: &SecretString) -> Result<(), Error> {
+    if password.expose_secret().is_empty() {
+        return Err(Error::config("password", "is empty"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(request: &TokenRequest) -> Vec<(&'static str, String)> {
+        match &request.body {
+            Body::Form(fields) => fields.clone(),
+            Body::Json(body) => panic!("{body}"),
+        }
+    }
+
+    #[test]
+    fn a_login_is_a_form_with_the_application_and_the_user() {
+        let grant = PasswordGrant::new("id".into(), "secret".into(), "a@b.example".into(), " pass ".into()).unwrap();
+        let fields = form(&grant.login().unwrap());
+        let expected = [
+            ("grant_type", "password"),
+            ("username", "a@b.example"),
+            ("password", " pass "),
+            ("client_id", "id"),
+            ("client_secret", "secret"),
+        ];
+        assert_eq!(fields, expected.map(|(name, value)| (name, value.to_owned())));
+        assert!(grant.refresh(&TokenSet::new("a"), true).is_none());
+        let renewal = grant.refresh(&TokenSet::new("a").with_refresh_token("r"), false).unwrap();
+        assert_eq!(form(&renewal)[..2], [("grant_type", "refresh_token".into()), ("refresh_token", "r".into())]);
+    }
+
+    #[test]
+    fn a_session_is_read_out_of_the_identity() {
+        let grant = SessionGrant::new("a@b.example".into(), "pass".into(), vec!["manager".into()]).unwrap();
+        let granted = grant.read(&json!({"user": {"id": 1}, "identity": {"fisikal_token": "t"}})).unwrap();
+        assert_eq!((granted.access.expose_secret(), granted.access_life), ("t", None));
+        for odd in [json!({}), json!({"identity": {"fisikal_token": ""}}), json!({"identity": {"fisikal_token": 7}})] {
+            assert!(grant.read(&odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let field = |result: Result<(), Error>| match result {
+            Err(Error::Config(error)) => error.field(),
+            other => panic!("{other:?}"),
+        };
+        let password = |id: &str, secret: &str, user: &str, pass: &str| {
+            PasswordGrant::new(id.into(), secret.into(), user.into(), pass.into()).map(|_| ())
+        };
+        assert_eq!(field(password("", "s", "u", "p")), "client_id");
+        assert_eq!(field(password("i", "s\n", "u", "p")), "client_secret");
+        assert_eq!(field(password("i", "s", " u", "p")), "username");
+        assert_eq!(field(password("i", "s", "u", "")), "password");
+        assert_eq!(field(SessionGrant::new("e".into(), "p".into(), Vec::new()).map(|_| ())), "roles");
+    }
+}
