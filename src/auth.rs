@@ -7,6 +7,8 @@ mod cache;
 mod endpoint;
 mod file_store;
 mod fixed;
+#[cfg(test)]
+mod folder;
 mod grant;
 mod keeping;
 mod life;
@@ -17,6 +19,7 @@ mod status;
 mod store;
 mod tokens;
 mod trouble;
+mod upkeep;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -104,8 +104,9 @@ impl<C> ClientBuilder<C> {
         Self { options: self.options.with_deadline(deadline), ..self }
     }
 
-    /// The time a call may spend waiting, for the tenant's limit and between attempts together. Default 120 s; raise
-    /// it to hours for a batch job, set it to zero to be told at once.
+    /// The time a call may spend waiting: for a token, for the tenant's limit and between attempts together. Default
+    /// 120 s; raise it to hours for a batch job. With zero a call is told at once, even that it has to wait for a login;
+    /// that goes on, and a later call has its token.
     pub fn with_max_wait(self, wait: Duration) -> Self {
         Self { options: self.options.with_max_wait(wait), ..self }
     }
@@ -203,7 +204,7 @@ impl<C> ClientBuilder<C> {
         #[cfg(feature = "testing")]
         let (transport, clock, address) = match self.wire {
             Some(wire) => {
-                let clock = Clock::anchored(wire.wall());
+                let clock = wire.wall_clock().map_or_else(|| Clock::anchored(wire.wall()), Clock::Anchored);
                 let address = format!("{address} over {}", wire.identity());
                 (Transport::Wire(wire), clock, address)
             }
@@ -262,7 +263,9 @@ impl<C> fmt::Debug for ClientBuilder<C> {
 
 /// The name that tokens are stored under: nobody else's may be found there.
 fn token_key(vendor: &Vendor, base: &Base, tenant: Option<&str>, account: &str) -> TokenKey {
-    let place = base.url().host_str().unwrap_or_default();
+    // With port and path: behind one host there may be more than one vendor's, or more than one club's.
+    let root = base.root();
+    let place = format!("{}{}", root.authority(), root.path().trim_end_matches('/'));
     TokenKey::new(match tenant {
         Some(tenant) => format!("{}/{place}/{tenant}/{account}", vendor.name),
         None => format!("{}/{place}/{account}", vendor.name),

@@ -4,6 +4,8 @@
 //! token's expiry, a reset as an epoch. In a simulation it follows the paused clock.
 
 use std::future::Future;
+#[cfg(feature = "testing")]
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,13 +17,65 @@ pub(crate) enum Clock {
     System,
     /// Wall time that advances with tokio's clock from a fixed moment.
     #[cfg(feature = "testing")]
-    Anchored { wall: Timestamp, at: Instant },
+    Anchored(WallClock),
+}
+
+/// A wall clock for simulations: it runs with tokio's clock from a fixed moment, and jumps when it is told to, as that of
+/// a machine does whose time is set. Copies are the same clock.
+///
+/// ```
+/// use jiff::{SignedDuration, Timestamp};
+/// use servicebay::testing::WallClock;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+/// let clock = WallClock::starting_at(Timestamp::UNIX_EPOCH);
+/// clock.jump(SignedDuration::from_hours(-2));
+/// tokio::time::advance(std::time::Duration::from_secs(60)).await;
+/// assert_eq!(clock.now().to_string(), "1969-12-31T22:01:00Z");
+/// # }
+/// ```
+#[cfg(feature = "testing")]
+#[derive(Clone, Copy, Debug)]
+pub struct WallClock {
+    start: Timestamp,
+    at: Instant,
+    /// The sum of the jumps, in milliseconds.
+    jumps: &'static AtomicI64,
+}
+
+#[cfg(feature = "testing")]
+impl WallClock {
+    /// A clock that shows `start` now. What it has to remember lives as long as the process.
+    #[must_use]
+    pub fn starting_at(start: Timestamp) -> Self {
+        Self { jumps: Box::leak(Box::default()), ..Self::steady(start) }
+    }
+
+    /// A clock that nobody sets.
+    fn steady(start: Timestamp) -> Self {
+        static NONE: AtomicI64 = AtomicI64::new(0);
+        Self { start, at: Instant::now(), jumps: &NONE }
+    }
+
+    /// Sets the clock forwards, or back by a negative span. What is measured on tokio's clock does not change.
+    pub fn jump(&self, by: SignedDuration) {
+        self.jumps.fetch_add(i64::try_from(by.as_millis()).unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    /// What it shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let wall = after(self.start, self.at.elapsed());
+        let jumps = SignedDuration::from_millis(self.jumps.load(Ordering::Relaxed));
+        let end = if jumps.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
+        wall.checked_add(jumps).unwrap_or(end)
+    }
 }
 
 impl Clock {
     #[cfg(feature = "testing")]
     pub(crate) fn anchored(wall: Timestamp) -> Self {
-        Self::Anchored { wall, at: Instant::now() }
+        Self::Anchored(WallClock::steady(wall))
     }
 
     /// Monotonic time: what waits and timeouts are measured on.
@@ -34,7 +88,7 @@ impl Clock {
         match self {
             Self::System => wall_now(),
             #[cfg(feature = "testing")]
-            Self::Anchored { wall, at } => after(wall, at.elapsed()),
+            Self::Anchored(clock) => clock.now(),
         }
     }
 
@@ -85,6 +139,19 @@ mod tests {
         let clock = Clock::anchored(start);
         clock.sleep_until(clock.now() + Duration::from_secs(3600)).await;
         assert_eq!(clock.wall().to_string(), "2026-01-01T01:00:00Z");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_jumps_both_ways_and_the_monotonic_one_does_not() {
+        let wall = WallClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+        let (clock, other) = (Clock::Anchored(wall), Clock::anchored(wall.now()));
+        let begin = clock.now();
+        wall.jump(SignedDuration::from_hours(24));
+        assert_eq!(clock.wall().to_string(), "2026-01-02T00:00:00Z");
+        wall.jump(SignedDuration::from_hours(-25));
+        assert_eq!(clock.wall().to_string(), "2025-12-31T23:00:00Z");
+        assert_eq!(other.wall().to_string(), "2026-01-01T00:00:00Z", "another clock stays");
+        assert_eq!(clock.now(), begin);
     }
 
     #[tokio::test(start_paused = true)]

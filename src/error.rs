@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 pub use self::config::{ConfigError, RequestError};
 pub use self::failure::Failure;
 pub(crate) use self::failure::FailureParts;
+pub(crate) use self::failure::one_line;
 pub use self::kinds::{Decode, Invalid, RateLimited};
 
 /// Why a call failed.

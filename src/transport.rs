@@ -157,6 +157,7 @@ mod in_memory {
     use jiff::Timestamp;
 
     use super::{Answer, Lost, Outgoing};
+    use crate::clock::WallClock;
 
     /// A vendor's server without sockets: requests in, answers out, on tokio's clock.
     ///
@@ -175,6 +176,12 @@ mod in_memory {
         /// The wall time at which a client built over the wire begins; from there on tokio's clock moves it.
         fn wall(&self) -> Timestamp {
             crate::clock::wall_now()
+        }
+
+        /// The wall clock of the clients built over the wire, where a simulation sets it; it counts in place of
+        /// [`wall`](Self::wall). Default none.
+        fn wall_clock(&self) -> Option<WallClock> {
+            None
         }
     }
 

@@ -4,6 +4,7 @@
 //! flight: a task of its own, which no caller can cancel, asks the vendor, stores the new pair, and only then swaps the
 //! pointer. Callers wait for a flight only where there is no token to go on with.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use http::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::endpoint::Endpoint;
@@ -25,6 +27,8 @@ use super::{NoToken, Pass};
 
 /// How often a client without credentials that work looks whether somebody has stored better ones.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// How many refused pairs are remembered: as many as one renewal tries.
+const REFUSED: usize = 4;
 
 /// The tokens of one client.
 #[derive(Debug)]
@@ -57,31 +61,43 @@ pub(super) struct State {
     flight: Option<watch::Receiver<Landing>>,
     /// The newest pair, dead or alive: what the next renewal begins with.
     pub(super) newest: Option<TokenSet>,
+    /// The pair before it: answers to calls that went out with it still come in, and may quote it.
+    previous: Option<TokenSet>,
     /// A pair that was handed in, or found in the store, and is not the newest: tried when that one is refused.
     pub(super) spare: Option<TokenSet>,
+    /// The latest pairs whose renewal the vendor refused, or may have granted unheard: they are not presented again.
+    refused: VecDeque<TokenSet>,
     /// The generation that the vendor refused with 401, though its time was not over.
     pub(super) rejected: Option<u64>,
     /// How many generations in a row were so refused, and when the last was.
     rejections: (u32, Option<Instant>),
     /// The generation in the store.
     pub(super) stored: u64,
-    failures: u32,
+    pub(super) failures: u32,
     not_before: Option<Instant>,
     /// No token is to be had until the credentials change.
     pub(super) latched: Option<Arc<Trouble>>,
-    pub(super) last_refresh: Option<Timestamp>,
+    /// When the living token was put in place, on both clocks.
+    pub(super) last_refresh: Option<(Instant, Timestamp)>,
     last_failure: Option<Arc<Trouble>>,
     pub(super) store_failure: Option<String>,
-    /// Whether a task is trying to store the newest pair.
-    pub(super) saving: bool,
+    /// The task that is trying to store the newest pair.
+    pub(super) saving: Option<AbortHandle>,
 }
 
 /// How a flight ended; `None` while it is under way.
 type Landing = Option<Result<Arc<Live>, Arc<Trouble>>>;
 
+/// Where the next token comes from.
+enum Boarding {
+    /// It came while the caller was on its way here.
+    Arrived(Arc<Live>),
+    Flight(watch::Receiver<Landing>),
+}
+
 impl Cache {
     pub(crate) fn new(setting: Setting, handed_in: Option<TokenSet>) -> Self {
-        let state = State { spare: handed_in, ..State::default() };
+        let state = State { spare: handed_in.map(TokenSet::with_own_origin), ..State::default() };
         Self { setting, live: ArcSwapOption::empty(), state: Mutex::new(state) }
     }
 
@@ -91,7 +107,7 @@ impl Cache {
         let live = live.as_ref()?;
         match live.stage(self.now()) {
             Stage::Fresh => {}
-            Stage::Ripe => self.renew_ahead(),
+            Stage::Ripe => self.renew_ahead(live),
             Stage::Over => return None,
         }
         Some(live.pass())
@@ -99,7 +115,7 @@ impl Cache {
 
     /// The next token, as soon as it is there.
     pub(crate) async fn next(self: &Arc<Self>, latest: Instant) -> Result<Pass, NoToken> {
-        match self.landing(latest).await {
+        match self.landing(None, latest).await {
             // Even a token that is over at birth serves those who waited for it.
             Some(Ok(live)) => Ok(live.pass()),
             Some(Err(trouble)) => Err(NoToken::Trouble(trouble)),
@@ -117,9 +133,6 @@ impl Cache {
     /// Whether a call that the vendor refused with 401 is worth repeating, with a token newer than `generation`.
     pub(crate) fn rejected(&self, generation: u64) -> bool {
         let mut state = self.state();
-        if state.latched.is_some() {
-            return false;
-        }
         let current = self.live.load().as_ref().is_some_and(|live| live.tokens.generation() == generation);
         // A late 401 says nothing about the pair that has come since.
         if current {
@@ -132,11 +145,17 @@ impl Cache {
         true
     }
 
-    /// Waits for the flight under way, or for one that begins; `None` when it takes too long.
-    async fn landing(self: &Arc<Self>, latest: Instant) -> Option<Result<Arc<Live>, Arc<Trouble>>> {
+    /// Waits for the flight under way, or for one that begins; `None` when it takes too long. Who comes for a token and finds
+    /// one that lives needs no flight, unless it is the `old` one.
+    pub(super) async fn landing(
+        self: &Arc<Self>,
+        old: Option<&Arc<Live>>,
+        latest: Instant,
+    ) -> Option<Result<Arc<Live>, Arc<Trouble>>> {
         for _ in 0..2 {
-            let mut flight = match self.board() {
-                Ok(flight) => flight,
+            let mut flight = match self.board(old) {
+                Ok(Boarding::Flight(flight)) => flight,
+                Ok(Boarding::Arrived(live)) => return Some(Ok(live)),
                 Err(trouble) => return Some(Err(trouble)),
             };
             let landed = self.setting.endpoint.clock.within(flight.wait_for(Option::is_some), latest).await?;
@@ -145,31 +164,39 @@ impl Cache {
             }
             // The flight's runtime ended under it; the next one starts on ours.
         }
-        let reason = "the renewal ended without an outcome; did the token store panic?";
+        let reason = "the renewal ended without an outcome";
         Some(Err(Arc::new(Trouble::new(Why::Store, reason, self.setting.endpoint.clock))))
     }
 
     /// Starts a renewal while the old token still serves, if it is time for one.
-    fn renew_ahead(self: &Arc<Self>) {
+    fn renew_ahead(self: &Arc<Self>, old: &Arc<Live>) {
         let mut state = self.state();
         let too_soon = state.not_before.is_some_and(|moment| self.now() < moment);
-        if !too_soon && state.latched.is_none() && !state.is_flying() {
+        // Since the old one was read, a flight may have landed: the new one is not to be renewed at once.
+        let is_current = self.live.load().as_ref().is_some_and(|live| Arc::ptr_eq(live, old));
+        if is_current && !too_soon && state.latched.is_none() && !state.is_flying() {
             self.take_off(&mut state);
         }
     }
 
     /// Joins the flight under way, or starts one.
-    fn board(self: &Arc<Self>) -> Result<watch::Receiver<Landing>, Arc<Trouble>> {
+    fn board(self: &Arc<Self>, old: Option<&Arc<Live>>) -> Result<Boarding, Arc<Trouble>> {
         let mut state = self.state();
         if let Some(flight) = state.flight.as_ref().filter(|_| state.is_flying()) {
-            return Ok(flight.clone());
+            return Ok(Boarding::Flight(flight.clone()));
+        }
+        // The flight that the caller came for may have landed before the lock was had.
+        let is_old = |live: &Arc<Live>| old.is_some_and(|old| Arc::ptr_eq(live, old));
+        if let Some(live) = self.live.load_full().filter(|live| !is_old(live) && live.stage(self.now()) != Stage::Over)
+        {
+            return Ok(Boarding::Arrived(live));
         }
         if let Some(trouble) = &state.last_failure
             && self.now() < trouble.holds_until
         {
             return Err(Arc::clone(trouble));
         }
-        Ok(self.take_off(&mut state))
+        Ok(Boarding::Flight(self.take_off(&mut state)))
     }
 
     #[expect(clippy::disallowed_methods, reason = "a renewal goes on when the callers that waited for it are gone")]
@@ -195,19 +222,22 @@ impl Cache {
         if trouble.why == Why::Refused {
             trouble.holds_until = now + LOOK_AGAIN;
         }
-        tracing::warn!(
-            name: "servicebay.token_failed",
-            why = ?trouble.why,
-            failures = state.failures,
-            reason = %trouble,
-            "no new token"
-        );
         let trouble = Arc::new(trouble);
         if trouble.why == Why::Refused {
-            self.live.store(None);
+            // A token that lives serves to its end all the same.
             state.latched = Some(Arc::clone(&trouble));
         }
         state.last_failure = Some(Arc::clone(&trouble));
+        let failures = state.failures;
+        // Before the event: whoever listens may ask this client how it is.
+        drop(state);
+        tracing::warn!(
+            name: "servicebay.token_failed",
+            why = ?trouble.why,
+            failures,
+            reason = %trouble,
+            "no new token"
+        );
         trouble
     }
 
@@ -219,58 +249,11 @@ impl Cache {
         state.not_before = None;
         state.last_failure = None;
         state.latched = None;
-        state.last_refresh = Some(self.setting.endpoint.clock.wall());
+        state.last_refresh = Some((self.now(), self.setting.endpoint.clock.wall()));
         self.live.store(Some(Arc::clone(&live)));
         drop(state);
         tracing::debug!(name: "servicebay.token", generation = live.tokens.generation(), "a new token");
         live
-    }
-
-    /// Renews in time even while nobody calls. Ends with the reason when the credentials give no token any more.
-    pub(crate) async fn keep_alive(self: Arc<Self>) -> Arc<Trouble> {
-        let clock = self.setting.endpoint.clock;
-        loop {
-            match self.due() {
-                Some(due) if due <= self.now() => {}
-                // Looked at anew now and then: the clock may jump, and another process may renew.
-                due => {
-                    let look = self.now() + life::LOOK;
-                    clock.sleep_until(due.map_or(look, |due| due.min(look))).await;
-                    continue;
-                }
-            }
-            let begun = self.now();
-            let landing = self.landing(begun + life::LOOK).await;
-            match landing {
-                Some(Err(trouble)) if trouble.why == Why::Refused => return trouble,
-                // A renewal that leaves the end where it was must not be repeated at once.
-                Some(Ok(_)) => clock.sleep_until(self.now() + life::BREATH).await,
-                Some(Err(_)) | None => {
-                    let pause = life::pause(self.state().failures);
-                    clock.sleep_until(self.now().max(begun) + pause).await;
-                }
-            }
-        }
-    }
-
-    /// When the pair has to be renewed so that none of it lapses; `None` when nothing of it can.
-    fn due(&self) -> Option<Instant> {
-        let state = self.state();
-        let Some(newest) = state.newest.as_ref() else { return Some(self.now()) };
-        let live = self.live.load();
-        let access = || match live.as_ref() {
-            Some(live) => live.life.map(|life| life.soft),
-            None => Some(self.now()),
-        };
-        let Some(refresh_ends) = newest.refresh_expires_at().filter(|_| !self.setting.grant.needs_living_access())
-        else {
-            return access();
-        };
-        let wall = self.setting.endpoint.clock.wall();
-        let left = Duration::try_from(refresh_ends.duration_since(wall)).unwrap_or_default();
-        let whole = newest.obtained_at().map(|from| Duration::try_from(refresh_ends.duration_since(from)));
-        let whole = whole.and_then(Result::ok).unwrap_or(left);
-        Some(self.now() + left.saturating_sub(whole / 5))
     }
 
     pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {
@@ -280,7 +263,7 @@ impl Cache {
             expires_at: newest.and_then(TokenSet::access_expires_at),
             refresh_expires_at: newest.and_then(TokenSet::refresh_expires_at),
             generation: newest.map_or(0, TokenSet::generation),
-            last_refresh: state.last_refresh,
+            last_refresh: state.last_refresh.map(|(_, wall)| wall),
             last_failure: state.last_failure.as_ref().map(|trouble| trouble.to_string()),
             store_failure: state.store_failure.clone(),
             renews: true,
@@ -291,7 +274,7 @@ impl Cache {
     /// What a vendor could repeat, and nobody should read.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
         let state = self.state();
-        let tokens = state.newest.iter().chain(&state.spare);
+        let tokens = state.newest.iter().chain(&state.previous).chain(&state.spare);
         let tokens = tokens.flat_map(|tokens| std::iter::once(tokens.access_token()).chain(tokens.refresh_token()));
         tokens.chain(self.setting.grant.secrets()).cloned().collect()
     }
@@ -300,15 +283,34 @@ impl Cache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         self.setting.endpoint.clock.now()
     }
 }
 
 impl State {
+    /// Puts a pair in the place of the newest.
+    pub(super) fn supersede(&mut self, newest: Option<TokenSet>) {
+        let old = std::mem::replace(&mut self.newest, newest);
+        self.previous = old.or_else(|| self.previous.take());
+    }
+
     fn is_flying(&self) -> bool {
         // A flight whose task is gone without having landed is none.
         self.flight.as_ref().is_some_and(|flight| flight.borrow().is_none() && flight.has_changed().is_ok())
+    }
+
+    /// Whether this very pair is not to be presented again.
+    pub(super) fn is_refused(&self, tokens: &TokenSet) -> bool {
+        self.refused.iter().any(|refused| !refused.differs(tokens))
+    }
+
+    /// Notes that a pair is not to be presented again.
+    pub(super) fn refuse(&mut self, tokens: TokenSet) {
+        if self.refused.len() == REFUSED {
+            self.refused.pop_front();
+        }
+        self.refused.push_back(tokens);
     }
 
     /// Whether a 401 may cost another token now. A vendor that refuses every token would else be asked for one with

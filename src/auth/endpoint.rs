@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
 use url::Url;
@@ -78,14 +79,14 @@ impl Endpoint {
             attempt += 1;
             let trouble = match outcome {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
-                Ok(answer) => self.refused(grant, &answer),
+                Ok(answer) => self.refused(grant, &request, &answer),
                 Err(lost) => self.lost(&lost),
             };
             let again = match trouble.why {
                 Why::Unreached => true,
                 Why::Unknown => repeat == Repeat::Harmless,
-                // Asked to stay away, it stays away.
-                Why::Failed => trouble.rest.is_none(),
+                // Asked to stay away, it stays away, for however long that is.
+                Why::Failed => trouble.rest.is_none() && trouble.status != Some(StatusCode::TOO_MANY_REQUESTS),
                 Why::Refused | Why::Store | Why::Unreadable => false,
             };
             if !again || attempt >= ATTEMPTS {
@@ -131,7 +132,7 @@ impl Endpoint {
 
     /// What a refusal or a failure of the token endpoint means. Its body may repeat what was sent, so only the words
     /// that are meant for people are taken from it.
-    fn refused(&self, grant: &dyn Grant, answer: &Answer) -> Trouble {
+    fn refused(&self, grant: &dyn Grant, request: &TokenRequest, answer: &Answer) -> Trouble {
         let body = serde_json::from_slice::<Value>(&answer.body).ok();
         let (why, reason) = match answer.status.as_u16() {
             300..=399 => (Why::Unreadable, "the token endpoint redirects, which is not followed; check the base URL"),
@@ -139,6 +140,8 @@ impl Endpoint {
                 (Why::Unreadable, "the token endpoint answered with a web page; check the base URL")
             }
             404 if body.is_none() => (Why::Unreadable, "there is no token endpoint; check the base URL"),
+            // Vendors give their reasons in JSON; a firewall, a proxy or a load balancer before them does not.
+            403 | 410 if body.is_none() => (Why::Unreadable, "something before the token endpoint refuses the request"),
             400 | 401 | 403 | 404 | 410 | 422 => (Why::Refused, "the vendor refuses these credentials"),
             408 | 502 | 504 => (Why::Unknown, "something on the way to the token endpoint gave up"),
             429 => (Why::Failed, "the token endpoint is asked too often"),
@@ -147,7 +150,7 @@ impl Endpoint {
         let mut trouble = Trouble::new(why, reason, self.clock).with_status(answer.status);
         trouble.rest = rest(&answer.headers);
         if let Some(body) = body {
-            let redaction = Redaction::of(grant.secrets());
+            let redaction = Redaction::of(grant.secrets().into_iter().chain(&request.secrets));
             let clean = |text: String| redaction.text(&text).unwrap_or(text);
             let (message, code) = grant.explain(&body);
             (trouble.message, trouble.code) = (message.map(clean), code.map(clean));

@@ -1,32 +1,31 @@
 //! Tokens in files: they outlive the process, and processes on one machine share them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+mod files;
+
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs4::TryLockError;
 use futures_core::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 
+use self::files::Files;
 use super::store::{Lease, StoreError, Swap, TokenKey, TokenStore};
 use super::tokens::TokenSet;
 
-/// How often a lease that somebody else holds is asked for again.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// The longest name of a file before its ending; the longest that file systems take is 255 bytes.
-const LONGEST_NAME: usize = 180;
-/// What a file of this store says it is.
-const FORMAT: u32 = 1;
+/// How often a lock that somebody else holds is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A store of one file for each pair, in a folder of its own.
 ///
-/// Files can be read by their owner alone (0600 on Unix). A pair is written beside the old one, brought to the disk, and
-/// only then put in its place, so that a crash at any moment leaves a whole pair; a pair that was written and not yet
-/// put in place is found at the next start. An operating system's lock makes sure that of all processes on the machine
-/// one renews at a time; it ends with its process.
+/// Files can be read by their owner alone (0600 on Unix), and the folder too where the store makes it. A pair is written
+/// beside the old one, brought to the disk, and only then put in its place, so that a crash at any moment leaves a whole
+/// pair; a pair that was written and not yet put in place is found at the next start. An operating system's lock makes
+/// sure that of all processes on the machine one renews at a time; it ends with its process.
 ///
-/// A file that is damaged or not this store's is never overwritten: the error names it.
+/// A file that is damaged or not this store's is never overwritten or removed: the error names it. Beside the tokens lie
+/// empty files that are locked; leave them there while a program runs.
 ///
 /// # Example
 ///
@@ -39,14 +38,6 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug)]
 pub struct FileStore {
     folder: PathBuf,
-}
-
-/// What a file holds.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    servicebay: u32,
-    key: String,
-    tokens: TokenSet,
 }
 
 impl FileStore {
@@ -65,91 +56,15 @@ impl FileStore {
         Ok(Self { folder })
     }
 
-    /// The file of a key. Every character that could mean something to a file system is written in hex, so that no key
-    /// leads out of the folder.
-    fn file(&self, key: &TokenKey, ending: &str) -> PathBuf {
-        let mut name = String::new();
-        for byte in key.as_str().bytes() {
-            match byte {
-                b'a'..=b'z' | b'0'..=b'9' | b'-' => name.push(byte.into()),
-                _ => name.push_str(&format!("_{byte:02x}")),
-            }
-        }
-        if name.len() > LONGEST_NAME {
-            name.truncate(LONGEST_NAME);
-            name.push_str(&format!("_{:016x}", fingerprint(key.as_str())));
-        }
-        self.folder.join(format!("{name}.{ending}"))
-    }
-
-    /// The newest whole pair of a key: usually that in place, or one that a crash kept from getting there.
-    fn read(&self, key: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
-        let in_place = read(&self.file(key, "json"), key)?;
-        // A file beside it that is not whole was never finished, and says nothing.
-        let beside = read(&self.file(key, "new"), key).ok().flatten();
-        Ok(match (in_place, beside) {
-            (Some(in_place), Some(beside)) if beside.generation() > in_place.generation() => Some(beside),
-            (None, Some(beside)) => Some(beside),
-            (in_place, _) => in_place,
-        })
-    }
-
-    fn locked(&self, key: &TokenKey) -> Result<File, StoreError> {
-        let lock = self.file(key, "lock");
-        let file = open_private(&lock).map_err(|error| failed("the lock cannot be opened", &lock, error))?;
-        fs4::FileExt::lock(&file).map_err(|error| failed("the lock cannot be taken", &lock, error))?;
-        Ok(file)
-    }
-
-    fn remove_both(&self, key: &TokenKey) -> Result<(), StoreError> {
-        let _lock = self.locked(key)?;
-        for ending in ["new", "json"] {
-            let path = self.file(key, ending);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed("the tokens cannot be removed", &path, error));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn swap(&self, key: &TokenKey, expected: u64, tokens: &TokenSet) -> Result<Swap, StoreError> {
-        let _lock = self.locked(key)?;
-        match self.read(key)? {
-            Some(stored) if stored.generation() != expected => return Ok(Swap::Newer(stored)),
-            _ => {}
-        }
-        self.write(key, tokens)?;
-        Ok(Swap::Stored)
-    }
-
-    fn write(&self, key: &TokenKey, tokens: &TokenSet) -> Result<(), StoreError> {
-        let (new, place) = (self.file(key, "new"), self.file(key, "json"));
-        let stored = Stored { servicebay: FORMAT, key: key.as_str().to_owned(), tokens: tokens.clone() };
-        let text = serde_json::to_vec_pretty(&stored)
-            .map_err(|error| StoreError::new("the tokens cannot be written as JSON").with_source(error))?;
-        let written = open_private(&new).and_then(|mut file| {
-            for_its_owner_alone(&file)?;
-            file.set_len(0)?;
-            file.write_all(&text)?;
-            file.sync_all()
-        });
-        written.map_err(|error| failed("the tokens cannot be written", &new, error))?;
-        fs::rename(&new, &place).map_err(|error| failed("the tokens cannot be put in place", &place, error))?;
-        // The name is on the disk when its folder is. Not every system lets a folder be opened for that.
-        if let Ok(folder) = File::open(&self.folder) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
+    fn files(&self, key: &TokenKey) -> Files {
+        Files::new(&self.folder, key.clone())
     }
 }
 
 impl TokenStore for FileStore {
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
-        let (store, key) = (self.clone(), key.clone());
-        Box::pin(blocking(move || store.read(&key)))
+        let files = self.files(key);
+        Box::pin(blocking(move || files.newest()))
     }
 
     fn compare_and_swap<'a>(
@@ -158,72 +73,56 @@ impl TokenStore for FileStore {
         expected: u64,
         tokens: &'a TokenSet,
     ) -> BoxFuture<'a, Result<Swap, StoreError>> {
-        let (store, key, tokens) = (self.clone(), key.clone(), tokens.clone());
-        Box::pin(blocking(move || store.swap(&key, expected, &tokens)))
+        let (files, tokens) = (self.files(key), tokens.clone());
+        Box::pin(async move {
+            let lock = locked(files.lock()).await?;
+            // The lock goes along, so that it holds until the work is done, even if nobody waits for that any more.
+            blocking(move || {
+                let _lock = lock;
+                files.swap(expected, &tokens)
+            })
+            .await
+        })
     }
 
     fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
-        let (store, key) = (self.clone(), key.clone());
-        Box::pin(blocking(move || store.remove_both(&key)))
+        let files = self.files(key);
+        Box::pin(async move {
+            let lock = locked(files.lock()).await?;
+            blocking(move || {
+                let _lock = lock;
+                files.remove()
+            })
+            .await
+        })
     }
 
     fn lease<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        let path = self.file(key, "lease");
-        Box::pin(async move {
-            let file = open_private(&path).map_err(|error| failed("the lease cannot be opened", &path, error))?;
-            loop {
-                // Spelled out, for newer toolchains have a method of their own by this name.
-                match fs4::FileExt::try_lock(&file) {
-                    Ok(()) => return Ok(Lease::new(file)),
-                    Err(TryLockError::WouldBlock) => tokio::time::sleep(ASK_AGAIN).await,
-                    Err(TryLockError::Error(error)) => return Err(failed("the lease cannot be taken", &path, error)),
-                }
-            }
-        })
+        let files = self.files(key);
+        // Another file than the lock: whoever holds the lease for the length of a renewal takes the lock in it.
+        Box::pin(async move { locked(files.lease()).await.map(Lease::new) })
     }
 }
 
-/// Reads one file; `None` where there is none.
-fn read(path: &Path, key: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("the tokens cannot be read", path, error)),
-    };
-    // The parser's error could quote the file, and with it a token.
-    let stored: Stored = serde_json::from_slice(&text).map_err(|_| {
-        StoreError::new(format!("{} is damaged, or not a file of this store; move it away", path.display()))
-    })?;
-    if stored.servicebay != FORMAT {
-        return Err(StoreError::new(format!("{} was written by another version of this crate", path.display())));
+/// A file under an exclusive lock, which ends when it is closed. On Unix this is `flock`, which belongs to the open file
+/// and not to the process, so that two stores of one process keep each other out too.
+///
+/// It is asked for again and again, and not waited for inside the system: a thread that waits there cannot be called
+/// back, and the end of the program would wait for it.
+async fn locked(path: PathBuf) -> Result<File, StoreError> {
+    let (file, path) = blocking(move || match files::open_private(&path) {
+        Ok(file) => Ok((file, path)),
+        Err(error) => Err(failed("the lock cannot be opened", &path, error)),
+    })
+    .await?;
+    loop {
+        // Spelled out, for newer toolchains have a method of their own by this name.
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(ASK_AGAIN).await,
+            Err(TryLockError::Error(error)) => return Err(failed("the lock cannot be taken", &path, error)),
+        }
     }
-    if stored.key != key.as_str() {
-        return Err(StoreError::new(format!("{} holds the tokens of somebody else; move it away", path.display())));
-    }
-    Ok(Some(stored.tokens))
-}
-
-/// Opens a file for writing that only its owner can read.
-fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Takes everybody else's rights away, should the file have been there before.
-fn for_its_owner_alone(file: &File) -> io::Result<()> {
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
-}
-
-/// Tells long keys apart that begin alike (FNV-1a). The file names its key, so that a chance match is found out.
-fn fingerprint(key: &str) -> u64 {
-    key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Runs what blocks where it may.
@@ -236,7 +135,169 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+/// What went wrong with a file, and what to do about it where that is known.
 #[cold]
 fn failed(what: &str, path: &Path, error: io::Error) -> StoreError {
-    StoreError::new(format!("{what}: {}: {error}", path.display())).with_source(error)
+    use io::ErrorKind as Kind;
+    let remedy = match error.kind() {
+        Kind::FileTooLarge | Kind::QuotaExceeded | Kind::StorageFull => "; make room for it",
+        Kind::IsADirectory => "; move it away",
+        Kind::NotADirectory | Kind::NotFound => "; give the store a folder that is there, and stays",
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => {
+            "; let this program's user read and write there, or give the store another folder"
+        }
+        _ => "",
+    };
+    StoreError::new(format!("{what}: {}: {error}{remedy}", path.display())).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::folder::Folder;
+
+    fn key() -> TokenKey {
+        TokenKey::new("fentu/acme")
+    }
+
+    fn pair(generation: u64) -> TokenSet {
+        TokenSet::new("acc3ss").with_refresh_token("r3fresh").with_generation(generation)
+    }
+
+    #[tokio::test]
+    async fn a_pair_outlives_the_store() {
+        let folder = Folder::new();
+        FileStore::new(folder.path()).unwrap().compare_and_swap(&key(), 0, &pair(1)).await.unwrap();
+        let found = FileStore::new(folder.path()).unwrap().load(&key()).await.unwrap();
+        assert_eq!(found.unwrap().generation(), 1);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_folder_that_the_store_makes_and_all_in_it_are_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let outer = Folder::new();
+        let folder = outer.path().join("deep/tokens");
+        let store = FileStore::new(&folder).unwrap();
+        let lease = store.lease(&key()).await.unwrap();
+        store.compare_and_swap(&key(), 0, &pair(1)).await.unwrap();
+        drop(lease);
+        assert_eq!((mode(&folder), mode(folder.parent().unwrap())), (0o700, 0o700));
+        let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 3, "{files:?}");
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named_with_what_to_do() {
+        let folder = Folder::new();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("tokens")] {
+            let error = FileStore::new(&path).unwrap_err();
+            assert!(error.reason().starts_with("the folder cannot be made: "), "{error}");
+            assert!(error.reason().contains(&path.display().to_string()), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_went_is_named_with_what_to_do_and_served_again_once_it_is_back() {
+        let outer = Folder::new();
+        let folder = outer.path().join("tokens");
+        let store = FileStore::new(&folder).unwrap();
+        fs::remove_dir(&folder).unwrap();
+        for in_its_place in [None, Some("a file")] {
+            if let Some(text) = in_its_place {
+                fs::write(&folder, text).unwrap();
+            }
+            let error = store.compare_and_swap(&key(), 0, &pair(1)).await.unwrap_err();
+            assert!(error.reason().contains(&folder.display().to_string()), "{error}");
+            assert!(error.reason().ends_with("; give the store a folder that is there, and stays"), "{error}");
+            assert!(store.lease(&key()).await.is_err() && store.remove(&key()).await.is_err());
+        }
+        fs::remove_file(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        assert!(matches!(store.compare_and_swap(&key(), 0, &pair(1)).await, Ok(Swap::Stored)));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_folder_that_can_only_be_read_is_read_and_named_when_it_should_be_written() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = Folder::new();
+        let store = FileStore::new(folder.path()).unwrap();
+        store.compare_and_swap(&key(), 0, &pair(1)).await.unwrap();
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o500)).unwrap();
+        assert_eq!(store.load(&key()).await.unwrap().unwrap().generation(), 1);
+        // Whom modes do not hold, `root`, gets the pair stored.
+        let is_held = File::create(folder.path().join("probe")).is_err();
+        let swap = store.compare_and_swap(&key(), 1, &pair(2)).await;
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        let generation = store.load(&key()).await.unwrap().unwrap().generation();
+        match swap {
+            Err(error) if is_held => {
+                assert!(error.reason().contains("let this program's user read and write there"), "{error}");
+                assert!(error.reason().contains(&folder.path().display().to_string()), "{error}");
+                assert_eq!(generation, 1);
+            }
+            swap => assert_eq!((is_held, generation), (false, 2), "{swap:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do_about_what_it_names() {
+        use io::ErrorKind as Kind;
+        for (kind, remedy) in [
+            (Kind::StorageFull, "make room for it"),
+            (Kind::QuotaExceeded, "make room for it"),
+            (Kind::ReadOnlyFilesystem, "give the store another folder"),
+            (Kind::PermissionDenied, "give the store another folder"),
+            (Kind::NotFound, "give the store a folder that is there, and stays"),
+            (Kind::IsADirectory, "move it away"),
+        ] {
+            let error = failed("the tokens cannot be written", Path::new("/var/tokens"), kind.into());
+            assert!(error.reason().starts_with("the tokens cannot be written: /var/tokens: "), "{error}");
+            assert!(error.reason().ends_with(remedy), "{error}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pair_is_read_but_not_changed_while_another_store_has_the_lock() {
+        let folder = Folder::new();
+        let (one, other) = (FileStore::new(folder.path()).unwrap(), FileStore::new(folder.path()).unwrap());
+        one.compare_and_swap(&key(), 0, &pair(1)).await.unwrap();
+        let lock = locked(one.files(&key()).lock()).await.unwrap();
+        let minute = Duration::from_secs(60);
+        assert!(other.load(&key()).await.unwrap().is_some());
+        assert!(tokio::time::timeout(minute, other.compare_and_swap(&key(), 1, &pair(2))).await.is_err());
+        assert!(tokio::time::timeout(minute, other.remove(&key())).await.is_err());
+        // Whoever gave up waiting has left nothing that comes after.
+        drop(lock);
+        assert_eq!(other.load(&key()).await.unwrap().unwrap().generation(), 1);
+        assert!(matches!(other.compare_and_swap(&key(), 1, &pair(2)).await, Ok(Swap::Stored)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_not_the_lock_so_that_its_holder_can_store() {
+        let folder = Folder::new();
+        let store = FileStore::new(folder.path()).unwrap();
+        let _lease = store.lease(&key()).await.unwrap();
+        let swap = tokio::time::timeout(Duration::from_secs(60), store.compare_and_swap(&key(), 0, &pair(1))).await;
+        assert!(matches!(swap, Ok(Ok(Swap::Stored))), "{swap:?}");
+    }
+
+    #[tokio::test]
+    async fn no_debug_of_a_store_or_an_error_shows_a_token() {
+        let folder = Folder::new();
+        let store = FileStore::new(folder.path()).unwrap();
+        let swap = store.compare_and_swap(&key(), 0, &pair(1)).await.unwrap();
+        let newer = store.compare_and_swap(&key(), 0, &pair(1)).await.unwrap();
+        let shown = format!("{store:?} {swap:?} {newer:?}");
+        assert!(!shown.contains("acc3ss") && !shown.contains("r3fresh"), "{shown}");
+    }
 }

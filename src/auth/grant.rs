@@ -69,6 +69,8 @@ pub(crate) struct TokenRequest {
     pub(crate) place: Place,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Body,
+    /// What a refusal could repeat besides the grant's own secrets.
+    pub(crate) secrets: Vec<SecretString>,
 }
 
 /// Below what an operation's path stands.
@@ -88,7 +90,12 @@ pub(crate) enum Body {
 
 impl TokenRequest {
     pub(crate) fn new(operation: &'static Operation, place: Place, body: Body) -> Self {
-        Self { operation, place, headers: Vec::new(), body }
+        Self { operation, place, headers: Vec::new(), body, secrets: Vec::new() }
+    }
+
+    /// Names what a refusal could repeat.
+    pub(crate) fn with_secrets(self, secrets: Vec<SecretString>) -> Self {
+        Self { secrets, ..self }
     }
 }
 
@@ -131,7 +138,7 @@ impl Granted {
         let after = |life: Option<Duration>| {
             life.and_then(|life| SignedDuration::try_from(life).ok()).and_then(|life| now.checked_add(life).ok())
         };
-        let mut tokens = TokenSet::new(self.access).with_obtained_at(now);
+        let mut tokens = TokenSet::new(self.access).with_obtained_at(now).with_origin_of(before);
         if let Some(moment) = after(self.access_life.or(lives.access)) {
             tokens = tokens.with_access_expires_at(moment);
         }

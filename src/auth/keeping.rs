@@ -1,7 +1,10 @@
 //! Tokens into the store and out of it: a store that fails never stops a client that has a token.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::cache::Cache;
@@ -16,7 +19,7 @@ const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 impl Cache {
     /// The pair in the store, as far as it can be read.
     pub(super) async fn load(&self) -> Option<TokenSet> {
-        match self.in_time(self.setting.store.load(&self.setting.key)).await {
+        match self.in_time(async { self.setting.store.load(&self.setting.key).await }).await {
             Ok(stored) => stored,
             Err(error) => {
                 self.store_failed(&error);
@@ -34,7 +37,7 @@ impl Cache {
 
     /// Removes the pair from the store.
     pub(super) async fn forget(&self) -> Result<(), StoreError> {
-        self.in_time(self.setting.store.remove(&self.setting.key)).await
+        self.in_time(async { self.setting.store.remove(&self.setting.key).await }).await
     }
 
     pub(super) fn store_failed(&self, error: &StoreError) {
@@ -45,7 +48,8 @@ impl Cache {
     /// Stores a pair; whether nothing is left to store.
     async fn save(&self, tokens: &TokenSet) -> bool {
         let expected = self.state().stored;
-        match self.in_time(self.setting.store.compare_and_swap(&self.setting.key, expected, tokens)).await {
+        let swap = async { self.setting.store.compare_and_swap(&self.setting.key, expected, tokens).await };
+        match self.in_time(swap).await {
             Ok(swap) => {
                 let mut state = self.state();
                 state.stored = match swap {
@@ -72,11 +76,13 @@ impl Cache {
         reason = "a pair that only memory holds has to reach the store without a caller"
     )]
     fn save_later(self: &Arc<Self>) {
-        if std::mem::replace(&mut self.state().saving, true) {
+        let mut state = self.state();
+        // One whose runtime ended under it is at work no more.
+        if state.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
             return;
         }
         let (cache, clock) = (Arc::downgrade(self), self.setting.endpoint.clock);
-        tokio::spawn(async move {
+        let saving = tokio::spawn(async move {
             let (mut pause, longest) = SAVE_AGAIN;
             loop {
                 clock.sleep_until(clock.now() + pause).await;
@@ -92,17 +98,30 @@ impl Cache {
                 let is_newest =
                     state.newest.as_ref().map(TokenSet::generation) == newest.map(|tokens| tokens.generation());
                 if saved && is_newest {
-                    state.saving = false;
+                    state.saving = None;
                     return;
                 }
             }
         });
+        state.saving = Some(saving.abort_handle());
     }
 
     /// A store's answer, or the error that there was none.
     async fn in_time<T>(&self, asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let clock = self.setting.endpoint.clock;
-        let answer = clock.within(asked, clock.now() + ANSWER).await;
+        let answer = clock.within(unbroken(asked), clock.now() + ANSWER).await;
         answer.unwrap_or_else(|| Err(StoreError::new(format!("no answer within {} s", ANSWER.as_secs()))))
     }
+}
+
+/// A store's answer, or the error that it panicked: somebody's store that breaks down is one more that fails, and must
+/// not take a renewal with it whose tokens only memory holds yet.
+pub(super) async fn unbroken<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let mut asked = pin!(asked);
+    // The future is not polled again after a panic, and the store stands for itself.
+    let answer = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(context))) {
+        Ok(answer) => answer,
+        Err(_) => Poll::Ready(Err(StoreError::new("it panicked; what it printed says where"))),
+    });
+    answer.await
 }

@@ -37,11 +37,12 @@ pub(super) enum Stage {
 }
 
 impl Life {
-    /// The life of a token that has `left` to live. `luck`, from 0 to 1, spreads the processes that share a tenant.
-    pub(super) fn new(now: Instant, left: Duration, luck: f64) -> Self {
-        let soft = (left / 5).min(SOFT).mul_f64(1.0 - luck.clamp(0.0, 1.0) / 4.0);
-        let hard = HARD.min(left / 10);
-        Self { soft: now + (left - soft), hard: now + (left - hard) }
+    /// The life of a token that has `left` of its `whole` life to live: all of it where it was just granted, less where it
+    /// was found in a store. `luck`, from 0 to 1, spreads the processes that share a tenant.
+    pub(super) fn new(now: Instant, left: Duration, whole: Duration, luck: f64) -> Self {
+        let soft = (whole / 5).min(SOFT).mul_f64(1.0 - luck.clamp(0.0, 1.0) / 4.0);
+        let hard = HARD.min(whole / 10);
+        Self { soft: now + left.saturating_sub(soft), hard: now + left.saturating_sub(hard) }
     }
 
     pub(super) fn stage(&self, now: Instant) -> Stage {
@@ -76,12 +77,13 @@ mod tests {
 
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[tokio::test(start_paused = true)]
     async fn a_token_of_48_hours_is_renewed_in_its_last_five() {
         let now = Instant::now();
-        let life = Life::new(now, 48 * HOUR, 0.0);
+        let life = Life::new(now, 48 * HOUR, 48 * HOUR, 0.0);
         assert_eq!(life.soft - now, 43 * HOUR);
         assert_eq!(life.hard - now, 48 * HOUR - Duration::from_secs(30));
         assert_eq!(life.stage(now + 42 * HOUR), Stage::Fresh);
@@ -92,14 +94,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_of_an_hour_is_renewed_in_its_last_fifth() {
         let now = Instant::now();
-        assert_eq!(Life::new(now, HOUR, 0.0).soft - now, 48 * HOUR / 60);
+        assert_eq!(Life::new(now, HOUR, HOUR, 0.0).soft - now, 48 * HOUR / 60);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_token_of_a_minute_keeps_a_tenth_as_its_buffer() {
         let now = Instant::now();
-        let life = Life::new(now, Duration::from_secs(60), 0.0);
+        let life = Life::new(now, 60 * SECOND, 60 * SECOND, 0.0);
         assert_eq!((life.soft - now, life.hard - now), (Duration::from_secs(48), Duration::from_secs(54)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_found_in_its_last_fifth_is_ripe_and_keeps_its_whole_buffer() {
+        let now = Instant::now();
+        let life = Life::new(now, 10 * 60 * SECOND, HOUR, 0.0);
+        assert_eq!((life.stage(now), life.hard - now), (Stage::Ripe, 570 * SECOND));
+        assert_eq!(Life::new(now, 29 * SECOND, HOUR, 0.0).stage(now), Stage::Over);
     }
 
     #[test]
@@ -117,12 +127,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_ripens_before_it_is_over_and_never_before_its_last_fifth(seconds in 0_u64..10_000_000, luck in 0.0_f64..=1.0) {
+        fn a_token_ripens_before_it_is_over_and_never_before_its_last_fifth(seconds in 0_u64..10_000_000, spent in 0.0_f64..=1.0, luck in 0.0_f64..=1.0) {
             let now = Instant::now();
-            let left = Duration::from_secs(seconds);
-            let life = Life::new(now, left, luck);
+            let whole = Duration::from_secs(seconds);
+            let left = whole.mul_f64(spent);
+            let life = Life::new(now, left, whole, luck);
             prop_assert!(life.soft <= life.hard && life.hard <= now + left);
-            prop_assert!(life.soft >= now + left - left / 5);
+            prop_assert!(life.soft + whole / 5 >= now + left);
         }
     }
 }

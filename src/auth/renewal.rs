@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
 use super::cache::{Cache, Live};
 use super::endpoint::Repeat;
 use super::fixed;
 use super::grant::Granted;
+use super::keeping::unbroken;
 use super::life::{Life, Stage};
 use super::store::Lease;
 use super::tokens::TokenSet;
 use super::trouble::{Trouble, Why};
 
-/// How long another process may take for a renewal before ours gives up waiting: three requests and their pauses.
-const LEASE: Duration = Duration::from_secs(120);
+/// How many pairs one renewal tries: ours, the store's and the one that was handed in, and one that came meanwhile.
+const PAIRS: u32 = 4;
+/// How long another process may take for a renewal before ours gives up waiting: a refresh, three tries to log in, and the
+/// pauses between them.
+const LEASE: Duration = Duration::from_secs(150);
 
 impl Cache {
     /// One renewal, from the lease to the swap.
@@ -26,6 +28,7 @@ impl Cache {
         if !found && let Some(trouble) = &self.state().latched {
             return Err(Trouble::clone(trouble));
         }
+        let mut tried = 1;
         loop {
             if let Some(live) = self.take_up().await {
                 return Ok(live);
@@ -36,14 +39,16 @@ impl Cache {
                 Some(Err(trouble)) => Some(trouble),
                 None => None,
             };
-            if refused.as_ref().is_some_and(|trouble| trouble.why == Why::Refused)
-                && (self.look(TokenSet::differs).await || self.fall_back())
-            {
+            let is_refused = refused.as_ref().is_some_and(|trouble| trouble.why == Why::Refused);
+            // An end to a store that has another pair each time.
+            if is_refused && tried < PAIRS && (self.look(TokenSet::differs).await || self.fall_back()) {
+                tried += 1;
                 continue;
             }
             let Some(login) = self.setting.grant.login() else {
                 return Err(refused.unwrap_or_else(|| self.at_an_end()));
             };
+            let login = login.with_secrets(self.secrets());
             let granted = self.setting.endpoint.grant(&*self.setting.grant, login, Repeat::Harmless).await?;
             return self.publish(self.successor(granted, None)).await;
         }
@@ -53,7 +58,8 @@ impl Cache {
     /// it for too long does, for what it does with the refresh token nobody knows.
     pub(super) async fn lease(&self) -> Result<Option<Lease>, Trouble> {
         let clock = self.setting.endpoint.clock;
-        match clock.within(self.setting.store.lease(&self.setting.key), clock.now() + LEASE).await {
+        let lease = unbroken(async { self.setting.store.lease(&self.setting.key).await });
+        match clock.within(lease, clock.now() + LEASE).await {
             Some(Ok(lease)) => Ok(Some(lease)),
             Some(Err(error)) => {
                 self.store_failed(&error);
@@ -72,14 +78,21 @@ impl Cache {
             state.stored = stored.generation();
         }
         match (&state.newest, stored) {
-            (Some(newest), Some(stored)) if is_better(&stored, newest) => {
-                state.newest = Some(stored);
+            (Some(newest), Some(stored)) if is_better(&stored, newest) && !state.is_refused(&stored) => {
+                // Counted anew, after the store was emptied, another pair can have the number of ours: what is known of
+                // that one says nothing about it.
+                if stored.generation() == newest.generation() {
+                    state.rejected = None;
+                    self.live.store(None);
+                }
+                state.supersede(Some(stored));
                 true
             }
             (Some(_), _) => false,
             (None, Some(stored)) => {
-                // Handed in and stored: who was obtained later is the newer, and the store where nobody knows.
-                let handed_in = state.spare.take();
+                // What the stored pair grew from is worth nothing any more. Else, handed in and stored: who was obtained
+                // later is the newer, and the store where nobody knows.
+                let handed_in = state.spare.take().filter(|tokens| !stored.grew_from(tokens));
                 let (newest, spare) = match handed_in {
                     Some(tokens) if tokens.obtained_at() > stored.obtained_at() => {
                         (tokens.with_generation(stored.generation() + 1), Some(stored))
@@ -102,7 +115,7 @@ impl Cache {
         let mut state = self.state();
         let Some(spare) = state.spare.take() else { return false };
         let generation = state.newest.as_ref().map_or(0, TokenSet::generation).max(state.stored) + 1;
-        state.newest = Some(spare.with_generation(generation));
+        state.supersede(Some(spare.with_generation(generation)));
         true
     }
 
@@ -124,7 +137,9 @@ impl Cache {
         if live.stage(self.setting.endpoint.clock.now()) == Stage::Over {
             return None;
         }
-        if !is_stored {
+        if is_stored {
+            self.state().store_failure = None;
+        } else {
             self.keep(&tokens).await;
         }
         Some(self.swap(live))
@@ -137,6 +152,10 @@ impl Cache {
             (state.newest.clone()?, state.rejected)
         };
         let grant = &*self.setting.grant;
+        // A login that failed after a refusal leaves the refused pair the newest.
+        if self.state().is_refused(&newest) {
+            return None;
+        }
         // Whether the refresh token is over, the vendor knows best: our clock may have jumped. Only where there is
         // another way is a token that seems over not tried.
         let wall = self.setting.endpoint.clock.wall();
@@ -144,8 +163,13 @@ impl Cache {
             return None;
         }
         let access_lives = self.is_alive(&newest) && rejected != Some(newest.generation());
-        let request = grant.refresh(&newest, access_lives)?;
+        let request = grant.refresh(&newest, access_lives)?.with_secrets(self.secrets());
         let granted = self.setting.endpoint.grant(grant, request, Repeat::Spends).await;
+        // One that may have been replaced would end all that came of its login; who can log in does that instead.
+        let is_spent = |why| why == Why::Refused || (why == Why::Unknown && grant.login().is_some());
+        if granted.as_ref().is_err_and(|trouble| is_spent(trouble.why)) {
+            self.state().refuse(newest.clone());
+        }
         Some(granted.map(|granted| self.successor(granted, Some(&newest))))
     }
 
@@ -182,8 +206,13 @@ impl Cache {
     async fn publish(self: &Arc<Self>, tokens: TokenSet) -> Result<Arc<Live>, Trouble> {
         let live = self.live(tokens.clone());
         if live.is_ok() || tokens.refresh_token().is_some() {
-            // Whatever happens from here on, the pair is not lost to this process.
-            self.state().newest = Some(tokens.clone());
+            // Whatever happens from here on, the pair is not lost to this process. What it follows is worth nothing now:
+            // a refresh token that was replaced must not be presented again.
+            {
+                let mut state = self.state();
+                state.supersede(Some(tokens.clone()));
+                state.spare = None;
+            }
             self.keep(&tokens).await;
         }
         Ok(self.swap(live?))
@@ -207,11 +236,12 @@ impl Cache {
             Trouble::new(Why::Unreadable, reason, clock)
         })?;
         let life = tokens.access_expires_at().map(|expiry| {
-            let left = expiry.duration_since(clock.wall());
+            let span = |from| Duration::try_from(expiry.duration_since(from)).unwrap_or_default();
+            let left = span(clock.wall());
+            let whole = tokens.obtained_at().map_or(left, span);
             // However the wall clock jumped since it was stored, no token lives longer than it did at first.
-            let whole = tokens.obtained_at().map_or(SignedDuration::MAX, |from| expiry.duration_since(from));
-            let left = Duration::try_from(left.min(whole)).unwrap_or_default();
-            Life::new(clock.now(), left, fastrand::f64())
+            let left = left.min(whole);
+            Life::new(clock.now(), left, whole, fastrand::f64())
         });
         Ok(Live { tokens, header: (name, value), life })
     }

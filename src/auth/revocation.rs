@@ -15,8 +15,14 @@ impl Cache {
         self.look(TokenSet::follows).await;
         let newest = self.state().newest.clone();
         let requests = newest.map(|tokens| self.setting.grant.revoke(&tokens)).unwrap_or_default();
-        for request in requests {
-            self.setting.endpoint.ask(&*self.setting.grant, request, Repeat::Harmless).await.map_err(Arc::new)?;
+        for (revoked, request) in requests.into_iter().enumerate() {
+            let request = request.with_secrets(self.secrets());
+            match self.setting.endpoint.ask(&*self.setting.grant, request, Repeat::Harmless).await {
+                Ok(_) => {}
+                // With its refresh token an access token may end too (RFC 7009, section 2.1), and then opens nothing more.
+                Err(trouble) if revoked > 0 && trouble.why == Why::Refused => {}
+                Err(trouble) => return Err(Arc::new(trouble)),
+            }
         }
         self.put_away();
         self.forget().await.map_err(|error| Arc::new(Trouble::new(Why::Store, error.to_string(), clock)))
@@ -28,7 +34,8 @@ impl Cache {
         let trouble = Arc::new(Trouble::new(Why::Refused, reason, self.setting.endpoint.clock));
         let mut state = self.state();
         self.live.store(None);
-        (state.newest, state.spare) = (None, None);
+        state.supersede(None);
+        state.spare = None;
         state.latched = Some(trouble);
     }
 }

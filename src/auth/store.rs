@@ -23,7 +23,8 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// The pair under a key.
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>>;
 
-    /// Stores `tokens` if the generation under the key is still `expected`, where 0 stands for nothing stored.
+    /// Stores `tokens` if the generation under the key is still `expected`, where 0 stands for nothing stored. Where nothing
+    /// is stored any more, because somebody removed it, they are stored whatever was expected.
     fn compare_and_swap<'a>(
         &'a self,
         key: &'a TokenKey,
@@ -88,7 +89,7 @@ impl fmt::Display for TokenKey {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Swap {
-    /// Somebody else stored this pair first. Nothing was changed.
+    /// Another pair than expected is there: somebody else was first. Nothing was changed.
     Newer(TokenSet),
     /// The pair is stored.
     Stored,
@@ -223,5 +224,176 @@ impl TokenStore for MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore").field("keys", &self.slots().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use secrecy::ExposeSecret as _;
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::FileStore;
+    use crate::auth::folder::Folder;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Every store, as two handles to the same.
+    fn stores(folder: &Folder) -> [[Arc<dyn TokenStore>; 2]; 3] {
+        let memory = MemoryStore::new();
+        let one = FileStore::new(folder.path().join("one")).unwrap();
+        let opened = || FileStore::new(folder.path().join("opened")).unwrap();
+        [
+            [Arc::new(memory.clone()), Arc::new(memory)],
+            [Arc::new(one.clone()), Arc::new(one)],
+            [Arc::new(opened()), Arc::new(opened())],
+        ]
+    }
+
+    fn key() -> TokenKey {
+        TokenKey::new("fentu/api.fentu.io/acme/oauth/app")
+    }
+
+    fn pair(access: &str, generation: u64) -> TokenSet {
+        TokenSet::new(access).with_refresh_token("r3fresh").with_generation(generation)
+    }
+
+    async fn access(store: &dyn TokenStore, key: &TokenKey) -> Option<String> {
+        let tokens = store.load(key).await.unwrap()?;
+        Some(tokens.access_token().expose_secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_store_holds_nothing_at_first_and_then_what_was_stored_last() {
+        for [store, again] in stores(&Folder::new()) {
+            assert_eq!(access(&*store, &key()).await, None, "{store:?}");
+            assert!(matches!(store.compare_and_swap(&key(), 0, &pair("a", 1)).await, Ok(Swap::Stored)));
+            assert!(matches!(again.compare_and_swap(&key(), 1, &pair("b", 2)).await, Ok(Swap::Stored)));
+            assert_eq!(access(&*store, &key()).await.as_deref(), Some("b"), "{store:?}");
+            assert_eq!(access(&*again, &key()).await.as_deref(), Some("b"), "{store:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pair_comes_back_with_all_that_it_was_stored_with() {
+        let full = pair("a", 7)
+            .with_access_expires_at("2026-03-01T12:00:00.123456789Z".parse().unwrap())
+            .with_refresh_expires_at("2026-03-14T12:00:00Z".parse().unwrap())
+            .with_obtained_at("2026-02-28T12:00:00Z".parse().unwrap());
+        for tokens in [full, TokenSet::new("\"quoted\" \u{e4}\n")] {
+            for [store, again] in stores(&Folder::new()) {
+                store.compare_and_swap(&key(), 0, &tokens).await.unwrap();
+                let found = again.load(&key()).await.unwrap().unwrap();
+                assert!(!found.differs(&tokens));
+                assert_eq!(format!("{found:?}"), format!("{tokens:?}"));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pair_is_stored_only_in_place_of_the_generation_that_was_expected() {
+        for [store, _] in stores(&Folder::new()) {
+            store.compare_and_swap(&key(), 0, &pair("a", 5)).await.unwrap();
+            for unexpected in [0, 4, 6, u64::MAX] {
+                match store.compare_and_swap(&key(), unexpected, &pair("b", 6)).await.unwrap() {
+                    Swap::Newer(stored) => assert_eq!(stored.access_token().expose_secret(), "a", "{store:?}"),
+                    swap => panic!("{swap:?} for {unexpected} in {store:?}"),
+                }
+            }
+            assert_eq!(access(&*store, &key()).await.as_deref(), Some("a"), "{store:?}");
+            // What follows need not be a higher generation: a login may have begun anew.
+            assert!(matches!(store.compare_and_swap(&key(), 5, &pair("b", 1)).await, Ok(Swap::Stored)));
+            assert_eq!(access(&*store, &key()).await.as_deref(), Some("b"), "{store:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_removed_pair_is_gone_and_another_can_follow_whatever_was_expected() {
+        for [store, again] in stores(&Folder::new()) {
+            store.remove(&key()).await.unwrap();
+            store.compare_and_swap(&key(), 0, &pair("a", 1)).await.unwrap();
+            again.remove(&key()).await.unwrap();
+            again.remove(&key()).await.unwrap();
+            assert_eq!(access(&*store, &key()).await, None, "{store:?}");
+            assert!(matches!(store.compare_and_swap(&key(), 1, &pair("b", 2)).await, Ok(Swap::Stored)));
+            assert_eq!(access(&*again, &key()).await.as_deref(), Some("b"), "{store:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn two_keys_have_nothing_to_do_with_each_other() {
+        let others = ["", "fentu/api.fentu.io/acme/oauth/App", "fentu/api.fentu.io/acme/oauth/app/"].map(TokenKey::new);
+        for [store, _] in stores(&Folder::new()) {
+            let _lease = store.lease(&key()).await.unwrap();
+            store.compare_and_swap(&key(), 0, &pair("own", 1)).await.unwrap();
+            for other in &others {
+                assert_eq!(access(&*store, other).await, None, "{other} in {store:?}");
+                assert!(timeout(MINUTE, store.lease(other)).await.is_ok(), "{other} in {store:?}");
+                store.compare_and_swap(other, 0, &pair(other.as_str(), 1)).await.unwrap();
+            }
+            store.remove(&others[1]).await.unwrap();
+            assert_eq!(access(&*store, &others[0]).await.as_deref(), Some(""), "{store:?}");
+            assert_eq!(access(&*store, &key()).await.as_deref(), Some("own"), "{store:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_keeps_everybody_else_waiting_until_it_is_dropped() {
+        for [store, again] in stores(&Folder::new()) {
+            let lease = store.lease(&key()).await.unwrap();
+            assert!(timeout(MINUTE, again.lease(&key())).await.is_err(), "{store:?}");
+            assert!(timeout(MINUTE, store.lease(&key())).await.is_err(), "{store:?}");
+            // It is the right to renew alone: reading, storing and removing need none.
+            store.compare_and_swap(&key(), 0, &pair("a", 1)).await.unwrap();
+            assert_eq!(access(&*again, &key()).await.as_deref(), Some("a"), "{store:?}");
+            again.remove(&key()).await.unwrap();
+            let key = key();
+            let (waited, ()) = tokio::join!(again.lease(&key), async {
+                tokio::time::sleep(MINUTE).await;
+                drop(lease);
+            });
+            assert!(timeout(MINUTE, store.lease(&key)).await.is_err(), "{store:?}");
+            drop(waited.unwrap());
+            assert!(timeout(MINUTE, store.lease(&key)).await.is_ok(), "{store:?}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_many_that_store_at_once_one_does() {
+        for [store, again] in stores(&Folder::new()) {
+            for generation in 0..3 {
+                let mut rivals = JoinSet::new();
+                for (rival, handle) in [&store, &again].into_iter().cycle().take(16).enumerate() {
+                    let store = Arc::clone(handle);
+                    rivals.spawn(async move {
+                        let tokens = pair(&format!("{generation} of {rival}"), generation + 1);
+                        let swap = store.compare_and_swap(&key(), generation, &tokens).await.unwrap();
+                        matches!(swap, Swap::Stored).then_some(tokens)
+                    });
+                }
+                let stored: Vec<_> = rivals.join_all().await.into_iter().flatten().collect();
+                assert_eq!(stored.len(), 1, "{store:?}");
+                let access = access(&*store, &key()).await.unwrap();
+                assert_eq!(access, stored[0].access_token().expose_secret(), "{store:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_of_a_store_says_what_it_was_told_and_keeps_its_cause() {
+        let error = StoreError::new("no room; make some").with_source(std::io::Error::other("28"));
+        assert_eq!(error.to_string(), "token store: no room; make some");
+        assert_eq!((error.reason(), error.source().unwrap().to_string()), ("no room; make some", "28".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn no_debug_of_a_store_shows_a_token_or_a_lease() {
+        let store = MemoryStore::new();
+        store.compare_and_swap(&key(), 0, &pair("acc3ss", 1)).await.unwrap();
+        let shown = format!("{store:?} {:?}", store.lease(&key()).await);
+        assert_eq!(shown, "MemoryStore { keys: 1 } Ok(Lease { .. })");
     }
 }

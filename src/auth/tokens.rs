@@ -28,6 +28,8 @@ pub struct TokenSet {
     refresh_expires_at: Option<Timestamp>,
     obtained_at: Option<Timestamp>,
     generation: u64,
+    /// The fingerprint of the pair that was handed in, and that this one grew from.
+    origin: Option<u64>,
 }
 
 impl TokenSet {
@@ -40,6 +42,7 @@ impl TokenSet {
             refresh_expires_at: None,
             obtained_at: None,
             generation: 0,
+            origin: None,
         }
     }
 
@@ -64,6 +67,22 @@ impl TokenSet {
 
     pub(crate) fn with_obtained_at(self, moment: Timestamp) -> Self {
         Self { obtained_at: Some(moment), ..self }
+    }
+
+    /// The same as the first of those that will grow from it.
+    pub(super) fn with_own_origin(self) -> Self {
+        let refresh = self.refresh.as_ref().map(|refresh| refresh.expose_secret());
+        let origin = fingerprint(&[self.access.expose_secret(), refresh.unwrap_or_default()]);
+        Self { origin: Some(origin), ..self }
+    }
+
+    pub(super) fn with_origin_of(self, before: Option<&Self>) -> Self {
+        Self { origin: before.and_then(|before| before.origin), ..self }
+    }
+
+    /// Whether this pair came of that one, which was handed in. No clock is asked, for it may have been set since.
+    pub(super) fn grew_from(&self, handed_in: &Self) -> bool {
+        self.origin.is_some() && self.origin == handed_in.origin
     }
 
     /// The access token.
@@ -125,13 +144,14 @@ impl fmt::Debug for TokenSet {
 
 impl Serialize for TokenSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut set = serializer.serialize_struct("TokenSet", 6)?;
+        let mut set = serializer.serialize_struct("TokenSet", 7)?;
         set.serialize_field("generation", &self.generation)?;
         set.serialize_field("access_token", self.access.expose_secret())?;
         set.serialize_field("access_expires_at", &self.access_expires_at)?;
         set.serialize_field("refresh_token", &self.refresh.as_ref().map(|refresh| refresh.expose_secret()))?;
         set.serialize_field("refresh_expires_at", &self.refresh_expires_at)?;
         set.serialize_field("obtained_at", &self.obtained_at)?;
+        set.serialize_field("origin", &self.origin)?;
         set.end()
     }
 }
@@ -147,6 +167,8 @@ impl<'de> Deserialize<'de> for TokenSet {
             refresh_token: Option<String>,
             refresh_expires_at: Option<Timestamp>,
             obtained_at: Option<Timestamp>,
+            #[serde(default)]
+            origin: Option<u64>,
         }
         let plain = Plain::deserialize(deserializer)?;
         Ok(Self {
@@ -156,8 +178,15 @@ impl<'de> Deserialize<'de> for TokenSet {
             refresh_expires_at: plain.refresh_expires_at,
             obtained_at: plain.obtained_at,
             generation: plain.generation,
+            origin: plain.origin,
         })
     }
+}
+
+/// Tells pairs apart, the same in every process and version (FNV-1a).
+fn fingerprint(texts: &[&str]) -> u64 {
+    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -171,6 +200,27 @@ mod tests {
             .with_refresh_expires_at("2026-03-14T12:00:00Z".parse().unwrap())
             .with_obtained_at("2026-02-28T12:00:00Z".parse().unwrap())
             .with_generation(7)
+            .with_own_origin()
+    }
+
+    #[test]
+    fn what_grew_from_a_pair_is_known_after_it_was_stored() {
+        let handed_in = TokenSet::new("a").with_refresh_token("r").with_own_origin();
+        let next = TokenSet::new("b").with_refresh_token("s").with_origin_of(Some(&handed_in));
+        let stored: TokenSet = serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap();
+        assert!(stored.grew_from(&handed_in) && handed_in.grew_from(&handed_in));
+        for other in [TokenSet::new("a").with_own_origin(), TokenSet::new("ar").with_own_origin(), full()] {
+            assert!(!stored.grew_from(&other));
+        }
+        assert!(!TokenSet::new("c").with_origin_of(None).grew_from(&TokenSet::new("d")), "nothing is known of either");
+    }
+
+    #[test]
+    fn a_set_that_was_stored_before_origins_were_is_read() {
+        let mut text: serde_json::Value = serde_json::to_value(full()).unwrap();
+        text.as_object_mut().unwrap().remove("origin");
+        let read: TokenSet = serde_json::from_value(text).unwrap();
+        assert!(!read.grew_from(&full()));
     }
 
     #[test]

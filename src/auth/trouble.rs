@@ -8,6 +8,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::error::one_line;
 use crate::operation::Operation;
 
 /// Why there is no new token. Shared by all who waited for it, and free of secrets: bodies of token endpoints are not
@@ -34,7 +35,7 @@ impl fmt::Display for Trouble {
             write!(f, " ({})", status.as_u16())?;
         }
         if let Some(message) = self.message.as_ref().or(self.code.as_ref()) {
-            write!(f, ": {message}")?;
+            write!(f, ": {}", one_line(message))?;
         }
         Ok(())
     }

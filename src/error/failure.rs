@@ -222,7 +222,7 @@ impl StdError for Failure {
 }
 
 /// A vendor's text as part of one line: bounded, without control characters.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line: String = text.chars().take(SHOWN_MESSAGE).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.len() < text.len() {
         line.push('…');

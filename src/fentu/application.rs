@@ -51,8 +51,8 @@ pub struct Application {
 }
 
 impl Application {
-    /// A builder for an application with the id and the secret that it was registered with. The options of a client's
-    /// builder hold for its token requests.
+    /// A builder for an application with the id and the secret that it was registered with. Of the options of
+    /// a client's builder, the base URL, the user agent and the HTTP client hold for its token requests.
     pub fn builder(client_id: impl Into<String>, client_secret: impl Into<SecretString>) -> ClientBuilder<Self> {
         let client_secret = client_secret.into();
         let grant = CodeGrant::new(client_id.into(), client_secret.clone());

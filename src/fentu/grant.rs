@@ -46,10 +46,11 @@ impl CodeGrant {
     /// The request that redeems a code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
     pub(super) fn exchange(&self, code: String, redirect_uri: String, verifier: &SecretString) -> TokenRequest {
         let mut fields = self.fields("authorization_code");
+        let secrets = vec![code.clone().into(), verifier.clone()];
         fields.push(("code", code));
         fields.push(("redirect_uri", redirect_uri));
         fields.push(("code_verifier", verifier.expose_secret().to_owned()));
-        TokenRequest::new(&EXCHANGE, Place::Root, Body::Form(fields))
+        TokenRequest::new(&EXCHANGE, Place::Root, Body::Form(fields)).with_secrets(secrets)
     }
 
     fn fields(&self, kind: &str) -> Vec<(&'static str, String)> {

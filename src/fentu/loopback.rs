@@ -3,11 +3,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::application::Application;
@@ -75,6 +76,7 @@ impl LoopbackLogin {
 
     async fn serve(&self) -> Result<TokenSet, Error> {
         let clock = self.application.core().endpoint().clock;
+        let redeemed = OnceCell::new();
         let mut visits = FuturesUnordered::new();
         loop {
             let arrival = pin!(self.listener.accept());
@@ -86,36 +88,39 @@ impl LoopbackLogin {
                 },
             };
             match event {
-                Either::Left(Ok((stream, _))) => visits.push(self.visit(stream)),
+                Either::Left(Ok((stream, _))) => visits.push(self.visit(stream, &redeemed)),
                 // A connection that was gone before it was taken is nobody's login; too many open files pass.
                 Either::Left(Err(_)) => clock.sleep_until(clock.now() + ACCEPT_AGAIN).await,
-                Either::Right(Some(Some(outcome))) => return outcome,
+                Either::Right(Some(true)) => break,
                 Either::Right(_) => {}
             }
         }
+        // Whoever came along with it is answered too, and not waited for.
+        while let Some(Some(_)) = visits.next().now_or_never() {}
+        drop(visits);
+        redeemed.into_inner().expect("a visit that is the browser's redeems the code")
     }
 
-    /// Serves one connection; `None` where it was not the browser that comes back.
-    async fn visit(&self, mut stream: TcpStream) -> Option<Result<TokenSet, Error>> {
+    /// Serves one connection; whether it was the browser that comes back. It may come more than once, loading a page ahead or
+    /// again: the code, which works once, is redeemed for the first and the others get to see the same.
+    async fn visit(&self, mut stream: TcpStream, redeemed: &OnceCell<Result<TokenSet, Error>>) -> bool {
         let clock = self.application.core().endpoint().clock;
-        let target = clock.within(target(&mut stream), clock.now() + REQUEST).await??;
+        let Some(Some(target)) = clock.within(target(&mut stream), clock.now() + REQUEST).await else { return false };
         if target.split('?').next() != Some("/callback") {
             answer(&mut stream, "404 Not Found", "There is nothing here.").await;
-            return None;
+            return false;
         }
-        let outcome = self.application.exchange(&self.login, &target).await;
-        match &outcome {
-            Ok(_) => answer(&mut stream, "200 OK", "You are logged in. You can close this window.").await,
-            Err(Error::Request(_)) => {
-                answer(&mut stream, "400 Bad Request", "This is not the login that was begun here.").await;
-                return None;
-            }
-            Err(_) => {
-                let words = "The login failed. The program that began it says why.";
-                answer(&mut stream, "400 Bad Request", words).await;
-            }
+        if self.login.answer(&target).is_err() {
+            answer(&mut stream, "400 Bad Request", "This is not the login that was begun here.").await;
+            return false;
         }
-        Some(outcome)
+        let outcome = redeemed.get_or_init(|| self.application.exchange(&self.login, &target)).await;
+        let (status, words) = match outcome {
+            Ok(_) => ("200 OK", "You are logged in. You can close this window."),
+            Err(_) => ("400 Bad Request", "The login failed. The program that began it says why."),
+        };
+        answer(&mut stream, status, words).await;
+        true
     }
 }
 

@@ -6,12 +6,17 @@
 mod auth;
 mod bad_input;
 mod config;
+mod conformance;
+#[cfg(all(unix, feature = "fentu"))]
+mod crash;
 mod errors;
 #[cfg(feature = "fentu")]
 mod fentu;
 #[cfg(feature = "fisikal")]
 mod fisikal;
 mod fixably;
+#[cfg(feature = "fentu")]
+mod folder;
 mod generated;
 mod layers;
 mod limits;
@@ -20,5 +25,10 @@ mod repairy;
 mod requests;
 mod retries;
 mod secrets;
+mod simulation;
 mod sockets;
+#[cfg(feature = "fentu")]
+mod stores;
 mod support;
+mod token_abuse;
+mod tokens;

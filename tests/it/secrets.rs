@@ -1,16 +1,12 @@
 //! Row A13: no secret in anything that can be printed, and none to anybody but the tenant.
 
 use std::fmt::Write as _;
-use std::io;
-use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use servicebay::fixably;
 use servicebay::testing::Step;
-use tracing::instrument::WithSubscriber as _;
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{SECRET, builder, client, order, refused};
+use crate::support::{Log, SECRET, builder, client, order, print, refused};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_that_can_be_printed_shows_the_token() {
@@ -27,15 +23,7 @@ async fn nothing_that_can_be_printed_shows_the_token() {
     ] {
         let (client, script) = client([step.repeat()]);
         let error = client.get_order().id(1).send().await.unwrap_err();
-        writeln!(printed, "{error} {error:?} {error:#?} {}", error.support_report()).unwrap();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            writeln!(printed, "{cause} {cause:?}").unwrap();
-            source = cause.source();
-        }
-        if let Some(failure) = error.failure() {
-            writeln!(printed, "{:?} {}", failure.body(), failure.url()).unwrap();
-        }
+        print(&mut printed, &error);
         writeln!(printed, "{client:?} {client:#?} {:?} {:?}", client.auth_status(), client.rate_limit()).unwrap();
         writeln!(printed, "{:?} {:?}", client.list_orders(), client.list_orders().items()).unwrap();
         writeln!(printed, "{:?} {:?}", client.request(http::Method::GET, "x"), builder(&script)).unwrap();
@@ -48,47 +36,20 @@ async fn nothing_that_can_be_printed_shows_the_token() {
     assert_eq!(line, None);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn no_event_shows_the_token() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    // With one subscriber alive, the thread that first meets an event decides for all whether anybody wants it, and that
-    // thread may be another test's. With a second one everybody is asked.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let calls = async {
-        let echo = json!({"developerMessage": SECRET, "total": {"odd": SECRET}, "id": 1});
-        let (client, _script) = client([
-            refused("banana").header("retry-after", "soon"),
-            Step::json(503, echo.clone()),
-            Step::dropped(),
-            Step::json(200, echo),
-        ]);
-        client.get_order().id(1).send().await.unwrap();
-    };
-    calls.with_subscriber(subscriber).await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let listening = log.listen();
+    let echo = json!({"developerMessage": SECRET, "total": {"odd": SECRET}, "id": 1});
+    let (client, _script) = client([
+        refused("banana").header("retry-after", "soon"),
+        Step::json(503, echo.clone()),
+        Step::dropped(),
+        Step::json(200, echo),
+    ]);
+    client.get_order().id(1).send().await.unwrap();
+    drop(listening);
+    let log = log.text();
     for event in ["a rate limit header makes no sense", "repeated", "another shape"] {
         assert!(log.contains(event), "{event} is missing in\n{log}");
     }

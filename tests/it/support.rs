@@ -1,7 +1,13 @@
-//! Clients over a script: no sockets, and waits on the paused clock.
+//! Clients over a script: no sockets, and waits on the paused clock. Tokens, and all that can be printed.
 
-use servicebay::testing::{Script, Step};
-use servicebay::{ClientBuilder, fixably};
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use servicebay::testing::{Script, Step, fentu};
+use servicebay::{ClientBuilder, Error, TokenSet, fixably};
+use tracing_subscriber::fmt::MakeWriter;
 
 /// A token that must turn up nowhere. It holds what JSON and addresses escape.
 pub(crate) const SECRET: &str = "hush/hush+token==";
@@ -25,4 +31,64 @@ pub(crate) fn refused(reset: &str) -> Step {
     Step::json(429, serde_json::json!({"status": 429, "developerMessage": "Too many requests"}))
         .header("x-ratelimit-remaining", "0")
         .header("x-ratelimit-reset", reset)
+}
+
+/// Tokens that a user granted a moment ago, with the ends that Fentu documents.
+pub(crate) fn granted(pair: &fentu::TokenPair, now: Timestamp) -> TokenSet {
+    let after = |hours| now.checked_add(SignedDuration::from_hours(hours)).unwrap();
+    TokenSet::new(pair.access_token.clone())
+        .with_refresh_token(pair.refresh_token.clone())
+        .with_access_expires_at(after(1))
+        .with_refresh_expires_at(after(30 * 24))
+}
+
+/// Writes down all that an error can say.
+pub(crate) fn print(printed: &mut String, error: &Error) {
+    writeln!(printed, "{error} {error:?} {error:#?} {}", error.support_report()).unwrap();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        writeln!(printed, "{cause} {cause:?}").unwrap();
+        source = cause.source();
+    }
+    if let Some(failure) = error.failure() {
+        writeln!(printed, "{:?} {} {:?}", failure.body(), failure.url(), failure.request_id()).unwrap();
+    }
+}
+
+/// Every event, as text.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Takes every event of this thread, and so of all tasks of a test, until what it returns is dropped.
+    pub(crate) fn listen(&self) -> impl Sized + use<> {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(self.clone());
+        // With one subscriber alive, the thread that first meets an event decides for all whether anybody wants it, and
+        // that thread may be another test's. With a second one everybody is asked.
+        let second = tracing::Dispatch::new(tracing_subscriber::registry());
+        (tracing::subscriber::set_default(subscriber.finish()), second)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
 }

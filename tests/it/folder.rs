@@ -1,0 +1,48 @@
+//! Folders for what is kept in files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use servicebay::TokenSet;
+
+/// A folder of a test's own, which goes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("servicebay-it-{}-{number}", std::process::id()));
+        // One of a process that had the same number, and was killed.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The one file of tokens in it.
+    pub(crate) fn pair_file(&self) -> PathBuf {
+        let files = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path());
+        let pairs: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
+        assert_eq!(pairs.len(), 1, "{pairs:?}");
+        pairs[0].clone()
+    }
+
+    /// The tokens in it.
+    pub(crate) fn pair(&self) -> TokenSet {
+        let text = fs::read_to_string(self.pair_file()).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        serde_json::from_value(file["tokens"].clone()).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
