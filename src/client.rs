@@ -34,7 +34,8 @@ macro_rules! client {
 
             /// Renews tokens in time even while nobody calls, so that a refresh token that ends with disuse never does.
             /// Spawn it. It goes on for as long as the credentials give tokens, and ends with the error that calls
-            /// then get: a person has to log in again. With a token made by hand it waits until that expires.
+            /// then get: a person has to log in again. With a token made by hand it waits until that expires. It keeps the
+            /// client alive: to end it, abort the task.
             pub fn keep_alive(&self) -> impl Future<Output = $crate::Error> + Send + use<> {
                 self.core.clone().keep_alive()
             }

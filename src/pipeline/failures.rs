@@ -53,7 +53,7 @@ impl Journey<'_> {
     }
 
     fn troubled(&self, trouble: &Trouble) -> Error {
-        let mut parts = self.parts(format!("no token: {}", trouble.reason));
+        let mut parts = self.parts(trouble.reason.clone());
         parts.status = trouble.status;
         parts.message.clone_from(&trouble.message);
         parts.code.clone_from(&trouble.code);
