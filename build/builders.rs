@@ -55,6 +55,10 @@ fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<T
     let paging = operation.page.as_ref().map(|page| Paged::new(page, &fields, success)).transpose()?;
     let walk = paging.as_ref().map(Paged::methods);
     let list = paging.as_ref().map(|paging| paging.list(&name, &statics));
+    let (reconcile, write) = match call.is_idempotent() {
+        true => (None, None),
+        false => (Some(reconcile()), Some(write(&name, success))),
+    };
     Ok(quote! {
         #docs
         #[derive(Clone, Debug)]
@@ -79,9 +83,38 @@ fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<T
                 #sent
             }
             #walk
+            #reconcile
         }
         #list
+        #write
     })
+}
+
+/// The method of a write that must not be repeated, which looks what became of it where that is not known.
+fn reconcile() -> TokenStream {
+    quote! {
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<Output = Result<crate::Found<<Self as crate::Write>::Answer>, crate::Error>>,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+}
+
+fn write(builder: &Ident, answer: &Type) -> TokenStream {
+    quote! {
+        impl crate::page::Sealed for #builder {}
+        impl crate::Write for #builder {
+            type Answer = #answer;
+            fn write(self) -> impl Future<Output = Result<crate::Response<Self::Answer>, crate::Error>> + Send {
+                self.send()
+            }
+        }
+    }
 }
 
 /// A field of a builder.

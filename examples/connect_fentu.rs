@@ -72,7 +72,7 @@ async fn run(setup: &Setup, send_user: impl FnOnce(&LoopbackLogin)) -> Outcome {
     let client = client(setup, stored, &store)?;
     match show_orders(&client).await {
         Err(Error::ReauthRequired(why)) => {
-            println!("No login: {}.", why.reason());
+            println!("No login yet: {}.", why.reason());
             let client = self::client(setup, log_in(setup, send_user).await?, &store)?;
             show_orders(&client).await?;
             println!("The tokens are kept in {}.", place(&setup.folder));

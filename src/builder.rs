@@ -83,7 +83,7 @@ impl<C> ClientBuilder<C> {
     }
 
     /// The tenant: the first part of its host name, such as `acme` of `acme.fixably.com`. Letters, digits and inner
-    /// hyphens; upper case is lowered where it is part of a host's name.
+    /// hyphens; upper case is lowered.
     pub fn with_tenant(self, tenant: impl Into<String>) -> Self {
         Self { tenant: Some(tenant.into()), ..self }
     }
@@ -164,11 +164,7 @@ impl<C> ClientBuilder<C> {
     /// [`Error::Config`] names the option that cannot work, and what would.
     pub fn build(self) -> Result<C, Error> {
         let Plan { way, account, headers: extra } = self.plan?;
-        let mut tenant = self.tenant.map(address::label).transpose()?;
-        if self.vendor.has_tenant_hosts() {
-            // A host's name knows no capitals. A name that only tells accounts apart does: it may be an id.
-            tenant = tenant.map(|name| name.to_ascii_lowercase());
-        }
+        let tenant = self.tenant.map(address::label).transpose()?;
         let base_url = match (&self.base_url, &tenant) {
             (Some(base_url), _) => address::base(base_url)?,
             (None, _) if self.vendor.base_url.is_empty() => {

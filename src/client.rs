@@ -27,6 +27,14 @@ macro_rules! client {
                 $crate::RawRequest::new(&self.core, method, path)
             }
 
+            /// Makes a request of a call that was [put off](crate::RateLimited::postpone) because the limit was spent. It
+            /// is sent as it was, with the credentials, pacing and retries of this client; its answer is the vendor's as
+            /// it is, for which [`serde_json::Value`] always fits. A call to another vendor or tenant is refused when it
+            /// is sent.
+            pub fn resume(&self, postponed: &$crate::Postponed) -> $crate::RawRequest {
+                $crate::RawRequest::resumed(&self.core, $vendor.name, postponed)
+            }
+
             /// How long the credentials last.
             pub fn auth_status(&self) -> $crate::AuthStatus {
                 self.core.auth_status()
@@ -34,8 +42,7 @@ macro_rules! client {
 
             /// Renews tokens in time even while nobody calls, so that a refresh token that ends with disuse never does.
             /// Spawn it. It goes on for as long as the credentials give tokens, and ends with the error that calls
-            /// then get: a person has to log in again. With a token made by hand it waits until that expires. It keeps the
-            /// client alive: to end it, abort the task.
+            /// then get: a person has to log in again. With a token made by hand it waits until that expires.
             pub fn keep_alive(&self) -> impl Future<Output = $crate::Error> + Send + use<> {
                 self.core.clone().keep_alive()
             }

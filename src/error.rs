@@ -3,6 +3,7 @@
 mod config;
 mod failure;
 mod kinds;
+mod postponed;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub use self::failure::Failure;
 pub(crate) use self::failure::FailureParts;
 pub(crate) use self::failure::one_line;
 pub use self::kinds::{Decode, Invalid, RateLimited};
+pub use self::postponed::Postponed;
 
 /// Why a call failed.
 ///

@@ -4,7 +4,7 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::Error;
+use crate::error::{Error, Postponed};
 use crate::operation::Operation;
 use crate::response::Response;
 use crate::runtime::{Core, Request};
@@ -42,6 +42,23 @@ impl RawRequest {
         Self { request }
     }
 
+    /// The request that was put off, to be sent by this client.
+    pub(crate) fn resumed(core: &Core, vendor: &'static str, postponed: &Postponed) -> Self {
+        let method = postponed.method().clone();
+        let mut request = core.call(operation(&method));
+        request.set_method(method);
+        request.set_idempotent(postponed.is_idempotent());
+        match rest(core, postponed) {
+            Some(path) if postponed.vendor() == vendor => {
+                request.append(path);
+                request.append_query(postponed.url().query());
+                request.set_body(postponed.body());
+            }
+            _ => request.refuse("postponed", "was to be sent to another vendor or tenant than this client's"),
+        }
+        Self { request }
+    }
+
     /// Adds a parameter to the query.
     pub fn query(mut self, name: &str, value: impl ToString) -> Self {
         self.request.query(name, Some(&value.to_string()));
@@ -69,6 +86,13 @@ impl RawRequest {
     pub async fn send<T: DeserializeOwned>(self) -> Result<Response<T>, Error> {
         self.request.send_raw().await
     }
+}
+
+/// What stands below the client's base in the address of a call that was put off.
+fn rest<'a>(core: &Core, postponed: &'a Postponed) -> Option<&'a str> {
+    let (base, url) = (core.base_url(), postponed.url());
+    let rest = url.path().strip_prefix(base.path().trim_end_matches('/'))?.strip_prefix('/')?;
+    (base.origin() == url.origin() && below_base(rest).is_ok()).then_some(rest)
 }
 
 /// A path that stays below the base URL, without the slash that may begin it.

@@ -330,6 +330,16 @@ impl Request {
         self.path.push_str(path);
     }
 
+    /// Takes over a query that is encoded already.
+    pub(crate) fn append_query(&mut self, query: Option<&str>) {
+        self.query.push_str(query.unwrap_or_default());
+    }
+
+    /// Takes over a body that is JSON already.
+    pub(crate) fn set_body(&mut self, body: Option<&str>) {
+        self.body = body.map(|body| Bytes::copy_from_slice(body.as_bytes()));
+    }
+
     pub(crate) fn refuse(&mut self, parameter: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) {
         if self.problem.is_none() {
             self.problem = Some(Error::request(self.operation.id(), parameter, reason));

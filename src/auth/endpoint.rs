@@ -142,10 +142,7 @@ impl Endpoint {
             404 if body.is_none() => (Why::Unreadable, "there is no token endpoint; check the base URL"),
             // Vendors give their reasons in JSON; a firewall, a proxy or a load balancer before them does not.
             403 | 410 if body.is_none() => (Why::Unreadable, "something before the token endpoint refuses the request"),
-            400 | 401 | 403 | 404 | 410 | 422 => (
-                Why::Refused,
-                "the vendor refuses these credentials; correct them, or let a person log in, and make a new client",
-            ),
+            400 | 401 | 403 | 404 | 410 | 422 => (Why::Refused, "the vendor refuses these credentials"),
             408 | 502 | 504 => (Why::Unknown, "something on the way to the token endpoint gave up"),
             429 => (Why::Failed, "the token endpoint is asked too often"),
             _ => (Why::Failed, "the token endpoint failed"),

@@ -48,9 +48,6 @@ impl FileStore {
     /// [`StoreError`] where the folder cannot be made.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let folder = folder.into();
-        // The program may go to another folder later.
-        let folder =
-            std::path::absolute(&folder).map_err(|error| failed("the folder cannot be named", &folder, error))?;
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]

@@ -146,7 +146,7 @@ impl Cache {
     }
 
     /// Asks the vendor to renew the newest pair, where there is one that can be.
-    pub(super) async fn refresh(&self) -> Option<Result<TokenSet, Trouble>> {
+    async fn refresh(&self) -> Option<Result<TokenSet, Trouble>> {
         let (newest, rejected) = {
             let state = self.state();
             (state.newest.clone()?, state.rejected)
@@ -174,7 +174,7 @@ impl Cache {
     }
 
     /// Whether an access token is alive: by our own count where we saw it come, else by its date.
-    pub(super) fn is_alive(&self, tokens: &TokenSet) -> bool {
+    fn is_alive(&self, tokens: &TokenSet) -> bool {
         let live = self.live.load();
         let clock = self.setting.endpoint.clock;
         match live.as_ref().filter(|live| live.tokens.generation() == tokens.generation()) {
@@ -203,7 +203,7 @@ impl Cache {
     }
 
     /// Stores a pair that was granted, and then lets it be used.
-    pub(super) async fn publish(self: &Arc<Self>, tokens: TokenSet) -> Result<Arc<Live>, Trouble> {
+    async fn publish(self: &Arc<Self>, tokens: TokenSet) -> Result<Arc<Live>, Trouble> {
         let live = self.live(tokens.clone());
         if live.is_ok() || tokens.refresh_token().is_some() {
             // Whatever happens from here on, the pair is not lost to this process. What it follows is worth nothing now:

@@ -9,11 +9,10 @@ use super::trouble::{Trouble, Why};
 
 impl Cache {
     /// Tells the vendor to forget the tokens, and forgets them here. From then on no token is to be had.
-    pub(crate) async fn revoke(self: &Arc<Self>) -> Result<(), Arc<Trouble>> {
+    pub(crate) async fn revoke(&self) -> Result<(), Arc<Trouble>> {
         let clock = self.setting.endpoint.clock;
         let _lease = self.lease().await.map_err(Arc::new)?;
         self.look(TokenSet::follows).await;
-        self.revive().await?;
         let newest = self.state().newest.clone();
         let requests = newest.map(|tokens| self.setting.grant.revoke(&tokens)).unwrap_or_default();
         for (revoked, request) in requests.into_iter().enumerate() {
@@ -27,20 +26,6 @@ impl Cache {
         }
         self.put_away();
         self.forget().await.map_err(|error| Arc::new(Trouble::new(Why::Store, error.to_string(), clock)))
-    }
-
-    /// Renews a pair whose access token is over: a vendor may ask for one that lives before it takes tokens back. A pair that
-    /// cannot be renewed any more is worth nothing already.
-    async fn revive(self: &Arc<Self>) -> Result<(), Arc<Trouble>> {
-        let is_over = self.state().newest.as_ref().is_some_and(|newest| !self.is_alive(newest));
-        if !is_over {
-            return Ok(());
-        }
-        match self.refresh().await {
-            Some(Ok(tokens)) => self.publish(tokens).await.map(|_| ()).map_err(Arc::new),
-            Some(Err(trouble)) if trouble.why != Why::Refused => Err(Arc::new(trouble)),
-            Some(Err(_)) | None => Ok(()),
-        }
     }
 
     /// Forgets the tokens in memory, and says so to whoever asks for one.

@@ -36,7 +36,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Waits for the sole right to renew the pair under a key. It ends when the lease is dropped, or when the process
-    /// that holds it ends. A store that cannot see a process end gives it for three minutes: no renewal takes longer.
+    /// that holds it ends.
     fn lease<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Lease, StoreError>>;
 }
 

@@ -12,7 +12,7 @@ pub(super) fn label(name: String) -> Result<String, Error> {
     let hyphen_outside = name.starts_with('-') || name.ends_with('-');
     let fits = !name.is_empty() && name.len() <= LABEL && !hyphen_outside;
     if fits && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Ok(name);
+        return Ok(name.to_ascii_lowercase());
     }
     let reason = format!(
         "{name:?} is no tenant: give the first part of its host name alone, such as acme of acme.fixably.com \

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use crate::operation::Operation;
@@ -30,6 +30,8 @@ pub(crate) struct FailureParts {
     pub(crate) operation: &'static Operation,
     pub(crate) method: Method,
     pub(crate) url: Url,
+    /// The body of the request.
+    pub(crate) sent: Bytes,
     pub(crate) client: Arc<str>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) request_id: Option<String>,
@@ -75,6 +77,17 @@ impl Failure {
     /// The URL with its query. Credentials are never part of it.
     pub fn url(&self) -> &Url {
         &self.parts.url
+    }
+
+    /// The body of the request, as it was sent or would have been; empty where the call has none. It may name customers.
+    pub fn sent(&self) -> &Bytes {
+        &self.parts.sent
+    }
+
+    /// When the call began.
+    pub fn began_at(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.parts.elapsed).unwrap_or(SignedDuration::MAX);
+        self.parts.at.checked_sub(elapsed).unwrap_or(Timestamp::MIN)
     }
 
     /// The status of the vendor's last answer; `None` when there was none.
@@ -130,6 +143,10 @@ impl Failure {
     /// Whether the vendor may have carried out the write. Always false for reads.
     pub fn maybe_applied(&self) -> bool {
         self.parts.maybe_applied
+    }
+
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.parts.idempotent
     }
 
     pub(crate) fn is_repeatable(&self) -> bool {

@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use super::Failure;
+use super::{Failure, Postponed};
 
 /// A spent rate limit: when to come back.
 #[derive(Debug)]
@@ -22,6 +22,11 @@ impl RateLimited {
     /// time.
     pub fn resume_at(&self) -> Timestamp {
         self.resume_at
+    }
+
+    /// The call as a value that a job queue can store, and resume when there is room.
+    pub fn postpone(&self) -> Postponed {
+        Postponed::of(self)
     }
 
     /// Requests in a window, where the vendor says.

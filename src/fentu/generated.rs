@@ -3624,6 +3624,33 @@ pub mod builder {
             request.json(self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateWorkOrder {}
+    impl crate::Write for CreateWorkOrder {
+        type Answer = types::WorkOrder;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::get_work_order`](crate::fentu::Client::get_work_order).
@@ -4011,6 +4038,33 @@ pub mod builder {
             request.json(self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateCustomer {}
+    impl crate::Write for CreateCustomer {
+        type Answer = types::Customer;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::get_customer`](crate::fentu::Client::get_customer).
@@ -4276,6 +4330,33 @@ pub mod builder {
             request.json(self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateAsset {}
+    impl crate::Write for CreateAsset {
+        type Answer = types::Asset;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::get_asset`](crate::fentu::Client::get_asset).
@@ -4505,6 +4586,33 @@ pub mod builder {
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for AddAssetPart {}
+    impl crate::Write for AddAssetPart {
+        type Answer = serde_json::Value;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 

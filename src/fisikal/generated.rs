@@ -6601,6 +6601,33 @@ pub mod builder {
             request.json_under("user", self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for SignUpClient {}
+    impl crate::Write for SignUpClient {
+        type Answer = types::User;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::list_locations`](crate::fisikal::Client::list_locations).
@@ -7307,6 +7334,33 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::CREATE_APPOINTMENT);
             request.json_under("appointment", self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateAppointment {}
+    impl crate::Write for CreateAppointment {
+        type Answer = types::Appointment;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 
@@ -8056,6 +8110,33 @@ pub mod builder {
             request.json_under("client", self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateClient {}
+    impl crate::Write for CreateClient {
+        type Answer = types::User;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::get_client`](crate::fisikal::Client::get_client).
@@ -8192,6 +8273,33 @@ pub mod builder {
             request.json(self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreatePurchase {}
+    impl crate::Write for CreatePurchase {
+        type Answer = types::Purchase;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::checkout_stripe`](crate::fisikal::Client::checkout_stripe).
@@ -8228,6 +8336,33 @@ pub mod builder {
             request.json_under("stripe", self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CheckoutStripe {}
+    impl crate::Write for CheckoutStripe {
+        type Answer = serde_json::Value;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::confirm_stripe`](crate::fisikal::Client::confirm_stripe).
@@ -8261,6 +8396,33 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::CONFIRM_STRIPE);
             request.json_under("stripe", self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for ConfirmStripe {}
+    impl crate::Write for ConfirmStripe {
+        type Answer = types::Order;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 
@@ -8297,6 +8459,33 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::CHECKOUT_CASH);
             request.json_under("cash", self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CheckoutCash {}
+    impl crate::Write for CheckoutCash {
+        type Answer = serde_json::Value;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 

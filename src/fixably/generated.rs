@@ -3908,6 +3908,33 @@ pub mod builder {
             request.json(self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateOrder {}
+    impl crate::Write for CreateOrder {
+        type Answer = types::Order;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::get_order`](crate::fixably::Client::get_order).
@@ -4264,6 +4291,33 @@ pub mod builder {
             request.json(self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for UpdateOrderLine {}
+    impl crate::Write for UpdateOrderLine {
+        type Answer = types::OrderLine;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::list_order_notes`](crate::fixably::Client::list_order_notes).
@@ -4459,6 +4513,33 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateOrderNotes {}
+    impl crate::Write for CreateOrderNotes {
+        type Answer = Vec<types::OrderNote>;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 
@@ -4790,6 +4871,33 @@ pub mod builder {
             request.json(self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for UpdateOrderTask {}
+    impl crate::Write for UpdateOrderTask {
+        type Answer = types::OrderTask;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::create_order_invoice`](crate::fixably::Client::create_order_invoice).
@@ -4837,6 +4945,33 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateOrderInvoice {}
+    impl crate::Write for CreateOrderInvoice {
+        type Answer = serde_json::Value;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 
@@ -5009,6 +5144,33 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::CREATE_CUSTOMER);
             request.json(self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateCustomer {}
+    impl crate::Write for CreateCustomer {
+        type Answer = types::Customer;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 
@@ -5337,6 +5499,33 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::CREATE_DEVICE);
             request.json(self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateDevice {}
+    impl crate::Write for CreateDevice {
+        type Answer = types::Device;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 

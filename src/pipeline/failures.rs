@@ -53,7 +53,7 @@ impl Journey<'_> {
     }
 
     fn troubled(&self, trouble: &Trouble) -> Error {
-        let mut parts = self.parts(trouble.reason.clone());
+        let mut parts = self.parts(format!("no token: {}", trouble.reason));
         parts.status = trouble.status;
         parts.message.clone_from(&trouble.message);
         parts.code.clone_from(&trouble.code);
@@ -176,6 +176,7 @@ impl Journey<'_> {
             operation: self.call.operation,
             method: self.call.method.clone(),
             url: self.url().clone(),
+            sent: self.call.body.clone().unwrap_or_default(),
             client: Arc::clone(&pipeline.user_agent),
             status: None,
             request_id: None,

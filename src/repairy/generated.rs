@@ -2189,6 +2189,33 @@ pub mod builder {
             request.json(self.body.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateBooking {}
+    impl crate::Write for CreateBooking {
+        type Answer = types::BookingCreated;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::get_booking`](crate::repairy::Client::get_booking).
@@ -2330,6 +2357,33 @@ pub mod builder {
             request.path("status", self.status.as_ref());
             request.send().await
         }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for UpdateBookingStatus {}
+    impl crate::Write for UpdateBookingStatus {
+        type Answer = crate::repairy::Echo<types::Booking>;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
+        }
     }
 
     /// Builder of [`Client::create_quote`](crate::repairy::Client::create_quote).
@@ -2365,6 +2419,33 @@ pub mod builder {
             let mut request = self.core.call(&super::operations::CREATE_QUOTE);
             request.json(self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateQuote {}
+    impl crate::Write for CreateQuote {
+        type Answer = crate::repairy::Echo<types::Quote>;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 
@@ -2406,6 +2487,33 @@ pub mod builder {
                 .call(&super::operations::CREATE_SERVICE_REMINDER);
             request.json(self.body.as_ref());
             request.send().await
+        }
+
+        /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
+        /// [`Reconcile`](crate::Reconcile).
+        pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
+        where
+            F: FnMut(crate::Unsettled) -> L,
+            L: Future<
+                Output = Result<
+                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::Error,
+                >,
+            >,
+        {
+            crate::Reconcile::new(self, look)
+        }
+    }
+
+    impl crate::page::Sealed for CreateServiceReminder {}
+    impl crate::Write for CreateServiceReminder {
+        type Answer = crate::repairy::Echo<types::ServiceReminder>;
+        fn write(
+            self,
+        ) -> impl Future<
+            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+        > + Send {
+            self.send()
         }
     }
 

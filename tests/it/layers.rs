@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 9] = [
     &["options", "retry"],
     &["auth", "limit", "transport"],
     &["pipeline"],
-    &["id", "page", "raw", "response", "runtime"],
+    &["id", "page", "raw", "reconcile", "response", "runtime"],
     &["builder", "client"],
     VENDORS,
     &["testing"],

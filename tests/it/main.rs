@@ -21,6 +21,8 @@ mod generated;
 mod layers;
 mod limits;
 mod paging;
+mod postponed;
+mod reconcile;
 mod repairy;
 mod requests;
 mod retries;

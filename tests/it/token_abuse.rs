@@ -257,18 +257,6 @@ async fn clients_of_one_store_share_no_tokens_between_ports_or_paths_of_one_host
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_of_one_store_share_no_tokens_between_names_that_differ_by_a_capital() {
-    let store = MemoryStore::new();
-    let script = server(refuses, |_| Step::json(200, json!({"data": [], "meta": {}})));
-    for (name, token) in [("1AbC", "of-one"), ("1aBc", "of-other")] {
-        let credentials = fentu::Credentials::oauth("application", "secret", TokenSet::new(token));
-        let builder = fentu(&script, credentials).with_tenant(name).with_token_store(store.clone());
-        orders(&builder.build().unwrap()).await.unwrap();
-        assert_eq!(script.requests().pop().unwrap().headers["authorization"], format!("Bearer {token}"));
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_firewall_before_the_token_endpoint_passes() {
     for status in [403, 410] {
         let answers = AtomicU64::new(0);

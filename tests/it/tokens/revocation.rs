@@ -39,26 +39,6 @@ async fn tokens_that_were_never_used_can_be_revoked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_client_renews_its_access_token_to_revoke_with() {
-    let (tenant, client) = fentu();
-    task(&client).await.unwrap();
-    sleep(2 * 3600 * SECOND).await;
-    client.revoke().await.unwrap();
-    assert_eq!((tenant.counters().refreshes(), tenant.counters().revocations()), (1, 1));
-    assert!(matches!(task(&client).await, Err(Error::ReauthRequired(_))));
-}
-
-#[tokio::test(start_paused = true)]
-async fn tokens_that_are_over_for_good_are_revoked_without_the_vendor() {
-    let (tenant, client) = fentu();
-    task(&client).await.unwrap();
-    tenant.end_logins();
-    sleep(2 * 3600 * SECOND).await;
-    client.revoke().await.unwrap();
-    assert!(matches!(task(&client).await, Err(Error::ReauthRequired(_))));
-}
-
-#[tokio::test(start_paused = true)]
 async fn revoked_tokens_are_worthless_at_fisikal_and_no_login_follows() {
     let (tenant, client) = fisikal(|tenant| tenant.with_refresh_tokens());
     profile(&client).await.unwrap();

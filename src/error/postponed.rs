@@ -1,0 +1,126 @@
+//! A call that is put off until the limit has room again.
+
+use std::fmt;
+
+use http::Method;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::RateLimited;
+
+/// A call that the tenant's limit stood against, as a value that a job queue can store: what was to be sent, and from when
+/// on there is room for it. A client's `resume` makes a request of it again.
+///
+/// It serialises with the request's body, which may name customers; its `Debug` leaves that out. There are no credentials in
+/// it: those are the client's that resumes it.
+///
+/// # Example
+///
+/// ```
+/// use servicebay::{Error, Postponed};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::time::Duration;
+/// # use servicebay::testing::fixably::{Tenant, TokenKind};
+/// # let tenant = Tenant::builder().with_rate_limit(1, Duration::from_secs(3600)).in_memory();
+/// # let client = tenant.client_builder(TokenKind::AdminAll).build()?;
+/// # client.get_order().id(20000010).send().await?;
+/// let Err(Error::RateLimited(limited)) = client.get_order().id(20000010).send().await else { panic!("there is room") };
+/// let job = serde_json::to_string(&limited.postpone())?; // into the queue, due at `resume_at`
+///
+/// // Later, perhaps in another process:
+/// let postponed: Postponed = serde_json::from_str(&job)?;
+/// # tokio::time::sleep(Duration::from_secs(3601)).await;
+/// let order = client.resume(&postponed).send::<serde_json::Value>().await?;
+/// assert_eq!(order["id"], 20000010);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Postponed {
+    vendor: String,
+    operation: String,
+    #[serde(with = "method")]
+    method: Method,
+    url: Url,
+    /// The request's body, which is JSON.
+    body: Option<String>,
+    idempotent: bool,
+    resume_at: Timestamp,
+}
+
+impl Postponed {
+    pub(super) fn of(limited: &RateLimited) -> Self {
+        let sent = limited.sent();
+        Self {
+            vendor: limited.vendor().to_owned(),
+            operation: limited.operation().id().to_owned(),
+            method: limited.method().clone(),
+            url: limited.url().clone(),
+            body: (!sent.is_empty()).then(|| String::from_utf8_lossy(sent).into_owned()),
+            idempotent: limited.is_idempotent(),
+            resume_at: limited.resume_at(),
+        }
+    }
+
+    /// The vendor that is to be called: the name of its module, such as `fixably`.
+    pub fn vendor(&self) -> &str {
+        &self.vendor
+    }
+
+    /// The operation that was called.
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
+    /// The HTTP method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The whole address, with its query.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// From when on the limit is expected to have room.
+    pub fn resume_at(&self) -> Timestamp {
+        self.resume_at
+    }
+
+    pub(crate) fn body(&self) -> Option<&str> {
+        self.body.as_deref()
+    }
+
+    pub(crate) fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+}
+
+impl fmt::Debug for Postponed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postponed")
+            .field("vendor", &self.vendor)
+            .field("operation", &self.operation)
+            .field("method", &self.method)
+            .field("url", &self.url.as_str())
+            .field("resume_at", &format_args!("{}", self.resume_at))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A method as its name.
+mod method {
+    use http::Method;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(method.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(|_| D::Error::custom("is no HTTP method"))
+    }
+}
