@@ -18,7 +18,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
         let read = model.builders.get(&call.builder());
         let place = || format!("operation {}", call.operation.id);
         let read = read.ok_or_else(|| Problem::new(place(), "progenitor made no builder of it"))?;
-        items.extend(item(spec, call, read, vendor).map_err(|problem| problem.within(place()))?);
+        items.extend(item(spec, model, call, read, vendor).map_err(|problem| problem.within(place()))?);
     }
     Ok(quote! {
         /// The calls before they are sent: one builder for each operation.
@@ -30,7 +30,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
     })
 }
 
-fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<TokenStream, Problem> {
+fn item(spec: &Spec, model: &Model, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<TokenStream, Problem> {
     let operation = call.operation;
     let name = format_ident!("{}", call.builder());
     let fields = fields(call, read)?;
@@ -52,12 +52,29 @@ fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<T
         _ => quote!(request.send().await),
     };
     let statics = client::constant(call);
-    let paging = operation.page.as_ref().map(|page| Paged::new(page, &fields, success)).transpose()?;
+    let paging = operation.page.as_ref().map(|page| Paged::new(page, &fields, success, model)).transpose()?;
     let walk = paging.as_ref().map(Paged::methods);
     let list = paging.as_ref().map(|paging| paging.list(&name, &statics));
     let (reconcile, write) = match call.is_idempotent() {
         true => (None, None),
         false => (Some(reconcile()), Some(write(&name, success))),
+    };
+    let begun = quote! {
+        let #mutable request = self.core.call(&super::operations::#statics);
+        #steps
+    };
+    // A list is known by its request before it is sent, too.
+    let (begun, request) = match &paging {
+        None => (begun, None),
+        Some(_) => {
+            let made = quote! {
+                fn request(self) -> crate::runtime::Request {
+                    #begun
+                    request
+                }
+            };
+            (quote!(let request = self.request();), Some(made))
+        }
     };
     Ok(quote! {
         #docs
@@ -78,10 +95,10 @@ fn item(spec: &Spec, call: Call<'_>, read: &Builder, vendor: &Ident) -> Result<T
             ///
             /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
             pub async fn send(self) -> Result<crate::Response<#success>, crate::Error> {
-                let #mutable request = self.core.call(&super::operations::#statics);
-                #steps
+                #begun
                 #sent
             }
+            #request
             #walk
             #reconcile
         }
@@ -237,10 +254,12 @@ struct Paged<'a> {
     expand: Option<(&'a Ident, &'a str)>,
     page: &'a Type,
     item: &'a Type,
+    /// The id of an `item`; nothing where items have none.
+    id: Option<TokenStream>,
 }
 
 impl<'a> Paged<'a> {
-    fn new(paging: &'a Paging, fields: &'a [Field<'_>], page: &'a Type) -> Result<Self, Problem> {
+    fn new(paging: &'a Paging, fields: &'a [Field<'_>], page: &'a Type, model: &Model) -> Result<Self, Problem> {
         let ident = |name: &str| {
             let named = fields.iter().find(|field| field.parameter.is_some_and(|parameter| parameter.name == name));
             named.map(|field| &field.ident).ok_or_else(|| Problem::new(name, "x-page names it, the parameters do not"))
@@ -250,10 +269,18 @@ impl<'a> Paged<'a> {
             Some(expansion) => Some((ident(&expansion.param)?, expansion.items.as_str())),
             None => None,
         };
-        match first_argument(page) {
-            Some(item) => Ok(Self { by, expand, page, item }),
-            None => Err(Problem::new("x-page", "the answer is no page: its `x-rust` has no type argument")),
-        }
+        let Some(item) = first_argument(page) else {
+            return Err(Problem::new("x-page", "the answer is no page: its `x-rust` has no type argument"));
+        };
+        let members = last_name(item).and_then(|name| model.structs.get(&name));
+        let has = |name| members.is_some_and(|members| members.contains_key(name));
+        let id = match (has("href"), has("id")) {
+            // A link says its id in its address.
+            (true, _) => Some(quote!(item.id())),
+            (false, true) => Some(quote!(item.id.as_ref())),
+            (false, false) => None,
+        };
+        Ok(Self { by, expand, page, item, id })
     }
 
     fn methods(&self) -> TokenStream {
@@ -287,28 +314,56 @@ impl<'a> Paged<'a> {
     }
 
     fn list(&self, builder: &Ident, statics: &Ident) -> TokenStream {
-        let Self { by, page, item, .. } = self;
-        let place = match by.as_slice() {
-            [only] => quote!(self.#only = Some(next)),
-            _ => quote!((#(self.#by),*) = next),
+        let Self { by, page, item, id, .. } = self;
+        let by = match by.as_slice() {
+            [only] => quote!(self.#only),
+            _ => quote!((#(self.#by),*)),
+        };
+        let key = match id {
+            Some(id) => quote!(|item| #id.map(crate::page::key)),
+            None => quote!(|_| None),
         };
         quote! {
             impl crate::page::Sealed for #builder {}
             impl crate::page::List for #builder {
                 type Page = #page;
                 type Item = #item;
+                fn operation(&self) -> &'static crate::Operation {
+                    &super::operations::#statics
+                }
+                fn query(&self) -> u64 {
+                    crate::page::List::at(self.clone(), crate::Position::Start).request().fingerprint()
+                }
+                fn position(&self) -> crate::Position {
+                    crate::page::By::position(#by)
+                }
+                fn at(mut self, position: crate::Position) -> Self {
+                    #by = crate::page::By::at(position);
+                    self
+                }
                 fn fetch(self) -> impl Future<Output = Result<crate::Response<Self::Page>, crate::Error>> + Send {
                     self.send()
                 }
-                fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-                    let next = page.after(&super::operations::#statics, #(self.#by),*)?;
-                    Ok(next.map(|next| {
-                        #place;
-                        self
-                    }))
+                fn after(&self, page: &Self::Page) -> Result<Option<crate::Position>, crate::Error> {
+                    page.after(&super::operations::#statics, crate::page::List::position(self))
+                }
+                fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+                    page.ahead(crate::page::List::position(self), nth)
+                }
+                fn total(page: &Self::Page) -> Option<u64> {
+                    page.total()
+                }
+                fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+                    page.items.iter().map(#key).collect()
+                }
+                fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+                    page.items.retain(|_| keep());
                 }
                 fn into_items(page: Self::Page) -> Vec<Self::Item> {
                     page.items
+                }
+                fn room(&self) -> Option<u64> {
+                    self.core.room()
                 }
             }
         }

@@ -63,7 +63,7 @@ pub use self::limit::{RateLimit, RateLimitPolicy};
 pub use self::open::Open;
 pub use self::operation::{Confidence, Operation};
 pub use self::options::CallOptions;
-pub use self::page::{Items, List, Pages};
+pub use self::page::{Cursor, Drift, Items, List, Pages, Position};
 pub use self::raw::RawRequest;
 pub use self::reconcile::{Found, Reconcile, Reconciled, Unsettled, Write};
 pub use self::response::Response;

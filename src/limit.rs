@@ -154,6 +154,20 @@ impl Budget {
         }
     }
 
+    /// How many calls can be sent now without waiting, as far as it is known; `None` where the vendor tells nothing.
+    pub(crate) fn room(&self, clock: Clock) -> Option<u64> {
+        let gate = self.gate();
+        let now = clock.now();
+        if gate.waiting() > 0 || gate.closed_until(now).is_some() {
+            return Some(0);
+        }
+        let known = gate.known();
+        let ended = known.reset_at.is_some_and(|reset| reset <= now);
+        // A window that has begun since the last answer is whole.
+        let left = if ended { known.limit.or(known.remaining) } else { known.remaining };
+        left.map(|left| left.saturating_sub(gate.in_flight().into()))
+    }
+
     pub(crate) fn snapshot(&self, clock: Clock) -> RateLimit {
         let gate = self.gate();
         let known = gate.known();

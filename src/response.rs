@@ -52,6 +52,10 @@ impl<T> Response<T> {
         self.value
     }
 
+    pub(crate) fn value_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+
     /// The HTTP status, always of the 2xx class.
     pub fn status(&self) -> StatusCode {
         self.head.status

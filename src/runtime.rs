@@ -25,6 +25,7 @@ use crate::limit::RateLimit;
 use crate::open::Open;
 use crate::operation::Operation;
 use crate::options::{CallOptions, Settings};
+use crate::page::Fingerprint;
 use crate::pipeline::{Call, Journey, Pipeline};
 use crate::response::{Head, Response};
 use crate::salvage;
@@ -116,6 +117,11 @@ impl Core {
 
     pub(crate) fn rate_limit(&self) -> RateLimit {
         self.pipeline.budget.snapshot(self.pipeline.clock)
+    }
+
+    /// How many calls the limit lets through at once.
+    pub(crate) fn room(&self) -> Option<u64> {
+        self.pipeline.budget.room(self.pipeline.clock)
     }
 
     pub(crate) fn base_url(&self) -> &Url {
@@ -265,6 +271,14 @@ impl Request {
     /// Sets the body, which stands in the vendor's under this name.
     pub(crate) fn json_under(&mut self, name: &'static str, body: Option<&impl Serialize>) {
         self.json(body.map(|body| HashMap::from([(name, body)])).as_ref());
+    }
+
+    /// A number for what is asked for, and of whom: the same after a restart.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let pipeline = &self.core.pipeline;
+        let whose = pipeline.tenant.as_deref().unwrap_or_else(|| pipeline.base.url().as_str());
+        let asked = [pipeline.vendor.name, whose, self.operation.id(), &self.path, &self.query];
+        asked.iter().fold(Fingerprint::new(), |print, part| print.with(part)).finish()
     }
 
     /// Sends the request and reads what the answer is about as `T`.

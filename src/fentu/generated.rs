@@ -3538,6 +3538,11 @@ pub mod builder {
             crate::Response<crate::fentu::Page<types::WorkOrderSummary>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_WORK_ORDERS);
             request.range("page", self.page, 1, i64::MAX);
             request.query("page", self.page.as_ref());
@@ -3548,7 +3553,7 @@ pub mod builder {
             request.query("technician_id", self.technician_id.as_ref());
             request.query("from_date", self.from_date.as_ref());
             request.query("to_date", self.to_date.as_ref());
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -3566,6 +3571,25 @@ pub mod builder {
     impl crate::page::List for ListWorkOrders {
         type Page = crate::fentu::Page<types::WorkOrderSummary>;
         type Item = types::WorkOrderSummary;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_WORK_ORDERS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position(self.page)
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            self.page = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -3574,19 +3598,41 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page.after(&super::operations::LIST_WORK_ORDERS, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        self.page = Some(next);
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_WORK_ORDERS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items
+                .iter()
+                .map(|item| item.id.as_ref().map(crate::page::key))
+                .collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -3953,6 +3999,11 @@ pub mod builder {
             crate::Response<crate::fentu::Page<types::CustomerSummary>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_CUSTOMERS);
             request.range("page", self.page, 1, i64::MAX);
             request.query("page", self.page.as_ref());
@@ -3962,7 +4013,7 @@ pub mod builder {
             request.query("status", self.status.as_ref());
             request.query("branch_id", self.branch_id.as_ref());
             request.query("created_after", self.created_after.as_ref());
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -3980,6 +4031,25 @@ pub mod builder {
     impl crate::page::List for ListCustomers {
         type Page = crate::fentu::Page<types::CustomerSummary>;
         type Item = types::CustomerSummary;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_CUSTOMERS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position(self.page)
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            self.page = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -3988,19 +4058,41 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page.after(&super::operations::LIST_CUSTOMERS, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        self.page = Some(next);
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_CUSTOMERS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items
+                .iter()
+                .map(|item| item.id.as_ref().map(crate::page::key))
+                .collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -4246,6 +4338,11 @@ pub mod builder {
             crate::Response<crate::fentu::Page<types::AssetSummary>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_ASSETS);
             request.range("page", self.page, 1, i64::MAX);
             request.query("page", self.page.as_ref());
@@ -4256,7 +4353,7 @@ pub mod builder {
             request.query("status", self.status.as_ref());
             request.query("serial_number", self.serial_number.as_ref());
             request.query("location_id", self.location_id.as_ref());
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -4274,6 +4371,25 @@ pub mod builder {
     impl crate::page::List for ListAssets {
         type Page = crate::fentu::Page<types::AssetSummary>;
         type Item = types::AssetSummary;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_ASSETS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position(self.page)
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            self.page = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -4282,19 +4398,41 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page.after(&super::operations::LIST_ASSETS, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        self.page = Some(next);
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_ASSETS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items
+                .iter()
+                .map(|item| item.id.as_ref().map(crate::page::key))
+                .collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 

@@ -6,6 +6,7 @@ use super::types::PageMeta;
 use crate::error::Error;
 use crate::lenient::Places;
 use crate::operation::Operation;
+use crate::page::Position;
 
 /// One page of a list.
 ///
@@ -24,14 +25,14 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// The page that follows the one asked for with this; nothing after the last.
+    /// Where the page is that follows the one asked for there; nothing after the last.
     ///
     /// Where nobody says how many pages there are, the list ends at an empty one.
-    pub(super) fn after(&self, operation: &'static Operation, page: Option<u32>) -> Result<Option<u32>, Error> {
+    pub(super) fn after(&self, operation: &'static Operation, asked: Position) -> Result<Option<Position>, Error> {
         if self.items.is_empty() {
             return Ok(None);
         }
-        let asked = page.unwrap_or(1);
+        let asked = number(asked);
         if let Some(answered) = self.meta.current_page.filter(|answered| *answered != asked) {
             let reason = format!(
                 "the vendor answered with page {answered} where {asked} was asked for; going on would lose items"
@@ -39,7 +40,25 @@ impl<T> Page<T> {
             return Err(Error::request(operation.id(), "page", reason));
         }
         let more = self.meta.total_pages.is_none_or(|total| asked < total);
-        Ok(asked.checked_add(1).filter(|_| more))
+        Ok(asked.checked_add(1).filter(|_| more).map(Position::Page))
+    }
+
+    /// Where the `nth` page after the one asked for there will be.
+    pub(super) fn ahead(&self, asked: Position, nth: u32) -> Option<Position> {
+        let total = self.meta.total_pages.filter(|_| !self.items.is_empty())?;
+        number(asked).checked_add(nth).filter(|page| *page <= total).map(Position::Page)
+    }
+
+    /// How many records there are in all.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.meta.total_count
+    }
+}
+
+fn number(position: Position) -> u32 {
+    match position {
+        Position::Page(page) => page,
+        _ => 1,
     }
 }
 
@@ -60,6 +79,7 @@ fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PageMeta, D::Error
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::By;
 
     static LIST: Operation = Operation::new("list_work_orders", http::Method::GET, "/work-orders");
 
@@ -70,7 +90,7 @@ mod tests {
 
     impl Page<()> {
         fn next(&self, asked: Option<u32>) -> Option<u32> {
-            self.after(&LIST, asked).unwrap()
+            By::at(self.after(&LIST, asked.position()).unwrap()?)
         }
     }
 
@@ -86,7 +106,7 @@ mod tests {
     #[test]
     fn another_page_than_was_asked_for_is_an_error_and_not_a_loss() {
         for (total, answered) in [(Some(3), 1), (None, 1), (Some(3), 3)] {
-            let error = page(25, total, Some(answered)).after(&LIST, Some(2)).unwrap_err();
+            let error = page(25, total, Some(answered)).after(&LIST, Position::Page(2)).unwrap_err();
             let expected = format!("answered with page {answered} where 2 was asked for");
             assert!(error.to_string().contains(&expected), "{error}");
         }
@@ -132,6 +152,16 @@ mod tests {
         for odd in ["null", "[]", "7", "\"none\""] {
             let read = serde_json::from_str::<Page<()>>(&format!(r#"{{"data": [], "meta": {odd}}}"#));
             assert_eq!(read.unwrap().meta, PageMeta::default(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn pages_ahead_are_those_that_the_count_promises() {
+        let ahead = |page: Page<()>, asked| (1..9).map_while(|nth| page.ahead(asked, nth)).collect::<Vec<_>>();
+        assert_eq!(ahead(page(25, Some(4), Some(1)), Position::Start), [2, 3, 4].map(Position::Page));
+        assert_eq!(ahead(page(25, Some(4), None), Position::Page(3)), [Position::Page(4)]);
+        for untold in [page(25, None, Some(1)), page(0, Some(4), Some(1))] {
+            assert_eq!(ahead(untold, Position::Start), []);
         }
     }
 }

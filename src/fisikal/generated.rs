@@ -6768,6 +6768,11 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::Location>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_LOCATIONS);
             let mut members = crate::runtime::Members::default();
             members.put(&["unified_filters", "id"], self.id.as_ref());
@@ -6787,7 +6792,7 @@ pub mod builder {
             members.put(&["unified_sorting", "name"], self.sort_by_name.as_ref());
             members.put(&["limit"], self.limit.as_ref());
             request.members("json", members);
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -6805,6 +6810,25 @@ pub mod builder {
     impl crate::page::List for ListLocations {
         type Page = crate::fisikal::Page<types::Location>;
         type Item = types::Location;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_LOCATIONS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position(self.limit)
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            self.limit = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -6813,19 +6837,41 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page.after(&super::operations::LIST_LOCATIONS, self.limit)?;
-            Ok(
-                next
-                    .map(|next| {
-                        self.limit = Some(next);
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_LOCATIONS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items
+                .iter()
+                .map(|item| item.id.as_ref().map(crate::page::key))
+                .collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -7103,6 +7149,11 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::Occurrence>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_OCCURRENCES);
             let mut members = crate::runtime::Members::default();
             members.put(&["unified_filters", "since"], self.since.as_ref());
@@ -7115,7 +7166,7 @@ pub mod builder {
             members.put(&["unified_filters", "client_id"], self.client_id.as_ref());
             members.put(&["limit"], self.limit.as_ref());
             request.members("json", members);
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -7133,6 +7184,25 @@ pub mod builder {
     impl crate::page::List for ListOccurrences {
         type Page = crate::fisikal::Page<types::Occurrence>;
         type Item = types::Occurrence;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_OCCURRENCES
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position(self.limit)
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            self.limit = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -7141,19 +7211,41 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page.after(&super::operations::LIST_OCCURRENCES, self.limit)?;
-            Ok(
-                next
-                    .map(|next| {
-                        self.limit = Some(next);
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_OCCURRENCES,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items
+                .iter()
+                .map(|item| item.id.as_ref().map(crate::page::key))
+                .collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -7714,6 +7806,11 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::ServicePackage>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_SERVICE_PACKAGES);
             let mut members = crate::runtime::Members::default();
             members.put(&["location_id"], self.at_location.as_ref());
@@ -7736,7 +7833,7 @@ pub mod builder {
                 .put(&["unified_sorting", "position"], self.sort_by_position.as_ref());
             members.put(&["limit"], self.limit.as_ref());
             request.members("json", members);
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -7754,6 +7851,25 @@ pub mod builder {
     impl crate::page::List for ListServicePackages {
         type Page = crate::fisikal::Page<types::ServicePackage>;
         type Item = types::ServicePackage;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_SERVICE_PACKAGES
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position(self.limit)
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            self.limit = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -7762,20 +7878,41 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_SERVICE_PACKAGES, self.limit)?;
-            Ok(
-                next
-                    .map(|next| {
-                        self.limit = Some(next);
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_SERVICE_PACKAGES,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items
+                .iter()
+                .map(|item| item.id.as_ref().map(crate::page::key))
+                .collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -8561,6 +8698,11 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::MoneyTransaction>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self
                 .core
                 .call(&super::operations::LIST_MONEY_TRANSACTIONS);
@@ -8575,7 +8717,7 @@ pub mod builder {
                 );
             members.put(&["limit"], self.limit.as_ref());
             request.members("json", members);
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -8593,6 +8735,25 @@ pub mod builder {
     impl crate::page::List for ListMoneyTransactions {
         type Page = crate::fisikal::Page<types::MoneyTransaction>;
         type Item = types::MoneyTransaction;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_MONEY_TRANSACTIONS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position(self.limit)
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            self.limit = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -8601,20 +8762,41 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_MONEY_TRANSACTIONS, self.limit)?;
-            Ok(
-                next
-                    .map(|next| {
-                        self.limit = Some(next);
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_MONEY_TRANSACTIONS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items
+                .iter()
+                .map(|item| item.id.as_ref().map(crate::page::key))
+                .collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -8704,6 +8886,11 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::CreditTransaction>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self
                 .core
                 .call(&super::operations::LIST_CREDIT_TRANSACTIONS);
@@ -8719,7 +8906,7 @@ pub mod builder {
                 );
             members.put(&["limit"], self.limit.as_ref());
             request.members("json", members);
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -8737,6 +8924,25 @@ pub mod builder {
     impl crate::page::List for ListCreditTransactions {
         type Page = crate::fisikal::Page<types::CreditTransaction>;
         type Item = types::CreditTransaction;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_CREDIT_TRANSACTIONS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position(self.limit)
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            self.limit = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -8745,20 +8951,41 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_CREDIT_TRANSACTIONS, self.limit)?;
-            Ok(
-                next
-                    .map(|next| {
-                        self.limit = Some(next);
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_CREDIT_TRANSACTIONS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items
+                .iter()
+                .map(|item| item.id.as_ref().map(crate::page::key))
+                .collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 

@@ -2,6 +2,8 @@
 
 use serde::ser::{Error, Serialize, SerializeStruct, Serializer};
 
+use crate::page::{By, Position};
+
 /// A window on a list: how many items to skip, and how many to send.
 ///
 /// The vendor wants both or neither, so that a number alone is a window from the beginning. Which default and maximum
@@ -58,6 +60,19 @@ impl From<i32> for Limit {
 impl From<u32> for Limit {
     fn from(count: u32) -> Self {
         Self::new(count.into())
+    }
+}
+
+impl By for Option<Limit> {
+    fn position(self) -> Position {
+        self.map_or(Position::Start, |Limit { start, count }| Position::Window { start, count })
+    }
+
+    fn at(position: Position) -> Self {
+        match position {
+            Position::Window { start, count } => Some(Limit { start, count }),
+            _ => None,
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::{Limit, types};
+use super::types;
 use crate::error::Error;
 use crate::lenient::Places;
 use crate::operation::Operation;
+use crate::page::Position;
 
 /// A type that comes in lists, and the name that the vendor gives to its list.
 pub trait Listed: crate::page::Sealed {
@@ -62,24 +63,49 @@ impl<T> Page<T> {
     ///
     /// The vendor does not repeat the window. That it left the window out of account shows only in more items than there
     /// can be from its start on.
-    pub(super) fn after(&self, operation: &'static Operation, limit: Option<Limit>) -> Result<Option<Limit>, Error> {
-        let received = i64::try_from(self.items.len()).unwrap_or(i64::MAX);
+    pub(super) fn after(&self, operation: &'static Operation, asked: Position) -> Result<Option<Position>, Error> {
+        let received = self.received();
         if received == 0 {
             return Ok(None);
         }
-        let limit = limit.unwrap_or_else(|| Limit::new(received));
-        let Some(seen) = limit.start().checked_add(received) else { return Ok(None) };
-        let (due, total) = (limit.count(), self.count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
-        if limit.start() > 0 && (received > due || total.is_some_and(|total| seen > total)) {
+        let (start, due) = self.window(asked);
+        let Some(seen) = start.checked_add(received) else { return Ok(None) };
+        let total = self.count.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+        if start > 0 && (received > due || total.is_some_and(|total| seen > total)) {
             let reason = format!(
-                "the vendor answered with {received} items where at most {} come after {}; going on would lose items",
-                total.map_or(due, |total| due.min((total - limit.start()).max(0))),
-                limit.start(),
+                "the vendor answered with {received} items where at most {} come after {start}; going on would lose items",
+                total.map_or(due, |total| due.min((total - start).max(0))),
             );
             return Err(Error::request(operation.id(), "limit", reason));
         }
         let more = total.map_or(received >= due, |total| seen < total);
-        Ok(more.then(|| limit.after(seen)))
+        Ok(more.then_some(Position::Window { start: seen, count: due }))
+    }
+
+    /// Where the `nth` page after the one asked for there will be, if all pages are like this one.
+    pub(super) fn ahead(&self, asked: Position, nth: u32) -> Option<Position> {
+        let total = self.count?;
+        let received = Some(self.received()).filter(|received| *received > 0)?;
+        let (start, count) = self.window(asked);
+        let start = start.checked_add(received.checked_mul(nth.into())?)?;
+        u64::try_from(start).is_ok_and(|start| start < total).then_some(Position::Window { start, count })
+    }
+
+    /// How many items there are in all.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.count
+    }
+
+    fn received(&self) -> i64 {
+        i64::try_from(self.items.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Start and size of the window that was asked for.
+    fn window(&self, asked: Position) -> (i64, i64) {
+        match asked {
+            Position::Window { start, count } => (start, count),
+            _ => (0, self.received()),
+        }
     }
 }
 
@@ -127,13 +153,15 @@ impl<'de> Deserialize<'de> for Count {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Limit;
     use super::*;
+    use crate::page::By;
 
     static LIST: Operation = Operation::new("list_locations", http::Method::GET, "/clubs/locations");
 
     impl Page<()> {
         fn next(&self, limit: Option<Limit>) -> Option<Limit> {
-            self.after(&LIST, limit).unwrap()
+            By::at(self.after(&LIST, limit.position()).unwrap()?)
         }
     }
 
@@ -158,10 +186,26 @@ mod tests {
     fn more_items_than_there_can_be_after_the_start_are_an_error_and_not_a_loss() {
         let window = Limit::new(25);
         for (count, items, after) in [(Some(60), 60, 25), (Some(60), 25, 50), (None, 26, 25)] {
-            let error = page(count, items).after(&LIST, Some(window.after(after))).expect_err("another window");
+            let error =
+                page(count, items).after(&LIST, Some(window.after(after)).position()).expect_err("another window");
             assert!(error.to_string().contains("going on would lose items"), "{error}");
         }
         assert_eq!(page(Some(60), 60).next(Some(window)), None, "all of it at once loses nothing");
+    }
+
+    #[test]
+    fn windows_ahead_are_where_pages_like_this_one_put_them() {
+        let ahead = |page: Page<()>, limit: Option<Limit>| {
+            (1..9).map_while(|nth| page.ahead(limit.position(), nth)).collect::<Vec<_>>()
+        };
+        let window = |start, count| Position::Window { start, count };
+        assert_eq!(ahead(page(Some(60), 25), Some(Limit::new(25))), [window(25, 25), window(50, 25)]);
+        assert_eq!(ahead(page(Some(60), 20), None), [window(20, 20), window(40, 20)]);
+        assert_eq!(ahead(page(Some(50), 10), Some(Limit::new(25).after(25))), [window(35, 25), window(45, 25)]);
+        for untold in [page(None, 25), page(Some(60), 0)] {
+            assert_eq!(ahead(untold, Some(Limit::new(25))), []);
+        }
+        assert_eq!(ahead(page(Some(u64::MAX), 25), Some(Limit::new(25).after(i64::MAX - 5))), []);
     }
 
     #[test]

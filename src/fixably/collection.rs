@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::Error;
 use crate::lenient::Places;
 use crate::operation::Operation;
+use crate::page::Position;
 
 /// One page of a list.
 ///
@@ -29,23 +30,19 @@ pub struct Collection<T> {
 }
 
 impl<T> Collection<T> {
-    /// The offset, or the page, of the page that follows one asked for with these; nothing after the last.
+    /// Where the page is that follows the one asked for there; nothing after the last.
     ///
     /// A list that was asked for by page goes on by page, every other one by offset.
-    pub(super) fn after(
-        &self,
-        operation: &'static Operation,
-        offset: Option<u32>,
-        page: Option<u32>,
-    ) -> Result<Option<Position>, Error> {
+    pub(super) fn after(&self, operation: &'static Operation, asked: Position) -> Result<Option<Position>, Error> {
         let count = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         if count == 0 {
             return Ok(None);
         }
-        if let Some(page) = page {
-            return Ok(self.after_page(page, count));
-        }
-        let asked = offset.unwrap_or(0);
+        let asked = match asked {
+            Position::Page(page) => return Ok(self.after_page(page, count)),
+            Position::Offset(offset) => offset,
+            _ => 0,
+        };
         if let Some(answered) = self.offset.filter(|answered| *answered != asked) {
             let reason =
                 format!("the vendor answered from {answered} where {asked} was asked for; going on would lose items");
@@ -56,7 +53,7 @@ impl<T> Collection<T> {
             Some(total) => u64::from(next) < total,
             None => self.limit.is_none_or(|limit| count >= limit),
         };
-        Ok(more.then_some((Some(next), None)))
+        Ok(more.then_some(Position::Offset(next)))
     }
 
     fn after_page(&self, page: u32, count: u32) -> Option<Position> {
@@ -70,12 +67,32 @@ impl<T> Collection<T> {
             Some(total) => seen < total || count < size,
             None => count >= size,
         };
-        more.then_some((None, Some(next)))
+        more.then_some(Position::Page(next))
+    }
+
+    /// Where the `nth` page after the one asked for there will be, if all pages are like this one.
+    pub(super) fn ahead(&self, asked: Position, nth: u32) -> Option<Position> {
+        let total = self.total_items?;
+        let count = u32::try_from(self.items.len()).ok().filter(|count| *count > 0)?;
+        let (before, position) = match asked {
+            Position::Page(page) => {
+                let page = page.checked_add(nth)?;
+                (u64::from(page - 1) * u64::from(self.limit.unwrap_or(count).max(1)), Position::Page(page))
+            }
+            asked => {
+                let offset = if let Position::Offset(offset) = asked { offset } else { 0 };
+                let offset = offset.checked_add(count.checked_mul(nth)?)?;
+                (u64::from(offset), Position::Offset(offset))
+            }
+        };
+        (before < total).then_some(position)
+    }
+
+    /// How many items there are in all.
+    pub(super) fn total(&self) -> Option<u64> {
+        self.total_items
     }
 }
-
-/// An offset, or a page.
-type Position = (Option<u32>, Option<u32>);
 
 /// The items; null where there are none, for the vendor sends blank values as null. An item that is no object leaves
 /// its place empty, so that offsets stay true.
@@ -90,6 +107,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Position::{Offset, Page, Start};
 
     static LIST: Operation = Operation::new("list_orders", http::Method::GET, "/orders");
 
@@ -98,16 +116,16 @@ mod tests {
     }
 
     impl Collection<()> {
-        fn next(&self, offset: Option<u32>, page: Option<u32>) -> Option<Position> {
-            self.after(&LIST, offset, page).unwrap()
+        fn next(&self, asked: Position) -> Option<Position> {
+            self.after(&LIST, asked).unwrap()
         }
     }
 
     #[test]
     fn an_answer_from_another_offset_is_an_error_and_not_a_loss() {
         let other = Collection { offset: Some(0), ..page(Some(25), Some(60), 25) };
-        assert!(other.after(&LIST, None, None).is_ok());
-        let error = other.after(&LIST, Some(25), None).unwrap_err();
+        assert!(other.after(&LIST, Start).is_ok());
+        let error = other.after(&LIST, Offset(25)).unwrap_err();
         assert!(error.to_string().contains("answered from 0 where 25 was asked for"), "{error}");
     }
 
@@ -115,48 +133,64 @@ mod tests {
     fn pages_smaller_than_the_vendor_says_are_walked_until_an_empty_one() {
         let clamped = page(Some(100), Some(35), 10);
         for asked in 1..=4 {
-            assert_eq!(clamped.next(None, Some(asked)), Some((None, Some(asked + 1))));
+            assert_eq!(clamped.next(Page(asked)), Some(Page(asked + 1)));
         }
-        assert_eq!(page(Some(100), Some(35), 0).next(None, Some(5)), None);
+        assert_eq!(page(Some(100), Some(35), 0).next(Page(5)), None);
     }
 
     #[test]
     fn offsets_go_on_by_what_was_received_until_the_total() {
         let full = page(Some(25), Some(60), 25);
-        assert_eq!(full.next(None, None), Some((Some(25), None)));
-        assert_eq!(full.next(Some(25), None), Some((Some(50), None)));
-        assert_eq!(page(Some(25), Some(60), 10).next(Some(50), None), None);
+        assert_eq!(full.next(Start), Some(Offset(25)));
+        assert_eq!(full.next(Offset(25)), Some(Offset(50)));
+        assert_eq!(page(Some(25), Some(60), 10).next(Offset(50)), None);
     }
 
     #[test]
     fn a_page_shorter_than_asked_for_skips_nothing() {
-        assert_eq!(page(Some(100), Some(60), 40).next(None, None), Some((Some(40), None)));
+        assert_eq!(page(Some(100), Some(60), 40).next(Start), Some(Offset(40)));
+    }
+
+    #[test]
+    fn pages_ahead_are_where_pages_like_this_one_put_them() {
+        let full = page(Some(25), Some(110), 25);
+        let ahead = |asked| (1..10).map_while(|nth| full.ahead(asked, nth)).collect::<Vec<_>>();
+        assert_eq!(ahead(Start), [25, 50, 75, 100].map(Offset));
+        assert_eq!(ahead(Offset(60)), [Offset(85)]);
+        assert_eq!(ahead(Page(1)), [2, 3, 4, 5].map(Page));
+        assert_eq!(page(Some(100), Some(35), 10).ahead(Start, 3), Some(Offset(30)), "clamped, so as many as came");
+        for untold in [page(Some(25), None, 25), page(Some(25), Some(110), 0)] {
+            assert_eq!(untold.ahead(Start, 1), None);
+        }
+        for far in [Offset(u32::MAX - 5), Page(u32::MAX)] {
+            assert_eq!(page(Some(25), Some(u64::MAX), 25).ahead(far, 1), None);
+        }
     }
 
     #[test]
     fn pages_go_on_by_page_until_the_total() {
         let full = page(Some(25), Some(60), 25);
-        assert_eq!(full.next(None, Some(1)), Some((None, Some(2))));
-        assert_eq!(full.next(None, Some(2)), Some((None, Some(3))));
-        assert_eq!(page(Some(25), Some(60), 10).next(None, Some(3)), None);
+        assert_eq!(full.next(Page(1)), Some(Page(2)));
+        assert_eq!(full.next(Page(2)), Some(Page(3)));
+        assert_eq!(page(Some(25), Some(60), 10).next(Page(3)), None);
     }
 
     #[test]
     fn without_a_total_a_short_page_is_the_last() {
-        assert_eq!(page(Some(25), None, 25).next(None, None), Some((Some(25), None)));
-        assert_eq!(page(Some(25), None, 24).next(None, None), None);
-        assert_eq!(page(None, None, 24).next(None, None), Some((Some(24), None)));
+        assert_eq!(page(Some(25), None, 25).next(Start), Some(Offset(25)));
+        assert_eq!(page(Some(25), None, 24).next(Start), None);
+        assert_eq!(page(None, None, 24).next(Start), Some(Offset(24)));
     }
 
     #[test]
     fn an_empty_page_is_the_last_whatever_the_total_claims() {
-        assert_eq!(page(Some(25), Some(1_000_000), 0).next(Some(50), None), None);
+        assert_eq!(page(Some(25), Some(1_000_000), 0).next(Offset(50)), None);
     }
 
     #[test]
     fn a_walk_ends_before_the_numbers_do() {
-        assert_eq!(page(Some(25), Some(u64::MAX), 25).next(Some(u32::MAX - 5), None), None);
-        assert_eq!(page(Some(25), Some(u64::MAX), 25).next(None, Some(u32::MAX)), None);
+        assert_eq!(page(Some(25), Some(u64::MAX), 25).next(Offset(u32::MAX - 5)), None);
+        assert_eq!(page(Some(25), Some(u64::MAX), 25).next(Page(u32::MAX)), None);
     }
 
     #[test]

@@ -3814,6 +3814,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::Order>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_ORDERS);
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -3830,7 +3835,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -3851,6 +3856,25 @@ pub mod builder {
     impl crate::page::List for ListOrders {
         type Page = crate::fixably::Collection<types::Order>;
         type Item = types::Order;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_ORDERS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -3859,20 +3883,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_ORDERS, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_ORDERS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -4109,6 +4151,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::OrderLine>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_ORDER_LINES);
             request.path("order_id", self.order_id.as_ref());
             request.range("limit", self.limit, 1, 100);
@@ -4126,7 +4173,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -4147,6 +4194,25 @@ pub mod builder {
     impl crate::page::List for ListOrderLines {
         type Page = crate::fixably::Collection<types::OrderLine>;
         type Item = types::OrderLine;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_ORDER_LINES
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -4155,20 +4221,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_ORDER_LINES, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_ORDER_LINES,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -4405,6 +4489,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::OrderNote>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_ORDER_NOTES);
             request.path("order_id", self.order_id.as_ref());
             request.range("limit", self.limit, 1, 100);
@@ -4422,7 +4511,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -4443,6 +4532,25 @@ pub mod builder {
     impl crate::page::List for ListOrderNotes {
         type Page = crate::fixably::Collection<types::OrderNote>;
         type Item = types::OrderNote;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_ORDER_NOTES
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -4451,20 +4559,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_ORDER_NOTES, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_ORDER_NOTES,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -4689,6 +4815,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::OrderTask>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_ORDER_TASKS);
             request.path("order_id", self.order_id.as_ref());
             request.range("limit", self.limit, 1, 100);
@@ -4706,7 +4837,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -4727,6 +4858,25 @@ pub mod builder {
     impl crate::page::List for ListOrderTasks {
         type Page = crate::fixably::Collection<types::OrderTask>;
         type Item = types::OrderTask;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_ORDER_TASKS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -4735,20 +4885,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_ORDER_TASKS, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_ORDER_TASKS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -5049,6 +5217,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::Customer>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_CUSTOMERS);
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -5065,7 +5238,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -5086,6 +5259,25 @@ pub mod builder {
     impl crate::page::List for ListCustomers {
         type Page = crate::fixably::Collection<types::Customer>;
         type Item = types::Customer;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_CUSTOMERS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -5094,20 +5286,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_CUSTOMERS, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_CUSTOMERS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -5406,6 +5616,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::Device>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_DEVICES);
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -5422,7 +5637,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -5443,6 +5658,25 @@ pub mod builder {
     impl crate::page::List for ListDevices {
         type Page = crate::fixably::Collection<types::Device>;
         type Item = types::Device;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_DEVICES
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -5451,20 +5685,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_DEVICES, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_DEVICES,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -5650,6 +5902,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::Location>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_LOCATIONS);
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -5666,7 +5923,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -5687,6 +5944,25 @@ pub mod builder {
     impl crate::page::List for ListLocations {
         type Page = crate::fixably::Collection<types::Location>;
         type Item = types::Location;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_LOCATIONS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -5695,20 +5971,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_LOCATIONS, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_LOCATIONS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -5835,6 +6129,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::Queue>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_QUEUES);
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -5851,7 +6150,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -5872,6 +6171,25 @@ pub mod builder {
     impl crate::page::List for ListQueues {
         type Page = crate::fixably::Collection<types::Queue>;
         type Item = types::Queue;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_QUEUES
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -5880,20 +6198,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_QUEUES, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_QUEUES,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -6015,6 +6351,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::Status>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_STATUSES);
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -6031,7 +6372,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -6052,6 +6393,25 @@ pub mod builder {
     impl crate::page::List for ListStatuses {
         type Page = crate::fixably::Collection<types::Status>;
         type Item = types::Status;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_STATUSES
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -6060,20 +6420,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_STATUSES, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_STATUSES,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -6242,6 +6620,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::Store>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_STORES);
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -6258,7 +6641,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -6279,6 +6662,25 @@ pub mod builder {
     impl crate::page::List for ListStores {
         type Page = crate::fixably::Collection<types::Store>;
         type Item = types::Store;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_STORES
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -6287,20 +6689,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_STORES, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_STORES,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 
@@ -6422,6 +6842,11 @@ pub mod builder {
             crate::Response<crate::fixably::Collection<types::Product>>,
             crate::Error,
         > {
+            let request = self.request();
+            request.send().await
+        }
+
+        fn request(self) -> crate::runtime::Request {
             let mut request = self.core.call(&super::operations::LIST_PRODUCTS);
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -6438,7 +6863,7 @@ pub mod builder {
                 .exclusive(
                     &[("offset", self.offset.is_some()), ("page", self.page.is_some())],
                 );
-            request.send().await
+            request
         }
 
         /// Every page of the list, as a stream that fetches them as it goes.
@@ -6459,6 +6884,25 @@ pub mod builder {
     impl crate::page::List for ListProducts {
         type Page = crate::fixably::Collection<types::Product>;
         type Item = types::Product;
+        fn operation(&self) -> &'static crate::Operation {
+            &super::operations::LIST_PRODUCTS
+        }
+
+        fn query(&self) -> u64 {
+            crate::page::List::at(self.clone(), crate::Position::Start)
+                .request()
+                .fingerprint()
+        }
+
+        fn position(&self) -> crate::Position {
+            crate::page::By::position((self.offset, self.page))
+        }
+
+        fn at(mut self, position: crate::Position) -> Self {
+            (self.offset, self.page) = crate::page::By::at(position);
+            self
+        }
+
         fn fetch(
             self,
         ) -> impl Future<
@@ -6467,20 +6911,38 @@ pub mod builder {
             self.send()
         }
 
-        fn after(mut self, page: &Self::Page) -> Result<Option<Self>, crate::Error> {
-            let next = page
-                .after(&super::operations::LIST_PRODUCTS, self.offset, self.page)?;
-            Ok(
-                next
-                    .map(|next| {
-                        (self.offset, self.page) = next;
-                        self
-                    }),
+        fn after(
+            &self,
+            page: &Self::Page,
+        ) -> Result<Option<crate::Position>, crate::Error> {
+            page.after(
+                &super::operations::LIST_PRODUCTS,
+                crate::page::List::position(self),
             )
+        }
+
+        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
+            page.ahead(crate::page::List::position(self), nth)
+        }
+
+        fn total(page: &Self::Page) -> Option<u64> {
+            page.total()
+        }
+
+        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
+            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
+        }
+
+        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
+            page.items.retain(|_| keep());
         }
 
         fn into_items(page: Self::Page) -> Vec<Self::Item> {
             page.items
+        }
+
+        fn room(&self) -> Option<u64> {
+            self.core.room()
         }
     }
 

@@ -34,3 +34,5 @@ mod stores;
 mod support;
 mod token_abuse;
 mod tokens;
+#[cfg(all(feature = "fentu", feature = "fisikal"))]
+mod walks;
