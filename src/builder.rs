@@ -2,6 +2,8 @@
 
 mod address;
 
+#[cfg(feature = "testing")]
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::error::Error;
 use crate::limit::{RateLimitPolicy, Registry};
 use crate::options::{CallOptions, Settings};
 use crate::pipeline::Pipeline;
+use crate::priority::Priority;
 use crate::retry::{RetryBudget, RetryPolicy};
 use crate::runtime::Core;
 use crate::transport::Transport;
@@ -126,6 +129,11 @@ impl<C> ClientBuilder<C> {
         Self { rate_limit: policy, ..self }
     }
 
+    /// How much the client's calls hurry where they wait for the tenant's limit. Default [`Priority::Normal`].
+    pub fn with_priority(self, priority: Priority) -> Self {
+        Self { options: self.options.with_priority(priority), ..self }
+    }
+
     /// The name and version of your program, which the vendor's logs then show before this crate's.
     pub fn with_user_agent(self, user_agent: impl Into<String>) -> Self {
         Self { user_agent: Some(user_agent.into()), ..self }
@@ -202,16 +210,21 @@ impl<C> ClientBuilder<C> {
             false => format!("{base_url} for {} as {account}", tenant.as_deref().unwrap_or_default()),
         };
         #[cfg(feature = "testing")]
-        let (transport, clock, address) = match self.wire {
+        let (transport, clock, address, owner) = match self.wire {
             Some(wire) => {
                 let clock = wire.wall_clock().map_or_else(|| Clock::anchored(wire.wall()), Clock::Anchored);
                 let address = format!("{address} over {}", wire.identity());
-                (Transport::Wire(wire), clock, address)
+                let owner: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&wire));
+                (Transport::Wire(wire), clock, address, Some(owner))
             }
-            None => (Transport::Http(http_client(self.http, &base_url, settings.timeout)?), Clock::System, address),
+            None => {
+                let http = http_client(self.http, &base_url, settings.timeout)?;
+                (Transport::Http(http), Clock::System, address, None)
+            }
         };
         #[cfg(not(feature = "testing"))]
-        let (transport, clock) = (Transport::Http(http_client(self.http, &base_url, settings.timeout)?), Clock::System);
+        let (transport, clock, owner) =
+            (Transport::Http(http_client(self.http, &base_url, settings.timeout)?), Clock::System, None);
 
         let base = Base::new(base_url, self.vendor.base_paths);
         let auth = match way {
@@ -241,7 +254,7 @@ impl<C> ClientBuilder<C> {
             user_agent,
             headers,
             auth,
-            budget: Registry::global().budget(self.vendor.name, address),
+            budget: Registry::global().budget(self.vendor, address, owner, clock),
             rate_limit: self.rate_limit,
             retries: RetryBudget::new(),
             transport,

@@ -165,6 +165,16 @@ impl Error {
         }
     }
 
+    /// The same error of a write, after looking what became of it has failed.
+    pub(crate) fn after_looking(self, look: Self) -> Self {
+        let failure = match self {
+            Self::OutcomeUnknown(failure) => *failure,
+            Self::Decode(decode) => decode.failure,
+            other => return other,
+        };
+        Self::OutcomeUnknown(Box::new(failure.after_looking(look)))
+    }
+
     /// Whether the same call, sent again later, can succeed and does no harm.
     ///
     /// # Troubleshooting

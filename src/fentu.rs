@@ -103,7 +103,7 @@ pub use self::id::{Id, Part};
 pub use self::loopback::LoopbackLogin;
 pub use self::page::Page;
 pub use self::scope::Scope;
-use crate::vendor::{Explanation, Vendor};
+use crate::vendor::{Explanation, LimitHeaders, Vendor};
 
 static FENTU: Vendor = Vendor {
     name: "fentu",
@@ -111,6 +111,8 @@ static FENTU: Vendor = Vendor {
     base_paths: &["/v1", "/api/v1"],
     // None is documented; this is what most gateways call it.
     request_id_headers: &["x-request-id"],
+    // Documented is the reset alone, and an unlimited plan has none.
+    limit_headers: LimitHeaders::Unsure,
     explain,
     content: None,
 };

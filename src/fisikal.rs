@@ -121,7 +121,7 @@ pub use self::recurrence::Recurrence;
 pub use self::secret::Secret;
 pub use self::sex::Sex;
 pub use crate::id::Id;
-use crate::vendor::Vendor;
+use crate::vendor::{LimitHeaders, Vendor};
 
 static FISIKAL: Vendor = Vendor {
     name: "fisikal",
@@ -129,6 +129,7 @@ static FISIKAL: Vendor = Vendor {
     base_paths: &[],
     // None is documented; this is what the framework that the vendor uses sends unless it is told otherwise.
     request_id_headers: &["x-request-id"],
+    limit_headers: LimitHeaders::Unsure,
     explain: complaints::explain,
     content: None,
 };

@@ -59,8 +59,8 @@
 //!
 //! The vendor counts requests for a whole tenant, over all its tokens, and answers 429 above the limit with
 //! `X-RateLimit-Remaining` and `X-RateLimit-Reset`. How many requests make the limit, and whether the reset is an epoch
-//! or a number of seconds, is not documented; both are read. The client waits until the reset, for all callers of the
-//! process together; see [`RateLimitPolicy`](crate::RateLimitPolicy).
+//! or a number of seconds, is not documented; both are read. The first call of a client asks what is left, and the others
+//! wait for its answer; then all callers of the process together spend what is there and wait for the reset. See [`RateLimitPolicy`](crate::RateLimitPolicy).
 //!
 //! # What is known, and how well
 //!
@@ -88,7 +88,7 @@ pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, IdRef};
 pub use self::query::{Day, Field, Query};
 pub use self::relation::{Many, Ref, Resource};
-use crate::vendor::{Explanation, Vendor};
+use crate::vendor::{Explanation, LimitHeaders, Vendor};
 
 static FIXABLY: Vendor = Vendor {
     name: "fixably",
@@ -96,6 +96,7 @@ static FIXABLY: Vendor = Vendor {
     base_paths: &[],
     // None is documented; this is what most gateways call it.
     request_id_headers: &["x-request-id"],
+    limit_headers: LimitHeaders::Sent,
     explain,
     content: None,
 };

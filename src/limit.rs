@@ -1,8 +1,8 @@
 //! The budget that everybody who calls a tenant shares.
 //!
 //! A vendor counts the calls of a whole tenant, whoever makes them. So there is one budget for each vendor and tenant in
-//! the process, whichever clients and clones use it: it learns from every answer, and when the vendor refuses one call
-//! it holds the others back instead of letting each earn its own refusal.
+//! the process, whichever clients and clones use it: it learns from every answer, lets calls go as long as the vendor's
+//! window has room for them, and holds them back when it has none instead of letting each earn its own refusal.
 
 mod gate;
 mod registry;
@@ -16,40 +16,75 @@ use http::StatusCode;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::gate::{Gate, Place, Report, Turn};
+use self::gate::{Ask, Gate, Pass, Place, Report, Turn};
 pub(crate) use self::registry::Registry;
 pub(crate) use self::signals::Signals;
 use crate::clock::Clock;
+use crate::priority::Priority;
 use crate::transport::Answer;
+use crate::vendor::LimitHeaders;
 
 /// How a client behaves towards the tenant's rate limit.
+///
+/// All clients of a tenant in the process share one budget, and it needs no numbers: what a window holds, what is left of it
+/// and when it ends are read from the vendor's answers. Calls go at once while there is room, wait for the reset when
+/// there is none, and go in order of their [`Priority`]. Where other integrations spend too, a small margin is left to them,
+/// as wide as what they are seen to spend. A vendor that says nothing is called freely until it refuses a call.
 ///
 /// # Example
 ///
 /// ```
 /// use std::time::Duration;
-/// use servicebay::RateLimitPolicy;
+/// use servicebay::{Priority, RateLimitPolicy, fixably};
 ///
-/// // A vendor whose windows are known to be short: a reset further ahead is a mistake of the header.
-/// let policy = RateLimitPolicy::new().with_max_window(Duration::from_secs(3600));
+/// let export = fixably::Client::builder(fixably::Credentials::bearer("token-from-the-settings-page"))
+///     .with_tenant("acme")
+///     .with_priority(Priority::Bulk)
+///     .with_rate_limit(
+///         RateLimitPolicy::new()
+///             // The accounting system of this tenant needs its half.
+///             .with_bulk_reserve(0.5)
+///             // Windows are known to be short: a reset further ahead is a mistake of the header.
+///             .with_max_window(Duration::from_secs(3600)),
+///     )
+///     .build()?;
+/// # Ok::<(), servicebay::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimitPolicy {
     max_window: Duration,
+    /// In thousandths of a window.
+    bulk_reserve: u16,
 }
 
 impl RateLimitPolicy {
-    /// Resets up to a day ahead are believed.
+    /// Resets up to a day ahead are believed, and bulk calls leave a fifth of every window to others.
     pub fn new() -> Self {
-        Self { max_window: Duration::from_secs(24 * 3600) }
+        Self { max_window: Duration::from_secs(24 * 3600), bulk_reserve: 200 }
     }
 
     /// The longest window that the vendor can have, at most a year. Default 24 h. A reset further ahead is taken for a mistake: it is
     /// ignored, and backoff takes its place.
     pub fn with_max_window(self, window: Duration) -> Self {
         // What is longer could not be added to a moment.
-        Self { max_window: window.min(Duration::from_secs(365 * 24 * 3600)) }
+        Self { max_window: window.min(Duration::from_secs(365 * 24 * 3600)), ..self }
+    }
+
+    /// The share of every window that calls of [`Priority::Bulk`] leave to the tenant's other integrations, and to calls
+    /// of a higher priority. Default 0.2. From 0 to 0.9; what is beyond is taken for the nearer end, and what is no number
+    /// for 0. Raise it where others share the tenant and suffer; set it to 0 where nobody does.
+    ///
+    /// It has an effect where the vendor tells what remains of a window. Where it does not tell how much a window holds,
+    /// what remained at its beginning stands for it.
+    pub fn with_bulk_reserve(self, share: f64) -> Self {
+        Self { bulk_reserve: (share.clamp(0.0, 0.9) * 1000.0).round() as u16, ..self }
+    }
+
+    /// What a call of this priority asks of the gate.
+    pub(crate) fn ask(&self, priority: Priority) -> Ask {
+        let reserve = if priority == Priority::Bulk { self.bulk_reserve } else { 0 };
+        Ask { priority, reserve }
     }
 }
 
@@ -67,8 +102,9 @@ pub struct RateLimit {
     remaining: Option<u64>,
     reset_at: Option<Timestamp>,
     closed_until: Option<Timestamp>,
-    in_flight: u32,
-    waiting: usize,
+    in_flight: u64,
+    waiting: [usize; Priority::ALL.len()],
+    others_per_minute: u64,
 }
 
 impl RateLimit {
@@ -80,7 +116,8 @@ impl RateLimit {
             reset_at: signals.reset.map(|ahead| clock.wall_in(ahead)),
             closed_until: None,
             in_flight: 0,
-            waiting: 0,
+            waiting: [0; Priority::ALL.len()],
+            others_per_minute: 0,
         }
     }
 
@@ -89,7 +126,7 @@ impl RateLimit {
         self.limit
     }
 
-    /// Requests that were left in the window at the last answer, where the vendor says.
+    /// Requests that were left in the window, where the vendor says: the least that an answer of this window said.
     pub fn remaining(&self) -> Option<u64> {
         self.remaining
     }
@@ -105,13 +142,25 @@ impl RateLimit {
     }
 
     /// Calls of this process that are on their way.
-    pub fn in_flight(&self) -> u32 {
+    pub fn in_flight(&self) -> u64 {
         self.in_flight
     }
 
     /// Calls of this process that wait for the limit.
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.waiting.iter().sum()
+    }
+
+    /// Those of them that have this priority.
+    pub fn waiting_at(&self, priority: Priority) -> usize {
+        self.waiting[priority.lane()]
+    }
+
+    /// Calls a minute that others spend of the tenant's limit: other integrations, other processes. It is inferred from
+    /// what remains, which then falls faster than the calls of this process explain; calls that cannot be told from our own
+    /// are not in it.
+    pub fn others_per_minute(&self) -> u64 {
+        self.others_per_minute
     }
 }
 
@@ -122,8 +171,8 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn new() -> Self {
-        Self { gate: Mutex::new(Gate::new()) }
+    pub(crate) fn new(headers: LimitHeaders) -> Self {
+        Self { gate: Mutex::new(Gate::new(headers)) }
     }
 
     /// Waits for the right to send one request, at most until `latest`.
@@ -131,20 +180,27 @@ impl Budget {
     /// # Errors
     ///
     /// The moment at which there is room again, as soon as it is known to lie after `latest`.
-    pub(crate) async fn acquire(&self, clock: Clock, latest: Instant) -> Result<Permit<'_>, Instant> {
-        if let Some(pass) = self.gate().enter() {
-            return Ok(Permit { budget: self, pass: Some(pass), clock });
+    pub(crate) async fn acquire(&self, ask: Ask, clock: Clock, latest: Instant) -> Result<Permit<'_>, Instant> {
+        let pass = self.gate().enter(ask);
+        match pass {
+            Some(pass) => Ok(self.permit(pass, clock)),
+            None => self.wait(ask, clock, latest).await,
         }
-        self.wait(clock, latest).await
     }
 
-    async fn wait(&self, clock: Clock, latest: Instant) -> Result<Permit<'_>, Instant> {
-        let place = self.gate().queue(clock.now(), latest)?;
-        let waiting = Waiting { budget: self, place };
+    async fn wait(&self, ask: Ask, clock: Clock, latest: Instant) -> Result<Permit<'_>, Instant> {
+        let place = {
+            let (mut gate, now) = (self.gate(), clock.now());
+            if let Some(pass) = gate.enter_at(ask, now) {
+                return Ok(self.permit(pass, clock));
+            }
+            gate.queue(ask, now, latest)?
+        };
+        let waiting = Waiting { budget: self, place, clock };
         loop {
             let turn = self.gate().turn(waiting.place.ticket, clock.now());
             match turn {
-                Turn::Go(pass) => return Ok(Permit { budget: self, pass: Some(pass), clock }),
+                Turn::Go(pass) => return Ok(self.permit(pass, clock)),
                 Turn::GiveUp(resume_at) => return Err(resume_at),
                 Turn::WaitUntil(moment) => {
                     // Woken or not, it looks again.
@@ -155,29 +211,30 @@ impl Budget {
     }
 
     /// How many calls can be sent now without waiting, as far as it is known; `None` where the vendor tells nothing.
-    pub(crate) fn room(&self, clock: Clock) -> Option<u64> {
-        let gate = self.gate();
-        let now = clock.now();
-        if gate.waiting() > 0 || gate.closed_until(now).is_some() {
-            return Some(0);
-        }
-        let known = gate.known();
-        let ended = known.reset_at.is_some_and(|reset| reset <= now);
-        // A window that has begun since the last answer is whole.
-        let left = if ended { known.limit.or(known.remaining) } else { known.remaining };
-        left.map(|left| left.saturating_sub(gate.in_flight().into()))
+    pub(crate) fn room(&self, ask: Ask, clock: Clock) -> Option<u64> {
+        self.gate().room(ask, clock.now())
+    }
+
+    /// Whether what it knows still counts, even if nobody calls.
+    fn matters(&self, now: Instant) -> bool {
+        self.gate().matters_until().is_some_and(|until| now < until)
+    }
+
+    fn permit(&self, pass: Pass, clock: Clock) -> Permit<'_> {
+        Permit { budget: self, pass: Some(pass), sent_at: None, clock }
     }
 
     pub(crate) fn snapshot(&self, clock: Clock) -> RateLimit {
         let gate = self.gate();
-        let known = gate.known();
+        let window = gate.window();
         RateLimit {
-            limit: known.limit,
-            remaining: known.remaining,
-            reset_at: known.reset_at.map(|moment| clock.wall_at(moment)),
+            limit: window.limit(),
+            remaining: window.remaining(),
+            reset_at: window.reset_at().map(|moment| clock.wall_at(moment)),
             closed_until: gate.closed_until(clock.now()).map(|moment| clock.wall_at(moment)),
-            in_flight: gate.in_flight(),
-            waiting: gate.waiting(),
+            in_flight: window.in_flight(),
+            waiting: Priority::ALL.map(|priority| gate.waiting_at(priority)),
+            others_per_minute: (window.others() * 60.0).round() as u64,
         }
     }
 
@@ -191,22 +248,28 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     budget: &'a Budget,
-    pass: Option<gate::Pass>,
+    pass: Option<Pass>,
+    /// When the request was sent, if it was.
+    sent_at: Option<Instant>,
     clock: Clock,
 }
 
 impl Permit<'_> {
+    /// The request is sent now.
+    pub(crate) fn leaves(&mut self, now: Instant) {
+        self.sent_at = Some(now);
+    }
+
     /// Gives the permit back together with what the answer says, where there was one.
     pub(crate) fn observe(mut self, answer: Option<&Answer>, policy: &RateLimitPolicy) -> Signals {
-        let Some(answer) = answer else {
-            return Signals::default();
-        };
-        let signals = signals::read(&answer.headers, || self.clock.wall(), policy.max_window);
-        self.give_back(match answer.status {
-            StatusCode::TOO_MANY_REQUESTS => Report::Refused(signals),
-            _ => Report::Accepted(signals),
+        let signals = answer.map(|answer| signals::read(&answer.headers, || self.clock.wall(), policy.max_window));
+        let refused = answer.is_some_and(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS);
+        self.give_back(match (self.sent_at, signals) {
+            (Some(sent_at), Some(signals)) if refused => Report::Refused { sent_at, signals },
+            (Some(sent_at), Some(signals)) => Report::Accepted { sent_at, signals },
+            _ => Report::Failed,
         });
-        signals
+        signals.unwrap_or_default()
     }
 
     fn give_back(&mut self, report: Report) {
@@ -218,7 +281,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.give_back(Report::Unanswered);
+        self.give_back(if self.sent_at.is_some() { Report::Cancelled } else { Report::Unused });
     }
 }
 
@@ -226,10 +289,11 @@ impl Drop for Permit<'_> {
 struct Waiting<'a> {
     budget: &'a Budget,
     place: Place,
+    clock: Clock,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.budget.gate().leave(self.place.ticket);
+        self.budget.gate().leave(self.place.ticket, self.clock.now());
     }
 }

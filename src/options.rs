@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::priority::Priority;
 use crate::retry::RetryPolicy;
 
 /// Options of single calls, laid over those of the client.
@@ -29,6 +30,7 @@ pub struct CallOptions {
     max_wait: Option<Duration>,
     retry: Option<RetryPolicy>,
     max_body: Option<usize>,
+    priority: Option<Priority>,
 }
 
 impl CallOptions {
@@ -62,6 +64,11 @@ impl CallOptions {
     pub fn with_max_body(self, bytes: usize) -> Self {
         Self { max_body: Some(bytes), ..self }
     }
+
+    /// How much the call hurries where it waits for the tenant's limit. Default [`Priority::Normal`].
+    pub fn with_priority(self, priority: Priority) -> Self {
+        Self { priority: Some(priority), ..self }
+    }
 }
 
 /// Options with every question answered.
@@ -72,6 +79,7 @@ pub(crate) struct Settings {
     pub(crate) max_wait: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) max_body: usize,
+    pub(crate) priority: Priority,
 }
 
 impl Settings {
@@ -83,6 +91,7 @@ impl Settings {
             max_wait: options.max_wait.unwrap_or(self.max_wait),
             retry: options.retry.unwrap_or_else(|| self.retry.clone()),
             max_body: options.max_body.unwrap_or(self.max_body),
+            priority: options.priority.unwrap_or(self.priority),
         }
     }
 }
@@ -95,6 +104,7 @@ impl Default for Settings {
             max_wait: Duration::from_secs(120),
             retry: RetryPolicy::new(),
             max_body: 16 * 1024 * 1024,
+            priority: Priority::Normal,
         }
     }
 }

@@ -67,13 +67,14 @@ impl Pipeline {
             // The token first: who waits for one must not hold a place at the vendor's meanwhile.
             let mut pass =
                 self.auth.pass(self.clock, journey.latest()).await.map_err(|why| journey.without_token(why))?;
-            let acquired = self.budget.acquire(self.clock, journey.latest()).await;
-            let permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
+            let acquired =
+                self.budget.acquire(self.rate_limit.ask(settings.priority), self.clock, journey.latest()).await;
+            let mut permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
             if !self.auth.is_good(&pass, self.clock) {
                 // It died in the queue.
                 continue;
             }
-            journey.sets_out();
+            permit.leaves(journey.sets_out());
 
             let attempt = self.authorised(journey, pass.header.take());
             let outcome = self.transport.execute(attempt, journey.until(), settings.max_body).await;

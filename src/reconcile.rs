@@ -83,6 +83,7 @@ pub enum Found<T> {
 /// A write that stands.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Reconciled<T> {
     /// The vendor answered.
     Answered(Response<T>),
@@ -194,7 +195,7 @@ where
     ///
     /// # Errors
     ///
-    /// The error that the call ended with, where looking does not settle it; the error of looking, where that fails.
+    /// The error that the call ended with, where looking does not settle it. Where looking fails, that error is its source.
     pub async fn send(mut self) -> Result<Reconciled<W::Answer>, Error> {
         let mut sent = 0;
         loop {
@@ -207,10 +208,12 @@ where
                 Some(failure) if failure.maybe_applied() => Unsettled::of(failure),
                 _ => return Err(error),
             };
-            match (self.look)(unsettled).await? {
-                Found::Applied(found) => return Ok(Reconciled::Found(found)),
-                Found::NotApplied if sent < ATTEMPTS => {}
-                Found::NotApplied | Found::Unsure => return Err(error),
+            match (self.look)(unsettled).await {
+                Ok(Found::Applied(found)) => return Ok(Reconciled::Found(found)),
+                Ok(Found::NotApplied) if sent < ATTEMPTS => {}
+                Ok(Found::NotApplied | Found::Unsure) => return Err(error),
+                // Whether the write was carried out is what has to be known, and it still is not.
+                Err(look) => return Err(error.after_looking(look)),
             }
         }
     }

@@ -109,7 +109,7 @@ pub use self::credentials::Credentials;
 pub use self::echo::Echo;
 pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, Workshop};
-use crate::vendor::Vendor;
+use crate::vendor::{LimitHeaders, Vendor};
 
 static REPAIRY: Vendor = Vendor {
     name: "repairy",
@@ -117,6 +117,7 @@ static REPAIRY: Vendor = Vendor {
     base_paths: &[],
     // None is documented; this is what the vendor's own webhooks call theirs.
     request_id_headers: &["x-request-id"],
+    limit_headers: LimitHeaders::Unsure,
     explain: refusal::explain,
     content: Some(envelope::content),
 };

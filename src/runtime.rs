@@ -121,7 +121,8 @@ impl Core {
 
     /// How many calls the limit lets through at once.
     pub(crate) fn room(&self) -> Option<u64> {
-        self.pipeline.budget.room(self.pipeline.clock)
+        let ask = self.pipeline.rate_limit.ask(self.settings.priority);
+        self.pipeline.budget.room(ask, self.pipeline.clock)
     }
 
     pub(crate) fn base_url(&self) -> &Url {

@@ -14,6 +14,8 @@ pub(crate) struct Vendor {
     pub(crate) base_paths: &'static [&'static str],
     /// Headers that name a request in the vendor's logs, most specific first.
     pub(crate) request_id_headers: &'static [&'static str],
+    /// Whether answers tell of the limit.
+    pub(crate) limit_headers: LimitHeaders,
     /// Reads what the vendor says in the body of a refusal.
     pub(crate) explain: fn(&Value) -> Explanation,
     /// Finds what a successful answer is about inside what the vendor may wrap around it, where it may.
@@ -30,6 +32,15 @@ impl Vendor {
     pub(crate) fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         self.request_id_headers.iter().find_map(|name| headers.get(*name)?.to_str().ok())
     }
+}
+
+/// Whether a vendor's answers tell of its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LimitHeaders {
+    /// Documented, and enough to go by: what remains, and until when. The first call is worth waiting for.
+    Sent,
+    /// Not documented, or not enough. What is sent all the same is learnt from.
+    Unsure,
 }
 
 /// The part of a body that a call was about; nothing where the body is no JSON.

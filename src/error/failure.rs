@@ -54,6 +54,13 @@ impl Failure {
         Self { parts }
     }
 
+    /// The same failure of a write, after looking what became of it has failed too.
+    pub(crate) fn after_looking(mut self, look: impl StdError + Send + Sync + 'static) -> Self {
+        self.parts.reason = format!("{}; looking what became of it failed too", self.parts.reason).into();
+        self.parts.source = Some(Box::new(look));
+        self
+    }
+
     /// The vendor that was called: the name of its module, such as `fixably`.
     pub fn vendor(&self) -> &'static str {
         self.parts.vendor

@@ -2,83 +2,94 @@
 //!
 //! Pure: time comes in as a value, and what to do comes out. The waiting itself is the budget's.
 //!
-//! While the gate is open, calls pass without queueing. A 429 closes it for everybody until the reset. Then the first
-//! in the queue probes alone. When the vendor takes the probe, each of the others gets a moment of its own within a
-//! short spread, in the order in which they came; whoever comes meanwhile goes at the end of it.
+//! While there is room in the vendor's window, calls pass without queueing. When it is spent they wait for the reset;
+//! then one call probes, and the others go as its answer says. A 429 closes the gate for everybody. Then, too, one
+//! probes, and each of the others gets a moment of its own within a short spread; whoever comes meanwhile goes at the
+//! end of it.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+mod forecast;
+mod lanes;
+mod others;
+mod unheard;
+mod window;
+#[cfg(test)]
+mod world;
+
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(super) use self::lanes::Place;
+use self::lanes::{Lanes, PATIENCE, Standing};
+use self::window::{Heard, Sent, Verdict, Window};
 use super::signals::Signals;
+use crate::priority::Priority;
+use crate::vendor::LimitHeaders;
 
-/// How long the turn to probe may stay unused before the next in line takes it. A caller whose future is not polled
-/// must not hold up the tenant, and neither must a probe whose answer does not come.
-const PATIENCE: Duration = Duration::from_secs(1);
-const PROBE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the answer to a probe may take before another probes: it may never come.
+const PROBE_PATIENCE: Duration = Duration::from_secs(5);
+/// After so many first probes without an answer there is nothing to be learnt from probing.
+const FIRST_PROBES: u32 = 3;
 /// After a refusal without a usable reset: doubled with each refusal in a row.
 const MIN_CLOSURE: Duration = Duration::from_millis(500);
 const MAX_CLOSURE: Duration = Duration::from_secs(60);
 /// The queue follows a successful probe within this part of the closure, at most a second.
 const SPREAD: u32 = 10;
 const MAX_SPREAD: Duration = Duration::from_secs(1);
+/// A reset that turns out to be earlier by this much lets those who wait set their clocks anew.
+const EARLIER: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub(super) struct Gate {
     phase: Phase,
-    /// Who waits, sorted by ticket.
-    queue: VecDeque<Waiter>,
-    next_ticket: u64,
-    in_flight: u32,
+    window: Window,
+    lanes: Lanes,
     /// Refusals in a row.
     refusals: u32,
     /// Counts closures, so that answers to calls sent before one are told from those after it.
     era: u64,
     /// Counts probes, so that one that was replaced is told from its replacement.
     probes: u64,
-    /// How long the gate was last closed.
+    /// First probes that had no answer.
+    silent: u32,
+    /// How long the gate was last closed for a refusal; nothing after a window that ended by itself.
     closure: Duration,
-    known: Known,
-}
-
-/// What the vendor last said. Nothing is assumed to hold after `reset_at`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
-    pub(super) limit: Option<u64>,
-    pub(super) remaining: Option<u64>,
-    pub(super) reset_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
+    /// The vendor is known to tell its limit, and has told nothing yet.
+    Unknown,
+    /// There may be room; the window tells.
     Open,
+    /// The window is over and was spent.
+    Over,
+    /// The vendor refused a call.
     Closed { until: Instant },
+    /// One call is on its way to ask.
     Probing { since: Instant },
+    /// Those who waited go one by one.
     Spreading { ends: Instant },
 }
 
-#[derive(Debug)]
-struct Waiter {
-    ticket: u64,
-    latest: Instant,
-    /// Its moment in a spread.
-    slot: Option<Instant>,
-    wake: Arc<Notify>,
+/// What a caller asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ask {
+    pub(super) priority: Priority,
+    /// What it leaves of every window to others, in thousandths.
+    pub(super) reserve: u16,
 }
 
-/// A place in the queue.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) ticket: u64,
-    pub(super) wake: Arc<Notify>,
+impl Ask {
+    fn lane(self) -> usize {
+        self.priority.lane()
+    }
 }
 
 /// The right to send one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pass {
+    sent: Sent,
     era: u64,
     /// The number of the probe, if it is one.
     probe: Option<u64>,
@@ -99,41 +110,45 @@ pub(super) enum Turn {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Report {
     /// The vendor took it.
-    Accepted(Signals),
+    Accepted { sent_at: Instant, signals: Signals },
     /// The vendor refused it with 429.
-    Refused(Signals),
-    /// Nobody knows: cancelled, or no answer.
-    Unanswered,
+    Refused { sent_at: Instant, signals: Signals },
+    /// No answer came.
+    Failed,
+    /// Nobody waits for the answer any more.
+    Cancelled,
+    /// It was not sent.
+    Unused,
 }
 
 impl Gate {
-    pub(super) fn new() -> Self {
+    /// A gate before the first call to a vendor that is known to tell its limit, or is not.
+    pub(super) fn new(headers: LimitHeaders) -> Self {
         Self {
-            phase: Phase::Open,
-            queue: VecDeque::new(),
-            next_ticket: 0,
-            in_flight: 0,
+            phase: match headers {
+                LimitHeaders::Sent => Phase::Unknown,
+                LimitHeaders::Unsure => Phase::Open,
+            },
+            window: Window::default(),
+            lanes: Lanes::default(),
             refusals: 0,
             era: 0,
             probes: 0,
+            silent: 0,
             closure: Duration::ZERO,
-            known: Known::default(),
         }
     }
 
-    pub(super) fn known(&self) -> Known {
-        self.known
+    pub(super) fn window(&self) -> &Window {
+        &self.window
     }
 
-    pub(super) fn in_flight(&self) -> u32 {
-        self.in_flight
+    /// How many wait at one priority.
+    pub(super) fn waiting_at(&self, priority: Priority) -> usize {
+        self.lanes.len(priority.lane())
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Until when the gate is closed.
+    /// Until when the gate is closed because the vendor refused a call.
     pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
         match self.phase {
             Phase::Closed { until } if until > now => Some(until),
@@ -141,71 +156,85 @@ impl Gate {
         }
     }
 
-    /// Passes at once if the gate is open: the common case, which reads no clock.
-    pub(super) fn enter(&mut self) -> Option<Pass> {
-        (self.phase == Phase::Open).then(|| self.pass(None))
+    /// Passes at once if there is room: the common case, which reads no clock.
+    pub(super) fn enter(&mut self, ask: Ask) -> Option<Pass> {
+        let room = self.phase == Phase::Open && self.window.room(ask) > self.lanes.expected();
+        (room && !self.window.has_others()).then(|| self.pass(None))
+    }
+
+    /// Passes at once if there is room now: what time has changed counts too.
+    pub(super) fn enter_at(&mut self, ask: Ask, now: Instant) -> Option<Pass> {
+        self.window.pass_time(now);
+        let room = self.phase == Phase::Open && self.window.room_at(ask, now) > self.lanes.expected();
+        room.then(|| self.pass(None))
     }
 
     /// Queues up a caller that can wait until `latest`, unless there is no point.
-    pub(super) fn queue(&mut self, now: Instant, latest: Instant) -> Result<Place, Instant> {
-        match self.phase {
-            Phase::Closed { until } if latest < until => return Err(until),
-            Phase::Probing { .. } if latest <= now => return Err(now + PATIENCE),
-            Phase::Spreading { ends } if latest <= now && now < ends => return Err(ends),
-            _ => {}
+    pub(super) fn queue(&mut self, ask: Ask, now: Instant, latest: Instant) -> Result<Place, Instant> {
+        let ahead = self.lanes.ahead(ask.lane());
+        let soonest = match self.phase {
+            // Nothing is known yet that would turn anybody away.
+            Phase::Probing { .. } if latest <= now && self.window.limit().is_some() => Some(now + PATIENCE),
+            Phase::Spreading { ends } if latest <= now && now < ends => Some(ends),
+            _ => self.room_for(ask, ahead + self.lanes.expected(), now),
+        };
+        match soonest.filter(|soonest| latest < *soonest) {
+            Some(soonest) => Err(soonest),
+            None => Ok(self.lanes.push(ask, latest)),
         }
-        let place = Place { ticket: self.next_ticket, wake: Arc::new(Notify::new()) };
-        self.next_ticket += 1;
-        self.queue.push_back(Waiter { ticket: place.ticket, latest, slot: None, wake: Arc::clone(&place.wake) });
-        Ok(place)
     }
 
     /// What the holder of `ticket` may do now.
     pub(super) fn turn(&mut self, ticket: u64, now: Instant) -> Turn {
-        let Ok(index) = self.place(ticket) else {
-            // Only a holder removes its own ticket, so this is a second question after the answer.
-            return Turn::GiveUp(now);
-        };
-        let Waiter { latest, slot, .. } = self.queue[index];
-        let patience = if index == 0 { Duration::ZERO } else { PATIENCE };
-        let due = match self.phase {
-            Phase::Open => now,
-            Phase::Closed { until } if latest < until => {
-                self.leave(ticket);
-                return Turn::GiveUp(until);
+        self.dispatch(now, Some(ticket));
+        if self.lanes.standing(ticket).is_some_and(|standing| self.is_outdated(standing, now)) {
+            self.lanes.requeue(ticket);
+            self.dispatch(now, Some(ticket));
+        }
+        match self.lanes.standing(ticket) {
+            Some(Standing::Called { at, latest, .. }) if now < at.min(latest) => Turn::WaitUntil(at.min(latest)),
+            Some(Standing::Called { .. } | Standing::Overslept(_)) => {
+                self.lanes.go(ticket);
+                Turn::Go(self.admit(now))
             }
-            Phase::Closed { until } => (until + patience).min(latest),
-            Phase::Probing { since } => since + PROBE_PATIENCE + patience,
-            Phase::Spreading { ends } => slot.unwrap_or(ends),
-        };
-        if now >= due {
-            self.queue.remove(index);
-            return Turn::Go(self.admit(now));
+            Some(Standing::Waiting { latest }) if now < latest => Turn::WaitUntil(self.next_look(now).min(latest)),
+            Some(Standing::TooLate(moment)) if now < moment => {
+                self.leave(ticket, now);
+                Turn::GiveUp(moment)
+            }
+            Some(Standing::Waiting { .. } | Standing::TooLate(_)) => self.end_of_patience(ticket, now),
+            // Only a holder removes its own ticket, so this is a second question after the answer.
+            None => Turn::GiveUp(now),
         }
-        if now >= latest && !matches!(self.phase, Phase::Closed { .. }) {
-            // It has waited for the reset, and the reset has come: what is left is our own caution.
-            self.queue.remove(index);
-            return Turn::Go(self.pass(None));
+    }
+
+    /// Whether the room for which one was called has gone since.
+    fn is_outdated(&self, standing: Standing, now: Instant) -> bool {
+        let open = matches!(self.phase, Phase::Open | Phase::Spreading { .. });
+        match standing {
+            // What it leaves to others it left when it was called; they may have taken it since.
+            Standing::Called { ask, .. } => open && self.window.room_at(Ask { reserve: 0, ..ask }, now) == 0,
+            Standing::Overslept(ask) => !open || self.window.room_at(ask, now) <= self.lanes.expected(),
+            Standing::Waiting { .. } | Standing::TooLate(_) => false,
         }
-        Turn::WaitUntil(due.min(latest))
     }
 
     /// Takes the holder of `ticket` out of the queue; harmless when it has left.
-    pub(super) fn leave(&mut self, ticket: u64) {
-        let Ok(index) = self.place(ticket) else { return };
-        self.queue.remove(index);
-        if index == 0 {
-            self.wake_first();
+    pub(super) fn leave(&mut self, ticket: u64, now: Instant) {
+        if self.lanes.standing(ticket).is_some() {
+            self.lanes.remove(ticket);
+            self.dispatch(now, None);
         }
     }
 
     /// Takes back a pass.
     pub(super) fn report(&mut self, pass: Pass, report: Report, now: Instant) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        let reset_at = self.window.reset_at();
         let probing = matches!(self.phase, Phase::Probing { .. });
+        let mut changed = false;
         match report {
-            Report::Accepted(signals) => {
-                self.learn(signals, now);
+            Report::Accepted { sent_at, signals } => {
+                changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Verdict::Taken, now);
                 // An answer to a call sent before the gate closed says nothing about now.
                 if pass.era == self.era {
                     self.refusals = 0;
@@ -214,102 +243,193 @@ impl Gate {
                     self.spread(now);
                 }
             }
-            Report::Refused(signals) => {
-                self.learn(signals, now);
-                self.close(pass, signals, now);
+            Report::Refused { sent_at, signals } => {
+                changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Verdict::Refused, now);
+                changed |= self.close(pass, signals, now);
             }
-            Report::Unanswered => {
-                if probing && pass.probe == Some(self.probes) {
-                    // The next in line probes instead.
-                    self.phase = Phase::Closed { until: now };
-                    self.wake_all();
-                }
+            Report::Failed | Report::Cancelled => self.window.miss(now),
+            Report::Unused => self.window.recall(),
+        }
+        if probing && pass.probe == Some(self.probes) {
+            match report {
+                Report::Failed => self.give_up_probe(now),
+                // The next in line probes instead.
+                Report::Cancelled | Report::Unused => self.probe_anew(now),
+                Report::Accepted { .. } | Report::Refused { .. } => {}
             }
+        }
+        self.open_with_the_window(now);
+        if !self.lanes.is_waiting() {
+            return;
+        }
+        if changed {
+            self.judge(now);
+        }
+        self.dispatch(now, None);
+        // Who waits looks at the moment that it was told. It has to hear of another.
+        let moved = match (reset_at, self.window.reset_at()) {
+            (Some(before), Some(after)) => after > before || after + EARLIER < before,
+            (before, after) => before != after,
+        };
+        if moved || (changed && probing) || matches!(report, Report::Refused { .. }) {
+            self.lanes.wake_all();
         }
     }
 
-    fn learn(&mut self, signals: Signals, now: Instant) {
-        self.known.limit = signals.limit.or(self.known.limit);
-        self.known.remaining = signals.remaining.or(self.known.remaining);
-        if let Some(reset) = signals.reset {
-            self.known.reset_at = Some(now + reset);
-        }
-    }
-
-    fn close(&mut self, pass: Pass, signals: Signals, now: Instant) {
-        // Of the calls that were under way together only the first refusal counts.
+    /// Closes the gate after a refusal. Says whether that is news.
+    fn close(&mut self, pass: Pass, signals: Signals, now: Instant) -> bool {
+        // Of the calls that were under way together only the first refusal counts. The others may say better how long
+        // it takes, as long as it takes; once it is over they speak of what is past.
         let first = pass.era == self.era;
+        let closed = self.closed_until(now);
         if first {
             self.refusals += 1;
             self.era += 1;
+        } else if closed.is_none() {
+            return false;
         }
-        let until = now + self.closure_for(signals);
-        let until = self.closed_until(now).map_or(until, |closed| closed.max(until));
+        let until = now + self.closure_for(signals, now);
+        let until = closed.map_or(until, |closed| closed.max(until));
         self.closure = until - now;
         self.phase = Phase::Closed { until };
-        if first {
-            // Everybody waits for something else now, or for nothing any more.
-            self.wake_all();
-        }
+        self.lanes.call_off();
+        true
     }
 
-    /// What the vendor asks for, unless that is so short that taking it would be knocking without pause.
-    fn closure_for(&self, signals: Signals) -> Duration {
-        match signals.wait() {
+    /// What the vendor asks for, unless that is so short that taking it would be knocking without pause. Where it asks for
+    /// nothing, the rest of the window if that is spent.
+    fn closure_for(&self, signals: Signals, now: Instant) -> Duration {
+        let rest = self.window.spent_until(now).map(|reset_at| reset_at - now);
+        match signals.wait().or(rest) {
             Some(wait) if wait >= MIN_CLOSURE => wait,
             _ => MIN_CLOSURE.saturating_mul(1 << self.refusals.saturating_sub(1).min(16)).min(MAX_CLOSURE),
         }
     }
 
-    /// Gives each in the queue its moment.
+    /// The probe was taken: the others follow, after a refusal each at a moment of its own.
     fn spread(&mut self, now: Instant) {
-        let Ok(waiting @ 1..) = u32::try_from(self.queue.len()) else {
-            self.phase = Phase::Open;
-            return;
-        };
+        self.phase = Phase::Open;
         let span = (self.closure / SPREAD).min(MAX_SPREAD);
-        for (waiter, index) in self.queue.iter_mut().zip(0_u32..) {
-            waiter.slot = Some(now + span * index / waiting);
+        if span.is_zero() || !self.lanes.is_waiting() {
+            return;
         }
         self.phase = Phase::Spreading { ends: now + span };
-        self.wake_all();
+        let (window, lanes) = (&self.window, &mut self.lanes);
+        let going = lanes.fitting(|ask, before| window.room_at(ask, now) > before);
+        for index in 0..going {
+            lanes.call(now + span * index / going, |_| true);
+        }
+    }
+
+    /// Calls those who may go now, or somebody to probe. The one that asks, if one does, is `here` for certain.
+    fn dispatch(&mut self, now: Instant, here: Option<u64>) {
+        self.lanes.expire(now);
+        self.window.pass_time(now);
+        match self.phase {
+            Phase::Probing { since } if now >= since + PROBE_PATIENCE => self.give_up_probe(now),
+            Phase::Spreading { ends } if now >= ends => self.phase = Phase::Open,
+            _ => {}
+        }
+        if !self.lanes.is_waiting() {
+            return;
+        }
+        match self.phase {
+            Phase::Unknown | Phase::Over => self.call_probe(now, here),
+            Phase::Closed { until } if now >= until => self.call_probe(now, here),
+            Phase::Closed { .. } | Phase::Probing { .. } => {}
+            Phase::Spreading { ends } => self.call(ends, now, here),
+            Phase::Open => {
+                self.call(now, now, here);
+                if self.lanes.is_waiting() && self.window.is_over(now) {
+                    self.closure = Duration::ZERO;
+                    self.phase = Phase::Over;
+                    self.call_probe(now, here);
+                }
+            }
+        }
+    }
+
+    /// Calls as many as there is room for.
+    fn call(&mut self, at: Instant, now: Instant, here: Option<u64>) {
+        let window = &self.window;
+        if let Some(here) = here {
+            let expected = self.lanes.expected();
+            self.lanes.call_instead(here, at, |ask| window.room_at(ask, now) > expected);
+        }
+        loop {
+            let expected = self.lanes.expected();
+            if !self.lanes.call(at, |ask| window.room_at(ask, now) > expected) {
+                break;
+            }
+        }
+    }
+
+    fn call_probe(&mut self, now: Instant, here: Option<u64>) {
+        if self.lanes.expected() > 0 || !self.window.may_probe(0) {
+            return;
+        }
+        if let Some(here) = here {
+            self.lanes.call_instead(here, now, |_| true);
+        }
+        if self.lanes.expected() == 0 {
+            self.lanes.call(now, |_| true);
+        }
+    }
+
+    /// The probe has no answer: the next in line probes instead. Where nothing was ever heard, and goes on not to be,
+    /// probing only adds to what callers suffer from a vendor that is down.
+    fn give_up_probe(&mut self, now: Instant) {
+        self.probe_anew(now);
+        if self.era == 0 && self.window.reset_at().is_none() {
+            self.silent += 1;
+            if self.silent >= FIRST_PROBES {
+                self.phase = Phase::Open;
+            }
+        }
+    }
+
+    /// Back to where the probe came from.
+    fn probe_anew(&mut self, now: Instant) {
+        self.phase = match self.window.reset_at() {
+            _ if !self.closure.is_zero() => Phase::Closed { until: now },
+            Some(_) => Phase::Over,
+            None => Phase::Unknown,
+        };
+    }
+
+    /// Any answer that tells of the new window does for the probe's, unless the vendor has refused a call.
+    fn open_with_the_window(&mut self, now: Instant) {
+        let asking = matches!(self.phase, Phase::Unknown | Phase::Over | Phase::Probing { .. });
+        if asking && self.closure.is_zero() && self.window.is_running(now) {
+            self.phase = Phase::Open;
+        }
     }
 
     /// Lets one go whose turn it is.
     fn admit(&mut self, now: Instant) -> Pass {
         match self.phase {
-            Phase::Closed { .. } | Phase::Probing { .. } => {
+            Phase::Unknown | Phase::Over | Phase::Closed { .. } | Phase::Probing { .. } => {
                 self.phase = Phase::Probing { since: now };
                 self.probes += 1;
                 self.pass(Some(self.probes))
-            }
-            Phase::Spreading { ends } if now >= ends => {
-                self.phase = Phase::Open;
-                self.pass(None)
             }
             Phase::Open | Phase::Spreading { .. } => self.pass(None),
         }
     }
 
     fn pass(&mut self, probe: Option<u64>) -> Pass {
-        self.in_flight += 1;
-        Pass { era: self.era, probe }
+        Pass { sent: self.window.send(), era: self.era, probe }
     }
 
-    /// Where a ticket stands in the queue.
-    fn place(&self, ticket: u64) -> Result<usize, usize> {
-        self.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket)
-    }
-
-    fn wake_first(&self) {
-        if let Some(first) = self.queue.front() {
-            first.wake.notify_one();
-        }
-    }
-
-    fn wake_all(&self) {
-        for waiter in &self.queue {
-            waiter.wake.notify_one();
+    /// One that was not called can wait no longer.
+    fn end_of_patience(&mut self, ticket: u64, now: Instant) -> Turn {
+        self.lanes.remove(ticket);
+        match self.phase {
+            Phase::Closed { until } if now < until => Turn::GiveUp(until),
+            Phase::Open | Phase::Spreading { .. } => Turn::GiveUp(self.next_look(now)),
+            // It has waited for the reset, and the reset has come: what is left is our own caution.
+            _ if self.window.may_probe(self.lanes.expected()) => Turn::Go(self.pass(None)),
+            _ => Turn::GiveUp(self.next_look(now)),
         }
     }
 }
@@ -325,11 +445,21 @@ mod tests {
         Signals { retry_after: Some(Duration::from_secs(seconds)), ..Signals::default() }
     }
 
+    const NORMAL: Ask = Ask { priority: Priority::Normal, reserve: 0 };
+
+    fn accepted(signals: Signals, now: Instant) -> Report {
+        Report::Accepted { sent_at: now, signals }
+    }
+
+    fn refused(signals: Signals, now: Instant) -> Report {
+        Report::Refused { sent_at: now, signals }
+    }
+
     /// A gate that a refusal has closed for ten seconds.
     fn closed(now: Instant) -> Gate {
-        let mut gate = Gate::new();
-        let pass = gate.enter().unwrap();
-        gate.report(pass, Report::Refused(wait(10)), now);
+        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let pass = gate.enter(NORMAL).unwrap();
+        gate.report(pass, refused(wait(10), now), now);
         gate
     }
 
@@ -342,18 +472,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_open_gate_lets_everybody_pass() {
-        let mut gate = Gate::new();
-        assert!((0..1000).all(|_| gate.enter().is_some()));
-        assert_eq!(gate.in_flight(), 1000);
+        let mut gate = Gate::new(LimitHeaders::Unsure);
+        assert!((0..1000).all(|_| gate.enter(NORMAL).is_some()));
+        assert_eq!(gate.window().in_flight(), 1000);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_closes_the_gate_for_everybody_until_the_reset() {
         let now = Instant::now();
         let mut gate = closed(now);
-        assert!(gate.enter().is_none());
+        assert!(gate.enter(NORMAL).is_none());
         assert_eq!(gate.closed_until(now), Some(now + 10 * SECOND));
-        let place = gate.queue(now, now + MINUTE).unwrap();
+        let place = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(at) if at == now + 10 * SECOND));
     }
 
@@ -361,23 +491,23 @@ mod tests {
     async fn who_cannot_wait_for_the_reset_is_told_at_once_when_it_comes() {
         let now = Instant::now();
         let mut gate = closed(now);
-        assert_eq!(gate.queue(now, now + 9 * SECOND).unwrap_err(), now + 10 * SECOND);
-        assert_eq!(gate.waiting(), 0);
+        assert_eq!(gate.queue(NORMAL, now, now + 9 * SECOND).unwrap_err(), now + 10 * SECOND);
+        assert_eq!(gate.waiting_at(Priority::Normal), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_the_reset_one_probes_and_the_rest_follow_in_order_and_spread() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let places: Vec<Place> = (0..5).map(|_| gate.queue(now, now + MINUTE).unwrap()).collect();
+        let places: Vec<Place> = (0..5).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
         let reset = now + 10 * SECOND;
 
         let probe = go(&mut gate, &places[0], reset);
         assert!(probe.probe.is_some());
-        assert!(matches!(gate.turn(places[1].ticket, reset), Turn::WaitUntil(at) if at > reset + SECOND));
+        assert!(matches!(gate.turn(places[1].ticket, reset), Turn::WaitUntil(_)));
 
         let answered = reset + SECOND / 10;
-        gate.report(probe, Report::Accepted(Signals::default()), answered);
+        gate.report(probe, accepted(Signals::default(), answered), answered);
         for (place, quarters) in places[1..].iter().zip(0..) {
             let slot = answered + quarters * SECOND / 4;
             if quarters > 0 {
@@ -391,16 +521,16 @@ mod tests {
     async fn who_comes_during_the_spread_goes_at_its_end_and_opens_the_gate() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let probe = gate.queue(now, now + MINUTE).unwrap();
-        let _asleep = gate.queue(now, now + MINUTE).unwrap();
+        let probe = gate.queue(NORMAL, now, now + MINUTE).unwrap();
+        let _asleep = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         let pass = go(&mut gate, &probe, reset);
-        gate.report(pass, Report::Accepted(Signals::default()), reset);
-        assert!(gate.enter().is_none());
-        let late = gate.queue(reset, now + MINUTE).unwrap();
+        gate.report(pass, accepted(Signals::default(), reset), reset);
+        assert!(gate.enter(NORMAL).is_none());
+        let late = gate.queue(NORMAL, reset, now + MINUTE).unwrap();
         assert!(matches!(gate.turn(late.ticket, reset), Turn::WaitUntil(at) if at == reset + SECOND));
         go(&mut gate, &late, reset + SECOND);
-        assert!(gate.enter().is_some(), "whoever sleeps in the queue does not keep it closed");
+        assert!(gate.enter(NORMAL).is_some(), "whoever sleeps in the queue does not keep it closed");
     }
 
     #[tokio::test(start_paused = true)]
@@ -408,7 +538,7 @@ mod tests {
         let now = Instant::now();
         let mut gate = closed(now);
         let begun = now + MINUTE;
-        let place = gate.queue(begun + Duration::from_nanos(1), begun).unwrap();
+        let place = gate.queue(NORMAL, begun + Duration::from_nanos(1), begun).unwrap();
         assert!(go(&mut gate, &place, begun + Duration::from_nanos(1)).probe.is_some());
     }
 
@@ -416,8 +546,8 @@ mod tests {
     async fn who_has_waited_for_the_reset_goes_when_its_time_is_up_and_does_not_fail() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let probe = gate.queue(now, now + MINUTE).unwrap();
-        let hasty = gate.queue(now, now + 10 * SECOND).unwrap();
+        let probe = gate.queue(NORMAL, now, now + MINUTE).unwrap();
+        let hasty = gate.queue(NORMAL, now, now + 10 * SECOND).unwrap();
         let reset = now + 10 * SECOND;
         go(&mut gate, &probe, reset);
         assert!(go(&mut gate, &hasty, reset).probe.is_none());
@@ -427,12 +557,12 @@ mod tests {
     async fn a_probe_that_was_replaced_does_not_undo_its_replacement() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let places: Vec<Place> = (0..3).map(|_| gate.queue(now, now + 5 * MINUTE).unwrap()).collect();
+        let places: Vec<Place> = (0..3).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
         let reset = now + 10 * SECOND;
         let stale = go(&mut gate, &places[0], reset);
         let replaced = reset + PROBE_PATIENCE;
         go(&mut gate, &places[1], replaced);
-        gate.report(stale, Report::Unanswered, replaced);
+        gate.report(stale, Report::Cancelled, replaced);
         assert!(matches!(gate.turn(places[2].ticket, replaced), Turn::WaitUntil(_)));
     }
 
@@ -440,10 +570,10 @@ mod tests {
     async fn nobody_overtakes_the_queue() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let first = gate.queue(now, now + MINUTE).unwrap();
-        let second = gate.queue(now, now + MINUTE).unwrap();
+        let first = gate.queue(NORMAL, now, now + MINUTE).unwrap();
+        let second = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
-        assert!(gate.enter().is_none());
+        assert!(gate.enter(NORMAL).is_none());
         assert!(matches!(gate.turn(second.ticket, reset), Turn::WaitUntil(_)));
         go(&mut gate, &first, reset);
     }
@@ -452,12 +582,12 @@ mod tests {
     async fn a_refused_probe_closes_the_gate_again_and_tells_those_who_cannot_wait() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let probe = gate.queue(now, now + MINUTE).unwrap();
-        let hasty = gate.queue(now, now + 15 * SECOND).unwrap();
-        let patient = gate.queue(now, now + MINUTE).unwrap();
+        let probe = gate.queue(NORMAL, now, now + MINUTE).unwrap();
+        let hasty = gate.queue(NORMAL, now, now + 15 * SECOND).unwrap();
+        let patient = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         let pass = go(&mut gate, &probe, reset);
-        gate.report(pass, Report::Refused(wait(10)), reset);
+        gate.report(pass, refused(wait(10), reset), reset);
         assert!(matches!(gate.turn(hasty.ticket, reset), Turn::GiveUp(at) if at == reset + 10 * SECOND));
         assert!(matches!(gate.turn(patient.ticket, reset), Turn::WaitUntil(at) if at == reset + 10 * SECOND));
     }
@@ -466,11 +596,11 @@ mod tests {
     async fn a_cancelled_probe_is_followed_by_the_next_in_line() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let first = gate.queue(now, now + MINUTE).unwrap();
-        let second = gate.queue(now, now + MINUTE).unwrap();
+        let first = gate.queue(NORMAL, now, now + MINUTE).unwrap();
+        let second = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         let pass = go(&mut gate, &first, reset);
-        gate.report(pass, Report::Unanswered, reset);
+        gate.report(pass, Report::Cancelled, reset);
         assert!(go(&mut gate, &second, reset).probe.is_some());
     }
 
@@ -478,8 +608,8 @@ mod tests {
     async fn a_waiter_that_nobody_polls_does_not_hold_up_the_others() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let _asleep = gate.queue(now, now + MINUTE).unwrap();
-        let awake = gate.queue(now, now + MINUTE).unwrap();
+        let _asleep = gate.queue(NORMAL, now, now + MINUTE).unwrap();
+        let awake = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         assert!(matches!(gate.turn(awake.ticket, reset), Turn::WaitUntil(at) if at == reset + PATIENCE));
         assert!(go(&mut gate, &awake, reset + PATIENCE).probe.is_some());
@@ -489,8 +619,8 @@ mod tests {
     async fn a_probe_whose_answer_does_not_come_is_replaced() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let first = gate.queue(now, now + 5 * MINUTE).unwrap();
-        let second = gate.queue(now, now + 5 * MINUTE).unwrap();
+        let first = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
+        let second = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         go(&mut gate, &first, reset);
         go(&mut gate, &second, reset + PROBE_PATIENCE);
@@ -499,12 +629,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn refusals_without_a_reset_close_for_longer_each_time() {
         let mut now = Instant::now();
-        let mut gate = Gate::new();
-        let mut pass = gate.enter().unwrap();
+        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let mut pass = gate.enter(NORMAL).unwrap();
         for seconds in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-            gate.report(pass, Report::Refused(Signals::default()), now);
+            gate.report(pass, refused(Signals::default(), now), now);
             assert_eq!(gate.closed_until(now).unwrap() - now, Duration::from_secs_f64(seconds));
-            let place = gate.queue(now, now + 5 * MINUTE).unwrap();
+            let place = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
             now = gate.closed_until(now).unwrap();
             pass = go(&mut gate, &place, now);
         }
@@ -513,36 +643,259 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn calls_refused_together_count_as_one_refusal() {
         let now = Instant::now();
-        let mut gate = Gate::new();
-        let passes: Vec<Pass> = (0..50).map(|_| gate.enter().unwrap()).collect();
+        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let passes: Vec<Pass> = (0..50).map(|_| gate.enter(NORMAL).unwrap()).collect();
         for pass in passes {
-            gate.report(pass, Report::Refused(Signals::default()), now);
+            gate.report(pass, refused(Signals::default(), now), now);
         }
         assert_eq!(gate.closed_until(now), Some(now + MIN_CLOSURE));
-        assert_eq!(gate.in_flight(), 0);
+        assert_eq!(gate.window().in_flight(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_late_answer_from_before_the_closure_does_not_open_the_gate() {
         let now = Instant::now();
-        let mut gate = Gate::new();
-        let early = gate.enter().unwrap();
-        let refused = gate.enter().unwrap();
-        gate.report(refused, Report::Refused(wait(10)), now);
-        gate.report(early, Report::Accepted(Signals::default()), now);
-        assert!(gate.enter().is_none());
+        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let early = gate.enter(NORMAL).unwrap();
+        let late = gate.enter(NORMAL).unwrap();
+        gate.report(late, refused(wait(10), now), now);
+        gate.report(early, accepted(Signals::default(), now), now);
+        assert!(gate.enter(NORMAL).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn every_answer_teaches_and_silence_forgets_nothing() {
         let now = Instant::now();
-        let mut gate = Gate::new();
+        let mut gate = Gate::new(LimitHeaders::Unsure);
         let told = Signals { limit: Some(100), remaining: Some(9), reset: Some(SECOND), retry_after: None };
         for signals in [told, Signals::default()] {
-            let pass = gate.enter().unwrap();
-            gate.report(pass, Report::Accepted(signals), now);
+            let pass = gate.enter(NORMAL).unwrap();
+            gate.report(pass, accepted(signals, now), now);
         }
-        let known = gate.known();
-        assert_eq!((known.limit, known.remaining, known.reset_at), (Some(100), Some(9), Some(now + SECOND)));
+        let known = gate.window();
+        assert_eq!((known.limit(), known.remaining(), known.reset_at()), (Some(100), Some(9), Some(now + SECOND)));
+    }
+
+    fn told(remaining: u64, seconds: u64) -> Signals {
+        let reset = Some(Duration::from_secs(seconds));
+        Signals { limit: Some(100), remaining: Some(remaining), reset, retry_after: None }
+    }
+
+    /// A gate before a window of a minute with so much left.
+    fn open(remaining: u64) -> (Gate, Instant) {
+        let now = Instant::now();
+        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let pass = gate.enter(NORMAL).unwrap();
+        gate.report(pass, accepted(told(remaining, 60), now), now);
+        (gate, now)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_the_limit_is_told_the_first_call_probes_and_the_others_wait_for_its_answer() {
+        let now = Instant::now();
+        let mut gate = Gate::new(LimitHeaders::Sent);
+        assert!(gate.enter(NORMAL).is_none());
+        let places: Vec<Place> = (0..4).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        let probe = go(&mut gate, &places[0], now);
+        assert!(matches!(gate.turn(places[1].ticket, now), Turn::WaitUntil(_)));
+        gate.report(probe, accepted(told(2, 60), now), now);
+        go(&mut gate, &places[1], now);
+        go(&mut gate, &places[2], now);
+        assert!(matches!(gate.turn(places[3].ticket, now), Turn::WaitUntil(_)), "two were left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_answer_that_says_nothing_lets_everybody_pass() {
+        let now = Instant::now();
+        let mut gate = Gate::new(LimitHeaders::Sent);
+        let places: Vec<Place> = (0..4).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        let probe = go(&mut gate, &places[0], now);
+        gate.report(probe, accepted(Signals::default(), now), now);
+        for place in &places[1..] {
+            go(&mut gate, place, now);
+        }
+        assert!(gate.enter(NORMAL).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_probes_that_fail_open_the_gate_after_a_few() {
+        let now = Instant::now();
+        let mut gate = Gate::new(LimitHeaders::Sent);
+        let places: Vec<Place> = (0..5).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        for place in &places[..3] {
+            let probe = go(&mut gate, place, now);
+            assert!(matches!(gate.turn(places[4].ticket, now), Turn::WaitUntil(_)));
+            gate.report(probe, Report::Failed, now);
+        }
+        go(&mut gate, &places[3], now);
+        go(&mut gate, &places[4], now);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_wait_at_all_is_not_turned_away_for_a_first_probe() {
+        let now = Instant::now();
+        let mut gate = Gate::new(LimitHeaders::Sent);
+        for _ in 0..2 {
+            let place = gate.queue(NORMAL, now, now).unwrap();
+            go(&mut gate, &place, now);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_end_of_the_window_callers_wait_for_the_reset() {
+        let (mut gate, now) = open(2);
+        let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
+        assert!(gate.enter(NORMAL).is_none());
+        let place = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
+        for (pass, remaining) in passes.into_iter().zip([1, 0]) {
+            assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(_)));
+            gate.report(pass, accepted(told(remaining, 60), now), now);
+        }
+        assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(at) if at == now + MINUTE));
+        assert!(go(&mut gate, &place, now + MINUTE).probe.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_without_a_word_closes_a_spent_window_until_its_reset_and_another_for_a_moment() {
+        for (left, until) in [(1, MINUTE), (2, MIN_CLOSURE)] {
+            let (mut gate, now) = open(left);
+            let pass = gate.enter(NORMAL).unwrap();
+            gate.report(pass, refused(Signals::default(), now), now);
+            assert_eq!(gate.closed_until(now), Some(now + until), "{left} were left");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_window_that_was_spent_one_probes_and_the_rest_follow_at_once() {
+        let (mut gate, now) = open(0);
+        let places: Vec<Place> = (0..20).map(|_| gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap()).collect();
+        let reset = now + MINUTE;
+        let probe = go(&mut gate, &places[0], reset);
+        assert!(matches!(gate.turn(places[1].ticket, reset), Turn::WaitUntil(_)));
+        gate.report(probe, accepted(told(99, 60), reset), reset);
+        for place in &places[1..] {
+            go(&mut gate, place, reset);
+        }
+        assert!(gate.enter(NORMAL).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_wait_for_the_reset_is_told_at_once_and_so_is_who_would_be_too_late_after_it() {
+        let (mut gate, now) = open(0);
+        let asked = gate.queue(NORMAL, now, now + MINUTE - SECOND);
+        assert_eq!(asked.unwrap_err(), now + MINUTE);
+        let places: Vec<Place> = (0..100).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        let asked = gate.queue(NORMAL, now, now + MINUTE + SECOND);
+        assert_eq!(asked.unwrap_err(), now + 2 * MINUTE, "a window takes a hundred");
+        drop(places);
+        assert!(gate.queue(NORMAL, now, now + 2 * MINUTE).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_for_whom_a_new_window_holds_less_than_they_hoped_are_told_when_it_begins() {
+        let (mut gate, now) = open(0);
+        let places: Vec<Place> = (0..10).map(|_| gate.queue(NORMAL, now, now + MINUTE + SECOND).unwrap()).collect();
+        let reset = now + MINUTE;
+        let probe = go(&mut gate, &places[0], reset);
+        gate.report(probe, accepted(told(3, 60), reset), reset);
+        for place in &places[1..4] {
+            go(&mut gate, place, reset);
+        }
+        assert!(matches!(gate.turn(places[4].ticket, reset), Turn::GiveUp(at) if at == reset + MINUTE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bulk_waits_at_its_reserve_and_others_do_not() {
+        let (mut gate, now) = open(21);
+        let bulk = Ask { priority: Priority::Bulk, reserve: 200 };
+        let pass = gate.enter(bulk).unwrap();
+        gate.report(pass, accepted(told(20, 60), now), now);
+        assert!(gate.enter(bulk).is_none());
+        let place = gate.queue(bulk, now, now + 2 * MINUTE).unwrap();
+        assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(at) if at == now + MINUTE));
+        assert!((0..20).all(|_| gate.enter(NORMAL).is_some()), "the reserve is there for these");
+        assert_eq!(gate.waiting_at(Priority::Bulk), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bulk_that_was_called_goes_though_a_hurried_call_has_taken_what_it_left() {
+        let (mut gate, now) = open(0);
+        let bulk = Ask { priority: Priority::Bulk, reserve: 200 };
+        let place = gate.queue(bulk, now, now + 2 * MINUTE).unwrap();
+        let reset = now + MINUTE;
+        let probe = go(&mut gate, &place, reset);
+        let place = gate.queue(bulk, reset, reset + 2 * MINUTE).unwrap();
+        gate.report(probe, accepted(told(21, 60), reset), reset);
+        assert_eq!((0..20).filter(|_| gate.enter(NORMAL).is_some()).count(), 20, "one place is its own");
+        assert!(gate.enter(NORMAL).is_none());
+        go(&mut gate, &place, reset);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_that_comes_back_goes_to_those_who_wait_and_nobody_overtakes_them() {
+        let (mut gate, now) = open(2);
+        let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
+        let first = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
+        gate.report(passes[0], Report::Unused, now);
+        assert!(gate.enter(NORMAL).is_none() && gate.enter_at(NORMAL, now).is_none());
+        go(&mut gate, &first, now);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_called_and_left_makes_way_for_the_next() {
+        let (mut gate, now) = open(1);
+        let pass = gate.enter(NORMAL).unwrap();
+        let first = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
+        let second = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
+        gate.report(pass, Report::Unused, now);
+        assert!(matches!(gate.turn(second.ticket, now), Turn::WaitUntil(at) if at <= now + PATIENCE));
+        gate.leave(first.ticket, now);
+        go(&mut gate, &second, now);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_called_and_sleeps_loses_its_place_after_a_second_and_takes_it_again_later() {
+        let (mut gate, now) = open(1);
+        let pass = gate.enter(NORMAL).unwrap();
+        let asleep = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
+        let awake = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
+        gate.report(pass, Report::Unused, now);
+        go(&mut gate, &awake, now + PATIENCE);
+        assert!(matches!(gate.turn(asleep.ticket, now + PATIENCE), Turn::WaitUntil(_)));
+        go(&mut gate, &asleep, now + MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_that_sleep_cost_the_others_one_second_and_not_one_each() {
+        let (mut gate, now) = open(0);
+        let _asleep: Vec<Place> = (0..50).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
+        let awake = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
+        let reset = now + MINUTE;
+        assert!(matches!(gate.turn(awake.ticket, reset), Turn::WaitUntil(at) if at == reset + PATIENCE));
+        assert!(go(&mut gate, &awake, reset + PATIENCE).probe.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_calls_off_those_that_were_called() {
+        let (mut gate, now) = open(2);
+        let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
+        let place = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
+        gate.report(passes[0], Report::Unused, now);
+        gate.report(passes[1], refused(wait(10), now), now);
+        assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(at) if at == now + 10 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_of_a_call_from_before_the_closure_does_not_close_the_gate_again() {
+        let now = Instant::now();
+        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
+        gate.report(passes[0], refused(wait(10), now), now);
+        let place = gate.queue(NORMAL, now, now + MINUTE).unwrap();
+        let reset = now + 10 * SECOND;
+        let probe = go(&mut gate, &place, reset);
+        gate.report(probe, accepted(Signals::default(), reset), reset);
+        gate.report(passes[1], refused(wait(10), now), reset);
+        assert!(gate.enter(NORMAL).is_some());
     }
 }

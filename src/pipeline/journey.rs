@@ -95,11 +95,12 @@ impl<'a> Journey<'a> {
         (self.since + allowed).min(self.deadline())
     }
 
-    /// The waits for a token and for the limit are over; an attempt begins.
-    pub(super) fn sets_out(&mut self) {
+    /// The waits for a token and for the limit are over; an attempt begins now, which is returned.
+    pub(super) fn sets_out(&mut self) -> Instant {
         let now = self.pipeline.clock.now();
         self.waited += now - self.since;
         self.since = now;
+        now
     }
 
     /// Until when the attempt may take.

@@ -121,7 +121,7 @@ async fn every_form_of_the_reset_is_waited_for_on_a_skewed_clock_too() {
         let answers = join_all((0..15).map(|_| client.get_order().id(20000010).send())).await;
         let failed: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
         assert!(failed.is_empty(), "{shown}: {failed:?}");
-        assert!((1..=15).contains(&tenant.counters().refused()), "{shown}: {:?}", tenant.counters());
+        assert_eq!(tenant.counters().refused(), 0, "{shown}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 9] = [
     &["base", "clock", "error", "operation", "vendor"],
     &["amount", "envelope", "lenient", "open", "salvage"],
-    &["options", "retry"],
+    &["options", "priority", "retry"],
     &["auth", "limit", "transport"],
     &["pipeline"],
     &["id", "page", "raw", "reconcile", "response", "runtime"],

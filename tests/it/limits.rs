@@ -1,17 +1,41 @@
-//! The tenant's limit: rows L1, L2, L5, L6, L8 and L9 of the contract.
+//! The tenant's limit: rows L1 to L10 of the contract, one by one. All of them together, with many who call, are in
+//! `pacing.rs`.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use servicebay::testing::{Script, Step, Wire as _};
-use servicebay::{CallOptions, Error, RateLimitPolicy, fixably};
+use servicebay::testing::fixably::{Tenant, TokenKind};
+use servicebay::testing::{Fault, Script, Step, Wire as _};
+use servicebay::{CallOptions, Error, Priority, RateLimitPolicy, fentu, fixably};
 use tokio::time::Instant;
 
 use crate::support::{builder, client, order, refused};
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A tenant whose window takes so many calls a minute.
+fn tenant(limit: u32) -> (Tenant, fixably::Client) {
+    let tenant = Tenant::builder().with_rate_limit(limit, MINUTE).in_memory();
+    let client = tenant.client().unwrap();
+    (tenant, client)
+}
+
+/// An order, with what is left of a window of 100 calls.
+fn left(remaining: u64, reset: &str) -> Step {
+    order()
+        .header("x-ratelimit-limit", "100")
+        .header("x-ratelimit-remaining", remaining.to_string())
+        .header("x-ratelimit-reset", reset)
+}
+
+/// The ids of the orders that were asked for, in the order in which they were.
+fn asked_for(script: &Script) -> Vec<String> {
+    script.requests().iter().map(|request| request.uri.path().rsplit('/').next().unwrap().to_owned()).collect()
+}
 
 /// Seconds from the first request to each.
 fn arrivals(script: &Script) -> Vec<f64> {
@@ -65,6 +89,102 @@ async fn every_answer_teaches_good_or_bad() {
 
     client.get_order().id(2).send().await.unwrap_err();
     assert_eq!(client.rate_limit().remaining(), Some(41));
+}
+
+// L3
+
+#[tokio::test(start_paused = true)]
+async fn the_first_call_asks_what_is_left_and_the_others_wait_for_its_answer() {
+    let script = Script::new([left(3, "60").delay(SECOND), left(0, "60").delay(SECOND).repeat()]);
+    let client = builder(&script).build().unwrap();
+    let calls = join_all((0..4).map(|id| client.get_order().id(id).send()));
+    assert!(calls.await.iter().all(Result::is_ok));
+    assert_eq!(arrivals(&script), [0.0, 1.0, 1.0, 1.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_answer_that_says_nothing_of_a_limit_holds_nobody_any_more() {
+    let script = Script::new([order().delay(SECOND).repeat()]);
+    let client = builder(&script).build().unwrap();
+    for round in [2, 1] {
+        let begun = Instant::now();
+        join_all((0..500).map(|id| client.get_order().id(id).send())).await;
+        assert_eq!(begun.elapsed(), round * SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_is_not_known_to_tell_its_limit_is_not_asked_first() {
+    let script = Script::new([Step::json(200, serde_json::json!({"data": {}})).delay(SECOND).repeat()]);
+    let client = fentu::Client::builder(fentu::Credentials::api_key("key")).with_wire(script.clone()).build().unwrap();
+    join_all((0..500).map(|_| client.request(http::Method::GET, "customers").send::<serde_json::Value>())).await;
+    assert!(arrivals(&script).iter().all(|at| *at == 0.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_wait_is_not_turned_away_before_anything_is_known() {
+    let script = Script::new([left(9, "60").delay(SECOND).repeat()]);
+    let client = builder(&script).with_max_wait(Duration::ZERO).build().unwrap();
+    let answers = join_all((0..5).map(|id| client.get_order().id(id).send())).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_call_that_fails_hands_over_to_the_next() {
+    let script = Script::new([Step::not_sent(), left(9, "60").delay(SECOND).repeat()]);
+    let client = builder(&script).build().unwrap();
+    let answers = join_all((0..5).map(|id| client.get_order().id(id).send())).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let at = arrivals(&script);
+    assert!(at[1] < 0.1 && at[2..].iter().all(|at| *at >= 1.0), "{at:?}");
+}
+
+// L4
+
+#[tokio::test(start_paused = true)]
+async fn a_process_alone_on_its_tenant_uses_all_of_every_window_and_sees_no_429() {
+    let (tenant, client) = tenant(10);
+    let client = client.with_options(CallOptions::new().with_max_wait(DAY));
+    let begun = Instant::now();
+    let answers = join_all((0..95).map(|_| client.get_order().id(20000010).send())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    let elapsed = begun.elapsed().as_secs();
+    assert!((9 * 59..=9 * 60).contains(&elapsed), "{elapsed}");
+    assert_eq!((tenant.counters().refused(), tenant.counters().requests()), (0, 95));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_in_flight_count_against_what_is_left() {
+    let script = Script::new([left(2, "60"), left(1, "60").delay(10 * SECOND), left(0, "60").delay(SECOND).repeat()]);
+    let client = builder(&script).with_max_wait(DAY).build().unwrap();
+    client.get_order().id(0).send().await.unwrap();
+    join_all((0..3).map(|id| client.get_order().id(id).send())).await;
+    let at = arrivals(&script);
+    assert!(at[2] < 0.1 && (59.9..60.1).contains(&at[3]), "two were left, and the third waits: {at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_window_that_was_spent_the_others_follow_the_first_at_once() {
+    let (tenant, client) = tenant(20);
+    join_all((0..20).map(|_| client.get_order().id(20000010).send())).await;
+    tenant.fault(Fault::delay(SECOND).on("GET", "/orders/{id}").always());
+    let begun = Instant::now();
+    join_all((0..20).map(|_| client.get_order().id(20000010).send())).await;
+    let took = begun.elapsed().as_secs_f64();
+    assert!(took <= 62.1, "the reset, and two round trips: {took}");
+    assert_eq!(tenant.counters().refused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_call_leaves_no_trace_on_a_budget_that_was_not_spent() {
+    let script = Script::new([left(50, "60"), refused("5"), left(40, "60").repeat()]);
+    let client = builder(&script).build().unwrap();
+    for id in 0..3 {
+        client.get_order().id(id).send().await.unwrap();
+    }
+    let begun = Instant::now();
+    join_all((0..30).map(|id| client.get_order().id(id).send())).await;
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
 }
 
 // L5
@@ -187,6 +307,91 @@ async fn retry_after_wins_over_the_reset_and_ietf_headers_stand_in_for_it() {
     assert!((7.0..7.1).contains(&arrivals(&script)[1]));
 }
 
+// L7
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_goes_in_order_of_priority_and_then_of_coming() {
+    let script = Script::new([left(0, "60"), left(50, "60").repeat()]);
+    let client = builder(&script).build().unwrap();
+    client.get_order().id(0).send().await.unwrap();
+    let call = |id: i64, priority| {
+        let client = client.with_options(CallOptions::new().with_priority(priority));
+        async move { client.get_order().id(id).send().await }
+    };
+    let waiting = [
+        call(1, Priority::Bulk),
+        call(2, Priority::Normal),
+        call(3, Priority::Bulk),
+        call(4, Priority::Interactive),
+        call(5, Priority::Normal),
+        call(6, Priority::Interactive),
+    ];
+    let told = async {
+        tokio::time::sleep(SECOND).await;
+        [Priority::Interactive, Priority::Normal, Priority::Bulk].map(|lane| client.rate_limit().waiting_at(lane))
+    };
+    let (answers, told) = tokio::join!(join_all(waiting), told);
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(told, [2, 2, 2]);
+    // All five after the probe go at once; which of them the runtime polls first is its own affair.
+    assert_eq!(asked_for(&script)[..2], ["0", "4"], "the highest asks for the others");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_too_small_for_all_is_for_the_higher_priority() {
+    let (tenant, client) = tenant(10);
+    let bulk = client.with_options(CallOptions::new().with_priority(Priority::Bulk).with_max_wait(DAY));
+    let counter = client.with_options(CallOptions::new().with_priority(Priority::Interactive));
+    let export = tokio::spawn(async move { join_all((0..40).map(|_| bulk.get_order().id(20000010).send())).await });
+    tokio::time::sleep(SECOND).await;
+    let begun = Instant::now();
+    let answers = join_all((0..10).map(|_| counter.get_order().id(20000011).send())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(begun.elapsed() <= 2 * MINUTE, "thirty were before them: {:?}", begun.elapsed());
+    assert!(export.await.unwrap().iter().all(Result::is_ok), "and nobody starves");
+    assert_eq!(tenant.counters().refused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_eighth_of_those_who_waited_is_of_the_lowest_priority() {
+    let script = Script::new([left(0, "60"), left(16, "60"), left(0, "60").delay(SECOND).repeat()]);
+    let policy = RateLimitPolicy::new().with_bulk_reserve(0.0);
+    let client = builder(&script).with_rate_limit(policy).with_max_wait(70 * SECOND).build().unwrap();
+    client.get_order().id(0).send().await.unwrap();
+    let calls = (1..=60).map(|id| {
+        let priority = if id > 50 { Priority::Bulk } else { Priority::Interactive };
+        let client = client.with_options(CallOptions::new().with_priority(priority));
+        async move { client.get_order().id(id).send().await }
+    });
+    join_all(calls).await;
+    let bulk = asked_for(&script).iter().filter(|id| id.parse::<i64>().unwrap() > 50).count();
+    assert_eq!((script.requests().len(), bulk), (18, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bulk_leaves_a_fifth_of_the_window_to_others_or_what_the_policy_says() {
+    for (policy, reserve) in [
+        (RateLimitPolicy::new(), 20),
+        (RateLimitPolicy::new().with_bulk_reserve(0.5), 50),
+        (RateLimitPolicy::new().with_bulk_reserve(-1.0), 0),
+        (RateLimitPolicy::new().with_bulk_reserve(f64::NAN), 0),
+        (RateLimitPolicy::new().with_bulk_reserve(7.0), 90),
+    ] {
+        let (tenant, _) = tenant(100);
+        let client = tenant
+            .client_builder(TokenKind::AdminAll)
+            .with_rate_limit(policy)
+            .with_priority(Priority::Bulk)
+            .build()
+            .unwrap();
+        let calls = (0..150).map(|_| client.get_order().id(20000010).send());
+        let _ = tokio::time::timeout(SECOND, join_all(calls)).await;
+        assert_eq!(tenant.remaining(), Some(reserve));
+        let normal = client.with_options(CallOptions::new().with_priority(Priority::Normal));
+        assert_eq!(normal.get_order().id(20000010).send().await.is_ok(), reserve > 0 || tenant.remaining() > Some(0));
+    }
+}
+
 // L8
 
 #[tokio::test(start_paused = true)]
@@ -210,6 +415,25 @@ async fn a_wait_beyond_max_wait_fails_at_once_and_says_when_to_come_back() {
         other => panic!("{other:?}"),
     }
     assert_eq!(script.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_wait_as_can_be_served_and_the_others_are_told_at_once_when_to_come_back() {
+    let (tenant, client) = tenant(10);
+    let begun = Instant::now();
+    let answers = join_all((0..45).map(|_| async {
+        let answer = client.get_order().id(20000010).send().await;
+        (answer, begun.elapsed())
+    }));
+    let (served, told): (Vec<_>, Vec<_>) = answers.await.into_iter().partition(|(answer, _)| answer.is_ok());
+    assert!((20..=30).contains(&served.len()), "three windows at most begin within two minutes: {}", served.len());
+    for (answer, elapsed) in &told {
+        assert!(*elapsed < SECOND, "it waited {elapsed:?} and failed");
+        match answer {
+            Err(Error::RateLimited(limited)) => assert!(limited.resume_at() > tenant.now(), "{limited:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,6 +541,39 @@ async fn cancelled_waiters_leave_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancelled_waiter_makes_way_for_the_next() {
+    let (tenant, client) = tenant(10);
+    let client = client.with_options(CallOptions::new().with_max_wait(DAY));
+    join_all((0..10).map(|_| client.get_order().id(20000010).send())).await;
+    let waiters: Vec<_> = (0..30).map(|_| tokio::spawn(client.get_order().id(20000010).send())).collect();
+    tokio::time::sleep(SECOND).await;
+    for waiter in &waiters[..20] {
+        waiter.abort();
+    }
+    let begun = Instant::now();
+    for waiter in waiters.into_iter().skip(20) {
+        waiter.await.unwrap().unwrap();
+    }
+    assert!(begun.elapsed() <= MINUTE, "{:?}", begun.elapsed());
+    assert_eq!(tenant.counters().refused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_nobody_polls_does_not_take_the_window_from_the_others() {
+    let (tenant, client) = tenant(10);
+    let client = client.with_options(CallOptions::new().with_max_wait(DAY));
+    join_all((0..10).map(|_| client.get_order().id(20000010).send())).await;
+    let mut asleep: Vec<_> = (0..10).map(|_| Box::pin(client.get_order().id(20000010).send())).collect();
+    assert!(asleep.iter_mut().all(|call| call.now_or_never().is_none()));
+    let begun = Instant::now();
+    let answers = join_all((0..9).map(|_| client.get_order().id(20000010).send())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert!(begun.elapsed() <= MINUTE + 3 * SECOND, "{:?}", begun.elapsed());
+    assert!(join_all(asleep).await.iter().all(Result::is_ok));
+    assert_eq!(tenant.counters().refused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn workers_are_back_at_full_speed_once_the_spread_is_over() {
     let script = Script::new([refused("10"), order().delay(SECOND / 50).repeat()]);
     let client = builder(&script).build().unwrap();
@@ -386,4 +643,32 @@ async fn a_window_without_end_is_taken_as_such() {
     let client = builder(&script).with_rate_limit(policy).build().unwrap();
     client.get_order().id(1).send().await.unwrap();
     assert!(arrivals(&script)[1] < 1.0, "no vendor has a window of more than a year");
+}
+
+// L10
+
+#[tokio::test(start_paused = true)]
+async fn what_others_spend_is_seen_and_left_to_them() {
+    let (tenant, client) = tenant(120);
+    tenant.fault(Fault::delay(SECOND / 5).on("GET", "/orders/{id}").always());
+    let others = async {
+        loop {
+            tokio::time::sleep(SECOND).await;
+            tenant.foreign_traffic(1);
+        }
+    };
+    let client = client.with_options(CallOptions::new().with_max_wait(DAY));
+    let workers = join_all((0..8).map(|_| async {
+        for _ in 0..60 {
+            client.get_order().id(20000010).send().await.unwrap();
+        }
+    }));
+    tokio::select! {
+        () = others => unreachable!("they go on"),
+        _ = workers => {}
+    }
+    let refused = tenant.counters().refused();
+    assert!(refused <= 3, "{refused} of {}", tenant.counters().requests());
+    let seen = client.rate_limit().others_per_minute();
+    assert!((20..=120).contains(&seen), "there are sixty: {seen}");
 }

@@ -20,6 +20,7 @@ mod folder;
 mod generated;
 mod layers;
 mod limits;
+mod pacing;
 mod paging;
 mod postponed;
 mod reconcile;

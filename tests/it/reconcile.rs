@@ -26,7 +26,7 @@ fn created() -> Step {
 /// Sends a write over a script; what looking says comes from `look`. Tells how often it was asked, too.
 async fn write(
     script: &Script,
-    look: impl Fn(Unsettled) -> Result<Found<Vec<OrderNote>>, Error>,
+    look: impl Fn(Unsettled) -> Result<Found<Vec<OrderNote>>, Error> + Send + Sync,
 ) -> (Result<Reconciled<Vec<OrderNote>>, Error>, u32) {
     let asked = Arc::new(AtomicU32::new(0));
     let call = client(script).create_order_notes().order_id(20000010).body(notes());
@@ -88,7 +88,7 @@ async fn where_looking_does_not_tell_the_error_stands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_looking_is_told_and_nothing_is_sent_again() {
+async fn an_error_of_looking_is_told_as_the_source_and_nothing_is_sent_again() {
     let script = Script::new([Step::dropped(), Step::status(403)]);
     let other = client(&script);
     let call = client(&script).create_order_notes().order_id(20000010).body(notes());
@@ -97,7 +97,11 @@ async fn an_error_of_looking_is_told_and_nothing_is_sent_again() {
         async move { look.send().await.map(|_| Found::Unsure) }
     });
     let outcome = outcome.send().await;
-    assert!(matches!(outcome, Err(Error::Forbidden(_))), "{outcome:?}");
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown(_)) && error.maybe_applied(), "{error:?}");
+    let look = std::error::Error::source(&error).unwrap();
+    assert!(matches!(look.downcast_ref(), Some(Error::Forbidden(_))), "{look:?}");
+    assert!(error.to_string().contains("looking what became of it failed too"), "{error}");
     assert_eq!(script.requests().len(), 2);
 }
 

@@ -15,6 +15,7 @@ mod vendor;
 
 use std::env;
 
+use self::ledger::Tally;
 use self::month::live_through;
 use self::vendor::Vendor;
 
@@ -29,9 +30,12 @@ fn live_with(vendor: Vendor) {
         Some(seed) => seed..seed + 1,
         None => 0..number("SERVICEBAY_SEEDS").unwrap_or(SEEDS),
     };
+    let are_many = seeds.end - seeds.start >= SEEDS;
+    let mut tally = Tally::default();
     for seed in seeds.filter(|seed| Vendor::of(*seed) == vendor) {
-        live_through(vendor, seed);
+        tally.add(live_through(vendor, seed));
     }
+    assert!(!are_many || tally.is_eventful(), "{tally:?}");
 }
 
 #[test]

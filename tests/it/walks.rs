@@ -23,7 +23,7 @@ const SIZE: u32 = 10;
 trait Vendor {
     type List: List<Page: Send, Item: Send>;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u32 + Send>);
+    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>);
     fn items(list: Self::List) -> Items<Self::List>;
     fn pages(list: Self::List) -> Pages<Self::List>;
     fn id(item: &<Self::List as List>::Item) -> u64;
@@ -40,7 +40,7 @@ struct Fisikal;
 impl Vendor for ByOffset {
     type List = fixably::builder::ListQueues;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u32 + Send>) {
+    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fixably::Client::builder(fixably::Credentials::bearer("test")).with_tenant("acme");
         let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
         (client.list_queues().limit(SIZE), Box::new(move || client.rate_limit().in_flight()))
@@ -71,7 +71,7 @@ impl Vendor for ByOffset {
 impl Vendor for ByPage {
     type List = fixably::builder::ListQueues;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u32 + Send>) {
+    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let (list, in_flight) = ByOffset::list(wire);
         (list.page(1), in_flight)
     }
@@ -101,7 +101,7 @@ impl Vendor for ByPage {
 impl Vendor for Fentu {
     type List = fentu::builder::ListCustomers;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u32 + Send>) {
+    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fentu::Client::builder(fentu::Credentials::api_key("test"));
         let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
         (client.list_customers().per_page(SIZE), Box::new(move || client.rate_limit().in_flight()))
@@ -135,7 +135,7 @@ impl Vendor for Fentu {
 impl Vendor for Fisikal {
     type List = fisikal::builder::ListLocations;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u32 + Send>) {
+    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fisikal::Client::builder(fisikal::Credentials::bearer("test")).with_tenant("acme");
         let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
         (client.list_locations().limit(SIZE), Box::new(move || client.rate_limit().in_flight()))
@@ -248,6 +248,7 @@ impl Shelf {
         if let Some(remaining) = &mut state.remaining {
             *remaining = remaining.saturating_sub(1);
             step = step.header("x-ratelimit-limit", "100").header("x-ratelimit-remaining", remaining.to_string());
+            step = step.header("x-ratelimit-reset", "60");
         }
         step
     }

@@ -124,18 +124,36 @@ pub(super) struct Ledger {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) calls: u64,
-    pub(super) failed_calls: u64,
     pub(super) cancelled_calls: u64,
     pub(super) waited_calls: u64,
-    pub(super) refreshes: u64,
+    pub(super) granted: u64,
     pub(super) logins: u64,
     pub(super) troubled: u64,
-    pub(super) refused: u64,
-    pub(super) heard_401: u64,
+    pub(super) stranded: u64,
     pub(super) audits: u64,
     pub(super) kills: u64,
     pub(super) kills_under_way: u64,
-    pub(super) stranded: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.cancelled_calls += other.cancelled_calls;
+        self.waited_calls += other.waited_calls;
+        self.granted += other.granted;
+        self.logins += other.logins;
+        self.troubled += other.troubled;
+        self.stranded += other.stranded;
+        self.audits += other.audits;
+        self.kills += other.kills;
+        self.kills_under_way += other.kills_under_way;
+    }
+
+    /// Whether enough happened to prove anything.
+    pub(super) fn is_eventful(&self) -> bool {
+        let counts = [self.calls, self.cancelled_calls, self.waited_calls, self.granted, self.troubled, self.kills];
+        counts.iter().all(|count| *count > 0) && self.audits > 100
+    }
 }
 
 /// A request to the token endpoint.
@@ -381,7 +399,8 @@ impl Ledger {
             let is_handed_in = newest.is_some_and(|pair| pair.to == PERSON && !pair.is_stored);
             let is_stored =
                 stored.and_then(|tokens| tokens.refresh_token()).is_some_and(|it| it.expose_secret() == refresh);
-            if !(is_newest || was_handed_in || is_handed_in && is_stored) {
+            let may_be_tried = was_handed_in || (is_handed_in && is_stored);
+            if !is_newest && !may_be_tried {
                 wrong.push(format!("process {who} presents {refresh}, and {newest:?} is the newest"));
             }
         }
@@ -451,7 +470,8 @@ impl Ledger {
             self.ended.insert(family_of_it.clone());
             self.revoke(|access| access.family == family_of_it);
         }
-        if !(is_over || is_ended || lacks_access || (is_repeated && was_uncertain)) {
+        let is_explained = is_over || is_ended || lacks_access || (is_repeated && was_uncertain);
+        if !is_explained {
             self.violated(format_args!(
                 "request {number} of process {who} is refused: {asked:?}, spent: {is_repeated}"
             ));
@@ -482,13 +502,10 @@ impl Ledger {
                     _ => drop(self.granted.insert(generation, number)),
                 }
                 self.pairs.push(Pair { access, refresh: refresh.or(presented), to: who, arrived, is_stored });
-                match kind {
-                    Kind::Login => self.tally.logins += 1,
-                    Kind::Refresh => self.tally.refreshes += 1,
-                }
+                self.tally.granted += 1;
+                self.tally.logins += u64::from(kind == Kind::Login);
             }
             Ending::Refused => {
-                self.tally.refused += 1;
                 self.refused.extend(presented.map(|refresh| ((who, refresh), number)));
                 if kind == Kind::Login {
                     self.violated(format_args!("a login of process {who} is refused"));
@@ -585,7 +602,6 @@ impl Ledger {
 
     /// A process hears that a token is not good.
     pub(super) fn hears_401(&mut self, who: Who, access: &str) {
-        self.tally.heard_401 += 1;
         if self.heard_401.insert((who, access.to_owned())) {
             self.note(format_args!("process {who} hears a 401 for {access}"));
             if self.recent_rejections(who) > 0 {
@@ -611,7 +627,6 @@ impl Ledger {
         let took = begun.elapsed();
         let attempt = 2 * API_TRAVEL + Duration::from_millis(5);
         self.tally.calls += 1;
-        self.tally.failed_calls += u64::from(result.is_err());
         self.tally.waited_calls += u64::from(took > 2 * attempt);
         if took > max_wait + 2 * attempt {
             self.violated(format_args!("a call of process {who} took {took:?}, and may wait {max_wait:?}"));

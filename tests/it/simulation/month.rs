@@ -10,7 +10,7 @@ use servicebay::TokenSet;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::ledger::{PERSON, Returned};
+use super::ledger::{PERSON, Returned, Tally};
 use super::line::Line;
 use super::shelf::Shelf;
 use super::site::{Outage, Site, Trouble, Who};
@@ -83,19 +83,20 @@ struct Month {
     logs_in_at: Option<Duration>,
 }
 
-/// Lives through the month of a seed.
+/// Lives through the month of a seed, and tells how much happened.
 ///
 /// # Panics
 ///
 /// With the seed, the moment and the history, when something did not hold.
-pub(super) fn live_through(vendor: Vendor, seed: u64) {
+pub(super) fn live_through(vendor: Vendor, seed: u64) -> Tally {
     // The client's own jitter comes from here.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut month = Box::pin(Month::begin(vendor, seed)).await;
         Box::pin(month.pass()).await;
-    });
+        month.site.ledger().tally()
+    })
 }
 
 impl Climate {

@@ -1,0 +1,112 @@
+//! What others spend of the tenant's limit: other integrations, other processes.
+//!
+//! Nobody tells. It shows in what remains, which falls faster than our own calls explain.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The shortest time that a rate is taken over: what is spent at once is not spent for ever.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// How fast others spend.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    /// Calls a second in the windows before this one: what was seen in each counts half of what is known after it.
+    before: f64,
+    /// Calls of this window that were not ours, for certain.
+    seen: u64,
+    /// Since when, and until when, they were counted.
+    span: Option<(Instant, Instant)>,
+}
+
+impl Others {
+    /// A new window began at `now`.
+    pub(super) fn turn(&mut self, now: Instant) {
+        if let Some((since, until)) = self.span {
+            let seen = self.seen as f64 / (until - since).max(MOMENT).as_secs_f64();
+            self.before = (self.before + seen) / 2.0;
+        }
+        self.seen = 0;
+        self.span = Some((now, now));
+    }
+
+    /// So many calls of this window are not ours; says whether that is news.
+    pub(super) fn see(&mut self, unexplained: u64, now: Instant) -> bool {
+        if let Some((_, until)) = &mut self.span {
+            *until = now;
+        }
+        let more = unexplained > self.seen;
+        self.seen = self.seen.max(unexplained);
+        more
+    }
+
+    /// Calls a second.
+    pub(super) fn rate(&self) -> f64 {
+        // Until there is something to see, what was before goes on.
+        let seen = self
+            .span
+            .filter(|_| self.seen > 0)
+            .map_or(0.0, |(since, until)| self.seen as f64 / (until - since).max(MOMENT).as_secs_f64());
+        seen.max(self.before)
+    }
+
+    /// When others were last known to have spent so much and no more.
+    fn heard(&self) -> Option<Instant> {
+        self.span.map(|(_, until)| until)
+    }
+
+    /// What they are likely to spend in `time`: what they do on average, and on top of it two standard deviations of
+    /// what comes at random.
+    pub(super) fn within(&self, time: Duration) -> u64 {
+        let expected = self.rate() * time.as_secs_f64();
+        (expected + 2.0 * expected.sqrt()) as u64
+    }
+
+    /// What they are likely to have spent since the last answer.
+    pub(super) fn since_heard(&self, now: Instant) -> u64 {
+        let silent = self.heard().map_or(Duration::ZERO, |heard| now.saturating_duration_since(heard));
+        (self.rate() * silent.as_secs_f64()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_else_leaves_no_margin() {
+        let now = Instant::now();
+        let mut others = Others::default();
+        others.turn(now);
+        assert!(!others.see(0, now + SECOND));
+        assert_eq!((others.rate(), others.within(SECOND), others.since_heard(now + 9 * SECOND)), (0.0, 0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_spend_becomes_a_rate_and_a_margin() {
+        let now = Instant::now();
+        let mut others = Others::default();
+        others.turn(now);
+        assert!(others.see(20, now + 2 * SECOND));
+        assert_eq!(others.rate(), 10.0);
+        assert_eq!(others.within(SECOND / 10), 3, "one is expected, and two deviations of it are added");
+        assert_eq!(others.since_heard(now + 5 * SECOND), 30);
+        assert!(!others.see(12, now + 2 * SECOND), "what an older answer says is no news");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_outlives_the_window_and_fades_with_those_that_follow() {
+        let now = Instant::now();
+        let mut others = Others::default();
+        others.turn(now);
+        others.see(20, now + 2 * SECOND);
+        for window in 1..=3 {
+            others.turn(now + 2 * SECOND * window);
+            others.see(0, now + 2 * SECOND * window + SECOND);
+        }
+        assert_eq!(others.rate(), 1.25);
+    }
+}

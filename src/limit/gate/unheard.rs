@@ -1,0 +1,39 @@
+//! What may have been spent of the window without a word.
+
+/// Calls that ended without a word about the limit, and that no answer is known to count.
+///
+/// An answer counts them if its call was sent after they ended. There are nearly always calls under way that were sent
+/// before, so newer ones wait until the older ones are settled: else they never would be.
+#[derive(Debug, Default)]
+pub(super) struct Unheard {
+    settling: u64,
+    /// The number of the first call that was sent after those ended.
+    mark: u64,
+    newer: u64,
+}
+
+impl Unheard {
+    pub(super) fn add(&mut self, next: u64) {
+        self.add_all(1, next);
+    }
+
+    pub(super) fn add_all(&mut self, calls: u64, next: u64) {
+        if self.settling == 0 || self.mark == next {
+            self.settling += calls;
+            self.mark = next;
+        } else {
+            self.newer += calls;
+        }
+    }
+
+    /// The call with this number was answered, and `next` will be the next.
+    pub(super) fn settle(&mut self, number: u64, next: u64) {
+        if self.count() > 0 && number >= self.mark {
+            *self = Self { settling: self.newer, mark: next, newer: 0 };
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.settling + self.newer
+    }
+}
