@@ -131,3 +131,20 @@ async fn a_caller_who_cannot_wait_for_the_token_is_told_so_in_time() {
     task(&client).await.unwrap();
     assert_eq!(tenant.counters().refreshes(), 1, "the renewal went on");
 }
+
+#[tokio::test(start_paused = true)]
+async fn waits_for_a_token_for_the_limit_and_between_attempts_share_one_allowance() {
+    // Of 120 s the login takes 25 and the limit 60; then 40 s more do not fit, and 30 do.
+    for (hint, fits) in [("40", false), ("30", true)] {
+        let (tenant, client) = fisikal(|tenant| tenant);
+        tenant.fault(Fault::delay(25 * SECOND).on("POST", "/oauth/token"));
+        tenant.fault(Fault::status(429).with_header("retry-after", "60").on("GET", "/api/unified/users/profile").times(1));
+        tenant.fault(Fault::status(503).with_header("retry-after", hint).on("GET", "/api/unified/users/profile").times(1));
+        let begun = Instant::now();
+        let answer = profile(&client).await;
+        assert_eq!(answer.is_ok(), fits, "{answer:?}");
+        let waited = begun.elapsed();
+        let expected = if fits { 115 } else { 85 } * SECOND;
+        assert!((expected..expected + SECOND).contains(&waited), "{hint}: {waited:?}");
+    }
+}
