@@ -1,4 +1,4 @@
-//! What a call through the client takes, beside bare reqwest and progenitor's client doing the same call.
+//! What a call through the client takes, beside bare reqwest, progenitor's client and reqwest-retry doing the same call.
 //!
 //! Criterion measures each client alone. Its times are good for watching one client over the months, but on a noisy
 //! machine two of them differ by more than the clients do. So a second measurement follows that says how they compare:
@@ -64,7 +64,7 @@ fn paired(runtime: &Runtime) {
     for workload in Workload::ALL {
         let lanes = Lanes::new(runtime, workload);
         let calls = lanes.calls_in_a_block();
-        let rounds: Vec<[f64; 4]> = (0..ROUNDS).map(|_| lanes.round(calls)).collect();
+        let rounds: Vec<[f64; 5]> = (0..ROUNDS).map(|_| lanes.round(calls)).collect();
         for (lane, name) in Lanes::NAMES.iter().enumerate() {
             let seconds = sorted(rounds.iter().map(|round| round[lane]));
             let ratios = sorted(rounds.iter().map(|round| round[lane] / round[0]));
@@ -90,16 +90,17 @@ fn smoke(runtime: &Runtime) {
 struct Lanes<'a> {
     runtime: &'a Runtime,
     workload: Workload,
-    clients: [Client; 4],
+    clients: [Client; 5],
 }
 
 impl<'a> Lanes<'a> {
-    const NAMES: [&'static str; 4] = ["reqwest", "servicebay", "progenitor", "reqwest again"];
+    const NAMES: [&'static str; 5] = ["reqwest", "servicebay", "progenitor", "reqwest-retry", "reqwest again"];
 
     fn new(runtime: &'a Runtime, workload: Workload) -> Self {
         let server = Server::start(workload).expect("a loopback port is free");
-        let [reqwest, servicebay, progenitor] = Peer::ALL;
-        let clients = [reqwest, servicebay, progenitor, reqwest].map(|peer| Client::new(peer, &server.base_url()));
+        let [reqwest, servicebay, progenitor, retrying] = Peer::ALL;
+        let peers = [reqwest, servicebay, progenitor, retrying, reqwest];
+        let clients = peers.map(|peer| Client::new(peer, &server.base_url()));
         let lanes = Self { runtime, workload, clients };
         lanes.round(1);
         lanes
@@ -114,10 +115,10 @@ impl<'a> Lanes<'a> {
 
     /// A block by each client, and the seconds it took; in an order of its own, so that nothing that comes and goes
     /// with a period meets the same client every time.
-    fn round(&self, calls: u32) -> [f64; 4] {
-        let mut order = [0, 1, 2, 3];
+    fn round(&self, calls: u32) -> [f64; 5] {
+        let mut order = [0, 1, 2, 3, 4];
         fastrand::shuffle(&mut order);
-        let mut seconds = [0.0; 4];
+        let mut seconds = [0.0; 5];
         for lane in order {
             seconds[lane] = self.block(lane, calls);
         }

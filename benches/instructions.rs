@@ -1,4 +1,5 @@
-//! How many instructions a call through the client costs, beside bare reqwest and progenitor's client doing the same.
+//! How many instructions a call through the client costs, beside bare reqwest, progenitor's client and reqwest-retry doing
+//! the same.
 //!
 //! Instructions do not depend on what else the machine does, so they show differences that times hide. Callgrind counts
 //! those of the client's process; the server is a process of its own, outside of the count. Each client runs at two
@@ -47,13 +48,13 @@ fn measure() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     println!("instructions of the client's process for one more call");
-    println!("{:<12} {:<12} {:>12} {:>10}", "workload", "client", "per call", "/ reqwest");
+    println!("{:<12} {:<13} {:>12} {:>10}", "workload", "client", "per call", "/ reqwest");
     for workload in Workload::ALL {
         let mut base = None;
         for peer in Peer::ALL {
             let cost = median(peer, workload)?;
             let ratio = cost / *base.get_or_insert(cost);
-            println!("{workload:<12} {peer:<12} {cost:>12.0} {ratio:>10.4}");
+            println!("{workload:<12} {peer:<13} {cost:>12.0} {ratio:>10.4}");
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The three clients that the benches compare, and what they call.
+//! The four clients that the benches compare, and what they call.
 //!
 //! All of them call the same server over keep-alive loopback, with the same headers and the same timeout, follow no
 //! redirects, repeat nothing in the HTTP client, and read the answer into the same types, so that what differs is the
@@ -9,6 +9,8 @@
 //! * `servicebay`: a client as its builder makes it, with everything on.
 //! * `progenitor`: the client that progenitor 0.15.1 generates from `fixably.json`, over the same HTTP client as
 //!   `reqwest`.
+//! * `reqwest-retry`: the same HTTP client once more, inside reqwest-middleware with the one middleware that repeats what
+//!   fails, three times with exponential backoff, as its own example has it.
 
 mod canned;
 // Progenitor's own code, as it comes.
@@ -22,6 +24,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest_middleware::ClientWithMiddleware;
+use reqwest_retry::RetryTransientMiddleware;
+use reqwest_retry::policies::ExponentialBackoff;
 use serde::de::DeserializeOwned;
 use servicebay::fixably::types::Order;
 use servicebay::fixably::{self, Collection, Credentials};
@@ -71,11 +76,12 @@ pub(crate) enum Peer {
     Reqwest,
     Servicebay,
     Progenitor,
+    Retrying,
 }
 
 impl Peer {
     /// The one that the others are compared with first.
-    pub(crate) const ALL: [Self; 3] = [Self::Reqwest, Self::Servicebay, Self::Progenitor];
+    pub(crate) const ALL: [Self; 4] = [Self::Reqwest, Self::Servicebay, Self::Progenitor, Self::Retrying];
 }
 
 impl fmt::Display for Peer {
@@ -84,6 +90,7 @@ impl fmt::Display for Peer {
             Self::Reqwest => "reqwest",
             Self::Servicebay => "servicebay",
             Self::Progenitor => "progenitor",
+            Self::Retrying => "reqwest-retry",
         })
     }
 }
@@ -93,16 +100,17 @@ impl FromStr for Peer {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let named = Self::ALL.into_iter().find(|peer| peer.to_string() == name);
-        named.ok_or_else(|| format!("{name:?} is no client: reqwest, servicebay or progenitor"))
+        named.ok_or_else(|| format!("{name:?} is no client: reqwest, servicebay, progenitor or reqwest-retry"))
     }
 }
 
-/// A client of one of the three kinds, ready to call one server.
+/// A client of one of the four kinds, ready to call one server.
 #[derive(Debug)]
 pub(crate) enum Client {
     Reqwest { client: reqwest::Client, base_url: String },
     Servicebay(fixably::Client),
     Progenitor(generated::Client),
+    Retrying { client: ClientWithMiddleware, base_url: String },
 }
 
 impl Client {
@@ -117,6 +125,12 @@ impl Client {
                     .expect("a loopback address is a base URL"),
             ),
             Peer::Progenitor => Self::Progenitor(generated::Client::new_with_client(base_url, http_client())),
+            Peer::Retrying => {
+                let policy = ExponentialBackoff::builder().build_with_max_retries(3);
+                let retries = RetryTransientMiddleware::new_with_policy(policy);
+                let client = reqwest_middleware::ClientBuilder::new(http_client()).with(retries).build();
+                Self::Retrying { client, base_url: base_url.to_owned() }
+            }
         }
     }
 
@@ -131,8 +145,8 @@ impl Client {
     async fn get_order(&self) {
         match self {
             Self::Reqwest { client, base_url } => {
-                let url = format!("{base_url}/orders/{}?expand=customer,status", black_box(canned::ORDER));
-                black_box(&get::<Order>(client, url).await);
+                let response = client.get(order_url(base_url)).send().await.expect("the server answers");
+                black_box(&read::<Order>(response).await);
             }
             Self::Servicebay(client) => {
                 let order = client.get_order().id(black_box(canned::ORDER)).expand("customer,status").send().await;
@@ -142,14 +156,18 @@ impl Client {
                 let order = client.get_order(black_box(canned::ORDER), Some("customer,status")).await;
                 black_box(&order.expect("the order is there"));
             }
+            Self::Retrying { client, base_url } => {
+                let response = client.get(order_url(base_url)).send().await.expect("the server answers");
+                black_box(&read::<Order>(response).await);
+            }
         }
     }
 
     async fn list_orders(&self) {
         match self {
             Self::Reqwest { client, base_url } => {
-                let url = format!("{base_url}/orders?limit={}&expand=items", black_box(PAGE));
-                black_box(&get::<Collection<Order>>(client, url).await);
+                let response = client.get(orders_url(base_url)).send().await.expect("the server answers");
+                black_box(&read::<Collection<Order>>(response).await);
             }
             Self::Servicebay(client) => {
                 let page = client.list_orders().limit(black_box(PAGE)).expand("items").send().await;
@@ -159,13 +177,24 @@ impl Client {
                 let page = client.list_orders(Some("items"), Some(black_box(PAGE)), None, None, None).await;
                 black_box(&page.expect("the page is there"));
             }
+            Self::Retrying { client, base_url } => {
+                let response = client.get(orders_url(base_url)).send().await.expect("the server answers");
+                black_box(&read::<Collection<Order>>(response).await);
+            }
         }
     }
 }
 
+fn order_url(base_url: &str) -> String {
+    format!("{base_url}/orders/{}?expand=customer,status", black_box(canned::ORDER))
+}
+
+fn orders_url(base_url: &str) -> String {
+    format!("{base_url}/orders?limit={}&expand=items", black_box(PAGE))
+}
+
 /// What `reqwest::Response::json` does, without the feature for it.
-async fn get<T: DeserializeOwned>(client: &reqwest::Client, url: String) -> T {
-    let response = client.get(url).send().await.expect("the server answers");
+async fn read<T: DeserializeOwned>(response: reqwest::Response) -> T {
     let response = response.error_for_status().expect("with 200");
     let body = response.bytes().await.expect("and a whole body");
     serde_json::from_slice(&body).expect("of the right shape")
