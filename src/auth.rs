@@ -138,6 +138,14 @@ impl Auth {
         }
     }
 
+    /// Whether no tokens are on their way, to the client or to the store.
+    pub(crate) fn is_settled(&self) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Granted(cache) => cache.is_settled(),
+        }
+    }
+
     /// Renews tokens in time even while nobody calls; ends when the credentials give none any more.
     pub(crate) async fn keep_alive(&self, clock: Clock) -> NoToken {
         match self {

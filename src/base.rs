@@ -13,7 +13,7 @@ pub(crate) struct Base {
     given: Url,
     /// Which of the vendor's paths the given address ends with.
     ending: Option<&'static str>,
-    other: Option<Url>,
+    other: Option<Box<Url>>,
     holds: AtomicU8,
 }
 
@@ -26,7 +26,7 @@ impl Base {
     /// A base URL without a slash at its end, and the paths that may end it, at most two of which one is.
     pub(crate) fn new(given: Url, paths: &[&'static str]) -> Self {
         let ending = ending(&given, paths);
-        let other = ending.and_then(|ending| other(&given, ending, paths));
+        let other = ending.and_then(|ending| other(&given, ending, paths)).map(Box::new);
         let holds = if other.is_some() { UNKNOWN } else { GIVEN };
         Self { given, ending, other, holds: AtomicU8::new(holds) }
     }

@@ -1,6 +1,8 @@
 //! Makes a client: defaults, checks, assembly.
 
 mod address;
+mod pool;
+mod tenancy;
 
 #[cfg(feature = "testing")]
 use std::any::Any;
@@ -9,8 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, HeaderMap, HeaderValue, USER_AGENT};
-use url::Url;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use self::pool::Kind;
+pub(crate) use self::pool::Pool;
+pub(crate) use self::tenancy::{Shared, Tenancy};
 use crate::auth::{Auth, Cache, Endpoint, MemoryStore, Plan, Setting, TokenKey, TokenStore, Way};
 use crate::base::Base;
 use crate::clock::Clock;
@@ -24,8 +29,8 @@ use crate::runtime::Core;
 use crate::transport::Transport;
 use crate::vendor::Vendor;
 
-/// How long opening a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is escaped in a part of a name, so that names of other parts are other names.
+const PART: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'/');
 const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 
 /// Makes a vendor's client.
@@ -51,7 +56,7 @@ const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 pub struct ClientBuilder<C> {
     vendor: &'static Vendor,
     plan: Result<Plan, Error>,
-    make: Box<dyn FnOnce(Core) -> C + Send + Sync>,
+    wrap: Arc<dyn Fn(Core) -> C + Send + Sync>,
     tenant: Option<String>,
     base_url: Option<String>,
     options: CallOptions,
@@ -59,6 +64,7 @@ pub struct ClientBuilder<C> {
     user_agent: Option<String>,
     http: Option<reqwest::Client>,
     store: Option<Arc<dyn TokenStore>>,
+    tenancy: Option<Tenancy>,
     #[cfg(feature = "testing")]
     wire: Option<Arc<dyn crate::transport::Wire>>,
 }
@@ -67,12 +73,12 @@ impl<C> ClientBuilder<C> {
     pub(crate) fn new(
         vendor: &'static Vendor,
         plan: Result<Plan, Error>,
-        make: impl FnOnce(Core) -> C + Send + Sync + 'static,
+        wrap: impl Fn(Core) -> C + Send + Sync + 'static,
     ) -> Self {
         Self {
             vendor,
             plan,
-            make: Box::new(make),
+            wrap: Arc::new(wrap),
             tenant: None,
             base_url: None,
             options: CallOptions::new(),
@@ -80,6 +86,7 @@ impl<C> ClientBuilder<C> {
             user_agent: None,
             http: None,
             store: None,
+            tenancy: None,
             #[cfg(feature = "testing")]
             wire: None,
         }
@@ -165,14 +172,35 @@ impl<C> ClientBuilder<C> {
         Self { wire: Some(Arc::new(wire)), ..self }
     }
 
+    /// A client among those of many tenants.
+    pub(crate) fn among(self, tenancy: Tenancy) -> Self {
+        let http = self.http.or_else(|| tenancy.shared.http.clone());
+        let store = self.store.or_else(|| Some(Arc::clone(&tenancy.shared.store)));
+        Self { http, store, tenancy: Some(tenancy), ..self }
+    }
+
     /// Checks everything and makes the client. Sends nothing.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] names the option that cannot work, and what would.
     pub fn build(self) -> Result<C, Error> {
+        self.assemble().map(|assembled| assembled.client())
+    }
+
+    /// Does what [`build`](Self::build) does, up to the vendor's own type around it.
+    pub(crate) fn assemble(self) -> Result<Assembled<C>, Error> {
         let Plan { way, account, headers: extra } = self.plan?;
-        let tenant = self.tenant.map(address::label).transpose()?;
+        let key = self.tenancy.as_ref().map(|tenancy| &*tenancy.key);
+        let tenant = match (self.tenant, key) {
+            (Some(tenant), _) => Some(address::label(tenant)?),
+            (None, Some(key)) if self.vendor.has_tenant_hosts() && self.base_url.is_none() => {
+                Some(address::label_of_key(key)?)
+            }
+            (None, _) => None,
+        };
+        // One of many is known by its key, which is nobody else's; its name may be.
+        let whose = key.or(tenant.as_deref()).map(|whose| utf8_percent_encode(whose, PART).to_string());
         let base_url = match (&self.base_url, &tenant) {
             (Some(base_url), _) => address::base(base_url)?,
             (None, _) if self.vendor.base_url.is_empty() => {
@@ -203,11 +231,18 @@ impl<C> ClientBuilder<C> {
         headers.insert(USER_AGENT, agent);
 
         headers.extend(extra);
+        // As a list, a tenth of the size; each request makes a map of its own anyway.
+        let headers: Arc<[_]> = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
 
         // Where each tenant has a host of its own the address names it; elsewhere its name and its credentials do.
         let address = match self.vendor.has_tenant_hosts() {
             true => base_url.to_string(),
-            false => format!("{base_url} for {} as {account}", tenant.as_deref().unwrap_or_default()),
+            false => format!("{base_url} for {} as {account}", whose.as_deref().unwrap_or_default()),
+        };
+        let http = || match (self.http, &self.tenancy) {
+            (Some(own), _) => Ok(own),
+            (None, Some(tenancy)) => tenancy.shared.pool.client(Kind::of(&base_url, settings.timeout)?),
+            (None, None) => Kind::of(&base_url, settings.timeout)?.client(),
         };
         #[cfg(feature = "testing")]
         let (transport, clock, address, owner) = match self.wire {
@@ -217,25 +252,23 @@ impl<C> ClientBuilder<C> {
                 let owner: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&wire));
                 (Transport::Wire(wire), clock, address, Some(owner))
             }
-            None => {
-                let http = http_client(self.http, &base_url, settings.timeout)?;
-                (Transport::Http(http), Clock::System, address, None)
-            }
+            None => (Transport::Http(http()?), Clock::System, address, None),
         };
         #[cfg(not(feature = "testing"))]
-        let (transport, clock, owner) =
-            (Transport::Http(http_client(self.http, &base_url, settings.timeout)?), Clock::System, None);
+        let (transport, clock, owner) = (Transport::Http(http()?), Clock::System, None);
 
-        let base = Base::new(base_url, self.vendor.base_paths);
+        let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
         let auth = match way {
             Way::Fixed(fixed) => Auth::Fixed(fixed),
             Way::Granted { grant, tokens } => {
-                let endpoint = Endpoint::new(transport.clone(), clock, &base, headers.clone());
-                let key = token_key(self.vendor, &base, tenant.as_deref(), &account);
-                if self.store.is_some()
-                    && tenant.is_none()
-                    && !self.vendor.has_tenant_hosts()
-                    && grant.login().is_none()
+                let endpoint = Endpoint {
+                    transport: transport.clone(),
+                    clock,
+                    base: Arc::clone(&base),
+                    headers: Arc::clone(&headers),
+                };
+                let key = token_key(self.vendor, &base, whose.as_deref(), &account);
+                if self.store.is_some() && whose.is_none() && !self.vendor.has_tenant_hosts() && grant.login().is_none()
                 {
                     return Err(Error::config(
                         "token_store",
@@ -249,7 +282,7 @@ impl<C> ClientBuilder<C> {
 
         let pipeline = Pipeline {
             vendor: self.vendor,
-            tenant: tenant.map(Into::into),
+            tenant: tenant.as_deref().or(key).map(Into::into),
             base,
             user_agent,
             headers,
@@ -260,7 +293,25 @@ impl<C> ClientBuilder<C> {
             transport,
             clock,
         };
-        Ok((self.make)(Core::new(pipeline, settings)))
+        Ok(Assembled { core: Core::new(pipeline, settings), wrap: self.wrap })
+    }
+}
+
+/// All of a client but its vendor's own type.
+pub(crate) struct Assembled<C> {
+    pub(crate) core: Core,
+    wrap: Arc<dyn Fn(Core) -> C + Send + Sync>,
+}
+
+impl<C> Assembled<C> {
+    pub(crate) fn client(&self) -> C {
+        (self.wrap)(self.core.clone())
+    }
+}
+
+impl<C> Clone for Assembled<C> {
+    fn clone(&self) -> Self {
+        Self { core: self.core.clone(), wrap: Arc::clone(&self.wrap) }
     }
 }
 
@@ -274,35 +325,14 @@ impl<C> fmt::Debug for ClientBuilder<C> {
     }
 }
 
-/// The name that tokens are stored under: nobody else's may be found there.
-fn token_key(vendor: &Vendor, base: &Base, tenant: Option<&str>, account: &str) -> TokenKey {
+/// The name that tokens are stored under: nobody else's may be found there. `whose` is a part already.
+fn token_key(vendor: &Vendor, base: &Base, whose: Option<&str>, account: &str) -> TokenKey {
     // With port and path: behind one host there may be more than one vendor's, or more than one club's.
     let root = base.root();
     let place = format!("{}{}", root.authority(), root.path().trim_end_matches('/'));
-    TokenKey::new(match tenant {
-        Some(tenant) => format!("{}/{place}/{tenant}/{account}", vendor.name),
+    let place = utf8_percent_encode(&place, PART);
+    TokenKey::new(match whose {
+        Some(whose) => format!("{}/{place}/{whose}/{account}", vendor.name),
         None => format!("{}/{place}/{account}", vendor.name),
     })
-}
-
-fn http_client(own: Option<reqwest::Client>, base_url: &Url, timeout: Duration) -> Result<reqwest::Client, Error> {
-    if let Some(own) = own {
-        return Ok(own);
-    }
-    if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && base_url.scheme() == "https" {
-        return Err(Error::config("base_url", "needs TLS: turn on the feature rustls or native-tls"));
-    }
-    let mut client = reqwest::Client::builder();
-    if base_url.scheme() == "http" {
-        // This machine itself. A proxy from the environment would get the token in the clear.
-        client = client.no_proxy();
-    }
-    client
-        // A little less than an attempt may take, so that a connection that does not open is told from an answer that
-        // does not come.
-        .connect_timeout(CONNECT_TIMEOUT.min(timeout / 10 * 9))
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .build()
-        .map_err(|error| Error::config("http_client", format!("cannot be set up: {error}")))
 }

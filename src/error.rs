@@ -4,6 +4,7 @@ mod config;
 mod failure;
 mod kinds;
 mod postponed;
+mod tenant;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub(crate) use self::failure::FailureParts;
 pub(crate) use self::failure::one_line;
 pub use self::kinds::{Decode, Invalid, RateLimited};
 pub use self::postponed::Postponed;
+pub use self::tenant::TenantError;
 
 /// Why a call failed.
 ///
@@ -130,6 +132,12 @@ pub enum Error {
     /// Not applied. Troubleshooting: the message names the file or the service; nothing in it was overwritten.
     #[error(transparent)]
     Store(Box<Failure>),
+    /// No client could be made for one of the [`Tenants`](crate::Tenants). Nothing was sent.
+    ///
+    /// Troubleshooting: [`TenantError::tenant`] tells whose, and the source why. The failure is not remembered: who asks
+    /// for the client again has it made anew.
+    #[error(transparent)]
+    Tenant(Box<TenantError>),
     /// No answer in time.
     ///
     /// Applied at most when [`Failure::maybe_applied`] says so, and then repeating is harmless. Troubleshooting: raise
@@ -161,7 +169,7 @@ impl Error {
             Self::Decode(decode) => Some(decode),
             Self::Invalid(invalid) => Some(invalid),
             Self::RateLimited(limited) => Some(limited),
-            Self::Config(_) | Self::Request(_) => None,
+            Self::Config(_) | Self::Request(_) | Self::Tenant(_) => None,
         }
     }
 

@@ -24,6 +24,7 @@ mod raw;
 mod reconcile;
 mod response;
 mod runtime;
+mod tenants;
 
 mod amount;
 mod base;
@@ -59,7 +60,9 @@ pub mod testing;
 pub use self::amount::Amount;
 pub use self::auth::{AuthStatus, FileStore, Lease, MemoryStore, StoreError, Swap, TokenKey, TokenSet, TokenStore};
 pub use self::builder::ClientBuilder;
-pub use self::error::{ConfigError, Decode, Error, Failure, Invalid, Postponed, RateLimited, RequestError};
+pub use self::error::{
+    ConfigError, Decode, Error, Failure, Invalid, Postponed, RateLimited, RequestError, TenantError,
+};
 pub use self::limit::{RateLimit, RateLimitPolicy};
 pub use self::open::Open;
 pub use self::operation::{Confidence, Operation};
@@ -70,3 +73,4 @@ pub use self::raw::RawRequest;
 pub use self::reconcile::{Found, Reconcile, Reconciled, Unsettled, Write};
 pub use self::response::Response;
 pub use self::retry::RetryPolicy;
+pub use self::tenants::{Tenants, TenantsBuilder};

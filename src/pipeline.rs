@@ -30,11 +30,11 @@ use crate::vendor::Vendor;
 pub(crate) struct Pipeline {
     pub(crate) vendor: &'static Vendor,
     pub(crate) tenant: Option<Arc<str>>,
-    pub(crate) base: Base,
+    pub(crate) base: Arc<Base>,
     /// Name and version of the program, as the vendor sees it.
     pub(crate) user_agent: Arc<str>,
     /// What every request carries.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
     pub(crate) auth: Auth,
     pub(crate) budget: Arc<Budget>,
     pub(crate) rate_limit: RateLimitPolicy,
@@ -107,7 +107,7 @@ impl Pipeline {
         if let Some((name, value)) = token {
             headers.insert(name, value);
         }
-        for (name, value) in &self.headers {
+        for (name, value) in &*self.headers {
             headers.insert(name, value.clone());
         }
         if call.body.is_some() {

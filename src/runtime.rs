@@ -73,6 +73,12 @@ impl Core {
         Self { pipeline: Arc::clone(&self.pipeline), settings: Arc::new(self.settings.overlaid(options)) }
     }
 
+    /// Whether the client cannot be dropped with this handle, for others hold it, or would lose tokens that are on their
+    /// way.
+    pub(crate) fn is_needed(&self) -> bool {
+        Arc::strong_count(&self.pipeline) > 1 || !self.pipeline.auth.is_settled()
+    }
+
     pub(crate) fn auth_status(&self) -> AuthStatus {
         self.pipeline.auth.status(self.pipeline.clock.wall())
     }
@@ -101,7 +107,12 @@ impl Core {
     /// The token endpoints of the client's vendor.
     pub(crate) fn endpoint(&self) -> Endpoint {
         let pipeline = &*self.pipeline;
-        Endpoint::new(pipeline.transport.clone(), pipeline.clock, &pipeline.base, pipeline.headers.clone())
+        Endpoint {
+            transport: pipeline.transport.clone(),
+            clock: pipeline.clock,
+            base: Arc::clone(&pipeline.base),
+            headers: Arc::clone(&pipeline.headers),
+        }
     }
 
     /// The error of a token request that no call was waiting for.

@@ -207,6 +207,8 @@ impl Cache {
         tokio::spawn(async move {
             let outcome = cache.renew().await.map_err(|trouble| cache.note(trouble));
             landing.send_replace(Some(outcome));
+            // Unless another has begun since: who comes now finds what this one brought.
+            cache.state().flight.take_if(|flight| flight.borrow().is_some());
         });
         flight
     }
@@ -254,6 +256,12 @@ impl Cache {
         drop(state);
         tracing::debug!(name: "servicebay.token", generation = live.tokens.generation(), "a new token");
         live
+    }
+
+    /// Whether no pair is on its way, to here or to the store.
+    pub(crate) fn is_settled(&self) -> bool {
+        let state = self.state();
+        state.saving.is_none() && !state.is_flying()
     }
 
     pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {

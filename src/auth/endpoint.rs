@@ -1,12 +1,12 @@
 //! A vendor's token endpoints: one request sent, and what its answer means.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::Value;
-use url::Url;
 
 use super::grant::{Body, Grant, Granted, Place, TokenRequest};
 use super::redaction::Redaction;
@@ -30,12 +30,9 @@ const LONGEST_REST: u64 = 3600;
 pub(crate) struct Endpoint {
     pub(crate) transport: Transport,
     pub(crate) clock: Clock,
-    /// Below what the vendor's API stands.
-    pub(crate) base: Url,
-    /// Below what the rest of its host stands.
-    pub(crate) root: Url,
+    pub(crate) base: Arc<Base>,
     /// What every token request carries.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
 }
 
 /// Whether a request may be sent again when nobody knows what became of it.
@@ -48,10 +45,6 @@ pub(crate) enum Repeat {
 }
 
 impl Endpoint {
-    pub(crate) fn new(transport: Transport, clock: Clock, base: &Base, headers: HeaderMap) -> Self {
-        Self { transport, clock, base: base.url().clone(), root: base.root(), headers }
-    }
-
     /// Asks for tokens.
     pub(crate) async fn grant(
         &self,
@@ -99,13 +92,12 @@ impl Endpoint {
 
     fn outgoing(&self, request: &TokenRequest) -> Outgoing {
         let mut url = match request.place {
-            Place::Base => self.base.clone(),
-            Place::Root => self.root.clone(),
+            Place::Base => self.base.url().clone(),
+            Place::Root => self.base.root(),
         };
         let path = format!("{}{}", url.path().trim_end_matches('/'), request.operation.path());
         url.set_path(&path);
-        let mut headers = self.headers.clone();
-        headers.extend(request.headers.iter().cloned());
+        let mut headers: HeaderMap = self.headers.iter().chain(&request.headers).cloned().collect();
         let (kind, body) = match &request.body {
             Body::Json(value) => ("application/json", value.to_string()),
             Body::Form(fields) => {

@@ -21,6 +21,18 @@ pub(super) fn label(name: String) -> Result<String, Error> {
     Err(Error::config("tenant", reason))
 }
 
+/// The key of a tenant as a label of a host name. One that is not so already could be another tenant's too: hosts do
+/// not tell `Acme` from `acme`, and keys do.
+pub(super) fn label_of_key(key: &str) -> Result<String, Error> {
+    match label(key.to_owned()) {
+        Ok(label) if label == key => Ok(label),
+        _ => Err(Error::config(
+            "tenant",
+            format!("is missing, and the key {key:?} does not say it: name the tenant with .with_tenant(..)"),
+        )),
+    }
+}
+
 /// A base URL that a token may be sent to, without the slash at its end.
 pub(super) fn base(text: &str) -> Result<Url, Error> {
     let refused = |reason: &str| Error::config("base_url", reason.to_owned());

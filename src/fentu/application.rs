@@ -62,8 +62,8 @@ impl Application {
         };
         ClientBuilder::new(&FENTU, plan, move |core| Self {
             core,
-            grant: grant.expect("the builder fails before with what was wrong with it"),
-            client_secret,
+            grant: grant.clone().expect("the builder fails before with what was wrong with it"),
+            client_secret: client_secret.clone(),
         })
     }
 
@@ -87,7 +87,7 @@ impl Application {
         if scopes.is_empty() || scopes.iter().any(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
             return Err(refused("scopes", "are none, or one is empty or holds a space; give each of them by itself"));
         }
-        let mut page = self.core.endpoint().root;
+        let mut page = self.core.endpoint().base.root();
         page.set_path(&format!("{}/oauth/authorize", page.path().trim_end_matches('/')));
         Ok(Authorization::new(page, self.grant.client_id(), redirect_uri, &scopes.join(" ")))
     }

@@ -33,6 +33,8 @@ mod sockets;
 #[cfg(feature = "fentu")]
 mod stores;
 mod support;
+#[cfg(all(feature = "fentu", feature = "fisikal", feature = "repairy"))]
+mod tenants;
 mod token_abuse;
 mod tokens;
 #[cfg(all(feature = "fentu", feature = "fisikal"))]

@@ -142,7 +142,7 @@ impl Lanes {
             EIGHTH => lanes.rev().min_by_key(|lane| self.served[*lane]),
             _ => lanes.next(),
         };
-        let Some((ticket, waiter)) = lane.and_then(|lane| self.waiting[lane].pop_first()) else {
+        let Some((ticket, waiter)) = lane.and_then(|lane| take_first(&mut self.waiting[lane])) else {
             return false;
         };
         self.turns += 1;
@@ -157,7 +157,7 @@ impl Lanes {
         if !self.dozing {
             return;
         }
-        if let Some(waiter) = self.waiting.iter_mut().find(found).and_then(|lane| lane.remove(&ticket)) {
+        if let Some(waiter) = self.waiting.iter_mut().find(found).and_then(|lane| take(lane, ticket)) {
             self.expect(ticket, waiter, at);
         }
     }
@@ -230,13 +230,13 @@ impl Lanes {
     pub(super) fn remove(&mut self, ticket: u64) {
         if self.take_called(ticket).is_none() {
             for lane in &mut self.waiting {
-                lane.remove(&ticket);
+                take(lane, ticket);
             }
         }
     }
 
     fn take_called(&mut self, ticket: u64) -> Option<Called> {
-        let called = self.called.remove(&ticket)?;
+        let called = take(&mut self.called, ticket)?;
         if !called.overslept {
             self.expected -= 1;
         }
@@ -252,6 +252,20 @@ impl Lanes {
             waiter.wake.notify_one();
         }
     }
+}
+
+/// Takes one out. A map that is empty then takes no memory any more: most tenants are idle most of the time.
+fn take<T>(map: &mut BTreeMap<u64, T>, ticket: u64) -> Option<T> {
+    let taken = map.remove(&ticket);
+    if map.is_empty() {
+        *map = BTreeMap::new();
+    }
+    taken
+}
+
+fn take_first<T>(map: &mut BTreeMap<u64, T>) -> Option<(u64, T)> {
+    let ticket = *map.keys().next()?;
+    take(map, ticket).map(|first| (ticket, first))
 }
 
 /// How many go before one at the least, where so many wait in the lanes above it and so many before it in its own.

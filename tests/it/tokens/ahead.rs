@@ -138,8 +138,12 @@ async fn waits_for_a_token_for_the_limit_and_between_attempts_share_one_allowanc
     for (hint, fits) in [("40", false), ("30", true)] {
         let (tenant, client) = fisikal(|tenant| tenant);
         tenant.fault(Fault::delay(25 * SECOND).on("POST", "/oauth/token"));
-        tenant.fault(Fault::status(429).with_header("retry-after", "60").on("GET", "/api/unified/users/profile").times(1));
-        tenant.fault(Fault::status(503).with_header("retry-after", hint).on("GET", "/api/unified/users/profile").times(1));
+        tenant.fault(
+            Fault::status(429).with_header("retry-after", "60").on("GET", "/api/unified/users/profile").times(1),
+        );
+        tenant.fault(
+            Fault::status(503).with_header("retry-after", hint).on("GET", "/api/unified/users/profile").times(1),
+        );
         let begun = Instant::now();
         let answer = profile(&client).await;
         assert_eq!(answer.is_ok(), fits, "{answer:?}");
