@@ -42,6 +42,8 @@ pub use self::store::{Lease, MemoryStore, StoreError, Swap, TokenKey, TokenStore
 pub use self::tokens::TokenSet;
 pub(crate) use self::trouble::{Trouble, Why};
 use crate::clock::Clock;
+use crate::observer::Wait;
+use crate::trace::Caller;
 
 /// What a vendor's `Credentials` come to.
 #[derive(Debug)]
@@ -99,7 +101,7 @@ pub(crate) enum NoToken {
 
 impl Auth {
     /// A token that is good now, waited for at most until `latest`.
-    pub(crate) async fn pass(&self, clock: Clock, latest: Instant) -> Result<Pass, NoToken> {
+    pub(crate) async fn pass(&self, clock: Clock, latest: Instant, caller: Caller<'_>) -> Result<Pass, NoToken> {
         match self {
             Self::Fixed(fixed) => {
                 let header = fixed.header(|| clock.wall()).map_err(NoToken::Expired)?;
@@ -108,7 +110,7 @@ impl Auth {
             Self::Granted(cache) => match cache.ready() {
                 Some(pass) => Ok(pass),
                 // Apart, so that the wait, which is rare, takes no room in every call.
-                None => Box::pin(cache.next(latest)).await,
+                None => Box::pin(caller.waits(Wait::Token, cache.next(latest))).await,
             },
         }
     }

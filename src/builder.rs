@@ -21,11 +21,13 @@ use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitPolicy, Registry};
+use crate::observer::Observer;
 use crate::options::{CallOptions, Settings};
 use crate::pipeline::Pipeline;
 use crate::priority::Priority;
 use crate::retry::{RetryBudget, RetryPolicy};
 use crate::runtime::Core;
+use crate::trace::Teller;
 use crate::transport::Transport;
 use crate::vendor::Vendor;
 
@@ -65,6 +67,7 @@ pub struct ClientBuilder<C> {
     http: Option<reqwest::Client>,
     store: Option<Arc<dyn TokenStore>>,
     tenancy: Option<Tenancy>,
+    observer: Option<Arc<dyn Observer>>,
     #[cfg(feature = "testing")]
     wire: Option<Arc<dyn crate::transport::Wire>>,
 }
@@ -87,6 +90,7 @@ impl<C> ClientBuilder<C> {
             http: None,
             store: None,
             tenancy: None,
+            observer: None,
             #[cfg(feature = "testing")]
             wire: None,
         }
@@ -163,6 +167,12 @@ impl<C> ClientBuilder<C> {
     /// vendor's tenants share one host, name the tenant too, with [`with_tenant`](Self::with_tenant).
     pub fn with_token_store(self, store: impl TokenStore) -> Self {
         Self { store: Some(Arc::new(store)), ..self }
+    }
+
+    /// Who is told of calls, attempts, waits, refusals, refreshes and retries as they happen: for metrics. Default nobody.
+    /// What is told to `tracing` stands in [`observability`](crate::observability).
+    pub fn with_observer(self, observer: impl Observer) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 
     /// A vendor without sockets, for simulations on a paused clock.
@@ -258,6 +268,8 @@ impl<C> ClientBuilder<C> {
         let (transport, clock, owner) = (Transport::Http(http()?), Clock::System, None);
 
         let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
+        let name: Option<Arc<str>> = tenant.as_deref().or(key).map(Into::into);
+        let teller = Teller::new(self.vendor, name.clone(), self.observer, clock);
         let auth = match way {
             Way::Fixed(fixed) => Auth::Fixed(fixed),
             Way::Granted { grant, tokens } => {
@@ -266,6 +278,7 @@ impl<C> ClientBuilder<C> {
                     clock,
                     base: Arc::clone(&base),
                     headers: Arc::clone(&headers),
+                    teller: teller.clone(),
                 };
                 let key = token_key(self.vendor, &base, whose.as_deref(), &account);
                 if self.store.is_some() && whose.is_none() && !self.vendor.has_tenant_hosts() && grant.login().is_none()
@@ -282,7 +295,7 @@ impl<C> ClientBuilder<C> {
 
         let pipeline = Pipeline {
             vendor: self.vendor,
-            tenant: tenant.as_deref().or(key).map(Into::into),
+            tenant: name,
             base,
             user_agent,
             headers,
@@ -292,6 +305,7 @@ impl<C> ClientBuilder<C> {
             retries: RetryBudget::new(),
             transport,
             clock,
+            teller,
         };
         Ok(Assembled { core: Core::new(pipeline, settings), wrap: self.wrap })
     }

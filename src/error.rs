@@ -183,6 +183,29 @@ impl Error {
         Self::OutcomeUnknown(Box::new(failure.after_looking(look)))
     }
 
+    /// The name of the kind, such as `rate_limited`: what metrics and traces group errors by.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Api(_) => "api",
+            Self::Config(_) => "config",
+            Self::Conflict(_) => "conflict",
+            Self::Connect(_) => "connect",
+            Self::Decode(_) => "decode",
+            Self::Forbidden(_) => "forbidden",
+            Self::Invalid(_) => "invalid",
+            Self::NotFound(_) => "not_found",
+            Self::OutcomeUnknown(_) => "outcome_unknown",
+            Self::RateLimited(_) => "rate_limited",
+            Self::ReauthRequired(_) => "reauth_required",
+            Self::Request(_) => "request",
+            Self::Server(_) => "server",
+            Self::Store(_) => "store",
+            Self::Tenant(_) => "tenant",
+            Self::Timeout(_) => "timeout",
+            Self::Unauthorized(_) => "unauthorized",
+        }
+    }
+
     /// Whether the same call, sent again later, can succeed and does no harm.
     ///
     /// # Troubleshooting

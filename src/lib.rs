@@ -32,10 +32,14 @@ mod clock;
 mod envelope;
 mod error;
 mod lenient;
+mod observer;
 mod open;
 mod operation;
 mod salvage;
+mod trace;
 mod vendor;
+
+pub mod observability;
 
 #[cfg(feature = "fentu")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fentu")))]
@@ -64,6 +68,7 @@ pub use self::error::{
     ConfigError, Decode, Error, Failure, Invalid, Postponed, RateLimited, RequestError, TenantError,
 };
 pub use self::limit::{RateLimit, RateLimitPolicy};
+pub use self::observer::{Event, EventKind, Observer, Outcome, Tally, Wait};
 pub use self::open::Open;
 pub use self::operation::{Confidence, Operation};
 pub use self::options::CallOptions;

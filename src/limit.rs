@@ -18,9 +18,11 @@ use tokio::time::Instant;
 
 use self::gate::{Ask, Gate, Pass, Place, Report, Turn};
 pub(crate) use self::registry::Registry;
-pub(crate) use self::signals::Signals;
+pub(crate) use self::signals::{OddHeader, Signals};
 use crate::clock::Clock;
+use crate::observer::Wait;
 use crate::priority::Priority;
+use crate::trace::Caller;
 use crate::transport::Answer;
 use crate::vendor::LimitHeaders;
 
@@ -180,11 +182,17 @@ impl Budget {
     /// # Errors
     ///
     /// The moment at which there is room again, as soon as it is known to lie after `latest`.
-    pub(crate) async fn acquire(&self, ask: Ask, clock: Clock, latest: Instant) -> Result<Permit<'_>, Instant> {
+    pub(crate) async fn acquire(
+        &self,
+        ask: Ask,
+        clock: Clock,
+        latest: Instant,
+        caller: Caller<'_>,
+    ) -> Result<Permit<'_>, Instant> {
         let pass = self.gate().enter(ask);
         match pass {
             Some(pass) => Ok(self.permit(pass, clock)),
-            None => self.wait(ask, clock, latest).await,
+            None => caller.waits(Wait::Limit, self.wait(ask, clock, latest)).await,
         }
     }
 
@@ -260,9 +268,15 @@ impl Permit<'_> {
         self.sent_at = Some(now);
     }
 
-    /// Gives the permit back together with what the answer says, where there was one.
-    pub(crate) fn observe(mut self, answer: Option<&Answer>, policy: &RateLimitPolicy) -> Signals {
-        let signals = answer.map(|answer| signals::read(&answer.headers, || self.clock.wall(), policy.max_window));
+    /// Gives the permit back together with what the answer says, where there was one. What makes no sense in it is told.
+    pub(crate) fn observe(
+        mut self,
+        answer: Option<&Answer>,
+        policy: &RateLimitPolicy,
+        tell: &dyn Fn(OddHeader<'_>),
+    ) -> Signals {
+        let read = |answer: &Answer| signals::read(&answer.headers, || self.clock.wall(), policy.max_window, tell);
+        let signals = answer.map(read);
         let refused = answer.is_some_and(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS);
         self.give_back(match (self.sent_at, signals) {
             (Some(sent_at), Some(signals)) if refused => Report::Refused { sent_at, signals },

@@ -5,6 +5,7 @@
 
 mod failures;
 mod journey;
+mod telling;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::limit::{Budget, RateLimitPolicy, Signals};
 use crate::operation::Operation;
 use crate::options::Settings;
 use crate::retry::{self, Ending, RetryBudget, Verdict};
+use crate::trace::{Attempt as Told, Teller};
 use crate::transport::{Answer, Lost, Outgoing, Transport};
 use crate::vendor::Vendor;
 
@@ -41,6 +43,7 @@ pub(crate) struct Pipeline {
     pub(crate) retries: RetryBudget,
     pub(crate) transport: Transport,
     pub(crate) clock: Clock,
+    pub(crate) teller: Teller,
 }
 
 /// A call: what is to be sent, and what is known about it beforehand.
@@ -65,10 +68,10 @@ impl Pipeline {
     pub(crate) async fn run(&self, journey: &mut Journey<'_>, settings: &Settings) -> Result<(Answer, Signals), Error> {
         loop {
             // The token first: who waits for one must not hold a place at the vendor's meanwhile.
-            let mut pass =
-                self.auth.pass(self.clock, journey.latest()).await.map_err(|why| journey.without_token(why))?;
-            let acquired =
-                self.budget.acquire(self.rate_limit.ask(settings.priority), self.clock, journey.latest()).await;
+            let pass = self.auth.pass(self.clock, journey.latest(), journey.caller()).await;
+            let mut pass = pass.map_err(|why| journey.without_token(why))?;
+            let ask = self.rate_limit.ask(settings.priority);
+            let acquired = self.budget.acquire(ask, self.clock, journey.latest(), journey.caller()).await;
             let mut permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
             if !self.auth.is_good(&pass, self.clock) {
                 // It died in the queue.
@@ -77,9 +80,11 @@ impl Pipeline {
             permit.leaves(journey.sets_out());
 
             let attempt = self.authorised(journey, pass.header.take());
-            let outcome = self.transport.execute(attempt, journey.until(), settings.max_body).await;
-            let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit);
-            journey.returns(&outcome);
+            let told = journey.attempts();
+            let span = told.as_deref().map(Told::span);
+            let outcome = self.transport.execute(attempt, journey.until(), settings.max_body, span).await;
+            let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit, &|odd| journey.notices(odd));
+            journey.returns(&outcome, told);
 
             match retry::decide(&settings.retry, journey.attempt(), (&outcome).into()) {
                 Verdict::Done if journey.turns_elsewhere(&outcome) => {}

@@ -47,6 +47,11 @@ impl<T> Response<T> {
         Self { value, head }
     }
 
+    /// The vendor that answered, by the name of its module.
+    pub(crate) fn vendor(&self) -> &'static str {
+        self.head.vendor.name
+    }
+
     /// The value alone.
     pub fn into_inner(self) -> T {
         self.value

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 use serde_path_to_error::Track;
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 use crate::auth::{AuthStatus, Endpoint, NoToken};
@@ -112,6 +113,7 @@ impl Core {
             clock: pipeline.clock,
             base: Arc::clone(&pipeline.base),
             headers: Arc::clone(&pipeline.headers),
+            teller: pipeline.teller.clone(),
         }
     }
 
@@ -331,13 +333,27 @@ impl Request {
         let call =
             Call { operation: self.operation, idempotent: self.idempotent, method: self.method, url, body: self.body };
         let mut journey = Journey::begin(&pipeline, &call, &settings);
-        let (answer, signals) = pipeline.run(&mut journey, &settings).await?;
+        let span = journey.opens();
+        let arrived = match &span {
+            None => pipeline.run(&mut journey, &settings).await,
+            // Apart and in a box, so that a call of which nobody hears pays nothing for it.
+            Some(span) => Box::pin(pipeline.run(&mut journey, &settings)).instrument(span.clone()).await,
+        };
+        let (answer, signals) = match arrived {
+            Ok(arrived) => arrived,
+            Err(error) => return Err(journey.ends_with(error)),
+        };
+        let _inside = span.as_ref().map(Span::enter);
         if self.operation.refuses_inside()
             && let Some(refusal) = journey.refusal_inside(&answer)
         {
-            return Err(refusal);
+            return Err(journey.ends_with(refusal));
         }
-        let value = read(&answer, &journey)?;
+        let value = match read(&answer, &journey) {
+            Ok(value) => value,
+            Err(error) => return Err(journey.ends_with(error)),
+        };
+        journey.ends();
         let Answer { status, headers, body } = answer;
         let rate_limit = RateLimit::told(signals, pipeline.clock);
         Ok(Response::new(value, Head { status, headers, body, rate_limit, vendor: pipeline.vendor }))
@@ -438,7 +454,7 @@ fn saved<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Option<T> {
     // As a value first: of a field that comes twice, the later counts.
     let value: Value = serde_json::from_slice(envelope.inside(mended.as_bytes())?).ok()?;
     let saved = envelope.read(value).ok()?;
-    tracing::warn!(name: "servicebay.mended", bytes = body.len(), "a body was not quite JSON and was mended");
+    tracing::warn!(name: "servicebay.mended_body", bytes = body.len(), "a body was not quite JSON and was mended");
     Some(saved)
 }
 

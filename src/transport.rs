@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, Span};
 use url::Url;
 
 /// A request as it goes out, once for every attempt.
@@ -49,6 +50,18 @@ pub(crate) enum Lost {
     TooLarge(StatusCode),
 }
 
+impl Lost {
+    /// Its name, as traces have it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Broken(..) => "broken",
+            Self::TimedOut => "timeout",
+            Self::TooLarge(_) => "too_large",
+        }
+    }
+}
+
 pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
 /// Where requests go.
@@ -60,14 +73,26 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Sends a request and reads its answer, at most until `until` and at most `max_body` bytes of it.
-    pub(crate) async fn execute(&self, request: Outgoing, until: Instant, max_body: usize) -> Result<Answer, Lost> {
-        match self {
-            Self::Http(client) => over_http(client, request, until, max_body).await,
+    /// Sends a request and reads its answer, at most until `until` and at most `max_body` bytes of it; inside `span`, where
+    /// somebody listens.
+    pub(crate) async fn execute(
+        &self,
+        request: Outgoing,
+        until: Instant,
+        max_body: usize,
+        span: Option<&Span>,
+    ) -> Result<Answer, Lost> {
+        match (self, span) {
+            (Self::Http(client), None) => over_http(client, request, until, max_body).await,
+            // Apart and in a box, so that a call of which nobody hears pays nothing for it.
+            (Self::Http(client), Some(span)) => {
+                Box::pin(over_http(client, request, until, max_body)).instrument(span.clone()).await
+            }
             #[cfg(feature = "testing")]
-            Self::Wire(wire) => {
-                let exchange = in_memory::over_wire(wire.as_ref(), request, max_body);
-                timeout_at(until, exchange).await.unwrap_or(Err(Lost::TimedOut))
+            (Self::Wire(wire), span) => {
+                let exchange = timeout_at(until, in_memory::over_wire(wire.as_ref(), request, max_body));
+                let exchange = exchange.instrument(span.cloned().unwrap_or_else(Span::none));
+                exchange.await.unwrap_or(Err(Lost::TimedOut))
             }
         }
     }

@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::endpoint::Endpoint;
 use super::grant::Grant;
@@ -204,17 +205,22 @@ impl Cache {
         let (landing, flight) = watch::channel(None);
         state.flight = Some(flight.clone());
         let cache = Arc::clone(self);
-        tokio::spawn(async move {
-            let outcome = cache.renew().await.map_err(|trouble| cache.note(trouble));
+        let (begun, span) = (self.now(), self.setting.endpoint.teller.renewal());
+        let flying = async move {
+            let outcome = cache.renew().await.map_err(|trouble| cache.note(trouble, begun));
+            if let Ok(live) = &outcome {
+                cache.setting.endpoint.teller.refreshed(live.tokens.generation(), begun);
+            }
             landing.send_replace(Some(outcome));
             // Unless another has begun since: who comes now finds what this one brought.
             cache.state().flight.take_if(|flight| flight.borrow().is_some());
-        });
+        };
+        tokio::spawn(flying.instrument(span));
         flight
     }
 
     /// Takes note of a renewal that failed.
-    fn note(&self, mut trouble: Trouble) -> Arc<Trouble> {
+    fn note(&self, mut trouble: Trouble, begun: Instant) -> Arc<Trouble> {
         let now = self.now();
         let mut state = self.state();
         state.failures += 1;
@@ -233,13 +239,7 @@ impl Cache {
         let failures = state.failures;
         // Before the event: whoever listens may ask this client how it is.
         drop(state);
-        tracing::warn!(
-            name: "servicebay.token_failed",
-            why = ?trouble.why,
-            failures,
-            reason = %trouble,
-            "no new token"
-        );
+        self.setting.endpoint.teller.not_refreshed(trouble.why.as_str(), &trouble.to_string(), failures, begun);
         trouble
     }
 
@@ -254,7 +254,6 @@ impl Cache {
         state.last_refresh = Some((self.now(), self.setting.endpoint.clock.wall()));
         self.live.store(Some(Arc::clone(&live)));
         drop(state);
-        tracing::debug!(name: "servicebay.token", generation = live.tokens.generation(), "a new token");
         live
     }
 

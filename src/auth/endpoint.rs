@@ -13,7 +13,9 @@ use super::redaction::Redaction;
 use super::trouble::{Trouble, Why};
 use crate::base::Base;
 use crate::clock::Clock;
+use crate::observer::Wait;
 use crate::retry::RetryPolicy;
+use crate::trace::{Teller, status};
 use crate::transport::{Answer, Lost, Outgoing, Transport};
 
 /// How long one token request may take.
@@ -33,6 +35,7 @@ pub(crate) struct Endpoint {
     pub(crate) base: Arc<Base>,
     /// What every token request carries.
     pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
+    pub(crate) teller: Teller,
 }
 
 /// Whether a request may be sent again when nobody knows what became of it.
@@ -67,9 +70,13 @@ impl Endpoint {
         let operation = request.operation;
         let mut attempt = 0;
         loop {
-            let until = self.clock.now() + REQUEST;
-            let outcome = self.transport.execute(self.outgoing(&request), until, LARGEST_ANSWER).await;
+            let begun = self.clock.now();
+            let outgoing = self.outgoing(&request);
+            let told = self.teller.attempt(operation, &outgoing.method, &outgoing.url, attempt, begun);
+            let outcome = self.transport.execute(outgoing, begun + REQUEST, LARGEST_ANSWER, Some(told.span())).await;
+            told.ends(&outcome, |answer| self.request_id(grant, &request, answer));
             attempt += 1;
+            let status = status(&outcome);
             let trouble = match outcome {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) => self.refused(grant, &request, &answer),
@@ -86,8 +93,17 @@ impl Endpoint {
                 return Err(trouble.of(operation));
             }
             let delay = RetryPolicy::new().delay(attempt - 1, fastrand::f64());
-            self.clock.sleep_until(self.clock.now() + delay).await;
+            self.teller.retries(operation, attempt, status, delay);
+            let begun = self.clock.now();
+            self.clock.sleep_until(begun + delay).await;
+            self.teller.waited(operation, Wait::Backoff, begun);
         }
+    }
+
+    /// The vendor's id of a token request, without any secret in it.
+    fn request_id(&self, grant: &dyn Grant, request: &TokenRequest, answer: &Answer) -> Option<String> {
+        let id = self.teller.vendor().request_id(&answer.headers)?;
+        Some(redaction(grant, request).text(id).unwrap_or_else(|| id.to_owned()))
     }
 
     fn outgoing(&self, request: &TokenRequest) -> Outgoing {
@@ -142,7 +158,7 @@ impl Endpoint {
         let mut trouble = Trouble::new(why, reason, self.clock).with_status(answer.status);
         trouble.rest = rest(&answer.headers);
         if let Some(body) = body {
-            let redaction = Redaction::of(grant.secrets().into_iter().chain(&request.secrets));
+            let redaction = redaction(grant, request);
             let clean = |text: String| redaction.text(&text).unwrap_or(text);
             let (message, code) = grant.explain(&body);
             (trouble.message, trouble.code) = (message.map(clean), code.map(clean));
@@ -159,6 +175,11 @@ impl Endpoint {
         };
         Trouble::new(why, reason, self.clock)
     }
+}
+
+/// What strikes out the secrets that a token request holds.
+fn redaction(grant: &dyn Grant, request: &TokenRequest) -> Redaction {
+    Redaction::of(grant.secrets().into_iter().chain(&request.secrets))
 }
 
 /// How long a token endpoint asks to be left alone, in seconds: the one form that OAuth servers send.

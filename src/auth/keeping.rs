@@ -41,7 +41,7 @@ impl Cache {
     }
 
     pub(super) fn store_failed(&self, error: &StoreError) {
-        tracing::warn!(name: "servicebay.store_failed", reason = error.reason(), "tokens are kept in memory");
+        self.setting.endpoint.teller.store_failed(error.reason());
         self.state().store_failure = Some(error.to_string());
     }
 

@@ -58,6 +58,20 @@ pub(crate) enum Why {
     Unreadable,
 }
 
+impl Why {
+    /// Its name, as events have it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Store => "store",
+            Self::Unknown => "unknown",
+            Self::Unreached => "unreached",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
 impl Trouble {
     pub(crate) fn new(why: Why, reason: impl Into<Cow<'static, str>>, clock: Clock) -> Self {
         Self {

@@ -74,13 +74,10 @@ impl Registry {
 mod tests {
     use std::time::Duration;
 
-    use bytes::Bytes;
-    use http::{HeaderName, HeaderValue, StatusCode};
-
     use super::*;
-    use crate::limit::RateLimitPolicy;
+    use crate::limit::gate::Report;
+    use crate::limit::{RateLimitPolicy, Signals};
     use crate::priority::Priority;
-    use crate::transport::Answer;
     use crate::vendor::{Explanation, LimitHeaders};
 
     static FIXABLY: Vendor = vendor("fixably");
@@ -103,20 +100,15 @@ mod tests {
     }
 
     /// Calls, and hears that the window of a minute is spent.
-    async fn spend(budget: &Budget) {
-        let now = Instant::now();
-        let ask = RateLimitPolicy::new().ask(Priority::Normal);
-        let mut permit = budget.acquire(ask, Clock::System, now).await.unwrap();
-        permit.leaves(now);
-        let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")];
-        let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        let answer = Answer { status: StatusCode::OK, headers: headers.into_iter().collect(), body: Bytes::new() };
-        permit.observe(Some(&answer), &RateLimitPolicy::new());
+    fn spend(budget: &Budget) {
+        let (mut gate, now) = (budget.gate(), Instant::now());
+        let pass = gate.enter(RateLimitPolicy::new().ask(Priority::Normal)).unwrap();
+        let signals = Signals { remaining: Some(0), reset: Some(Duration::from_secs(60)), ..Signals::default() };
+        gate.report(pass, Report::Accepted { sent_at: now, signals }, now);
     }
 
-    async fn has_room(budget: &Budget) -> bool {
-        let ask = RateLimitPolicy::new().ask(Priority::Normal);
-        budget.acquire(ask, Clock::System, Instant::now()).await.is_ok()
+    fn has_room(budget: &Budget) -> bool {
+        budget.gate().enter_at(RateLimitPolicy::new().ask(Priority::Normal), Instant::now()).is_some()
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,8 +136,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_known_of_a_window_outlives_the_clients_until_the_window_is_over() {
         let registry = Registry::default();
-        spend(&open(&registry, &FIXABLY, "https://acme.fixably.com")).await;
-        assert!(!has_room(&open(&registry, &FIXABLY, "https://acme.fixably.com")).await);
+        spend(&open(&registry, &FIXABLY, "https://acme.fixably.com"));
+        assert!(!has_room(&open(&registry, &FIXABLY, "https://acme.fixably.com")));
         tokio::time::advance(Duration::from_secs(61)).await;
         for tenant in 0..100 {
             drop(open(&registry, &FIXABLY, &tenant.to_string()));
@@ -156,7 +148,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_over_a_port_of_this_machine_begins_anew() {
         let registry = Registry::default();
-        spend(&open(&registry, &FIXABLY, "http://127.0.0.1:4000")).await;
-        assert!(has_room(&open(&registry, &FIXABLY, "http://127.0.0.1:4000")).await);
+        spend(&open(&registry, &FIXABLY, "http://127.0.0.1:4000"));
+        assert!(has_room(&open(&registry, &FIXABLY, "http://127.0.0.1:4000")));
     }
 }

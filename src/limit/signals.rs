@@ -29,6 +29,14 @@ pub(crate) struct Signals {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// A header that makes no sense. What it says may be anything, even what the vendor should not repeat.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OddHeader<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a str,
+    pub(crate) why: &'static str,
+}
+
 impl Signals {
     /// How long to wait after a refusal: what is meant for this caller wins over what describes the window.
     pub(crate) fn wait(&self) -> Option<Duration> {
@@ -36,39 +44,44 @@ impl Signals {
     }
 }
 
-/// Reads every header that concerns the limit. A header that makes no sense is an event, and otherwise as if it were
-/// missing.
-pub(crate) fn read(headers: &HeaderMap, wall: impl Fn() -> Timestamp, max_window: Duration) -> Signals {
+/// Reads every header that concerns the limit. A header that makes no sense is told, and otherwise as if it were missing.
+pub(crate) fn read(
+    headers: &HeaderMap,
+    wall: impl Fn() -> Timestamp,
+    max_window: Duration,
+    tell: &dyn Fn(OddHeader<'_>),
+) -> Signals {
     let vendor_now = || headers.get(DATE).and_then(text).and_then(reset::http_date).unwrap_or_else(&wall);
     let mut signals = Signals::default();
     let mut has_ietf = false;
     // One pass over the headers: an answer has about ten, and to look each name up costs more.
     for (name, value) in headers {
         match name.as_str() {
-            LIMIT => signals.limit = signals.limit.or_else(|| count(LIMIT, value)),
-            REMAINING => signals.remaining = signals.remaining.or_else(|| count(REMAINING, value)),
+            LIMIT => signals.limit = signals.limit.or_else(|| count(LIMIT, value, tell)),
+            REMAINING => signals.remaining = signals.remaining.or_else(|| count(REMAINING, value, tell)),
             // Said twice, the later moment counts: too early is refused again.
-            RESET => signals.reset = signals.reset.max(moment(RESET, value, vendor_now(), max_window)),
+            RESET => signals.reset = signals.reset.max(moment(RESET, value, vendor_now(), max_window, tell)),
             RETRY_AFTER => {
-                signals.retry_after = signals.retry_after.max(moment(RETRY_AFTER, value, vendor_now(), max_window));
+                let moment = moment(RETRY_AFTER, value, vendor_now(), max_window, tell);
+                signals.retry_after = signals.retry_after.max(moment);
             }
             RATELIMIT => has_ietf = true,
             _ => {}
         }
     }
     if has_ietf {
-        ietf(headers, max_window, &mut signals);
+        ietf(headers, max_window, &mut signals, tell);
     }
     signals
 }
 
 /// Fills what the vendor's own headers left open from the IETF ones: `RateLimit: "default";r=50;t=30` and
 /// `RateLimit-Policy: "default";q=100;w=60`. Of several policies the one with the least left counts.
-fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals) {
+fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals, tell: &dyn Fn(OddHeader<'_>)) {
     let mut tightest: Option<(&str, u64, Option<u64>)> = None;
     for (name, item) in items(headers, RATELIMIT) {
         let Some(remaining) = parameter(item, "r") else {
-            odd(RATELIMIT, item, Odd::Unreadable);
+            tell(odd(RATELIMIT, item, Odd::Unreadable));
             continue;
         };
         if tightest.is_none_or(|(_, least, _)| remaining < least) {
@@ -84,7 +97,7 @@ fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals) {
     if let (None, Some(seconds)) = (signals.reset, reset) {
         let ahead = Duration::from_secs(seconds);
         if ahead > max_window {
-            odd(RATELIMIT, &seconds.to_string(), Odd::TooFar);
+            tell(odd(RATELIMIT, &seconds.to_string(), Odd::TooFar));
         } else {
             signals.reset = Some(ahead);
         }
@@ -105,21 +118,27 @@ fn parameter(item: &str, name: &str) -> Option<u64> {
     item.split(';').skip(1).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-fn count(header: &str, value: &HeaderValue) -> Option<u64> {
+fn count(header: &str, value: &HeaderValue, tell: &dyn Fn(OddHeader<'_>)) -> Option<u64> {
     let text = text(value).unwrap_or_default();
     let count = text.parse().ok();
     if count.is_none() {
-        odd(header, text, Odd::Unreadable);
+        tell(odd(header, text, Odd::Unreadable));
     }
     count
 }
 
-fn moment(header: &str, value: &HeaderValue, vendor_now: Timestamp, max_window: Duration) -> Option<Duration> {
+fn moment(
+    header: &str,
+    value: &HeaderValue,
+    vendor_now: Timestamp,
+    max_window: Duration,
+    tell: &dyn Fn(OddHeader<'_>),
+) -> Option<Duration> {
     let text = text(value).unwrap_or_default();
     match reset::read(text, vendor_now, max_window) {
         Ok(ahead) => Some(ahead),
         Err(why) => {
-            odd(header, text, why);
+            tell(odd(header, text, why));
             None
         }
     }
@@ -130,14 +149,13 @@ fn text(value: &HeaderValue) -> Option<&str> {
 }
 
 #[cold]
-fn odd(header: &str, text: &str, why: Odd) {
-    tracing::warn!(
-        name: "servicebay.odd_header",
-        header,
-        value = ?text,
-        why = ?why,
-        "a rate limit header makes no sense and is ignored"
-    );
+fn odd<'a>(name: &'a str, value: &'a str, why: Odd) -> OddHeader<'a> {
+    let why = match why {
+        Odd::Unreadable => "unreadable",
+        Odd::Past => "past",
+        Odd::TooFar => "too_far",
+    };
+    OddHeader { name, value, why }
 }
 
 #[cfg(test)]
@@ -158,7 +176,7 @@ mod tests {
                 headers.append(name, value);
                 headers
             });
-        read(&headers, || "2026-03-01T12:00:00Z".parse().unwrap(), HOUR)
+        read(&headers, || "2026-03-01T12:00:00Z".parse().unwrap(), HOUR, &|_| {})
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What was noticed of a list that changed during a walk.
 
+use crate::operation::Operation;
+
 /// What a walk noticed of changes to the list that it walks.
 ///
 /// A vendor's pages are windows on a list that others go on changing. What is added before the place that the walk has
@@ -13,7 +15,7 @@
 ///   ids, [`maybe_missed`](Self::maybe_missed) says how many may be missing: walk the list anew if they matter.
 /// * **When more is added than it remembers**, [`maybe_repeated`](Self::maybe_repeated) says how many items may come twice.
 ///
-/// Each time there is an event `servicebay.list_drift` too. Not noticed is what leaves no trace on a page: as many items
+/// Each time there is an event too, `servicebay.list_drift`, or `servicebay.list_loss` where items may be missing or come twice. Not noticed is what leaves no trace on a page: as many items
 /// removed as added between one page and the next, where none of them is on either. Lists that are sorted by id or by
 /// when things were made drift least; one that is sorted by what users change has no order that a walk could keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,25 @@ pub struct Drift {
 }
 
 impl Drift {
+    /// Tells what was noticed on one page, if anything.
+    pub(super) fn tell(self, vendor: &'static str, operation: &'static Operation) {
+        let Self { total_before, total_now, repeated, maybe_missed, maybe_repeated, .. } = self;
+        let operation = operation.id();
+        if maybe_missed + maybe_repeated > 0 {
+            tracing::warn!(
+                name: "servicebay.list_loss",
+                vendor, operation, total_before, total_now, repeated, maybe_missed, maybe_repeated,
+                "a list changed by more than its walk can account for"
+            );
+        } else if !self.is_none() {
+            tracing::info!(
+                name: "servicebay.list_drift",
+                vendor, operation, total_before, total_now, repeated,
+                "a list changed during its walk; nothing is missing or doubled, as far as it tells"
+            );
+        }
+    }
+
     /// Whether nothing was noticed.
     pub fn is_none(&self) -> bool {
         *self == Self::default()

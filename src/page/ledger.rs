@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     page: Vec<Option<u64>>,
     size: u64,
     drift: Drift,
+    /// What was noticed on the page that was judged last.
+    news: Drift,
 }
 
 /// What to do with a page.
@@ -113,23 +115,12 @@ impl Ledger {
         self.drift.repeated += noticed.repeated;
         self.drift.maybe_missed += noticed.maybe_missed;
         self.drift.maybe_repeated += noticed.maybe_repeated;
-        if noticed.is_none() {
-            return;
-        }
-        let Drift { total_before, total_now, repeated, maybe_missed, maybe_repeated, .. } = noticed;
-        if maybe_missed + maybe_repeated > 0 {
-            tracing::warn!(
-                name: "servicebay.list_drift",
-                total_before, total_now, repeated, maybe_missed, maybe_repeated,
-                "a list changed by more than its walk can account for"
-            );
-        } else {
-            tracing::info!(
-                name: "servicebay.list_drift",
-                total_before, total_now, repeated,
-                "a list changed during its walk; nothing is missing or doubled, as far as it tells"
-            );
-        }
+        self.news = noticed;
+    }
+
+    /// What was noticed on the page that was judged last.
+    pub(super) fn news(&self) -> Drift {
+        self.news
     }
 
     pub(super) fn handed_out(&self) -> u64 {

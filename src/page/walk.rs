@@ -207,6 +207,7 @@ impl<L: List> Walk<L> {
                 return Err(Error::request(list.operation().id(), "page", reason));
             }
         };
+        self.ledger.news().tell(page.vendor(), list.operation());
         self.next = after;
         self.plan.clear();
         if let Some(after) = after

@@ -197,10 +197,15 @@ impl Journey<'_> {
     /// Notes what came: status, request id, and the body without our own token in it. Returns the body where it is JSON.
     fn keep(&self, parts: &mut FailureParts, answer: &Answer) -> Option<Value> {
         parts.status = Some(answer.status);
-        parts.request_id = self.pipeline.vendor.request_id(&answer.headers).map(|id| self.pipeline.auth.cleaned(id));
+        parts.request_id = self.request_id(answer);
         let (body, value) = self.pipeline.auth.cleaned_body(&answer.body);
         parts.body = body;
         value
+    }
+
+    /// The vendor's id of the request, without our own token in it.
+    pub(super) fn request_id(&self, answer: &Answer) -> Option<String> {
+        self.pipeline.vendor.request_id(&answer.headers).map(|id| self.pipeline.auth.cleaned(id))
     }
 
     /// Notes what came and what the vendor says in it. Returns the fields that it complains about.

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::time::Instant;
+use tracing::Span;
 use url::Url;
 
 use super::{Call, Pipeline};
 use crate::error::Error;
 use crate::limit::Signals;
+use crate::observer::Wait;
 use crate::options::Settings;
 use crate::retry::Attempt;
+use crate::trace::{Attempt as Told, status};
 use crate::transport::{Answer, Lost};
 
 /// A span that is as good as for ever, and can still be added to an instant.
@@ -37,11 +40,13 @@ pub(crate) struct Journey<'a> {
     /// Spent on waiting.
     waited: Duration,
     /// Since when the call waits, or has been under way.
-    since: Instant,
+    pub(super) since: Instant,
     /// The last answer of the vendor that said "too many".
     pub(super) refusal: Option<(Answer, Signals)>,
     /// Where the call goes instead, after the vendor's first base did not know it.
     elsewhere: Option<Box<Url>>,
+    /// The span of the call, while it is being told of.
+    pub(super) span: Option<Span>,
 }
 
 impl<'a> Journey<'a> {
@@ -60,6 +65,7 @@ impl<'a> Journey<'a> {
             since: begun,
             refusal: None,
             elsewhere: None,
+            span: None,
         }
     }
 
@@ -86,7 +92,11 @@ impl<'a> Journey<'a> {
             let other = if turned { None } else { self.pipeline.base.elsewhere(&self.call.url) };
             self.elsewhere = other.map(Box::new);
         }
-        unknown && self.elsewhere.is_some()
+        let turns = unknown && self.elsewhere.is_some();
+        if turns {
+            self.pipeline.teller.turned(self.call.operation, self.sent);
+        }
+        turns
     }
 
     /// Until when the call may wait for a token and for the limit.
@@ -109,7 +119,10 @@ impl<'a> Journey<'a> {
     }
 
     /// The attempt is over.
-    pub(super) fn returns(&mut self, outcome: &Result<Answer, Lost>) {
+    pub(super) fn returns(&mut self, outcome: &Result<Answer, Lost>, told: Option<Box<Told<'_>>>) {
+        if let Some(told) = told {
+            told.ends(outcome, |answer| self.request_id(answer));
+        }
         self.unsettled |= self.call.writes() && may_be_carried_out(outcome);
         self.sent += 1;
         self.counted += 1;
@@ -120,11 +133,13 @@ impl<'a> Journey<'a> {
     pub(super) fn reauthorises(&mut self) {
         self.counted -= 1;
         self.reauthorised = true;
+        self.pipeline.teller.rejected(self.call.operation, self.sent);
     }
 
     /// The vendor refused the attempt for its limit: that costs waiting, not attempts.
     pub(super) fn was_refused(&mut self, outcome: Result<Answer, Lost>, signals: Signals) {
         self.counted -= 1;
+        self.pipeline.teller.refused(self.call.operation, self.sent, signals.wait());
         if let Ok(answer) = outcome {
             self.refusal = Some((answer, signals));
         }
@@ -143,17 +158,10 @@ impl<'a> Journey<'a> {
 
     /// Waits before the next attempt.
     pub(super) async fn pauses(&mut self, delay: Duration, outcome: &Result<Answer, Lost>) {
-        tracing::debug!(
-            name: "servicebay.retry",
-            vendor = self.pipeline.vendor.name,
-            operation = self.call.operation.id(),
-            attempt = self.sent,
-            status = outcome.as_ref().ok().map(|answer| answer.status.as_u16()),
-            delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            "an attempt failed and is repeated"
-        );
-        let clock = self.pipeline.clock;
+        let (clock, teller) = (self.pipeline.clock, &self.pipeline.teller);
+        teller.retries(self.call.operation, self.sent, status(outcome), delay);
         clock.sleep_until(self.since + delay).await;
+        teller.waited(self.call.operation, Wait::Backoff, self.since);
         self.waited += delay;
         self.since = clock.now();
     }

@@ -45,7 +45,7 @@ holds! {
     calls::a_field_that_nobody_knows_survives,
     calls::a_value_that_nobody_knows_survives,
     secrets::nothing_that_is_printed_shows_a_secret,
-    secrets::no_event_shows_a_secret,
+    secrets::no_span_and_no_event_shows_a_secret,
 }
 
 holds! {

@@ -20,6 +20,7 @@ mod folder;
 mod generated;
 mod layers;
 mod limits;
+mod observability;
 mod pacing;
 mod paging;
 mod postponed;

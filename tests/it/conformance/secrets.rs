@@ -7,7 +7,8 @@ use servicebay::testing::Fault;
 use servicebay::{Error, MemoryStore};
 
 use super::{Vendor, WayIn, read};
-use crate::support::{Log, print};
+use crate::observability::Recorder;
+use crate::support::print;
 
 /// An answer of the vendor that repeats what it should not, wherever vendors put their words.
 fn echo(status: u16, secrets: &[&str]) -> Fault {
@@ -28,6 +29,9 @@ async fn everything_printed<W: WayIn>() -> String {
         read::<W>(&client).await.unwrap();
         // What the second attempt brings is what the vendor repeats.
         let sent = if status == 401 && !W::RENEWED.is_empty() { W::RENEWED } else { W::SECRETS };
+        if status == 401 {
+            way.tenant().fault(echo(status, W::SECRETS).on("GET", W::Vendor::READ));
+        }
         way.tenant().fault(echo(status, sent).on("GET", W::Vendor::READ).always());
         print(&mut printed, &read::<W>(&client).await.unwrap_err());
         let (status, credentials) = (W::Vendor::status(&client), way.credentials());
@@ -50,25 +54,29 @@ pub(super) async fn nothing_that_is_printed_shows_a_secret<W: WayIn>() {
     assert_silent::<W>(&printed);
 }
 
-pub(super) async fn no_event_shows_a_secret<W: WayIn>() {
-    let log = Log::default();
-    let listening = log.listen();
+pub(super) async fn no_span_and_no_event_shows_a_secret<W: WayIn>() {
+    let recorder = Recorder::default();
+    let listening = recorder.listen();
     everything_printed::<W>().await;
     let way = W::new();
     let client = way.client();
     read::<W>(&client).await.unwrap();
     way.tenant().fault(echo(503, W::SECRETS).on("GET", W::Vendor::READ).times(2));
-    way.tenant().fault(echo(429, W::SECRETS).with_header("retry-after", "soon").on("GET", W::Vendor::READ));
+    way.tenant().fault(echo(429, W::SECRETS).with_header("retry-after", W::SECRETS[0]).on("GET", W::Vendor::READ));
     read::<W>(&client).await.unwrap();
     drop(listening);
-    let log = log.text();
-    assert!(log.contains("repeated"), "{log}");
-    assert_silent::<W>(&log);
+    for (name, field) in
+        [("servicebay.attempt", "request_id"), ("servicebay.odd_header", "value"), ("servicebay.retry", "delay_ms")]
+    {
+        let told = recorder.named(name);
+        assert!(told.iter().any(|record| record.field(field).is_some()), "{name} says no {field}: {told:?}");
+    }
+    assert_silent::<W>(&recorder.text());
 }
 
 pub(super) async fn a_token_endpoint_that_repeats_what_it_was_sent_gives_nothing_away<W: WayIn>() {
-    let (log, mut printed) = (Log::default(), String::new());
-    let listening = log.listen();
+    let (recorder, mut printed) = (Recorder::default(), String::new());
+    let listening = recorder.listen();
     for status in [400, 401, 500] {
         let way = W::new();
         let client = way.client();
@@ -85,7 +93,6 @@ pub(super) async fn a_token_endpoint_that_repeats_what_it_was_sent_gives_nothing
     drop(listening);
     assert!(printed.contains("[redacted]"), "the vendor's words are told: {printed}");
     assert_silent::<W>(&printed);
-    let log = log.text();
-    assert!(log.contains("no new token"), "{log}");
-    assert_silent::<W>(&log);
+    assert!(!recorder.named("servicebay.refresh_failure").is_empty());
+    assert_silent::<W>(&recorder.text());
 }
