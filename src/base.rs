@@ -39,6 +39,11 @@ impl Base {
         }
     }
 
+    /// The address that was given: what stands for the base has to stay the same.
+    pub(crate) fn given(&self) -> &Url {
+        &self.given
+    }
+
     /// Where what is not below the vendor's base stands, such as its token endpoints.
     pub(crate) fn root(&self) -> Url {
         let mut root = self.given.clone();
@@ -48,9 +53,16 @@ impl Base {
         root
     }
 
-    /// The same address below the vendor's other base, as long as nothing was understood anywhere.
+    /// What stands below the base in a path, whichever of the two that begins with.
+    pub(crate) fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let below = |base: &Url| path.strip_prefix(base.path().trim_end_matches('/'))?.strip_prefix('/');
+        below(&self.given).or_else(|| below(self.other.as_ref()?))
+    }
+
+    /// The same address below the vendor's other base, unless the one that was given is known to hold. A request that was
+    /// made before the other was understood still goes there.
     pub(crate) fn elsewhere(&self, url: &Url) -> Option<Url> {
-        if self.holds.load(Ordering::Relaxed) != UNKNOWN {
+        if self.holds.load(Ordering::Relaxed) == GIVEN {
             return None;
         }
         let rest = url.as_str().strip_prefix(self.given.as_str())?;
@@ -123,9 +135,29 @@ mod tests {
         let base = base("https://a.example/v1");
         base.understood(&url("https://a.example/api/v1/x"));
         assert_eq!(base.url().path(), "/api/v1");
-        assert_eq!(base.elsewhere(&url("https://a.example/v1/x")), None);
+        assert_eq!(base.elsewhere(&url("https://a.example/api/v1/x")), None);
         base.understood(&url("https://a.example/v1/x"));
         assert_eq!(base.url().path(), "/api/v1");
+    }
+
+    #[test]
+    fn a_request_from_before_the_other_base_was_understood_still_goes_there() {
+        let base = base("https://a.example/v1");
+        base.understood(&url("https://a.example/api/v1/x"));
+        let other = base.elsewhere(&url("https://a.example/v1/y"));
+        assert_eq!(other.as_ref().map(Url::as_str), Some("https://a.example/api/v1/y"));
+    }
+
+    #[test]
+    fn what_stands_below_the_base_is_the_same_below_either() {
+        let two = base("https://a.example/gateway/v1");
+        for path in ["/gateway/v1/x/1", "/gateway/api/v1/x/1"] {
+            assert_eq!(two.rest(path), Some("x/1"), "{path}");
+        }
+        for path in ["/v1/x/1", "/gateway/v1evil/x", "/gateway/v1", "/"] {
+            assert_eq!(two.rest(path), None, "{path}");
+        }
+        assert_eq!(base("https://a.example").rest("/x/1"), Some("x/1"));
     }
 
     #[test]

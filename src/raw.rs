@@ -90,9 +90,7 @@ impl RawRequest {
 
 /// What stands below the client's base in the address of a call that was put off.
 fn rest<'a>(core: &Core, postponed: &'a Postponed) -> Option<&'a str> {
-    let (base, url) = (core.base_url(), postponed.url());
-    let rest = url.path().strip_prefix(base.path().trim_end_matches('/'))?.strip_prefix('/')?;
-    (base.origin() == url.origin() && below_base(rest).is_ok()).then_some(rest)
+    core.below_base(postponed.url()).filter(|rest| below_base(rest).is_ok())
 }
 
 /// A path that stays below the base URL, without the slash that may begin it.

@@ -142,6 +142,12 @@ impl Core {
         self.pipeline.base.url()
     }
 
+    /// What stands below the client's base in an address; nothing where it is not there.
+    pub(crate) fn below_base<'a>(&self, url: &'a Url) -> Option<&'a str> {
+        let base = &self.pipeline.base;
+        base.rest(url.path()).filter(|_| base.given().origin() == url.origin())
+    }
+
     /// Begins a call of `operation`.
     pub(crate) fn call(&self, operation: &'static Operation) -> Request {
         let base = self.pipeline.base.url().path().trim_end_matches('/');
@@ -290,8 +296,10 @@ impl Request {
     /// A number for what is asked for, and of whom: the same after a restart.
     pub(crate) fn fingerprint(&self) -> u64 {
         let pipeline = &self.core.pipeline;
-        let whose = pipeline.tenant.as_deref().unwrap_or_else(|| pipeline.base.url().as_str());
-        let asked = [pipeline.vendor.name, whose, self.operation.id(), &self.path, &self.query];
+        // Which of two bases holds is known at one time and not at another.
+        let (given, path) = (pipeline.base.given(), pipeline.base.rest(&self.path).unwrap_or(&self.path));
+        let whose = pipeline.tenant.as_deref().unwrap_or_else(|| given.as_str());
+        let asked = [pipeline.vendor.name, whose, self.operation.id(), given.path(), path, &self.query];
         asked.iter().fold(Fingerprint::new(), |print, part| print.with(part)).finish()
     }
 

@@ -48,6 +48,65 @@ fn a_key_that_cannot_be_one_is_refused_without_being_shown() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn calls_that_begin_together_all_find_the_base_that_holds() {
+    let script = Script::new([Step::with(|request| match request.uri().path().strip_prefix("/api/v1/tasks/") {
+        Some(id) => task(id).delay(Duration::from_millis(10)),
+        None => Step::status(404).delay(Duration::from_millis(20)),
+    })
+    .repeat()]);
+    let client = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone()).build().unwrap();
+    let calls = (0..20).map(|number| {
+        let client = client.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(number * 2)).await;
+            client.get_task().id("task-1").send().await
+        }
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(answers.iter().all(Result::is_ok), "{:?}", answers.iter().find(|answer| answer.is_err()));
+}
+
+/// Steps of a vendor at its second base, behind those before them.
+fn at_the_second_base(before: impl IntoIterator<Item = Step>) -> Script {
+    let step = Step::with(|request| match request.uri().path().strip_prefix("/api/v1") {
+        Some("/customers") => {
+            let meta = json!({"current_page": 1, "total_pages": 1, "total_count": 3});
+            Step::json(200, json!({"data": [{"id": "a"}, {"id": "b"}, {"id": "c"}], "meta": meta}))
+        }
+        Some(_) => task("task-1"),
+        None => Step::status(404),
+    });
+    Script::new(before.into_iter().chain([step.repeat()]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_fits_whichever_base_is_known_to_hold() {
+    for tenant in [None, Some("acme")] {
+        let script = at_the_second_base([]);
+        let client = || {
+            let builder = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone());
+            tenant.into_iter().fold(builder, |builder, tenant| builder.with_tenant(tenant)).build().unwrap()
+        };
+        let mut customers = client().list_customers().items();
+        customers.try_next().await.unwrap();
+        // A program that has just begun knows only the base that it was given.
+        let resumed = client().list_customers().items().resume(customers.cursor());
+        assert_eq!(resumed.try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_put_off_is_sent_to_whichever_base_holds_by_then() {
+    let script = at_the_second_base([Step::status(429).header("retry-after", "3600")]);
+    let client = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone()).build().unwrap();
+    let Err(Error::RateLimited(limited)) = client.get_task().id("task-1").send().await else { panic!("taken") };
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    client.get_task().id("task-2").send().await.unwrap();
+    client.resume(&limited.postpone()).send::<Value>().await.unwrap();
+    assert_eq!(paths(&script).last().unwrap(), "/api/v1/tasks/task-1");
+}
+
 #[tokio::test]
 async fn whichever_base_the_vendor_answers_at_is_found_and_kept() {
     for (base, requests) in [(BasePath::V1, 3), (BasePath::ApiV1, 4), (BasePath::Both, 3)] {
