@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::Position;
+use super::cursor::KEYS;
 use super::drift::Drift;
 
 /// How many items are remembered: ten of the largest pages that a vendor has.
@@ -20,6 +21,8 @@ pub(super) struct Ledger {
     overlap: u64,
     /// How many at the beginning of the next page were handed out; needed for items without ids.
     counted: u64,
+    /// How many at the beginning of the next page were handed out, and not written down in the cursor.
+    unwritten: u64,
     /// The keys of the page before, and how many items the largest page had.
     page: Vec<Option<u64>>,
     size: u64,
@@ -44,7 +47,9 @@ impl Ledger {
     pub(super) fn resumed(handed_out: u64, taken: u64, total: Option<u64>, keys: &[u64]) -> Self {
         let mut seen = Seen::default();
         keys.iter().for_each(|key| seen.add(*key));
-        Self { seen, handed_out, total, overlap: taken, counted: taken, ..Self::default() }
+        // A cursor has no more keys, and a page may have more items.
+        let unwritten = if keys.len() < KEYS { 0 } else { taken.saturating_sub(KEYS as u64) };
+        Self { seen, handed_out, total, overlap: taken, counted: taken, unwritten, ..Self::default() }
     }
 
     /// Judges the page at `position`.
@@ -60,7 +65,7 @@ impl Ledger {
             if fallen > self.overlap && !joined {
                 if let Some((back, by)) = self.back(position, fallen, size, keys) {
                     self.overlap += by;
-                    self.counted = 0;
+                    (self.counted, self.unwritten) = (0, 0);
                     self.drift.steps_back += 1;
                     return Verdict::GoBack(back);
                 }
@@ -68,6 +73,9 @@ impl Ledger {
             }
             let forgotten = self.handed_out.saturating_sub(self.seen.len());
             noticed.maybe_repeated = now.saturating_sub(before).saturating_sub(self.seen.len()).min(forgotten);
+            // Those at the beginning of the page need not be the same any more: rather twice than not at all.
+            noticed.maybe_repeated = noticed.maybe_repeated.max(self.unwritten);
+            self.unwritten = 0;
             (noticed.total_before, noticed.total_now) = (Some(before), Some(now));
         } else if self.overlap == 0 && !keys.is_empty() && keys == self.page && known.iter().all(|known| *known) {
             return Verdict::Again;
@@ -77,13 +85,13 @@ impl Ledger {
             .iter()
             .zip(keys)
             .zip(0..)
-            .map(|((known, key), place)| *known || (key.is_none() && place < self.counted))
+            .map(|((known, key), place)| *known || place < self.unwritten || (key.is_none() && place < self.counted))
             .collect();
         let overlap = usize::try_from(self.overlap).unwrap_or(usize::MAX);
         noticed.repeated = known.iter().skip(overlap).filter(|known| **known).count() as u64;
         self.note(noticed);
         self.total = total.or(self.total);
-        (self.overlap, self.counted) = (0, 0);
+        (self.overlap, self.counted, self.unwritten) = (0, 0, 0);
         self.page = keys.to_vec();
         self.size = size;
         Verdict::Take(if left_out.contains(&true) { left_out } else { Vec::new() })
@@ -290,6 +298,23 @@ mod tests {
         for ledger in [named, nameless] {
             assert!(ledger.drift().is_none());
         }
+    }
+
+    #[test]
+    fn of_a_page_that_is_longer_than_a_cursor_the_beginning_goes_by_count() {
+        let cursor = || Ledger::resumed(900, 900, Some(1000), &(700..900).collect::<Vec<_>>());
+        let mut same = cursor();
+        let Verdict::Take(left_out) = same.judge(Position::Start, &keys(0..1000), Some(1000)) else {
+            panic!("no take")
+        };
+        assert_eq!(left_out.iter().position(|left| !left), Some(900));
+        assert!(same.drift().is_none());
+
+        let mut grown = cursor();
+        let page = keys((2000..2005).chain(0..995));
+        let Verdict::Take(left_out) = grown.judge(Position::Start, &page, Some(1005)) else { panic!("no take") };
+        assert_eq!(left_out.iter().position(|left| *left), Some(705), "what was added is not left out with the rest");
+        assert_eq!(grown.drift().maybe_repeated(), 700);
     }
 
     #[test]

@@ -639,6 +639,19 @@ async fn a_finished_walk_gives_nothing_more_and_sends_nothing() {
 }
 
 #[tokio::test]
+async fn a_cursor_within_a_page_longer_than_it_remembers_doubles_nothing() {
+    let shelf = Shelf::of(0..2000);
+    let list = || shelf.list::<Fisikal>().limit(1000);
+    for stop in [150, 300, 900, 1500] {
+        let mut items = list().items();
+        for _ in 0..stop {
+            items.try_next().await.unwrap();
+        }
+        assert_eq!(ids::<Fisikal>(list().items().resume(items.cursor())).await, (stop..2000).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
 async fn a_vendor_that_sends_the_same_page_for_ever_ends_the_walk_with_an_error() {
     let page = json!({"limit": 2, "totalItems": 6, "items": [{"id": 1}, {"id": 2}]});
     let list = ByOffset::list(Script::new([Step::json(200, page).repeat()])).0;
