@@ -627,6 +627,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_closed_gate_or_for_a_probe_does_not_look_at_every_turn_of_a_window_of_no_time() {
+        let (mut gate, now) = open(0);
+        let probe = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
+        let place = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
+        let at = now + MINUTE;
+        let pass = go(&mut gate, &probe, at);
+        assert!(matches!(gate.turn(place.ticket, at), Turn::WaitUntil(look) if look == at + PATIENCE));
+        gate.report(pass, refused(told(0, 0), at), at);
+        let until = gate.closed_until(at).unwrap();
+        let later = at + MIN_CLOSURE / 2;
+        assert!(matches!(gate.turn(place.ticket, later), Turn::WaitUntil(look) if look == until));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn refusals_without_a_reset_close_for_longer_each_time() {
         let mut now = Instant::now();
         let mut gate = Gate::new(LimitHeaders::Unsure);

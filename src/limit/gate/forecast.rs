@@ -57,15 +57,17 @@ impl Gate {
 
     /// When one that waits has to look again, if nobody wakes it before.
     pub(super) fn next_look(&self, now: Instant) -> Instant {
-        let phase = match self.phase {
-            Phase::Closed { until } => Some(until),
-            Phase::Probing { since } => Some(since + PROBE_PATIENCE),
-            Phase::Spreading { ends } => Some(ends),
-            Phase::Unknown | Phase::Open | Phase::Over => None,
+        let (phase, window) = match self.phase {
+            // Nothing opens it before, and whoever waits is told of another moment.
+            Phase::Closed { until } if now < until => return until,
+            // The answer decides; what the window does meanwhile means nothing.
+            Phase::Probing { since } => (Some(since + PROBE_PATIENCE), None),
+            Phase::Spreading { ends } => (Some(ends), self.window.turns_at()),
+            Phase::Unknown | Phase::Open | Phase::Over | Phase::Closed { .. } => (None, self.window.turns_at()),
         };
         // As long as an answer can call somebody, somebody has to see whether it comes.
         let watch = (self.window.in_flight() > 0).then(|| now + PATIENCE);
-        let moments = [phase, self.window.turns_at(), self.lanes.expires(), watch];
+        let moments = [phase, window, self.lanes.expires(), watch];
         moments.into_iter().flatten().filter(|moment| *moment > now).min().unwrap_or(now + PATIENCE)
     }
 }
