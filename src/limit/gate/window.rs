@@ -147,7 +147,8 @@ impl Window {
         let Heard { sent, sent_at, signals } = call;
         let trip = now.saturating_duration_since(sent_at);
         self.round_trip = if self.round_trip.is_zero() { trip } else { (self.round_trip * 7 + trip) / 8 };
-        self.limit = signals.limit.or(self.limit);
+        // A window that holds nothing would have taken no call: zero is how some write that there is no limit.
+        self.limit = signals.limit.filter(|limit| *limit > 0).or(self.limit);
         self.remaining = signals.remaining.or(self.remaining);
         let reset_at = signals.reset.map(|ahead| now + ahead);
         if signals.remaining.is_some() && verdict == Verdict::Taken {
@@ -529,6 +530,14 @@ mod tests {
         let call = window.send();
         hear(&mut window, call, reset, Signals::default(), reset);
         assert_eq!(window.room(NORMAL), u64::MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_of_zero_is_none() {
+        let (mut window, now) = window(30);
+        let call = window.send();
+        hear(&mut window, call, now, Signals { limit: Some(0), ..told(29, 60) }, now);
+        assert_eq!((window.limit(), window.share(NORMAL)), (Some(100), Some(100)));
     }
 
     #[tokio::test(start_paused = true)]
