@@ -10,6 +10,7 @@
 mod forecast;
 mod lanes;
 mod others;
+mod underway;
 mod unheard;
 mod window;
 #[cfg(test)]
@@ -247,8 +248,8 @@ impl Gate {
                 changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Verdict::Refused, now);
                 changed |= self.close(pass, signals, now);
             }
-            Report::Failed | Report::Cancelled => self.window.miss(now),
-            Report::Unused => self.window.recall(),
+            Report::Failed | Report::Cancelled => self.window.miss(pass.sent, now),
+            Report::Unused => self.window.end(pass.sent),
         }
         if probing && pass.probe == Some(self.probes) {
             match report {
@@ -843,6 +844,23 @@ mod tests {
         assert_eq!((0..20).filter(|_| gate.enter(NORMAL).is_some()).count(), 20, "one place is its own");
         assert!(gate.enter(NORMAL).is_none());
         go(&mut gate, &place, reset);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_nobody_polls_any_more_do_not_keep_their_places_for_ever() {
+        let (mut gate, now) = open(3);
+        let asleep = [(); 3].map(|()| gate.enter(NORMAL).unwrap());
+        for (window, room) in [(1, 0), (2, 0), (3, 2)] {
+            let at = now + window * MINUTE;
+            let place = gate.queue(NORMAL, at, at + MINUTE).unwrap();
+            let probe = go(&mut gate, &place, at);
+            gate.report(probe, accepted(told(2, 60), at), at);
+            assert_eq!(gate.room(NORMAL, at), Some(room), "window {window}");
+        }
+        for pass in asleep {
+            gate.report(pass, Report::Cancelled, now + 4 * MINUTE);
+        }
+        assert_eq!(gate.window().in_flight(), 0);
     }
 
     #[tokio::test(start_paused = true)]

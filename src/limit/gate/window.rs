@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::super::signals::Signals;
 use super::Ask;
 use super::others::Others;
+use super::underway::Underway;
 use super::unheard::Unheard;
 
 /// Most vendors name their reset in whole seconds, rounded up, and the time of their answer too, rounded down.
@@ -29,6 +30,7 @@ pub(in crate::limit) struct Window {
     /// Calls of this process, ever.
     sent: u64,
     ended: u64,
+    underway: Underway,
     limit: Option<u64>,
     remaining: Option<u64>,
     /// The most that a window was seen to take, where the vendor does not tell.
@@ -71,6 +73,8 @@ struct Known {
 pub(super) struct Sent {
     number: u64,
     ended: u64,
+    /// When it was sent, as calls under way count it.
+    span: u64,
 }
 
 /// A call that was answered.
@@ -118,7 +122,7 @@ impl Known {
 impl Window {
     /// Counts a call that is sent.
     pub(super) fn send(&mut self) -> Sent {
-        let sent = Sent { number: self.sent, ended: self.ended };
+        let sent = Sent { number: self.sent, ended: self.ended, span: self.underway.begin() };
         self.sent += 1;
         sent
     }
@@ -127,14 +131,15 @@ impl Window {
         self.sent - self.ended
     }
 
-    /// A call was not sent after all.
-    pub(super) fn recall(&mut self) {
+    /// A call has ended, or was not sent after all.
+    pub(super) fn end(&mut self, call: Sent) {
         self.ended += 1;
+        self.underway.end(call.span);
     }
 
     /// A call ended without a word about the limit. It counts until an answer that has to know of it.
-    pub(super) fn miss(&mut self, now: Instant) {
-        self.ended += 1;
+    pub(super) fn miss(&mut self, call: Sent, now: Instant) {
+        self.end(call);
         self.unheard.add(self.sent);
         if let Some(known) = self.known.as_mut().filter(|known| now >= known.reset_at) {
             // It may have begun the next window.
@@ -156,11 +161,11 @@ impl Window {
         }
         match (signals.remaining, &mut self.known, verdict) {
             (None, _, Verdict::Refused) => {
-                self.recall();
+                self.end(sent);
                 false
             }
             (None, _, Verdict::Taken) => {
-                self.miss(now);
+                self.miss(sent, now);
                 self.doubt(sent_at)
             }
             (Some(remaining), None, verdict) => match reset_at {
@@ -170,12 +175,12 @@ impl Window {
                 }
                 // Nobody knows until when what remains has to last.
                 None => {
-                    self.ended += 1;
+                    self.end(sent);
                     false
                 }
             },
             (Some(_), Some(known), _) if known.is_after(call, now) => {
-                self.miss(now);
+                self.miss(sent, now);
                 false
             }
             (Some(remaining), Some(known), verdict) if known.is_before(call, remaining, verdict) => {
@@ -197,7 +202,7 @@ impl Window {
                 }
                 let (first, knew) = known.first;
                 let unexplained = first.saturating_sub(remaining).saturating_sub(self.sent - knew);
-                self.ended += 1;
+                self.end(sent);
                 self.unheard.settle(sent.number, self.sent);
                 let more = self.others.see(unexplained, now);
                 if more {
@@ -238,7 +243,7 @@ impl Window {
         });
         // What ended while this call was on its way may have come to the vendor after it.
         let meanwhile = self.ended - sent.ended;
-        self.ended += 1;
+        self.end(sent);
         self.unheard = Unheard::default();
         self.unheard.add_all(meanwhile, self.sent);
         self.others.turn(now);
@@ -255,6 +260,7 @@ impl Window {
 
     /// Time has passed. A window that is over takes its calls with it, whether or not an answer tells of the next.
     pub(super) fn pass_time(&mut self, now: Instant) {
+        self.underway.pass_time(self.length(), now);
         if let Some(known) = &mut self.known
             && now >= known.turns_at
         {
@@ -266,7 +272,7 @@ impl Window {
     /// What may be sent: all there is where nothing is known.
     pub(super) fn room(&self, ask: Ask) -> u64 {
         match &self.known {
-            Some(known) => known.least.saturating_sub(self.in_flight() + self.taken(ask)),
+            Some(known) => known.least.saturating_sub(self.underway.count() + self.taken(ask)),
             None => u64::MAX,
         }
     }
@@ -275,7 +281,7 @@ impl Window {
     /// ask.
     pub(super) fn room_at(&self, ask: Ask, now: Instant) -> u64 {
         let room = self.room(ask);
-        if self.in_flight() == 0 || !self.has_others() || self.is_over(now) {
+        if self.underway.count() == 0 || !self.has_others() || self.is_over(now) {
             return room;
         }
         room.saturating_sub(self.others.since_heard(now))
@@ -317,7 +323,7 @@ impl Window {
 
     /// Whether one more call fits into a window of which nothing is known yet, besides those that are expected.
     pub(super) fn may_probe(&self, expected: u64) -> bool {
-        self.least_size().is_none_or(|size| self.in_flight() + self.unheard.count() + expected < size.max(1))
+        self.least_size().is_none_or(|size| self.underway.count() + self.unheard.count() + expected < size.max(1))
     }
 
     /// Whether others use the tenant so much that it matters how old the last answer is.
@@ -333,7 +339,7 @@ impl Window {
     /// The end of the window, if all of it is spent but for a call that the vendor has just refused.
     pub(super) fn spent_until(&self, now: Instant) -> Option<Instant> {
         let known = self.known.filter(|known| now < known.reset_at)?;
-        let left = known.least.saturating_sub(self.in_flight() + self.unheard.count() + self.margin);
+        let left = known.least.saturating_sub(self.underway.count() + self.unheard.count() + self.margin);
         (left <= 1).then_some(known.reset_at)
     }
 
@@ -419,7 +425,7 @@ mod tests {
         let (mut window, now) = window(10);
         let (earlier, cancelled) = (window.send(), window.send());
         assert_eq!(cancelled.number, 2);
-        window.miss(now);
+        window.miss(cancelled, now);
         assert_eq!(window.room(NORMAL), 8);
         hear(&mut window, earlier, now, told(9, 60), now);
         assert_eq!(window.room(NORMAL), 8, "the answer may not know of it");
@@ -434,8 +440,8 @@ mod tests {
         let mut earlier = window.send();
         for remaining in (0..20).rev() {
             let later = window.send();
-            window.send();
-            window.miss(now);
+            let lost = window.send();
+            window.miss(lost, now);
             hear(&mut window, earlier, now, told(remaining * 2, 60), now);
             earlier = later;
         }
@@ -581,8 +587,8 @@ mod tests {
         let reset = now + 60 * SECOND;
         window.pass_time(reset);
         for _ in 0..100 {
-            window.send();
-            window.miss(reset);
+            let lost = window.send();
+            window.miss(lost, reset);
         }
         assert!(!window.may_probe(0), "a hundred are as many as fit");
         window.pass_time(reset + 60 * SECOND);
