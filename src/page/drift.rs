@@ -9,7 +9,8 @@ use crate::operation::Operation;
 /// skipped. The walk tells from the total, and from the ids of the items that it handed out last, and acts:
 ///
 /// * **Items that come again are left out**, as far as it remembers: the last 1,000, and 200 in a
-///   [`Cursor`](crate::Cursor), which also knows how many of its page were taken. [`repeated`](Self::repeated) counts them.
+///   [`Cursor`](crate::Cursor), which also knows how many of its page were taken. [`repeated`](Self::repeated) counts
+///   them.
 /// * **When the total falls it goes back** by as much and more, and leaves out what it has handed out already, so that
 ///   nothing is skipped. [`steps_back`](Self::steps_back) counts that. Where it cannot go back far enough, or items have no
 ///   ids, [`maybe_missed`](Self::maybe_missed) says how many may be missing: walk the list anew if they matter.

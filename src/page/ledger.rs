@@ -8,6 +8,9 @@ use super::drift::Drift;
 
 /// How many items are remembered: ten of the largest pages that a vendor has.
 const REMEMBERED: usize = 1000;
+/// How often a walk goes back without coming to anything new: two servers that disagree about the total would have it go
+/// to and fro for ever.
+const STEPS: u32 = 8;
 
 /// What has been handed out.
 #[derive(Debug, Default)]
@@ -26,6 +29,10 @@ pub(super) struct Ledger {
     /// The keys of the page before, and how many items the largest page had.
     page: Vec<Option<u64>>,
     size: u64,
+    /// How many items in a row came again.
+    again: usize,
+    /// How often the walk went back since there was anything new.
+    steps: u32,
     drift: Drift,
     /// What was noticed on the page that was judged last.
     news: Drift,
@@ -40,6 +47,8 @@ pub(super) enum Verdict {
     GoBack(Position),
     /// It is the page before once more, at a place where that cannot be.
     Again,
+    /// More items came again in a row than are remembered: one of them came a third time.
+    Endless,
 }
 
 impl Ledger {
@@ -63,7 +72,9 @@ impl Ledger {
         if let Some((before, now)) = change {
             let fallen = before.saturating_sub(now);
             if fallen > self.overlap && !joined {
-                if let Some((back, by)) = self.back(position, fallen, size, keys) {
+                if let Some((back, by)) = self.back(position, fallen, size, keys).filter(|_| self.steps < STEPS) {
+                    self.steps += 1;
+                    self.again = 0;
                     self.overlap += by;
                     (self.counted, self.unwritten) = (0, 0);
                     self.drift.steps_back += 1;
@@ -81,6 +92,14 @@ impl Ledger {
             return Verdict::Again;
         }
 
+        if known.contains(&false) {
+            (self.again, self.steps) = (0, 0);
+        } else {
+            self.again += known.len();
+        }
+        if self.again > REMEMBERED {
+            return Verdict::Endless;
+        }
         let left_out: Vec<bool> = known
             .iter()
             .zip(keys)
@@ -285,6 +304,28 @@ mod tests {
         assert_eq!(ledger.judge(Offset(50), &keys(25..50), Some(100)), Verdict::Again);
         let mut grown = midway();
         assert!(matches!(grown.judge(Offset(50), &keys(25..50), Some(125)), Verdict::Take(_)));
+    }
+
+    #[test]
+    fn more_that_comes_again_in_a_row_than_is_remembered_never_ends() {
+        let mut ledger = midway();
+        let mut judge = |place: u64| {
+            let first = place % 2 * 25;
+            ledger.judge(Offset(50 + 25 * place as u32), &keys(first..first + 25), None)
+        };
+        assert!((0..40).all(|place| matches!(judge(place), Verdict::Take(_))));
+        assert_eq!(judge(40), Verdict::Endless);
+    }
+
+    #[test]
+    fn servers_that_disagree_about_the_total_are_gone_back_for_a_few_times_only() {
+        let mut ledger = midway();
+        for _ in 0..STEPS {
+            assert_eq!(ledger.judge(Offset(50), &keys(50..75), Some(95)), Verdict::GoBack(Offset(40)));
+            assert!(matches!(ledger.judge(Offset(40), &keys(40..50), Some(100)), Verdict::Take(_)));
+        }
+        assert_eq!(ledger.judge(Offset(50), &keys(50..75), Some(95)), Verdict::Take(vec![]));
+        assert_eq!(ledger.drift().maybe_missed(), 5);
     }
 
     #[test]

@@ -206,6 +206,10 @@ impl<L: List> Walk<L> {
                 let reason = "the vendor answered with the page before once more; going on would lose items";
                 return Err(Error::request(list.operation().id(), "page", reason));
             }
+            Verdict::Endless => {
+                let reason = "the vendor goes on answering with items that came before; going on might never end";
+                return Err(Error::request(list.operation().id(), "page", reason));
+            }
         };
         self.ledger.news().tell(page.vendor(), list.operation());
         self.next = after;
