@@ -51,6 +51,8 @@ struct Called {
     waiter: Waiter,
     /// From when on it may go.
     at: Instant,
+    /// Whether it was called out of turn, because it was there.
+    instead: bool,
     /// Whether it did not come in time.
     overslept: bool,
 }
@@ -147,7 +149,7 @@ impl Lanes {
         };
         self.turns += 1;
         self.served[waiter.ask.lane()] = self.turns;
-        self.expect(ticket, waiter, at);
+        self.expect(ticket, waiter, at, false);
         true
     }
 
@@ -158,13 +160,18 @@ impl Lanes {
             return;
         }
         if let Some(waiter) = self.waiting.iter_mut().find(found).and_then(|lane| take(lane, ticket)) {
-            self.expect(ticket, waiter, at);
+            self.expect(ticket, waiter, at, true);
         }
     }
 
-    fn expect(&mut self, ticket: u64, waiter: Waiter, at: Instant) {
+    /// Whether those whose turn it is seem to be asleep.
+    pub(super) fn are_dozing(&self) -> bool {
+        self.dozing
+    }
+
+    fn expect(&mut self, ticket: u64, waiter: Waiter, at: Instant, instead: bool) {
         waiter.wake.notify_one();
-        self.called.insert(ticket, Called { waiter, at, overslept: false });
+        self.called.insert(ticket, Called { waiter, at, instead, overslept: false });
         self.expected += 1;
         let expires = at + PATIENCE;
         self.expires = Some(self.expires.map_or(expires, |first| first.min(expires)));
@@ -172,7 +179,8 @@ impl Lanes {
 
     /// One that may go goes.
     pub(super) fn go(&mut self, ticket: u64) {
-        if let Some(called) = self.take_called(ticket) {
+        // One that was there anyway says nothing of those whose turn it was.
+        if let Some(called) = self.take_called(ticket).filter(|called| !called.instead) {
             self.dozing &= called.overslept;
         }
     }
