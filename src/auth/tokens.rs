@@ -1,6 +1,7 @@
 //! A pair of tokens, and how long it lives.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -21,7 +22,11 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 /// assert!(!format!("{tokens:?}").contains("refresh\""));
 /// ```
 #[derive(Clone)]
-pub struct TokenSet {
+pub struct TokenSet(Arc<Tokens>);
+
+/// What all copies of a set share: there are some of each, in a cache and in its store.
+#[derive(Clone)]
+struct Tokens {
     access: SecretString,
     refresh: Option<SecretString>,
     access_expires_at: Option<Timestamp>,
@@ -35,7 +40,7 @@ pub struct TokenSet {
 impl TokenSet {
     /// An access token alone, of which nobody said when it expires.
     pub fn new(access: impl Into<SecretString>) -> Self {
-        Self {
+        Self(Arc::new(Tokens {
             access: access.into(),
             refresh: None,
             access_expires_at: None,
@@ -43,89 +48,94 @@ impl TokenSet {
             obtained_at: None,
             generation: 0,
             origin: None,
-        }
+        }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Tokens)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     /// The refresh token that came with it.
     pub fn with_refresh_token(self, refresh: impl Into<SecretString>) -> Self {
-        Self { refresh: Some(refresh.into()), ..self }
+        self.with(|tokens| tokens.refresh = Some(refresh.into()))
     }
 
     /// When the access token expires.
     pub fn with_access_expires_at(self, moment: Timestamp) -> Self {
-        Self { access_expires_at: Some(moment), ..self }
+        self.with(|tokens| tokens.access_expires_at = Some(moment))
     }
 
     /// When the refresh token expires.
     pub fn with_refresh_expires_at(self, moment: Timestamp) -> Self {
-        Self { refresh_expires_at: Some(moment), ..self }
+        self.with(|tokens| tokens.refresh_expires_at = Some(moment))
     }
 
     pub(crate) fn with_generation(self, generation: u64) -> Self {
-        Self { generation, ..self }
+        self.with(|tokens| tokens.generation = generation)
     }
 
     pub(crate) fn with_obtained_at(self, moment: Timestamp) -> Self {
-        Self { obtained_at: Some(moment), ..self }
+        self.with(|tokens| tokens.obtained_at = Some(moment))
     }
 
     /// The same as the first of those that will grow from it.
     pub(super) fn with_own_origin(self) -> Self {
-        let refresh = self.refresh.as_ref().map(|refresh| refresh.expose_secret());
-        let origin = fingerprint(&[self.access.expose_secret(), refresh.unwrap_or_default()]);
-        Self { origin: Some(origin), ..self }
+        let refresh = self.0.refresh.as_ref().map(|refresh| refresh.expose_secret());
+        let origin = fingerprint(&[self.0.access.expose_secret(), refresh.unwrap_or_default()]);
+        self.with(|tokens| tokens.origin = Some(origin))
     }
 
     pub(super) fn with_origin_of(self, before: Option<&Self>) -> Self {
-        Self { origin: before.and_then(|before| before.origin), ..self }
+        self.with(|tokens| tokens.origin = before.and_then(|before| before.0.origin))
     }
 
     /// Whether this pair came of that one, which was handed in. No clock is asked, for it may have been set since.
     pub(super) fn grew_from(&self, handed_in: &Self) -> bool {
-        self.origin.is_some() && self.origin == handed_in.origin
+        self.0.origin.is_some() && self.0.origin == handed_in.0.origin
     }
 
     /// The access token.
     pub fn access_token(&self) -> &SecretString {
-        &self.access
+        &self.0.access
     }
 
     /// The refresh token.
     pub fn refresh_token(&self) -> Option<&SecretString> {
-        self.refresh.as_ref()
+        self.0.refresh.as_ref()
     }
 
     /// When the access token expires; `None` when nobody said.
     pub fn access_expires_at(&self) -> Option<Timestamp> {
-        self.access_expires_at
+        self.0.access_expires_at
     }
 
     /// When the refresh token expires; `None` when nobody said.
     pub fn refresh_expires_at(&self) -> Option<Timestamp> {
-        self.refresh_expires_at
+        self.0.refresh_expires_at
     }
 
     /// Whether this pair came after another.
     pub(super) fn follows(&self, other: &Self) -> bool {
-        self.generation > other.generation
+        self.0.generation > other.0.generation
     }
 
     /// Whether this pair is not that other.
     pub(super) fn differs(&self, other: &Self) -> bool {
         let text = |secret: &SecretString| secret.expose_secret().to_owned();
-        let parts = |tokens: &Self| (text(&tokens.access), tokens.refresh.as_ref().map(text));
+        let parts = |tokens: &Self| (text(&tokens.0.access), tokens.0.refresh.as_ref().map(text));
         parts(self) != parts(other)
     }
 
     /// When the pair was obtained; `None` for one that was handed in.
     pub fn obtained_at(&self) -> Option<Timestamp> {
-        self.obtained_at
+        self.0.obtained_at
     }
 
     /// Counts the pairs that followed from one another: each refresh and each login adds one. What
     /// [`compare_and_swap`](crate::TokenStore::compare_and_swap) compares.
     pub fn generation(&self) -> u64 {
-        self.generation
+        self.0.generation
     }
 }
 
@@ -133,11 +143,11 @@ impl fmt::Debug for TokenSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenSet")
             .field("access", &"[redacted]")
-            .field("refresh", &self.refresh.as_ref().map(|_| "[redacted]"))
-            .field("access_expires_at", &self.access_expires_at)
-            .field("refresh_expires_at", &self.refresh_expires_at)
-            .field("obtained_at", &self.obtained_at)
-            .field("generation", &self.generation)
+            .field("refresh", &self.0.refresh.as_ref().map(|_| "[redacted]"))
+            .field("access_expires_at", &self.0.access_expires_at)
+            .field("refresh_expires_at", &self.0.refresh_expires_at)
+            .field("obtained_at", &self.0.obtained_at)
+            .field("generation", &self.0.generation)
             .finish()
     }
 }
@@ -145,13 +155,13 @@ impl fmt::Debug for TokenSet {
 impl Serialize for TokenSet {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut set = serializer.serialize_struct("TokenSet", 7)?;
-        set.serialize_field("generation", &self.generation)?;
-        set.serialize_field("access_token", self.access.expose_secret())?;
-        set.serialize_field("access_expires_at", &self.access_expires_at)?;
-        set.serialize_field("refresh_token", &self.refresh.as_ref().map(|refresh| refresh.expose_secret()))?;
-        set.serialize_field("refresh_expires_at", &self.refresh_expires_at)?;
-        set.serialize_field("obtained_at", &self.obtained_at)?;
-        set.serialize_field("origin", &self.origin)?;
+        set.serialize_field("generation", &self.0.generation)?;
+        set.serialize_field("access_token", self.0.access.expose_secret())?;
+        set.serialize_field("access_expires_at", &self.0.access_expires_at)?;
+        set.serialize_field("refresh_token", &self.0.refresh.as_ref().map(|refresh| refresh.expose_secret()))?;
+        set.serialize_field("refresh_expires_at", &self.0.refresh_expires_at)?;
+        set.serialize_field("obtained_at", &self.0.obtained_at)?;
+        set.serialize_field("origin", &self.0.origin)?;
         set.end()
     }
 }
@@ -171,7 +181,7 @@ impl<'de> Deserialize<'de> for TokenSet {
             origin: Option<u64>,
         }
         let plain = Plain::deserialize(deserializer)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Tokens {
             access: plain.access_token.into(),
             refresh: plain.refresh_token.map(Into::into),
             access_expires_at: plain.access_expires_at,
@@ -179,7 +189,7 @@ impl<'de> Deserialize<'de> for TokenSet {
             obtained_at: plain.obtained_at,
             generation: plain.generation,
             origin: plain.origin,
-        })
+        })))
     }
 }
 

@@ -54,11 +54,16 @@ impl<L: List> Ahead<L> {
         self.pages.iter().any(|page| matches!(page.answer, Some(Err(_))))
     }
 
-    /// Begins one more fetch, behind those that are there; it is sent with the next poll.
-    pub(super) fn push(&mut self, list: L, early: bool) {
+    /// Sends one more fetch, behind those that are there.
+    pub(super) fn push(&mut self, list: L, early: bool, cx: &mut Context<'_>) {
         let number = self.first + self.pages.len() as u64;
         self.pages.push_back(Fetched { position: list.position(), early, answer: None });
-        self.running.push(Box::pin(async move { (number, list.fetch().await) }));
+        let mut fetch: Fetch<L> = Box::pin(async move { (number, list.fetch().await) });
+        // It leaves before pages are read that have come: among the others it would be the last to move.
+        match fetch.as_mut().poll(cx) {
+            Poll::Ready((number, answer)) => self.arrive(number, answer),
+            Poll::Pending => self.running.push(fetch),
+        }
     }
 
     /// Drops all that is under way or has come.
@@ -71,22 +76,30 @@ impl<L: List> Ahead<L> {
     /// Moves every fetch on, without waiting for any.
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some((number, answer))) = Pin::new(&mut self.running).poll_next(cx) {
-            let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
-            if let Some(page) = place.and_then(|place| self.pages.get_mut(place)) {
-                page.answer = Some(answer);
-            }
+            self.arrive(number, answer);
         }
     }
 
     /// The page that is due next, once it has come. Must not be asked while nothing is under way.
+    ///
+    /// Pages behind it that have come too are left for later: the sooner this one is taken, the sooner the next is sent for.
     pub(super) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<(Fetched<L>, Answer<L>)> {
-        self.advance(cx);
-        let come = |page: &mut Fetched<L>| page.answer.take().map_or(Poll::Pending, Poll::Ready);
-        let answer = ready!(self.pages.front_mut().map_or(Poll::Pending, come));
-        self.first += 1;
-        match self.pages.pop_front() {
-            Some(page) => Poll::Ready((page, answer)),
-            None => Poll::Pending,
+        loop {
+            if let Some(answer) = self.pages.front_mut().and_then(|page| page.answer.take()) {
+                self.first += 1;
+                return self.pages.pop_front().map_or(Poll::Pending, |page| Poll::Ready((page, answer)));
+            }
+            match ready!(Pin::new(&mut self.running).poll_next(cx)) {
+                Some((number, answer)) => self.arrive(number, answer),
+                None => return Poll::Pending,
+            }
+        }
+    }
+
+    fn arrive(&mut self, number: u64, answer: Answer<L>) {
+        let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        if let Some(page) = place.and_then(|place| self.pages.get_mut(place)) {
+            page.answer = Some(answer);
         }
     }
 }

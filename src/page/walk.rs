@@ -160,11 +160,10 @@ impl<L: List> Walk<L> {
             };
             if self.ahead.position() != Some(next) {
                 self.drop_ahead();
-                self.ahead.push(self.list.clone().at(next), false);
                 // Before the limit is asked for its room: this one counts.
-                self.ahead.advance(cx);
+                self.ahead.push(self.list.clone().at(next), false, cx);
             }
-            self.fetch_ahead();
+            self.fetch_ahead(cx);
             let (fetched, answer) = ready!(self.ahead.poll_first(cx));
             let page = match answer {
                 Ok(page) => page,
@@ -180,8 +179,7 @@ impl<L: List> Walk<L> {
                 Ok(None) => {}
                 Ok(Some(turn)) => {
                     // On their way before the caller turns to this page.
-                    self.fetch_ahead();
-                    self.advance(cx);
+                    self.fetch_ahead(cx);
                     return Poll::Ready(Some(Ok(turn)));
                 }
                 Err(error) => return self.fail(error),
@@ -227,7 +225,7 @@ impl<L: List> Walk<L> {
     }
 
     /// Begins as many fetches as the plan, the caller and the tenant's limit have room for.
-    fn fetch_ahead(&mut self) {
+    fn fetch_ahead(&mut self, cx: &mut Context<'_>) {
         let depth = self.depth.min(self.trusted).min(self.plan.len());
         if self.ahead.len() >= depth || depth < 2 || self.ahead.has_failed() {
             return;
@@ -236,7 +234,7 @@ impl<L: List> Walk<L> {
         while let Some(position) = self.plan[..depth].get(self.ahead.len())
             && room > 0
         {
-            self.ahead.push(self.list.clone().at(*position), true);
+            self.ahead.push(self.list.clone().at(*position), true, cx);
             room -= 1;
         }
     }
