@@ -368,6 +368,22 @@ async fn two_keys_of_one_name_share_neither_tokens_nor_a_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_made_anew_knows_that_the_limit_is_spent() {
+    let town = Town::default();
+    let (builder, asked) = tenants::<Fixably>(&town);
+    let tenants = builder.with_capacity(0).build();
+    town.close("acme", HOUR);
+    for _ in 0..3 {
+        let refused = Fixably::call(&tenants.get("acme").await.unwrap(), "acme").await.unwrap_err();
+        assert!(matches!(refused, Error::RateLimited(_)), "{refused:?}");
+        assert_eq!(tenants.len(), 0);
+    }
+    assert_eq!((count(&asked), town.house("acme").requests), (3, 1), "three clients, and one that asked the vendor");
+    sleep(HOUR).await;
+    Fixably::call(&tenants.get("acme").await.unwrap(), "acme").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_builder_brings_itself_is_that_tenants_alone() {
     let (own, shared) = (MemoryStore::new(), MemoryStore::new());
     let (town, given) = (Town::default(), own.clone());
