@@ -176,7 +176,9 @@ impl Cache {
         // Since the old one was read, a flight may have landed: the new one is not to be renewed at once.
         let is_current = self.live.load().as_ref().is_some_and(|live| Arc::ptr_eq(live, old));
         if is_current && !too_soon && state.latched.is_none() && !state.is_flying() {
-            self.take_off(&mut state);
+            let (landing, _) = state.take_off();
+            drop(state);
+            self.fly(landing);
         }
     }
 
@@ -197,13 +199,16 @@ impl Cache {
         {
             return Err(Arc::clone(trouble));
         }
-        Ok(Boarding::Flight(self.take_off(&mut state)))
+        let (landing, flight) = state.take_off();
+        drop(state);
+        self.fly(landing);
+        Ok(Boarding::Flight(flight))
     }
 
+    /// Renews the tokens in a task. Its span is made here, so nobody holds the state: whoever listens may ask this client
+    /// how it is.
     #[expect(clippy::disallowed_methods, reason = "a renewal goes on when the callers that waited for it are gone")]
-    fn take_off(self: &Arc<Self>, state: &mut State) -> watch::Receiver<Landing> {
-        let (landing, flight) = watch::channel(None);
-        state.flight = Some(flight.clone());
+    fn fly(self: &Arc<Self>, landing: watch::Sender<Landing>) {
         let cache = Arc::clone(self);
         let (begun, span) = (self.now(), self.setting.endpoint.teller.renewal());
         let flying = async move {
@@ -216,7 +221,6 @@ impl Cache {
             cache.state().flight.take_if(|flight| flight.borrow().is_some());
         };
         tokio::spawn(flying.instrument(span));
-        flight
     }
 
     /// Takes note of a renewal that failed.
@@ -300,6 +304,13 @@ impl State {
     pub(super) fn supersede(&mut self, newest: Option<TokenSet>) {
         let old = std::mem::replace(&mut self.newest, newest);
         self.previous = old.or_else(|| self.previous.take());
+    }
+
+    /// Begins a flight, for whoever holds its landing to fly.
+    fn take_off(&mut self) -> (watch::Sender<Landing>, watch::Receiver<Landing>) {
+        let (landing, flight) = watch::channel(None);
+        self.flight = Some(flight.clone());
+        (landing, flight)
     }
 
     fn is_flying(&self) -> bool {

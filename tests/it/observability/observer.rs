@@ -9,6 +9,9 @@ use serde_json::json;
 use servicebay::testing::{Script, Step};
 use servicebay::{Event, EventKind, Observer, Outcome, RetryPolicy, Tally, Wait, repairy};
 use tokio::time::sleep;
+use tracing::Subscriber;
+use tracing::span::{Attributes, Id};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::{booking, call, granted, pair};
 use crate::support::{builder, order, refused};
@@ -154,21 +157,56 @@ async fn an_observer_that_panics_breaks_no_call_no_renewal_and_no_client() {
 }
 
 /// Asks the client how it is, whatever it is told.
-struct Curious(OnceLock<repairy::Client>);
+#[derive(Clone, Default)]
+struct Curious(Arc<OnceLock<repairy::Client>>);
 
-impl Observer for Curious {
-    fn observe(&self, _: &Event<'_>) {
+impl Curious {
+    fn ask(&self) {
         if let Some(client) = self.0.get() {
             let _ = (client.auth_status(), client.rate_limit());
         }
     }
 }
 
+impl Observer for Curious {
+    fn observe(&self, _: &Event<'_>) {
+        self.ask();
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Curious {
+    fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        self.ask();
+    }
+
+    fn on_follows_from(&self, _: &Id, _: &Id, _: Context<'_, S>) {
+        self.ask();
+    }
+
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.ask();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_observer_may_ask_the_client_how_it_is() {
-    let curious = Arc::new(Curious(OnceLock::new()));
+    let curious = Curious::default();
     let refuses = |_: &_| Step::json(400, json!({}));
-    let client = granted(refuses, booking).with_observer(Arc::clone(&curious)).build().unwrap();
+    let client = granted(refuses, booking).with_observer(curious.clone()).build().unwrap();
     curious.0.set(client.clone()).unwrap();
     call(&client).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_may_ask_the_client_how_it_is() {
+    let curious = Curious::default();
+    let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(curious.clone()));
+    let client = granted(|_| pair(100), booking).build().unwrap();
+    curious.0.set(client.clone()).unwrap();
+    call(&client).await.unwrap();
+    // Into the last fifth of the token's life, where a call begins a renewal and goes on.
+    sleep(Duration::from_secs(88)).await;
+    call(&client).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(client.auth_status().generation(), 2);
 }
