@@ -27,7 +27,7 @@
 //!
 //! | event | level | fields | when |
 //! | --- | --- | --- | --- |
-//! | `servicebay.wait` | DEBUG | `vendor` `tenant` `operation` `why` `waited_ms` | A wait ended. `why`: `token`, `limit` or `backoff` |
+//! | `servicebay.wait` | DEBUG | `vendor` `tenant` `operation` `why` `waited_ms` | A wait ended, or its caller went away. `why`: `token`, `limit` or `backoff` |
 //! | `servicebay.retry` | WARN | `vendor` `tenant` `operation` `attempt` `status` `delay_ms` | An attempt failed, and is repeated after a pause |
 //! | `servicebay.refusal` | WARN | `vendor` `tenant` `operation` `attempt` `retry_after_ms` | The vendor refused an attempt for the tenant's limit (429) |
 //! | `servicebay.rejected_token` | WARN | `vendor` `tenant` `operation` `attempt` | The vendor did not know a token (401), and the attempt is repeated with a newer one |

@@ -123,7 +123,7 @@ pub enum EventKind<'a> {
         /// The pause before the next.
         delay: Duration,
     },
-    /// A wait ended, whether what was waited for came or not.
+    /// A wait ended, whether what was waited for came or not, or its caller went away.
     #[non_exhaustive]
     Wait {
         /// What for.

@@ -174,7 +174,7 @@ impl Teller {
         );
     }
 
-    /// A wait ended.
+    /// A wait ended, as it may for a caller that goes away.
     #[cold]
     pub(crate) fn waited(&self, operation: &'static Operation, why: Wait, begun: Instant) {
         let waited = self.clock.now() - begun;
@@ -305,22 +305,41 @@ pub(crate) struct Caller<'a> {
     pub(crate) operation: &'static Operation,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
     /// Waits for something, and tells how long that was where it was not there at once.
     pub(crate) async fn waits<T>(self, why: Wait, awaited: impl Future<Output = T>) -> T {
-        let (mut awaited, mut begun) = (pin!(awaited), None);
+        let mut waiting = Waiting { caller: self, why, begun: None };
+        let mut awaited = pin!(awaited);
         let value = poll_fn(|context| {
             let polled = awaited.as_mut().poll(context);
             if polled.is_pending() {
-                begun.get_or_insert_with(|| self.teller.clock.now());
+                waiting.begun.get_or_insert_with(|| self.teller.clock.now());
             }
             polled
         });
-        let value = value.await;
-        if let Some(begun) = begun {
-            self.teller.waited(self.operation, why, begun);
+        value.await
+    }
+
+    /// A wait that has begun, told when what this returns is dropped.
+    pub(crate) fn began_to_wait(self, why: Wait, begun: Instant) -> Waiting<'a> {
+        Waiting { caller: self, why, begun: Some(begun) }
+    }
+}
+
+/// A wait, which is told when it ends: because it is over, or because its caller went away.
+#[derive(Debug)]
+pub(crate) struct Waiting<'a> {
+    caller: Caller<'a>,
+    why: Wait,
+    /// Nothing where it was no wait.
+    begun: Option<Instant>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(begun) = self.begun {
+            self.caller.teller.waited(self.caller.operation, self.why, begun);
         }
-        value
     }
 }
 

@@ -57,7 +57,7 @@ impl Tally {
         Self::default()
     }
 
-    /// Calls that ended, well or not.
+    /// Calls that ended: well, with an error, or because they were dropped.
     pub fn calls(&self) -> u64 {
         self.counts.calls.load(Ordering::Relaxed)
     }

@@ -158,10 +158,11 @@ impl<'a> Journey<'a> {
 
     /// Waits before the next attempt.
     pub(super) async fn pauses(&mut self, delay: Duration, outcome: &Result<Answer, Lost>) {
-        let (clock, teller) = (self.pipeline.clock, &self.pipeline.teller);
-        teller.retries(self.call.operation, self.sent, status(outcome), delay);
+        let clock = self.pipeline.clock;
+        self.pipeline.teller.retries(self.call.operation, self.sent, status(outcome), delay);
+        let waiting = self.caller().began_to_wait(Wait::Backoff, self.since);
         clock.sleep_until(self.since + delay).await;
-        teller.waited(self.call.operation, Wait::Backoff, self.since);
+        drop(waiting);
         self.waited += delay;
         self.since = clock.now();
     }

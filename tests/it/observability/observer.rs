@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 use servicebay::testing::{Script, Step};
 use servicebay::{Event, EventKind, Observer, Outcome, RetryPolicy, Tally, Wait, repairy};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::Subscriber;
 use tracing::span::{Attributes, Id};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
@@ -127,6 +127,15 @@ async fn a_call_that_is_dropped_is_counted_as_cancelled() {
     let client = builder(&script).with_observer(tally.clone()).build().unwrap();
     assert!(client.get_order().id(1).send().now_or_never().is_none());
     assert_eq!((tally.calls(), tally.cancelled_calls(), tally.failed_calls(), tally.attempts()), (1, 1, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_its_caller_gives_up_is_told_as_long_as_it_was() {
+    let tally = Tally::new();
+    let client = builder(&Script::new([refused("60")])).with_observer(tally.clone()).build().unwrap();
+    timeout(Duration::from_secs(10), client.get_order().id(1).send()).await.unwrap_err();
+    assert_eq!((tally.waits(Wait::Limit), tally.waited(Wait::Limit).as_secs()), (1, 10));
+    assert_eq!((tally.cancelled_calls(), client.rate_limit().waiting()), (1, 0));
 }
 
 /// Counts what it is told, and panics each time.
