@@ -53,6 +53,7 @@ use crate::vendor::LimitHeaders;
 /// # Ok::<(), servicebay::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a policy counts where it is set"]
 #[non_exhaustive]
 pub struct RateLimitPolicy {
     max_window: Duration,

@@ -23,6 +23,7 @@ use crate::retry::RetryPolicy;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use = "options count for a client that is made with `with_options`"]
 #[non_exhaustive]
 pub struct CallOptions {
     timeout: Option<Duration>,

@@ -30,6 +30,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// # assert_ne!(patient, never);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a policy counts where it is set"]
 #[non_exhaustive]
 pub struct RetryPolicy {
     max_attempts: u32,
