@@ -79,7 +79,7 @@ async fn embedded() -> Result<()> {
     assert_eq!(without_doubles, there, "orders are missing");
     println!("{}: checked, {} orders, each of them once", path.display(), exported.len());
     fs::remove_file(&path)?;
-    fs::remove_file(checkpoint_of(&path))?;
+    fs::remove_file(beside(&path, "cursor"))?;
     Ok(())
 }
 
@@ -91,20 +91,25 @@ enum Outcome {
 /// Exports what is still missing from the file, until `stop` says so.
 async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Output = ()>) -> Result<Outcome> {
     let expand = Expand::new().with("customer").with("device").with("status");
-    let mut orders = client.list_orders().limit(page).expand(expand).items().prefetch(8);
-    let mut csv = match Checkpoint::read(path)? {
-        Some(checkpoint) => {
-            orders = orders.resume(checkpoint.cursor);
-            cut_back(path, checkpoint.length)?
+    let orders = client.list_orders().limit(page).expand(expand).items().prefetch(8);
+    let checkpoint = match Checkpoint::read(path)? {
+        Some(checkpoint) => checkpoint,
+        None if path.try_exists()? => {
+            let path = path.display();
+            return Err(format!("{path} is there already, with no checkpoint beside it: name another file").into());
         }
         None => {
-            // Not over a file that is there already: it may be somebody's.
-            let mut csv = csv::Writer::from_writer(File::create_new(path)?);
-            csv.write_record(["order", "created", "closed", "customer", "device", "status", "total", "to pay"])?;
-            Checkpoint::write(path, &mut csv, orders.cursor())?;
-            csv
+            // Before the file itself: so a file without a checkpoint is never ours.
+            let checkpoint = Checkpoint { length: 0, cursor: orders.cursor() };
+            checkpoint.write(path)?;
+            checkpoint
         }
     };
+    let mut csv = cut_back(path, checkpoint.length)?;
+    if checkpoint.length == 0 {
+        csv.write_record(["order", "created", "closed", "customer", "device", "status", "total", "to pay"])?;
+    }
+    let mut orders = orders.resume(checkpoint.cursor);
 
     let bar =
         ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} orders, {eta} to go{msg}")?);
@@ -127,11 +132,11 @@ async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Outpu
             bar.set_message(format!("; {remaining} calls left in the tenant's window"));
         }
         if orders.handed_out().is_multiple_of(CHECKPOINT) {
-            Checkpoint::write(path, &mut csv, orders.cursor())?;
+            save(path, &mut csv, orders.cursor())?;
         }
     };
     bar.finish();
-    Checkpoint::write(path, &mut csv, orders.cursor())?;
+    save(path, &mut csv, orders.cursor())?;
 
     let drift = orders.drift();
     if !drift.is_none() {
@@ -140,14 +145,22 @@ async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Outpu
     outcome
 }
 
-/// The file at its end, cut back to so many bytes.
+/// The file at its end, cut back to so many bytes; a new one where that is none.
 fn cut_back(path: &Path, length: u64) -> Result<csv::Writer<File>> {
-    let file = OpenOptions::new().append(true).open(path)?;
+    let file = OpenOptions::new().append(true).create(length == 0).open(path)?;
     if file.metadata()?.len() < length {
         return Err("the file is shorter than its checkpoint says: delete both to begin anew".into());
     }
     file.set_len(length)?;
     Ok(csv::Writer::from_writer(file))
+}
+
+/// First the rows are safe on the disk, then the checkpoint that counts on them.
+fn save(path: &Path, csv: &mut csv::Writer<File>, cursor: Cursor) -> Result<()> {
+    csv.flush()?;
+    csv.get_ref().sync_data()?;
+    let length = csv.get_ref().metadata()?.len();
+    Checkpoint { length, cursor }.write(path)
 }
 
 /// How far an export is.
@@ -160,28 +173,29 @@ struct Checkpoint {
 
 impl Checkpoint {
     fn read(path: &Path) -> Result<Option<Self>> {
-        match fs::read(checkpoint_of(path)) {
+        match fs::read(beside(path, "cursor")) {
             Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// First the rows are safe on the disk, then the checkpoint that counts on them, which takes the old one's place whole.
-    fn write(path: &Path, csv: &mut csv::Writer<File>, cursor: Cursor) -> Result<()> {
-        csv.flush()?;
-        csv.get_ref().sync_data()?;
-        let checkpoint = Self { length: csv.get_ref().metadata()?.len(), cursor };
-        let (place, beside) = (checkpoint_of(path), path.with_extension("csv.new"));
-        fs::write(&beside, serde_json::to_vec(&checkpoint)?)?;
-        File::open(&beside)?.sync_data()?;
-        fs::rename(beside, place)?;
+    /// It takes the old one's place whole.
+    fn write(&self, path: &Path) -> Result<()> {
+        let new = beside(path, "cursor.new");
+        fs::write(&new, serde_json::to_vec(self)?)?;
+        File::open(&new)?.sync_data()?;
+        fs::rename(new, beside(path, "cursor"))?;
         Ok(())
     }
 }
 
-fn checkpoint_of(path: &Path) -> PathBuf {
-    path.with_extension("csv.cursor")
+/// The file of the same name with one more ending.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
 }
 
 fn row(order: &Order) -> [String; 8] {
