@@ -102,8 +102,8 @@ impl<L: List> Pages<L> {
     /// Fetches up to `depth` pages at once, once the first tells how many there are. They are handed out in order.
     ///
     /// Default 1, which 0 means too: each page is fetched when it is asked for. At most 64. Pages are fetched ahead as long
-    /// as the tenant's limit has room, as far as it is known; where it is nearly spent the walk goes on page by page. Where
-    /// the vendor does not say how many items there are, nothing is fetched ahead.
+    /// as the tenant's limit has room, as far as it is known, and take half of that at most; where it is nearly spent the walk
+    /// goes on page by page. Where the vendor does not say how many items there are, nothing is fetched ahead.
     ///
     /// It makes a walk faster and changes nothing else about it: a page that begins elsewhere than the one before it ends is
     /// fetched again from the right place, and an error ends the stream after the pages before it, as it would without.

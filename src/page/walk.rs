@@ -230,7 +230,8 @@ impl<L: List> Walk<L> {
         if self.ahead.len() >= depth || depth < 2 || self.ahead.has_failed() {
             return;
         }
-        let mut room = self.list.room().unwrap_or(u64::MAX);
+        // Half of it is left to the caller, who may want to call for what is on the pages.
+        let mut room = self.list.room().map_or(u64::MAX, |room| room / 2);
         while let Some(position) = self.plan[..depth].get(self.ahead.len())
             && room > 0
         {
