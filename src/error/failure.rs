@@ -81,7 +81,7 @@ impl Failure {
         &self.parts.method
     }
 
-    /// The URL with its query. Credentials are never part of it.
+    /// The URL with its query. The client's credentials are never part of it, unless a raw request holds them.
     pub fn url(&self) -> &Url {
         &self.parts.url
     }
