@@ -59,8 +59,8 @@ impl RawRequest {
         Self { request }
     }
 
-    /// Adds a parameter to the query. Errors and spans show the path and the query as they are, so neither is a place for a
-    /// secret.
+    /// Adds a parameter to the query. Errors and spans show the path and the query as they are, so neither is a place
+    /// for a secret.
     pub fn query(mut self, name: &str, value: impl ToString) -> Self {
         self.request.query(name, Some(&value.to_string()));
         self

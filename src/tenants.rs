@@ -94,9 +94,9 @@ type Made<C> = BoxFuture<'static, Result<Assembled<C>, TenantError>>;
 
 impl<C: 'static> Tenants<C> {
     /// Begins a set of clients that `connect` makes the builders for. It is given the key that a client was asked for
-    /// by; its error, of any type, becomes the source of a [`TenantError`]. It may ask for the clients of other tenants, and
-    /// never for the one that it is making: it would wait for itself, and so would all who ask for that tenant until it is
-    /// [removed](Self::remove).
+    /// by; its error, of any type, becomes the source of a [`TenantError`]. It may ask for the clients of other tenants,
+    /// and never for the one that it is making: it would wait for itself, and so would all who ask for that tenant until
+    /// it is [removed](Self::remove).
     ///
     /// What the builder sets itself counts: an HTTP client or a token store of its own is that tenant's alone.
     pub fn builder<M, E>(connect: impl Fn(String) -> M + Send + Sync + 'static) -> TenantsBuilder<C>

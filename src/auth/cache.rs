@@ -205,8 +205,8 @@ impl Cache {
         Ok(Boarding::Flight(flight))
     }
 
-    /// Renews the tokens in a task. Its span is made here, so nobody holds the state: whoever listens may ask this client
-    /// how it is.
+    /// Renews the tokens in a task. Its span is made here, so nobody holds the state: whoever listens may ask this
+    /// client how it is.
     #[expect(clippy::disallowed_methods, reason = "a renewal goes on when the callers that waited for it are gone")]
     fn fly(self: &Arc<Self>, landing: watch::Sender<Landing>) {
         let cache = Arc::clone(self);
