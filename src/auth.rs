@@ -28,6 +28,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -54,6 +55,15 @@ pub(crate) struct Plan {
     pub(crate) account: Cow<'static, str>,
     /// What every request of the client carries besides the token.
     pub(crate) headers: HeaderMap,
+}
+
+/// What is escaped in a part of a name, so that names of other parts are other names.
+pub(crate) const PART: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'/');
+
+/// The name of an account, which no account of other parts has, whatever they hold.
+pub(crate) fn account(parts: &[&str]) -> Cow<'static, str> {
+    let parts: Vec<_> = parts.iter().map(|part| utf8_percent_encode(part, PART).to_string()).collect();
+    parts.join("/").into()
 }
 
 /// A way in.
@@ -185,6 +195,20 @@ impl Auth {
         match self {
             Self::Fixed(fixed) => Redaction::of([fixed.token()]),
             Self::Granted(cache) => Redaction::of(&cache.secrets()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_of_other_parts_have_other_names() {
+        assert_eq!(account(&["oauth", "my-app"]), "oauth/my-app");
+        let names = [["a", "b/c"], ["a/b", "c"], ["a%2Fb", "c"], ["a", "b%2Fc"]].map(|parts| account(&parts));
+        for (index, name) in names.iter().enumerate() {
+            assert!(!names[..index].contains(name), "{name}");
         }
     }
 }

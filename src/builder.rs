@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, HeaderMap, HeaderValue, USER_AGENT};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use self::pool::Kind;
 pub(crate) use self::pool::Pool;
 pub(crate) use self::tenancy::{Shared, Tenancy};
-use crate::auth::{Auth, Cache, Endpoint, MemoryStore, Plan, Setting, TokenKey, TokenStore, Way};
+use crate::auth::{Auth, Cache, Endpoint, MemoryStore, PART, Plan, Setting, TokenKey, TokenStore, Way};
 use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -31,8 +31,6 @@ use crate::trace::Teller;
 use crate::transport::Transport;
 use crate::vendor::Vendor;
 
-/// What is escaped in a part of a name, so that names of other parts are other names.
-const PART: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'/');
 const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 
 /// Makes a vendor's client.

@@ -1,13 +1,11 @@
 //! What a client proves itself with to Fentu FSM.
 
-use std::borrow::Cow;
-
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::grant::CodeGrant;
-use crate::auth::{Fixed, Plan, TokenSet, Way};
+use crate::auth::{Fixed, Plan, TokenSet, Way, account};
 use crate::error::Error;
 
 /// What a client proves itself with. It is never printed, and is sent to the client's base URL alone.
@@ -73,7 +71,7 @@ impl Credentials {
                 fixed.map(Plan::from).map_err(|_| Error::config("api_key", "cannot be sent as a header"))
             }
             Kind::Application { client_id, client_secret, tokens } => {
-                let account = Cow::Owned(format!("oauth/{client_id}"));
+                let account = account(&["oauth", &client_id]);
                 let grant = Box::new(CodeGrant::new(client_id, client_secret)?);
                 if tokens.as_ref().is_some_and(|tokens| !is_plain(tokens.access_token())) {
                     return Err(Error::config(

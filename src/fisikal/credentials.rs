@@ -1,11 +1,13 @@
 //! What a client proves itself with to Fisikal.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::grant::{PasswordGrant, SessionGrant};
-use crate::auth::{Fixed, Grant, Plan, Way};
+use crate::auth::{Fixed, Grant, Plan, Way, account};
 use crate::error::Error;
 
 /// The header of a session token.
@@ -86,20 +88,20 @@ impl Credentials {
             Kind::SessionToken(token) => fixed(SESSION, None, token),
             Kind::Guest => Ok(Plan::from(Fixed::none())),
             Kind::Password { client_id, client_secret, username, password } => {
-                let account = format!("oauth/{client_id}/{username}");
+                let account = account(&["oauth", &client_id, &username]);
                 Ok(granted(PasswordGrant::new(client_id, client_secret, username, password)?, account))
             }
             Kind::Session { email, password, roles } => {
-                let account = format!("session/{}/{email}", roles.join("+"));
+                let account = account(&["session", &roles.join("+"), &email]);
                 Ok(granted(SessionGrant::new(email, password, roles)?, account))
             }
         }
     }
 }
 
-fn granted(grant: impl Grant, account: String) -> Plan {
+fn granted(grant: impl Grant, account: Cow<'static, str>) -> Plan {
     let way = Way::Granted { grant: Box::new(grant), tokens: None };
-    Plan { way, account: account.into(), headers: HeaderMap::new() }
+    Plan { way, account, headers: HeaderMap::new() }
 }
 
 fn fixed(header: HeaderName, scheme: Option<&str>, token: SecretString) -> Result<Plan, Error> {

@@ -6,7 +6,7 @@ use http::header::HeaderName;
 use secrecy::SecretString;
 
 use super::grant::AppGrant;
-use crate::auth::{Plan, Way};
+use crate::auth::{Plan, Way, account};
 use crate::error::Error;
 
 /// The header that names the partner on every request, documented
@@ -48,7 +48,7 @@ impl Credentials {
         }
         let partner = HeaderValue::from_str(&self.partner_id)
             .map_err(|_| Error::config("partner_id", "cannot be sent as a header"))?;
-        let account = format!("{}/{}", self.partner_id, self.app_key).into();
+        let account = account(&[&self.partner_id, &self.app_key]);
         let grant = Box::new(AppGrant::new(self.app_key, self.app_secret)?);
         let headers = HeaderMap::from_iter([(PARTNER, partner)]);
         Ok(Plan { way: Way::Granted { grant, tokens: None }, account, headers })

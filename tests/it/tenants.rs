@@ -396,7 +396,7 @@ async fn what_a_builder_brings_itself_is_that_tenants_alone() {
     for key in ["own", "other"] {
         Repairy::call(&tenants.get(key).await.unwrap(), key).await.unwrap();
     }
-    let name = |key: &str| TokenKey::new(format!("repairy/partner-api.example/{key}/{key}/app key"));
+    let name = |key: &str| TokenKey::new(format!("repairy/partner-api.example/{key}/{key}/app%20key"));
     assert!(own.load(&name("own")).await.unwrap().is_some() && own.load(&name("other")).await.unwrap().is_none());
     assert!(shared.load(&name("other")).await.unwrap().is_some() && shared.load(&name("own")).await.unwrap().is_none());
 }
