@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-#[cfg(feature = "codegen")]
-#[path = "build/generator.rs"]
-mod generator;
-
 /// The vendors: each has its spec in `openapi/<vendor>.json` and its module in `src/<vendor>.rs`.
 #[cfg(feature = "codegen")]
 const VENDORS: [&str; 4] = ["fentu", "fisikal", "fixably", "repairy"];
@@ -15,9 +11,8 @@ fn main() -> ExitCode {
 
     #[cfg(feature = "codegen")]
     for vendor in VENDORS {
-        println!("cargo::rerun-if-changed=build");
-        println!("cargo::rerun-if-changed={}", generator::spec_path(vendor));
-        if let Err(problem) = generator::run(vendor) {
+        println!("cargo::rerun-if-changed={}", servicebay_codegen::spec_path(vendor));
+        if let Err(problem) = servicebay_codegen::run(vendor) {
             println!("cargo::error={problem}");
             return ExitCode::FAILURE;
         }

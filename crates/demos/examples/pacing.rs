@@ -1,7 +1,7 @@
 //! How a tenant's limit is shared: people at a counter, follow-ups of webhooks, an export, and another integration that
 //! knows nothing of the three.
 //!
-//! `cargo run --example pacing` lets 64 workers call a test tenant inside this program for 16 s. They share one client and
+//! `cargo run -p servicebay-demos --example pacing` lets 64 workers call a test tenant inside this program for 16 s. They share one client and
 //! so one budget. The other integration has a plain HTTP client and a token of its own, and calls at its own pace. A
 //! table tells how each of them fared, and a picture shows the calls against the limit. The first argument is the file for
 //! the picture; without one it is written to the folder for temporary files.

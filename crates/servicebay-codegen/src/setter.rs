@@ -4,8 +4,8 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Ident, Type};
 
-use super::model::{argument, last_name};
-use super::prose::Prose;
+use crate::model::{argument, last_name};
+use crate::prose::Prose;
 
 /// The method that stores a value in the `Option` or `Vec` field of the same name.
 pub(crate) fn method(docs: &Prose, ident: &Ident, ty: &Type) -> TokenStream {

@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operation::{Body, Call, Place};
-use super::schema::Schema;
-use super::spec::Spec;
-use super::stand_in;
+use crate::operation::{Body, Call, Place};
+use crate::schema::Schema;
+use crate::spec::Spec;
+use crate::stand_in;
 
 pub(crate) fn document<'a>(spec: &Spec, stand_ins: impl Iterator<Item = &'a String>) -> Value {
     let mut paths = Map::new();

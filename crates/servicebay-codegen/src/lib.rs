@@ -14,7 +14,7 @@ use std::{env, fs};
 use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TagStyle};
 use quote::{format_ident, quote};
 
-use problem::Problem;
+pub use problem::Problem;
 use spec::Spec;
 
 mod builders;
@@ -32,12 +32,12 @@ mod stand_in;
 mod types;
 
 /// The spec of a vendor, below the crate's root.
-pub(crate) fn spec_path(vendor: &str) -> String {
+pub fn spec_path(vendor: &str) -> String {
     format!("openapi/{vendor}.json")
 }
 
 /// Writes `<vendor>.rs` into the build's output directory.
-pub(crate) fn run(vendor: &str) -> Result<(), Problem> {
+pub fn run(vendor: &str) -> Result<(), Problem> {
     let path = spec_path(vendor);
     let text = fs::read_to_string(&path).map_err(|error| Problem::new(&path, error))?;
     let code = code(&text, vendor).map_err(|problem| problem.within(&path))?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A place in the spec and what is wrong with it, on one line: cargo shows no more of a build script's error.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub struct Problem {
     place: String,
     what: String,
 }

@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-use super::operation::{Call, Operation, Parameter, Place};
-use super::schema::{Confidence, Schema, Source};
+use crate::operation::{Call, Operation, Parameter, Place};
+use crate::schema::{Confidence, Schema, Source};
 
 /// Where a line of documentation is broken.
 const WIDTH: usize = 100;

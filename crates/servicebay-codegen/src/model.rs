@@ -8,7 +8,7 @@ use syn::{
     parse_quote,
 };
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// Types are normal: std's by their last name, generated ones as `types::Order`.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
 //! Exports all orders to a CSV file, and goes on where it was when it is stopped and run again.
 //!
-//! `cargo run --example export_orders` runs it against a test tenant inside this program: it stops itself half way, goes
+//! `cargo run -p servicebay-demos --example export_orders` runs it against a test tenant inside this program: it stops itself half way, goes
 //! on, and checks the file. With `FIXABLY_TENANT` and `FIXABLY_TOKEN` set, it exports that tenant's orders to `orders.csv`,
-//! or to the file that is named: `cargo run --example export_orders -- march.csv`. Ctrl-C stops it; the next run goes on.
+//! or to the file that is named: `cargo run -p servicebay-demos --example export_orders -- march.csv`. Ctrl-C stops it; the next run goes on.
 //!
 //! How the file ends up complete and without doubles, even when the machine loses power: beside it lies a checkpoint, which
 //! says where in the list the export is and how long the file was then. A run that goes on cuts the file back to that

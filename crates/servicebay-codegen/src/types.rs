@@ -6,13 +6,13 @@ use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Ident, Path, Type};
 
-use super::model::{Field, Model, argument, last_name};
-use super::open_enum;
-use super::problem::Problem;
-use super::prose::{self, Prose};
-use super::schema::Schema;
-use super::setter;
-use super::spec::Spec;
+use crate::model::{Field, Model, argument, last_name};
+use crate::open_enum;
+use crate::problem::Problem;
+use crate::prose::{self, Prose};
+use crate::schema::Schema;
+use crate::setter;
+use crate::spec::Spec;
 
 pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<TokenStream, Problem> {
     let (sent, received, parameters) = (spec.sent(), spec.received(), spec.parameters());

@@ -49,5 +49,5 @@ END
     echo
     cargo run --quiet --manifest-path "$work/Cargo.toml" < fixably.json
 } > "$work/generated.rs"
-rustfmt --edition 2024 --config-path "$here/../.." "$work/generated.rs"
+rustfmt --edition 2024 --config-path "$here/../../../.." "$work/generated.rs"
 mv "$work/generated.rs" generated.rs

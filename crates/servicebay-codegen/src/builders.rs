@@ -4,13 +4,13 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
 use syn::{Ident, Type};
 
-use super::client;
-use super::model::{Builder, Model, first_argument, last_name};
-use super::operation::{Body, Call, Operation, Paging, Parameter, Place, Span};
-use super::problem::Problem;
-use super::prose::{self, Prose};
-use super::setter;
-use super::spec::Spec;
+use crate::client;
+use crate::model::{Builder, Model, first_argument, last_name};
+use crate::operation::{Body, Call, Operation, Paging, Parameter, Place, Span};
+use crate::problem::Problem;
+use crate::prose::{self, Prose};
+use crate::setter;
+use crate::spec::Spec;
 
 pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<TokenStream, Problem> {
     let mut items = TokenStream::new();
@@ -23,7 +23,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
     Ok(quote! {
         /// The calls before they are sent: one builder for each operation.
         pub mod builder {
-            use super::types;
+            use crate::types;
 
             #items
         }
@@ -60,7 +60,7 @@ fn item(spec: &Spec, model: &Model, call: Call<'_>, read: &Builder, vendor: &Ide
         false => (Some(reconcile()), Some(write(&name, success))),
     };
     let begun = quote! {
-        let #mutable request = self.core.call(&super::operations::#statics);
+        let #mutable request = self.core.call(&crate::operations::#statics);
         #steps
     };
     // A list is known by its request before it is sent, too.
@@ -329,7 +329,7 @@ impl<'a> Paged<'a> {
                 type Page = #page;
                 type Item = #item;
                 fn operation(&self) -> &'static crate::Operation {
-                    &super::operations::#statics
+                    &crate::operations::#statics
                 }
                 fn query(&self) -> u64 {
                     crate::page::List::at(self.clone(), crate::Position::Start).request().fingerprint()
@@ -345,7 +345,7 @@ impl<'a> Paged<'a> {
                     self.send()
                 }
                 fn after(&self, page: &Self::Page) -> Result<Option<crate::Position>, crate::Error> {
-                    page.after(&super::operations::#statics, crate::page::List::position(self))
+                    page.after(&crate::operations::#statics, crate::page::List::position(self))
                 }
                 fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
                     page.ahead(crate::page::List::position(self), nth)

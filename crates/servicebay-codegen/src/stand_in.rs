@@ -6,9 +6,9 @@ use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Path, Type, parse_quote};
 
-use super::problem::Problem;
-use super::schema::Schema;
-use super::spec::Spec;
+use crate::problem::Problem;
+use crate::schema::Schema;
+use crate::spec::Spec;
 
 /// JSON types whose format says more than a primitive can: the name of a schema for each, and what stands for it.
 const FORMATS: [(&str, &str, &str, &str); 4] = [

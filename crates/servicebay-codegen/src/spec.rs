@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::operation::{Answer, Body, Call, Operation};
-use super::problem::Problem;
-use super::schema::Schema;
+use crate::operation::{Answer, Body, Call, Operation};
+use crate::problem::Problem;
+use crate::schema::Schema;
 
 /// An OpenAPI document with our extensions.
 #[derive(Debug, Deserialize)]

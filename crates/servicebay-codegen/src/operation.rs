@@ -4,8 +4,8 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::problem::Problem;
-use super::schema::{Confidence, Schema, Source};
+use crate::problem::Problem;
+use crate::schema::{Confidence, Schema, Source};
 
 /// An operation where it stands.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// A schema, wherever it stands: a component, a property, a parameter or a body.
 ///

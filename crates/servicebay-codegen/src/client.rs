@@ -3,10 +3,10 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::operation::Call;
-use super::prose::{self, Prose};
-use super::schema::Confidence;
-use super::spec::Spec;
+use crate::operation::Call;
+use crate::prose::{self, Prose};
+use crate::schema::Confidence;
+use crate::spec::Spec;
 
 pub(crate) fn methods(spec: &Spec, vendor: &str) -> TokenStream {
     let methods = spec.calls().map(|call| {
@@ -22,7 +22,7 @@ pub(crate) fn methods(spec: &Spec, vendor: &str) -> TokenStream {
     });
     quote! {
         /// A method for each operation: it returns a builder, which is sent by `send`.
-        impl super::Client {
+        impl crate::Client {
             #(#methods)*
         }
     }

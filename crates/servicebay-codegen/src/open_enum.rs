@@ -7,9 +7,9 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::Ident;
 
-use super::problem::Problem;
-use super::prose::{self, Prose};
-use super::schema::Schema;
+use crate::problem::Problem;
+use crate::prose::{self, Prose};
+use crate::schema::Schema;
 
 pub(crate) fn item(
     name: &str,

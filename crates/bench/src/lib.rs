@@ -1,0 +1,1 @@
+//! Benches of servicebay beside its peers: `cargo bench -p servicebay-bench`.

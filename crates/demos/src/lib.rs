@@ -1,0 +1,1 @@
+//! Examples of servicebay that need plots, CSV files or progress bars: see `examples/`.
