@@ -115,7 +115,7 @@ async fn follow(client: &Client, id: &Id<servicebay::repairy::types::Booking>) -
             Err(Error::Conflict(why) | Error::Api(why)) => {
                 println!("not {status}: {}", why.message().unwrap_or("refused"))
             }
-            Err(Error::Invalid(why)) => println!("not {status}: {}", why.message().unwrap_or("refused")),
+            Err(Error::Validation(why)) => println!("not {status}: {}", why.message().unwrap_or("refused")),
             Err(other) => return Err(other),
         }
     }

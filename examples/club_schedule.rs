@@ -111,8 +111,8 @@ async fn book(client: &Client, id: Id<Occurrence>) -> Result<bool, Error> {
             Ok(true)
         }
         // The vendor says no inside a success; it is a typed refusal all the same.
-        Err(Error::Invalid(refused)) => {
-            let errors = fisikal::errors(&Error::Invalid(refused));
+        Err(Error::Validation(refused)) => {
+            let errors = fisikal::errors(&Error::Validation(refused));
             let reasons = errors.iter().filter_map(|error| Some(error.kind.as_ref()?.as_str()));
             let reasons: Vec<&str> = reasons.collect();
             println!("not into {id}: {}", reasons.join("; "));

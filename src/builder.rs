@@ -107,13 +107,13 @@ impl<C> ClientBuilder<C> {
     }
 
     /// The time one attempt may take, answer included. Default 30 s, of which connecting may take 10 s.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { options: self.options.with_timeout(timeout), ..self }
+    pub fn with_attempt_timeout(self, timeout: Duration) -> Self {
+        Self { options: self.options.with_attempt_timeout(timeout), ..self }
     }
 
     /// The time a whole call may take: waits, attempts and all. Default none.
-    pub fn with_deadline(self, deadline: Duration) -> Self {
-        Self { options: self.options.with_deadline(deadline), ..self }
+    pub fn with_operation_timeout(self, deadline: Duration) -> Self {
+        Self { options: self.options.with_operation_timeout(deadline), ..self }
     }
 
     /// The time a call may spend waiting: for a token, for the tenant's limit and between attempts together. Default
@@ -249,8 +249,8 @@ impl<C> ClientBuilder<C> {
         };
         let http = || match (self.http, &self.tenancy) {
             (Some(own), _) => Ok(own),
-            (None, Some(tenancy)) => tenancy.shared.pool.client(Kind::of(&base_url, settings.timeout)?),
-            (None, None) => Kind::of(&base_url, settings.timeout)?.client(),
+            (None, Some(tenancy)) => tenancy.shared.pool.client(Kind::of(&base_url, settings.attempt_timeout)?),
+            (None, None) => Kind::of(&base_url, settings.attempt_timeout)?.client(),
         };
         #[cfg(feature = "testing")]
         let (transport, clock, address, owner) = match self.wire {

@@ -65,7 +65,7 @@ pub use self::amount::Amount;
 pub use self::auth::{AuthStatus, FileStore, Lease, MemoryStore, StoreError, Swap, TokenKey, TokenSet, TokenStore};
 pub use self::builder::ClientBuilder;
 pub use self::error::{
-    ConfigError, Decode, Error, Failure, Invalid, Postponed, RateLimited, RequestError, TenantError,
+    ConfigError, DecodeError, Error, CallError, ValidationError, Postponed, RateLimitedError, RequestError, TenantError,
 };
 pub use self::limit::{RateLimit, RateLimitPolicy};
 pub use self::observer::{Event, EventKind, Observer, Outcome, Tally, Wait};

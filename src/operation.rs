@@ -77,7 +77,7 @@ impl Operation {
         self.id
     }
 
-    /// The HTTP method. For a request to an endpoint that is not modelled, [`Failure::method`](crate::Failure::method)
+    /// The HTTP method. For a request to an endpoint that is not modelled, [`CallError::method`](crate::CallError::method)
     /// tells the one that was sent.
     pub fn method(&self) -> &Method {
         &self.method

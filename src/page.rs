@@ -117,7 +117,7 @@ impl<L: List> Pages<L> {
     /// Goes on where a walk over the same list was when this cursor was taken.
     ///
     /// A cursor of another operation, of other parameters or of another tenant is refused: the stream gives
-    /// [`Error::Request`] and ends. So is one that comes after the first page was asked for.
+    /// [`Error::InvalidRequest`] and ends. So is one that comes after the first page was asked for.
     pub fn resume(mut self, cursor: Cursor) -> Self {
         self.walk.resume(&cursor);
         self

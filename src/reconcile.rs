@@ -9,7 +9,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Failure};
+use crate::error::{Error, CallError};
 use crate::page::Sealed;
 use crate::response::Response;
 
@@ -124,7 +124,7 @@ pub struct Unsettled {
 }
 
 impl Unsettled {
-    fn of(failure: &Failure) -> Self {
+    fn of(failure: &CallError) -> Self {
         Self {
             operation: failure.operation().id(),
             method: failure.method().clone(),
@@ -204,7 +204,7 @@ where
                 Err(error) => error,
             };
             sent += 1;
-            let unsettled = match error.failure() {
+            let unsettled = match error.call_error() {
                 Some(failure) if failure.maybe_applied() => Unsettled::of(failure),
                 _ => return Err(error),
             };

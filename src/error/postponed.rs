@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::RateLimited;
+use super::RateLimitedError;
 
 /// A call that the tenant's limit stood against, as a value that a job queue can store: what was to be sent, and from when
 /// on there is room for it. A client's `resume` makes a request of it again.
@@ -51,7 +51,7 @@ pub struct Postponed {
 }
 
 impl Postponed {
-    pub(super) fn of(limited: &RateLimited) -> Self {
+    pub(super) fn of(limited: &RateLimitedError) -> Self {
         let sent = limited.sent();
         Self {
             vendor: limited.vendor().to_owned(),

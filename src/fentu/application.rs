@@ -71,7 +71,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] for a redirect address that is none, and for a login that asks for nothing.
+    /// [`Error::InvalidRequest`] for a redirect address that is none, and for a login that asks for nothing.
     pub fn authorize(
         &self,
         redirect_uri: impl Into<String>,
@@ -97,7 +97,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] when the address is not an answer to this login: its `state` is another. [`Error::ReauthRequired`]
+    /// [`Error::InvalidRequest`] when the address is not an answer to this login: its `state` is another. [`Error::ReauthRequired`]
     /// when the user or the vendor refused, which it does too for a code that was used before. Otherwise as a token
     /// request can fail: [`Error::Connect`], [`Error::Server`], [`Error::Decode`].
     pub async fn exchange(&self, login: &Authorization, redirected: &str) -> Result<TokenSet, Error> {

@@ -9,7 +9,7 @@ use crate::vendor::Explanation;
 /// What the vendor complains about in a call that failed: its `errors`, with their options.
 ///
 /// The vendor puts them into refusals, and into answers that are a success by their status; both come as
-/// [`Error::Invalid`]. Empty for every other error.
+/// [`Error::Validation`]. Empty for every other error.
 ///
 /// # Example
 ///

@@ -5667,7 +5667,7 @@ impl super::Client {
     /// Test whether a client could be booked.
     ///
     /// Tests whether a client could be booked, and books nobody. What stands in the way comes as
-    /// [`Error::Invalid`](crate::Error::Invalid); [`errors`](crate::fisikal::errors) reads it.
+    /// [`Error::Validation`](crate::Error::Validation); [`errors`](crate::fisikal::errors) reads it.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5699,7 +5699,7 @@ impl super::Client {
     ///
     /// Books a client. The call is known from a client's source, where it is commented out, and the shape
     /// of the answer is taken from `precheck_occurrence`. What stands in the way comes as
-    /// [`Error::Invalid`](crate::Error::Invalid). Sent again after a lost answer, it may report `taken` for
+    /// [`Error::Validation`](crate::Error::Validation). Sent again after a lost answer, it may report `taken` for
     /// the booking that it made itself.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -5763,7 +5763,7 @@ impl super::Client {
     /// Book an appointment.
     ///
     /// Books an appointment with a trainer. A slot that is not free comes as
-    /// [`Error::Invalid`](crate::Error::Invalid) on `time_frame`.
+    /// [`Error::Validation`](crate::Error::Validation) on `time_frame`.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6156,7 +6156,7 @@ impl super::Client {
     /// Create a client.
     ///
     /// Creates a client, with the token of staff. An address that is taken and a password that is too short
-    /// come as [`Error::Invalid`](crate::Error::Invalid).
+    /// come as [`Error::Validation`](crate::Error::Validation).
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -6309,7 +6309,7 @@ impl super::Client {
     /// Pay an order with Stripe.
     ///
     /// Pays an order with a payment method of Stripe. Where the card's owner has to confirm, the answer is
-    /// [`Error::Invalid`](crate::Error::Invalid) with `requires_action`, and its `options.stripe_url` is
+    /// [`Error::Validation`](crate::Error::Validation) with `requires_action`, and its `options.stripe_url` is
     /// the page for that; afterwards call `confirm_stripe`. What else is answered is unknown.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.

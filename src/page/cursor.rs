@@ -14,7 +14,7 @@ pub(super) const KEYS: usize = 200;
 /// [`Items::resume`](crate::Items::resume).
 ///
 /// It belongs to one operation of one tenant with one set of parameters, and is refused elsewhere with
-/// [`Error::Request`](crate::Error::Request). It holds no secret and no parameter: the operation's name, numbers, and for each of the
+/// [`Error::InvalidRequest`](crate::Error::InvalidRequest). It holds no secret and no parameter: the operation's name, numbers, and for each of the
 /// last items, at most 200, a number made from its id, by which the resumed walk knows them when they come again. In JSON
 /// it takes up to 4 KB. One that was damaged, or written in a later form, is refused when it is read.
 ///

@@ -61,7 +61,7 @@ impl<L: List> Items<L> {
     /// handed out.
     ///
     /// A cursor of another operation, of other parameters or of another tenant is refused: the stream gives
-    /// [`Error::Request`] and ends. So is one that comes after the first item was asked for.
+    /// [`Error::InvalidRequest`] and ends. So is one that comes after the first item was asked for.
     pub fn resume(mut self, cursor: Cursor) -> Self {
         self.walk.resume(&cursor);
         self

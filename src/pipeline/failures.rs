@@ -13,7 +13,7 @@ use url::Url;
 
 use super::journey::Journey;
 use crate::auth::{NoToken, Trouble, Why};
-use crate::error::{Decode, Error, Failure, FailureParts, Invalid, RateLimited};
+use crate::error::{DecodeError, Error, CallError, CallErrorParts, ValidationError, RateLimitedError};
 use crate::limit::Signals;
 use crate::transport::{Answer, Lost};
 use crate::vendor::Explanation;
@@ -28,8 +28,8 @@ impl Journey<'_> {
             parts.retry_after = signals.wait();
             self.explain(&mut parts, &answer);
         }
-        Error::RateLimited(Box::new(RateLimited {
-            failure: Failure::new(parts),
+        Error::RateLimited(Box::new(RateLimitedError {
+            failure: CallError::new(parts),
             resume_at: self.pipeline.clock.wall_at(resume_at),
             limit: known.limit(),
             remaining: known.remaining(),
@@ -42,11 +42,11 @@ impl Journey<'_> {
         match why {
             NoToken::Expired(expired_at) => {
                 let reason = format!("the token expired at {expired_at:.0}; nothing was sent, make a new token");
-                Error::Unauthorized(Box::new(Failure::new(self.parts(reason))))
+                Error::Unauthorized(Box::new(CallError::new(self.parts(reason))))
             }
             NoToken::TooLate => {
                 let reason = "no new token in time; it is still being asked for";
-                Error::Timeout(Box::new(Failure::new(self.parts(reason))))
+                Error::Timeout(Box::new(CallError::new(self.parts(reason))))
             }
             NoToken::Trouble(trouble) => self.troubled(&trouble),
         }
@@ -58,13 +58,13 @@ impl Journey<'_> {
         parts.message.clone_from(&trouble.message);
         parts.code.clone_from(&trouble.code);
         parts.retry_after = trouble.rest;
-        let failure = Failure::new(parts);
+        let failure = CallError::new(parts);
         match trouble.why {
             Why::Failed => Error::Server(Box::new(failure)),
             Why::Refused => Error::ReauthRequired(Box::new(failure)),
             Why::Store => Error::Store(Box::new(failure)),
             Why::Unknown | Why::Unreached => Error::Connect(Box::new(failure)),
-            Why::Unreadable => Error::Decode(Box::new(Decode { failure, path: None })),
+            Why::Unreadable => Error::Decode(Box::new(DecodeError { failure, path: None })),
         }
     }
 
@@ -90,7 +90,7 @@ impl Journey<'_> {
         self.keep(&mut parts, answer);
         parts.maybe_applied = self.call.writes();
         parts.source = source;
-        Error::Decode(Box::new(Decode { failure: Failure::new(parts), path }))
+        Error::Decode(Box::new(DecodeError { failure: CallError::new(parts), path }))
     }
 
     /// The refusal that a success holds, where the vendor complains in it.
@@ -98,7 +98,7 @@ impl Journey<'_> {
         let mut parts = self.parts("the vendor refuses the call, inside an answer that is a success by its status");
         let fields = self.explain(&mut parts, answer);
         let refused = parts.code.is_some() || !fields.is_empty();
-        refused.then(|| Error::Invalid(Box::new(Invalid { failure: Failure::new(parts), fields })))
+        refused.then(|| Error::Validation(Box::new(ValidationError { failure: CallError::new(parts), fields })))
     }
 
     /// A success that says there is nothing where an object was asked for; nothing for a write, which was carried out.
@@ -109,7 +109,7 @@ impl Journey<'_> {
         }
         let mut parts = self.parts("there is no such object, or these credentials may not see it");
         self.keep(&mut parts, answer);
-        Some(Error::NotFound(Box::new(Failure::new(parts))))
+        Some(Error::NotFound(Box::new(CallError::new(parts))))
     }
 
     fn refused(&self, answer: &Answer, signals: &Signals) -> Error {
@@ -123,13 +123,13 @@ impl Journey<'_> {
                 parts.reason = format!("the token lacks the right, which should be {}", scopes.join(" and ")).into();
             }
         }
-        let failure = Failure::new(parts);
+        let failure = CallError::new(parts);
         match status.as_u16() {
             401 => Error::Unauthorized(Box::new(failure)),
             403 => Error::Forbidden(Box::new(failure)),
             404 | 410 => Error::NotFound(Box::new(failure)),
             409 | 412 => Error::Conflict(Box::new(failure)),
-            400 | 422 => Error::Invalid(Box::new(Invalid { failure, fields })),
+            400 | 422 => Error::Validation(Box::new(ValidationError { failure, fields })),
             // A gateway that got no answer, or a server that got no whole request, cannot tell what became of a write.
             408 | 502 | 504 if !self.call.idempotent => Error::OutcomeUnknown(Box::new(failure)),
             408 => Error::Timeout(Box::new(failure)),
@@ -144,17 +144,17 @@ impl Journey<'_> {
             Lost::NotSent(source) => {
                 let mut parts = self.parts("no connection; the request never left");
                 parts.source = Some(source);
-                Error::Connect(Box::new(Failure::new(parts)))
+                Error::Connect(Box::new(CallError::new(parts)))
             }
             Lost::Broken(status, source) => {
                 let mut parts = self.parts("the connection broke before the answer was whole");
                 parts.status = status;
                 parts.source = Some(source);
-                let failure = Box::new(Failure::new(parts));
+                let failure = Box::new(CallError::new(parts));
                 if unknown { Error::OutcomeUnknown(failure) } else { Error::Connect(failure) }
             }
             Lost::TimedOut => {
-                let failure = Box::new(Failure::new(self.parts("no answer in time")));
+                let failure = Box::new(CallError::new(self.parts("no answer in time")));
                 if unknown { Error::OutcomeUnknown(failure) } else { Error::Timeout(failure) }
             }
             Lost::TooLarge(status) => {
@@ -163,14 +163,14 @@ impl Journey<'_> {
                     self.settings.max_body
                 ));
                 parts.status = Some(status);
-                Error::Decode(Box::new(Decode { failure: Failure::new(parts), path: None }))
+                Error::Decode(Box::new(DecodeError { failure: CallError::new(parts), path: None }))
             }
         }
     }
 
-    fn parts(&self, reason: impl Into<Cow<'static, str>>) -> FailureParts {
+    fn parts(&self, reason: impl Into<Cow<'static, str>>) -> CallErrorParts {
         let pipeline = self.pipeline;
-        FailureParts {
+        CallErrorParts {
             vendor: pipeline.vendor.name,
             tenant: pipeline.tenant.clone(),
             operation: self.call.operation,
@@ -195,7 +195,7 @@ impl Journey<'_> {
     }
 
     /// Notes what came: status, request id, and the body without our own token in it. Returns the body where it is JSON.
-    fn keep(&self, parts: &mut FailureParts, answer: &Answer) -> Option<Value> {
+    fn keep(&self, parts: &mut CallErrorParts, answer: &Answer) -> Option<Value> {
         parts.status = Some(answer.status);
         parts.request_id = self.request_id(answer);
         let (body, value) = self.pipeline.auth.cleaned_body(&answer.body);
@@ -209,7 +209,7 @@ impl Journey<'_> {
     }
 
     /// Notes what came and what the vendor says in it. Returns the fields that it complains about.
-    fn explain(&self, parts: &mut FailureParts, answer: &Answer) -> Vec<(String, String)> {
+    fn explain(&self, parts: &mut CallErrorParts, answer: &Answer) -> Vec<(String, String)> {
         let Some(body) = self.keep(parts, answer) else {
             return Vec::new();
         };

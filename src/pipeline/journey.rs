@@ -115,7 +115,7 @@ impl<'a> Journey<'a> {
 
     /// Until when the attempt may take.
     pub(super) fn until(&self) -> Instant {
-        (self.since + self.settings.timeout.min(FOREVER)).min(self.deadline())
+        (self.since + self.settings.attempt_timeout.min(FOREVER)).min(self.deadline())
     }
 
     /// The attempt is over.
@@ -180,7 +180,7 @@ impl<'a> Journey<'a> {
     }
 
     fn deadline(&self) -> Instant {
-        self.begun + self.settings.deadline.unwrap_or(FOREVER).min(FOREVER)
+        self.begun + self.settings.operation_timeout.unwrap_or(FOREVER).min(FOREVER)
     }
 }
 

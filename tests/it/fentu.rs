@@ -269,7 +269,7 @@ async fn an_id_stays_one_part_of_its_path() {
     assert_eq!(paths(&script), ["/v1/tasks/..%2Fcustomers%2F1%3Fx=1%23y", "/v1/tasks/t%C3%A4sk%201"]);
     for id in ["", ".", ".."] {
         let error = client.get_task().id(id).send().await.unwrap_err();
-        assert!(matches!(error, Error::Request(_)), "{id:?}: {error:?}");
+        assert!(matches!(error, Error::InvalidRequest(_)), "{id:?}: {error:?}");
     }
 }
 
@@ -297,7 +297,7 @@ async fn numbers_and_dates_out_of_bounds_are_refused_before_they_are_sent() {
         client.get_work_order().send().await.unwrap_err(),
         client.create_work_order().send().await.unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Request(_)), "{error:?}");
+        assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
     }
     assert_eq!(script.requests().len(), 0);
 }
@@ -334,7 +334,7 @@ async fn a_refusal_says_what_the_vendor_says() {
     assert_eq!(failure.code(), Some("conflict"));
 
     let error = client.create_work_order().body(WorkOrderCreate::new("cust-999", "x")).send().await.unwrap_err();
-    let Error::Invalid(invalid) = &error else { panic!("{error:?}") };
+    let Error::Validation(invalid) = &error else { panic!("{error:?}") };
     let fields: Vec<_> = invalid.fields().map(|(field, _)| field).collect();
     assert_eq!(fields, ["customer_id"]);
 

@@ -89,7 +89,7 @@ async fn a_window_that_is_none_and_a_filter_without_ids_are_refused_before_the_n
     let ids = client.list_service_packages().credit_service_ids(Vec::<i64>::new()).send().await;
     for (outcome, name) in [(window.map(|_| ()), "limit"), (ids.map(|_| ()), "credit_service_ids")] {
         match outcome {
-            Err(Error::Request(error)) => assert!(error.to_string().contains(name), "{error}"),
+            Err(Error::InvalidRequest(error)) => assert!(error.to_string().contains(name), "{error}"),
             other => panic!("{other:?}"),
         }
     }
@@ -175,7 +175,7 @@ async fn errors_inside_a_success_are_a_typed_refusal() {
         ] {
             let error = refused.expect_err("refused");
             assert_eq!(kinds(&error), std::slice::from_ref(&kind));
-            let Error::Invalid(invalid) = &error else { panic!("{error:?}") };
+            let Error::Validation(invalid) = &error else { panic!("{error:?}") };
             assert_eq!(invalid.status().map(|status| status.as_u16()), Some(200));
             assert_eq!(invalid.code(), Some(kind.as_str()));
             assert!(!error.maybe_applied() && !error.is_retryable());
@@ -190,7 +190,7 @@ async fn a_refusal_is_the_same_whichever_status_it_has() {
         let tenant = Tenant::builder().with_booking_refusal_status(status).in_memory();
         let refused = tenant.client().unwrap().join_occurrence().id(2).body(client_2001()).send().await;
         match refused.expect_err("refused") {
-            Error::Invalid(invalid) => {
+            Error::Validation(invalid) => {
                 let fields: Vec<_> = invalid.fields().collect();
                 assert_eq!(fields, [("occurrences", "advance_time_restriction")], "{status}");
             }
@@ -381,7 +381,7 @@ async fn a_purchase_whose_answer_is_lost_is_not_sent_again() {
 async fn a_full_class_is_refused_though_no_reason_is_given() {
     let tenant = Tenant::builder().in_memory();
     match tenant.client().unwrap().join_occurrence().id(3).body(client_2001()).send().await {
-        Err(error @ Error::Invalid(_)) => assert!(fisikal::errors(&error).is_empty()),
+        Err(error @ Error::Validation(_)) => assert!(fisikal::errors(&error).is_empty()),
         other => panic!("{other:?}"),
     }
 }

@@ -98,7 +98,7 @@ async fn a_refused_body_names_what_is_wrong_with_it() {
     let read_only = client.create_order().body(read_only).send().await;
     for refused in [nobody.map(|_| ()), read_only.map(|_| ())] {
         match refused {
-            Err(Error::Invalid(invalid)) => assert!(invalid.message().is_some_and(|message| message.len() > 10)),
+            Err(Error::Validation(invalid)) => assert!(invalid.message().is_some_and(|message| message.len() > 10)),
             other => panic!("{other:?}"),
         }
     }

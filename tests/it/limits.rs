@@ -49,7 +49,7 @@ fn arrivals(script: &Script) -> Vec<f64> {
 async fn clients_of_one_tenant_share_one_budget() {
     let script = Script::new([refused("10"), order(), order().repeat()]);
     let one = builder(&script).build().unwrap();
-    let other = builder(&script).with_timeout(SECOND).build().unwrap();
+    let other = builder(&script).with_attempt_timeout(SECOND).build().unwrap();
     let begun = Instant::now();
     let (first, _) = tokio::join!(one.get_order().id(1).send(), async {
         tokio::time::sleep(SECOND).await;
@@ -439,7 +439,7 @@ async fn so_many_wait_as_can_be_served_and_the_others_are_told_at_once_when_to_c
 #[tokio::test(start_paused = true)]
 async fn a_wait_beyond_the_deadline_fails_at_once() {
     let (client, _script) = client([refused("60")]);
-    let client = client.with_options(CallOptions::new().with_deadline(10 * SECOND));
+    let client = client.with_options(CallOptions::new().with_operation_timeout(10 * SECOND));
     let begun = Instant::now();
     assert!(matches!(client.get_order().id(1).send().await, Err(Error::RateLimited(_))));
     assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -491,8 +491,8 @@ async fn durations_without_end_are_taken_as_such() {
     let script = Script::new([refused("60"), order()]);
     let client = builder(&script)
         .with_max_wait(Duration::MAX)
-        .with_deadline(Duration::MAX)
-        .with_timeout(Duration::MAX)
+        .with_operation_timeout(Duration::MAX)
+        .with_attempt_timeout(Duration::MAX)
         .build()
         .unwrap();
     client.get_order().id(1).send().await.unwrap();

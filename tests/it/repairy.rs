@@ -49,7 +49,7 @@ fn calls(script: &Script) -> Vec<ScriptRequest> {
 /// Parameter and message of a call that was not sent.
 fn unsent<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
     match result {
-        Err(Error::Request(error)) => (error.parameter().to_owned(), error.to_string()),
+        Err(Error::InvalidRequest(error)) => (error.parameter().to_owned(), error.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -290,7 +290,7 @@ async fn refusals_come_as_errors_with_the_vendors_words() {
     assert!(matches!(finished, Err(Error::Conflict(_))), "{finished:?}");
     let wrong = new_booking().customer(CustomerInput::new().email("nobody").phone("1"));
     match client.create_booking().body(wrong).send().await {
-        Err(Error::Invalid(invalid)) => {
+        Err(Error::Validation(invalid)) => {
             let fields: Vec<_> = invalid.fields().map(|(field, _)| field).collect();
             assert_eq!(fields, ["customer.email", "customer.phone"]);
         }

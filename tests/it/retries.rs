@@ -42,7 +42,7 @@ async fn the_third_failure_is_the_callers() {
     let error = client.get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Server(_)), "{error:?}");
     assert!(error.is_retryable() && !error.maybe_applied());
-    assert_eq!(error.failure().unwrap().attempts(), 3);
+    assert_eq!(error.call_error().unwrap().attempts(), 3);
     assert_eq!(script.requests().len(), 3);
 }
 
@@ -151,7 +151,7 @@ async fn a_hint_beyond_max_wait_is_the_callers_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_attempt_that_is_under_way() {
     let (client, _script) = client([order().delay(Duration::from_secs(25)).repeat()]);
-    let client = client.with_options(CallOptions::new().with_deadline(Duration::from_secs(10)));
+    let client = client.with_options(CallOptions::new().with_operation_timeout(Duration::from_secs(10)));
     let begun = Instant::now();
     let error = client.get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");
@@ -161,7 +161,7 @@ async fn a_deadline_ends_the_attempt_that_is_under_way() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_timed_out_has_an_unknown_outcome() {
     let (client, _script) = client([order().delay(Duration::from_secs(60))]);
-    let client = client.with_options(CallOptions::new().with_timeout(Duration::from_secs(5)));
+    let client = client.with_options(CallOptions::new().with_attempt_timeout(Duration::from_secs(5)));
     let begun = Instant::now();
     let error = client.create_order().body(OrderCreate::new()).send().await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");

@@ -50,7 +50,7 @@ pub(crate) fn print(printed: &mut String, error: &Error) {
         writeln!(printed, "{cause} {cause:?}").unwrap();
         source = cause.source();
     }
-    if let Some(failure) = error.failure() {
+    if let Some(failure) = error.call_error() {
         writeln!(printed, "{:?} {} {:?}", failure.body(), failure.url(), failure.request_id()).unwrap();
     }
 }

@@ -362,7 +362,7 @@ async fn two_keys_of_one_name_share_neither_tokens_nor_a_budget() {
     }
     town.close("one", HOUR);
     let refused = Fentu::call(&tenants.get("one").await.unwrap(), "one").await.unwrap_err();
-    assert_eq!(refused.failure().unwrap().tenant(), Some("acme"), "the name that it was given");
+    assert_eq!(refused.call_error().unwrap().tenant(), Some("acme"), "the name that it was given");
     Fentu::call(&tenants.get("two").await.unwrap(), "two").await.unwrap();
     assert_eq!(town.wrongs(), Vec::<String>::new());
 }
@@ -560,7 +560,7 @@ mod isolation {
             };
             let whose = match &error {
                 Error::Tenant(error) => Some(error.tenant()),
-                other => other.failure().unwrap().tenant(),
+                other => other.call_error().unwrap().tenant(),
             };
             assert_eq!(whose, Some(key), "{error}");
             match &error {

@@ -190,7 +190,7 @@ async fn a_token_that_was_renewed_while_the_call_was_under_way_is_struck_out_too
     });
     let mut printed = String::new();
     for error in join_all(calls).await {
-        assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+        assert!(matches!(error, Error::Validation(_)), "{error:?}");
         print(&mut printed, &error);
     }
     assert!(client.auth_status().generation() > 1, "it was renewed meanwhile");

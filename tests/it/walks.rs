@@ -44,7 +44,7 @@ impl Vendor for ByOffset {
 
     fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fixably::Client::builder(fixably::Credentials::bearer("test")).with_tenant("acme");
-        let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
+        let client = client.with_attempt_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
         (client.list_queues().limit(SIZE), Box::new(move || client.rate_limit().in_flight()))
     }
 
@@ -105,7 +105,7 @@ impl Vendor for Fentu {
 
     fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fentu::Client::builder(fentu::Credentials::api_key("test"));
-        let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
+        let client = client.with_attempt_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
         (client.list_customers().per_page(SIZE), Box::new(move || client.rate_limit().in_flight()))
     }
 
@@ -139,7 +139,7 @@ impl Vendor for Fisikal {
 
     fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fisikal::Client::builder(fisikal::Credentials::bearer("test")).with_tenant("acme");
-        let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
+        let client = client.with_attempt_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
         (client.list_locations().limit(SIZE), Box::new(move || client.rate_limit().in_flight()))
     }
 
@@ -612,7 +612,7 @@ async fn a_cursor_is_refused_by_another_list() {
         items.resume(cursor.clone()).skip(9).next().await.unwrap().err(),
     ];
     for refusal in refusals {
-        let Some(Error::Request(error)) = refusal else { panic!("{refusal:?}") };
+        let Some(Error::InvalidRequest(error)) = refusal else { panic!("{refusal:?}") };
         assert_eq!(error.parameter(), "cursor");
     }
     assert_eq!(script.requests().len(), 0);

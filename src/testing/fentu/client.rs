@@ -41,7 +41,7 @@ impl Tenant {
     /// let tenant = Tenant::builder().in_memory();
     /// tenant.add_key(ApiKey::new("test-dashboard").with_scopes(["read:work-orders"]));
     /// let credentials = Credentials::api_key("test-dashboard");
-    /// let client = tenant.client_builder_with(credentials).with_deadline(Duration::from_secs(3)).build()?;
+    /// let client = tenant.client_builder_with(credentials).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.list_work_orders().send().await.is_ok());
     /// # Ok(()) }
     /// ```

@@ -34,7 +34,7 @@ impl Tenant {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
     /// let tenant = Tenant::builder().in_memory();
     /// let credentials = Credentials::bearer(tenant.access_token());
-    /// let client = tenant.client_builder(credentials).with_deadline(Duration::from_secs(3)).build()?;
+    /// let client = tenant.client_builder(credentials).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.get_location().id(1).send().await.is_ok());
     /// # Ok(()) }
     /// ```

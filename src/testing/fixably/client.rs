@@ -32,7 +32,7 @@ impl Tenant {
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
     /// let tenant = Tenant::builder().in_memory();
-    /// let client = tenant.client_builder(TokenKind::AdminAll).with_deadline(Duration::from_secs(3)).build()?;
+    /// let client = tenant.client_builder(TokenKind::AdminAll).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.get_order().id(20000010).send().await.is_ok());
     /// # Ok(()) }
     /// ```

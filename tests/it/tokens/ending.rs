@@ -62,7 +62,7 @@ async fn fentu_asks_for_a_person_and_not_again_however_many_calls_there_are() {
     tenant.end_logins();
     let error = task(&client).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(error.failure().unwrap().code(), Some("invalid_grant"));
+    assert_eq!(error.call_error().unwrap().code(), Some("invalid_grant"));
     assert!(error.is_auth() && !error.is_retryable() && !error.maybe_applied());
     let requests = tenant.counters().requests();
     for _ in 0..1000 {

@@ -53,7 +53,7 @@ async fn an_answer_with_another_state_is_refused_before_anything_is_sent() {
     let before = tenant.counters().requests();
     for redirected in [foreign.as_str(), &without] {
         match application.exchange(&login, redirected).await {
-            Err(Error::Request(error)) => assert_eq!(error.parameter(), "state"),
+            Err(Error::InvalidRequest(error)) => assert_eq!(error.parameter(), "state"),
             other => panic!("{redirected}: {other:?}"),
         }
     }
@@ -70,7 +70,7 @@ async fn a_code_that_comes_twice_is_refused_and_ends_what_it_gave() {
     let tokens = application.exchange(&login, redirected.as_str()).await.unwrap();
     let error = application.exchange(&login, redirected.as_str()).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(error.failure().unwrap().code(), Some("invalid_grant"));
+    assert_eq!(error.call_error().unwrap().code(), Some("invalid_grant"));
     let client = tenant.client_builder_with(application.credentials(tokens)).build().unwrap();
     assert!(matches!(task(&client).await, Err(Error::ReauthRequired(_))));
 }
@@ -93,7 +93,7 @@ async fn a_user_who_refuses_is_told_as_such() {
     let login = begun(&application);
     let error = application.exchange(&login, visited(&tenant, &login).as_str()).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(error.failure().unwrap().code(), Some("access_denied"));
+    assert_eq!(error.call_error().unwrap().code(), Some("access_denied"));
     assert_eq!(asked(&tenant.requests(), "/oauth/token"), 0);
 }
 
@@ -116,7 +116,7 @@ async fn a_wrong_secret_of_an_application_is_told_at_the_exchange() {
     let login = begun(&wrong);
     let error = wrong.exchange(&login, visited(&tenant, &login).as_str()).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(error.failure().unwrap().code(), Some("invalid_client"));
+    assert_eq!(error.call_error().unwrap().code(), Some("invalid_client"));
     assert!(!format!("{error:?} {wrong:?}").contains("wr0ng"));
 }
 

@@ -25,7 +25,7 @@ async fn a_wrong_secret_takes_a_person_and_is_sent_once() {
         for error in [booking(&partner).await, profile(&club).await, task(&office).await] {
             let error = error.unwrap_err();
             assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-            assert!(error.failure().unwrap().message().is_some(), "the vendor's words: {error:?}");
+            assert!(error.call_error().unwrap().message().is_some(), "the vendor's words: {error:?}");
             assert!(!error.to_string().contains("wr0ng"), "{error}");
         }
         sleep(60 * SECOND).await;

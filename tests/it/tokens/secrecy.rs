@@ -26,7 +26,7 @@ async fn a_call_that_is_redirected_carries_no_granted_token_elsewhere() {
     let trap = format!("{}/bookings/1", elsewhere.base_url());
     tenant.fault(Fault::redirect(&trap).on("GET", "/bookings/{id}"));
     let error = booking(&tenant.client().unwrap()).await.unwrap_err();
-    assert_eq!(error.failure().unwrap().status().unwrap().as_u16(), 307);
+    assert_eq!(error.call_error().unwrap().status().unwrap().as_u16(), 307);
     assert_eq!(elsewhere.counters().requests(), 0);
 }
 

@@ -19,12 +19,12 @@ const SHOWN_MESSAGE: usize = 300;
 const REPORTED_BODY: usize = 4096;
 
 /// What is known of a call that failed: enough to find it in the vendor's logs.
-pub struct Failure {
-    parts: FailureParts,
+pub struct CallError {
+    parts: CallErrorParts,
 }
 
-/// The parts of a [`Failure`], as the pipeline gathers them.
-pub(crate) struct FailureParts {
+/// The parts of a [`CallError`], as the pipeline gathers them.
+pub(crate) struct CallErrorParts {
     pub(crate) vendor: &'static str,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) operation: &'static Operation,
@@ -49,8 +49,8 @@ pub(crate) struct FailureParts {
     pub(crate) source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-impl Failure {
-    pub(crate) fn new(parts: FailureParts) -> Self {
+impl CallError {
+    pub(crate) fn new(parts: CallErrorParts) -> Self {
         Self { parts }
     }
 
@@ -190,7 +190,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = &self.parts;
         write!(f, "{} {}: ", parts.vendor, parts.operation.id())?;
@@ -215,10 +215,10 @@ impl fmt::Display for Failure {
     }
 }
 
-impl fmt::Debug for Failure {
+impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = &self.parts;
-        f.debug_struct("Failure")
+        f.debug_struct("CallError")
             .field("vendor", &parts.vendor)
             .field("tenant", &parts.tenant)
             .field("operation", &parts.operation.id())
@@ -239,7 +239,7 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl StdError for Failure {
+impl StdError for CallError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.parts.source.as_deref().map(|source| source as _)
     }
