@@ -39,7 +39,7 @@ pub(crate) use self::fixed::Fixed;
 pub(crate) use self::grant::{Body, Grant, Granted, Lives, Place, TokenRequest, life};
 use self::redaction::Redaction;
 pub use self::status::AuthStatus;
-pub use self::store::{Lease, MemoryStore, StoreError, Swap, TokenKey, TokenStore};
+pub use self::store::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
 pub use self::tokens::TokenSet;
 pub(crate) use self::trouble::{Trouble, Why};
 use crate::clock::Clock;

@@ -28,7 +28,7 @@ use crate::priority::Priority;
 use crate::retry::{RetryBudget, RetryPolicy};
 use crate::runtime::Core;
 use crate::trace::Teller;
-use crate::transport::Transport;
+use crate::transport::HttpClient;
 use crate::vendor::Vendor;
 
 const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
@@ -67,7 +67,7 @@ pub struct ClientBuilder<C> {
     tenancy: Option<Tenancy>,
     observer: Option<Arc<dyn Observer>>,
     #[cfg(feature = "testing")]
-    wire: Option<Arc<dyn crate::transport::Wire>>,
+    wire: Option<Arc<dyn crate::transport::Transport>>,
 }
 
 impl<C> ClientBuilder<C> {
@@ -176,7 +176,7 @@ impl<C> ClientBuilder<C> {
     /// A vendor without sockets, for simulations on a paused clock.
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-    pub fn with_wire(self, wire: impl crate::transport::Wire) -> Self {
+    pub fn with_transport(self, wire: impl crate::transport::Transport) -> Self {
         Self { wire: Some(Arc::new(wire)), ..self }
     }
 
@@ -258,12 +258,12 @@ impl<C> ClientBuilder<C> {
                 let clock = wire.wall_clock().map_or_else(|| Clock::anchored(wire.wall()), Clock::Anchored);
                 let address = format!("{address} over {}", wire.identity());
                 let owner: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&wire));
-                (Transport::Wire(wire), clock, address, Some(owner))
+                (HttpClient::Custom(wire), clock, address, Some(owner))
             }
-            None => (Transport::Http(http()?), Clock::System, address, None),
+            None => (HttpClient::Reqwest(http()?), Clock::System, address, None),
         };
         #[cfg(not(feature = "testing"))]
-        let (transport, clock, owner) = (Transport::Http(http()?), Clock::System, None);
+        let (transport, clock, owner) = (HttpClient::Reqwest(http()?), Clock::System, None);
 
         let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
         let name: Option<Arc<str>> = tenant.as_deref().or(key).map(Into::into);

@@ -1,7 +1,7 @@
 //! What can go wrong, by what the caller can do about it.
 
-mod config;
 mod call_error;
+mod config;
 mod kinds;
 mod postponed;
 mod tenant;
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-pub use self::config::{ConfigError, RequestError};
 pub use self::call_error::CallError;
 pub(crate) use self::call_error::CallErrorParts;
 pub(crate) use self::call_error::one_line;
-pub use self::kinds::{DecodeError, ValidationError, RateLimitedError};
+pub use self::config::{ConfigError, RequestError};
+pub use self::kinds::{DecodeError, RateLimitedError, ValidationError};
 pub use self::postponed::Postponed;
 pub use self::tenant::TenantError;
 

@@ -38,8 +38,8 @@
 //! | `servicebay.store_failure` | WARN | `vendor` `tenant` `reason` | The token store failed; memory holds the tokens |
 //! | `servicebay.odd_life` | WARN | `seconds` | A token endpoint names an implausible life, and what the vendor documents holds. Inside `servicebay.renewal` |
 //! | `servicebay.mended_body` | WARN | `bytes` | A body was not quite JSON and was mended. Inside `servicebay.call` |
-//! | `servicebay.drift` | DEBUG | `expected` `found` | A field has another shape than expected and is left out. Inside `servicebay.call` |
-//! | `servicebay.list_drift` | INFO | `vendor` `operation` `total_before` `total_now` `repeated` | A list changed during its walk, and the walk made it good |
+//! | `servicebay.skipped_value` | DEBUG | `expected` `found` | A field has another shape than expected and is left out. Inside `servicebay.call` |
+//! | `servicebay.list_changed` | INFO | `vendor` `operation` `total_before` `total_now` `repeated` | A list changed during its walk, and the walk made it good |
 //! | `servicebay.list_loss` | WARN | `vendor` `operation` `total_before` `total_now` `repeated` `maybe_missed` `maybe_repeated` | A list changed by more than its walk can make good |
 //! | `servicebay.observer_panic` | ERROR | `vendor` `tenant` `operation` | The observer panicked; the client goes on |
 //!

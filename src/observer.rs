@@ -1,6 +1,6 @@
 //! What a client does, told to whoever wants to count it.
 
-mod tally;
+mod counting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-pub use self::tally::Tally;
+pub use self::counting::CountingObserver;
 use crate::error::Error;
 use crate::operation::Operation;
 
 /// Takes note of what a client does: for metrics, without `tracing`.
 ///
-/// Set with [`with_observer`](crate::ClientBuilder::with_observer). [`Tally`] is one that counts; an `Arc` of an observer is
+/// Set with [`with_observer`](crate::ClientBuilder::with_observer). [`CountingObserver`] is one that counts; an `Arc` of an observer is
 /// one too, so that many clients can share it. What is told through `tracing` stands in
 /// [`observability`](crate::observability).
 ///

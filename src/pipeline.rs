@@ -24,7 +24,7 @@ use crate::operation::Operation;
 use crate::options::Settings;
 use crate::retry::{self, Ending, RetryBudget, Verdict};
 use crate::trace::{Attempt as Told, Teller};
-use crate::transport::{Answer, Lost, Outgoing, Transport};
+use crate::transport::{Answer, HttpClient, Lost, Outgoing};
 use crate::vendor::Vendor;
 
 /// What the clients of one tenant share.
@@ -41,7 +41,7 @@ pub(crate) struct Pipeline {
     pub(crate) budget: Arc<Budget>,
     pub(crate) rate_limit: RateLimitPolicy,
     pub(crate) retries: RetryBudget,
-    pub(crate) transport: Transport,
+    pub(crate) transport: HttpClient,
     pub(crate) clock: Clock,
     pub(crate) teller: Teller,
 }

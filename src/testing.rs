@@ -19,7 +19,7 @@
 //! | see what it sent | [`Counters`], [`Received`], [`TokenRequest`] |
 //! | replace one endpoint by your own answer | a [`wiremock::Mock`] on [`fixably::Tenant::server`] |
 //! | let months pass in milliseconds | [`fixably::TenantBuilder::in_memory`] under tokio's paused clock |
-//! | set the clock of the machine | [`WallClock`], from a [`Wire`] of your own around the tenant |
+//! | set the clock of the machine | [`WallClock`], from a [`Transport`] of your own around the tenant |
 //! | give a client a list of answers and nothing else | [`Script`] |
 //!
 //! ```
@@ -99,4 +99,4 @@ pub use self::script::{Script, ScriptRequest, Step};
 pub use self::token_log::{TokenRequest, TokenRequestKind};
 
 pub use crate::clock::WallClock;
-pub use crate::transport::{Wire, WireFailure};
+pub use crate::transport::{Transport, TransportError};

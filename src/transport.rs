@@ -66,13 +66,13 @@ pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
 /// Where requests go.
 #[derive(Clone, Debug)]
-pub(crate) enum Transport {
-    Http(reqwest::Client),
+pub(crate) enum HttpClient {
+    Reqwest(reqwest::Client),
     #[cfg(feature = "testing")]
-    Wire(std::sync::Arc<dyn Wire>),
+    Custom(std::sync::Arc<dyn Transport>),
 }
 
-impl Transport {
+impl HttpClient {
     /// Sends a request and reads its answer, at most until `until` and at most `max_body` bytes of it; inside `span`, where
     /// somebody listens.
     pub(crate) async fn execute(
@@ -83,14 +83,14 @@ impl Transport {
         span: Option<&Span>,
     ) -> Result<Answer, Lost> {
         match (self, span) {
-            (Self::Http(client), None) => over_http(client, request, until, max_body).await,
+            (Self::Reqwest(client), None) => over_http(client, request, until, max_body).await,
             // Apart and in a box, so that a call of which nobody hears pays nothing for it.
-            (Self::Http(client), Some(span)) => {
+            (Self::Reqwest(client), Some(span)) => {
                 Box::pin(over_http(client, request, until, max_body)).instrument(span.clone()).await
             }
             #[cfg(feature = "testing")]
-            (Self::Wire(wire), span) => {
-                let exchange = timeout_at(until, in_memory::over_wire(wire.as_ref(), request, max_body));
+            (Self::Custom(wire), span) => {
+                let exchange = timeout_at(until, in_memory::over_transport(wire.as_ref(), request, max_body));
                 let exchange = exchange.instrument(span.cloned().unwrap_or_else(Span::none));
                 exchange.await.unwrap_or(Err(Lost::TimedOut))
             }
@@ -167,7 +167,7 @@ async fn read(response: &mut reqwest::Response, pieces: &mut BytesMut, max_body:
 }
 
 #[cfg(feature = "testing")]
-pub use in_memory::{Wire, WireFailure};
+pub use in_memory::{Transport, TransportError};
 
 #[cfg(feature = "testing")]
 mod in_memory {
@@ -186,14 +186,14 @@ mod in_memory {
 
     /// A vendor's server without sockets: requests in, answers out, on tokio's clock.
     ///
-    /// A client built [over a wire](crate::ClientBuilder::with_wire) runs everything but the sockets, so that a test on a
+    /// A client built [over a wire](crate::ClientBuilder::with_transport) runs everything but the sockets, so that a test on a
     /// paused clock passes hours of waits in milliseconds.
-    pub trait Wire: fmt::Debug + Send + Sync + 'static {
+    pub trait Transport: fmt::Debug + Send + Sync + 'static {
         /// Answers one request.
-        fn answer(
+        fn send(
             &self,
             request: http::Request<Bytes>,
-        ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, WireFailure>> + Send>>;
+        ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, TransportError>> + Send>>;
 
         /// What tells this wire from others. Clients of one tenant share its budget only over the same wire.
         fn identity(&self) -> usize;
@@ -213,7 +213,7 @@ mod in_memory {
     /// How a wire fails instead of answering.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
-    pub enum WireFailure {
+    pub enum TransportError {
         /// The connection broke after the request was sent: it may have arrived.
         Dropped,
         /// No connection: the request never left.
@@ -222,7 +222,7 @@ mod in_memory {
         Truncated,
     }
 
-    impl fmt::Display for WireFailure {
+    impl fmt::Display for TransportError {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(match self {
                 Self::Dropped => "the connection was dropped",
@@ -232,18 +232,22 @@ mod in_memory {
         }
     }
 
-    impl std::error::Error for WireFailure {}
+    impl std::error::Error for TransportError {}
 
-    pub(super) async fn over_wire(wire: &dyn Wire, outgoing: Outgoing, max_body: usize) -> Result<Answer, Lost> {
+    pub(super) async fn over_transport(
+        wire: &dyn Transport,
+        outgoing: Outgoing,
+        max_body: usize,
+    ) -> Result<Answer, Lost> {
         let mut request = http::Request::new(outgoing.body.unwrap_or_default());
         *request.method_mut() = outgoing.method;
         *request.uri_mut() =
             outgoing.url.as_str().parse().map_err(|error: http::uri::InvalidUri| Lost::NotSent(error.into()))?;
         *request.headers_mut() = outgoing.headers;
-        let answer = wire.answer(request).await.map_err(|failure| match failure {
-            WireFailure::NotSent => Lost::NotSent(Box::new(failure)),
-            WireFailure::Dropped => Lost::Broken(None, Box::new(failure)),
-            WireFailure::Truncated => Lost::Broken(Some(StatusCode::OK), Box::new(failure)),
+        let answer = wire.send(request).await.map_err(|failure| match failure {
+            TransportError::NotSent => Lost::NotSent(Box::new(failure)),
+            TransportError::Dropped => Lost::Broken(None, Box::new(failure)),
+            TransportError::Truncated => Lost::Broken(Some(StatusCode::OK), Box::new(failure)),
         })?;
         let (head, body) = answer.into_parts();
         if body.len() > max_body && head.status.is_success() {

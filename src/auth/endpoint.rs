@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::observer::Wait;
 use crate::retry::RetryPolicy;
 use crate::trace::{Teller, status};
-use crate::transport::{Answer, Lost, Outgoing, Transport};
+use crate::transport::{Answer, HttpClient, Lost, Outgoing};
 
 /// How long one token request may take.
 const REQUEST: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ const LONGEST_REST: u64 = 3600;
 /// Where tokens are asked for, and with what.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) transport: Transport,
+    pub(crate) transport: HttpClient,
     pub(crate) clock: Clock,
     pub(crate) base: Arc<Base>,
     /// What every token request carries.

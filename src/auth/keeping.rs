@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::cache::Cache;
-use super::store::{StoreError, Swap};
+use super::store::{CompareAndSwap, StoreError};
 use super::tokens::TokenSet;
 
 /// How long a store may take for one answer.
@@ -53,9 +53,9 @@ impl Cache {
             Ok(swap) => {
                 let mut state = self.state();
                 state.stored = match swap {
-                    Swap::Stored => tokens.generation(),
+                    CompareAndSwap::Stored => tokens.generation(),
                     // Somebody renewed without the lease. What we hold is what we know to be alive.
-                    Swap::Newer(other) => other.generation(),
+                    CompareAndSwap::Conflict(other) => other.generation(),
                 };
                 let saved = tokens.generation() <= state.stored;
                 if saved {

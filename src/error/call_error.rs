@@ -31,13 +31,13 @@ pub(crate) struct CallErrorParts {
     pub(crate) method: Method,
     pub(crate) url: Url,
     /// The body of the request.
-    pub(crate) sent: Bytes,
+    pub(crate) request_body: Bytes,
     pub(crate) client: Arc<str>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) request_id: Option<String>,
     pub(crate) attempts: u32,
     pub(crate) elapsed: Duration,
-    pub(crate) at: Timestamp,
+    pub(crate) failed_at: Timestamp,
     pub(crate) reason: Cow<'static, str>,
     pub(crate) message: Option<String>,
     pub(crate) code: Option<String>,
@@ -87,14 +87,14 @@ impl CallError {
     }
 
     /// The body of the request, as it was sent or would have been; empty where the call has none. It may name customers.
-    pub fn sent(&self) -> &Bytes {
-        &self.parts.sent
+    pub fn request_body(&self) -> &Bytes {
+        &self.parts.request_body
     }
 
     /// When the call began.
-    pub fn began_at(&self) -> Timestamp {
+    pub fn started_at(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.parts.elapsed).unwrap_or(SignedDuration::MAX);
-        self.parts.at.checked_sub(elapsed).unwrap_or(Timestamp::MIN)
+        self.parts.failed_at.checked_sub(elapsed).unwrap_or(Timestamp::MIN)
     }
 
     /// The status of the vendor's last answer; `None` when there was none.
@@ -118,8 +118,8 @@ impl CallError {
     }
 
     /// When the call failed.
-    pub fn at(&self) -> Timestamp {
-        self.parts.at
+    pub fn failed_at(&self) -> Timestamp {
+        self.parts.failed_at
     }
 
     /// What went wrong, in the words of this crate.
@@ -167,7 +167,7 @@ impl CallError {
             // Writing to a String cannot fail.
             let _ = writeln!(report, "{name:<11}{value}");
         };
-        line("time", &parts.at);
+        line("time", &parts.failed_at);
         line("vendor", &parts.vendor);
         line("tenant", &parts.tenant.as_deref().unwrap_or_else(|| parts.url.host_str().unwrap_or("none")));
         line("client", &parts.client);
@@ -228,7 +228,7 @@ impl fmt::Debug for CallError {
             .field("request_id", &parts.request_id)
             .field("attempts", &parts.attempts)
             .field("elapsed", &parts.elapsed)
-            .field("at", &format_args!("{}", parts.at))
+            .field("at", &format_args!("{}", parts.failed_at))
             .field("reason", &parts.reason)
             .field("message", &parts.message)
             .field("code", &parts.code)

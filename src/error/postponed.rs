@@ -52,7 +52,7 @@ pub struct Postponed {
 
 impl Postponed {
     pub(super) fn of(limited: &RateLimitedError) -> Self {
-        let sent = limited.sent();
+        let sent = limited.request_body();
         Self {
             vendor: limited.vendor().to_owned(),
             operation: limited.operation().id().to_owned(),

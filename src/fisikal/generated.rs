@@ -4989,7 +4989,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("user")
         .refusing_inside();
 
@@ -5001,7 +5001,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Read a location: `GET /api/unified/clubs/locations/{id}`.
     pub static GET_LOCATION: Operation = Operation::new(
@@ -5011,7 +5011,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented)
+        .with_confidence(Confidence::Documented)
         .within("location");
 
     /// List regions: `GET /api/unified/clubs/regions`.
@@ -5022,7 +5022,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read the settings of the caller's club: `GET /api/unified/clubs/settings`.
     pub static GET_CLUB_SETTINGS: Operation = Operation::new(
@@ -5032,7 +5032,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("settings");
 
     /// List the sections of the member app: `GET /api/unified/clubs/mobile_applications/settings`.
@@ -5043,7 +5043,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List countries: `GET /api/unified/lookups/countries`.
     pub static LIST_COUNTRIES: Operation = Operation::new(
@@ -5053,7 +5053,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List announcements: `GET /api/unified/media/announcements`.
     pub static LIST_ANNOUNCEMENTS: Operation = Operation::new(
@@ -5063,7 +5063,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List classes and bookings: `GET /api/unified/schedule/occurrences`.
     pub static LIST_OCCURRENCES: Operation = Operation::new(
@@ -5073,7 +5073,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Test whether a client could be booked: `POST /api/unified/schedule/occurrences/{id}/precheck`.
     pub static PRECHECK_OCCURRENCE: Operation = Operation::new(
@@ -5083,7 +5083,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("occurrence")
         .refusing_inside();
 
@@ -5095,7 +5095,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("occurrence")
         .refusing_inside();
 
@@ -5107,7 +5107,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Book an appointment: `POST /api/unified/schedule/appointments`.
@@ -5118,7 +5118,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("appointment")
         .refusing_inside();
 
@@ -5130,7 +5130,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List services: `GET /api/unified/services/services`.
     pub static LIST_SERVICES: Operation = Operation::new(
@@ -5140,7 +5140,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List activity categories: `GET /api/unified/services/activity_categories`.
     pub static LIST_ACTIVITY_CATEGORIES: Operation = Operation::new(
@@ -5150,7 +5150,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List what trainers offer: `GET /api/unified/services/trainer_activities`.
     pub static LIST_TRAINER_ACTIVITIES: Operation = Operation::new(
@@ -5160,7 +5160,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List packages for sale: `GET /api/unified/services/service_packages`.
     pub static LIST_SERVICE_PACKAGES: Operation = Operation::new(
@@ -5170,7 +5170,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a package: `GET /api/unified/services/service_packages/{id}`.
     pub static GET_SERVICE_PACKAGE: Operation = Operation::new(
@@ -5180,7 +5180,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("service_package");
 
     /// List the caller's packages: `GET /api/unified/services/client_service_packages`.
@@ -5191,7 +5191,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read the caller's profile: `GET /api/unified/users/profile`.
     pub static GET_PROFILE: Operation = Operation::new(
@@ -5201,7 +5201,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("user");
 
     /// Change the caller's profile: `PUT /api/unified/users/profile`.
@@ -5212,7 +5212,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Change who may book for whom: `PUT /api/unified/users/profile/permissions`.
@@ -5223,7 +5223,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// List trainers: `GET /api/unified/users/trainers`.
@@ -5234,7 +5234,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a trainer: `GET /api/unified/users/trainers/{id}`.
     pub static GET_TRAINER: Operation = Operation::new(
@@ -5244,7 +5244,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("trainer");
 
     /// Create a client: `POST /api/unified/users/clients`.
@@ -5255,7 +5255,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("client")
         .refusing_inside();
 
@@ -5267,7 +5267,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List the caller's family: `GET /api/unified/users/clients/linked`.
     pub static LIST_LINKED_CLIENTS: Operation = Operation::new(
@@ -5277,7 +5277,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Price a promo code: `PUT /api/unified/users/promocodes/apply`.
     pub static APPLY_PROMOCODE: Operation = Operation::new(
@@ -5287,7 +5287,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Order packages: `POST /api/unified/shop/shop/purchase`.
@@ -5298,7 +5298,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Pay an order with Stripe: `POST /api/unified/shop/payments/stripe/checkout`.
@@ -5309,7 +5309,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Finish a payment that was confirmed: `POST /api/unified/shop/payments/stripe/confirm`.
@@ -5320,7 +5320,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("order")
         .refusing_inside();
 
@@ -5332,7 +5332,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// List money transactions: `GET /api/unified/transactions/money`.
@@ -5343,7 +5343,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// List credit transactions: `GET /api/unified/transactions/credits`.
     pub static LIST_CREDIT_TRANSACTIONS: Operation = Operation::new(
@@ -5353,7 +5353,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Read the caller's notification settings: `GET
     /// /api/unified/settings/notification_settings_sets/personal`.
@@ -5364,7 +5364,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("notification_settings_set");
 
     /// Change notification settings: `PUT /api/unified/settings/notification_settings_sets/{id}`.
@@ -5375,7 +5375,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Read what Spreedly's card page needs: `GET /api/mobile/spreedly_express/init_flow/{order_id}.json`.
@@ -5386,7 +5386,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 }
 
 /// A method for each operation: it returns a builder, which is sent by `send`.
@@ -6606,10 +6606,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -6620,11 +6620,11 @@ pub mod builder {
 
     impl crate::page::Sealed for SignUpClient {}
     impl crate::Write for SignUpClient {
-        type Answer = types::User;
+        type Output = types::User;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -7432,10 +7432,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -7446,11 +7446,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateAppointment {}
     impl crate::Write for CreateAppointment {
-        type Answer = types::Appointment;
+        type Output = types::Appointment;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8252,10 +8252,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8266,11 +8266,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateClient {}
     impl crate::Write for CreateClient {
-        type Answer = types::User;
+        type Output = types::User;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8415,10 +8415,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8429,11 +8429,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreatePurchase {}
     impl crate::Write for CreatePurchase {
-        type Answer = types::Purchase;
+        type Output = types::Purchase;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8478,10 +8478,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8492,11 +8492,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CheckoutStripe {}
     impl crate::Write for CheckoutStripe {
-        type Answer = serde_json::Value;
+        type Output = serde_json::Value;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8539,10 +8539,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8553,11 +8553,11 @@ pub mod builder {
 
     impl crate::page::Sealed for ConfirmStripe {}
     impl crate::Write for ConfirmStripe {
-        type Answer = types::Order;
+        type Output = types::Order;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8602,10 +8602,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8616,11 +8616,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CheckoutCash {}
     impl crate::Write for CheckoutCash {
-        type Answer = serde_json::Value;
+        type Output = serde_json::Value;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }

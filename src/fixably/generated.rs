@@ -2367,7 +2367,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Create an order: `POST /orders`.
     pub static CREATE_ORDER: Operation = Operation::new(
@@ -2377,7 +2377,7 @@ pub mod operations {
         )
         .scopes(&["orders:create"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read an order: `GET /orders/{id}`.
     pub static GET_ORDER: Operation = Operation::new(
@@ -2387,7 +2387,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Update an order: `PATCH /orders/{id}`.
     pub static UPDATE_ORDER: Operation = Operation::new(
@@ -2397,7 +2397,7 @@ pub mod operations {
         )
         .scopes(&["orders:update"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List the lines of an order: `GET /orders/{order_id}/lines`.
     pub static LIST_ORDER_LINES: Operation = Operation::new(
@@ -2407,7 +2407,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a line of an order: `GET /orders/{order_id}/lines/{id}`.
     pub static GET_ORDER_LINE: Operation = Operation::new(
@@ -2417,7 +2417,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Update a line of an order: `PATCH /orders/{order_id}/lines/{id}`.
     pub static UPDATE_ORDER_LINE: Operation = Operation::new(
@@ -2427,7 +2427,7 @@ pub mod operations {
         )
         .scopes(&["orders:update"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List the notes of an order: `GET /orders/{order_id}/notes`.
     pub static LIST_ORDER_NOTES: Operation = Operation::new(
@@ -2437,7 +2437,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Add notes to an order: `POST /orders/{order_id}/notes`.
     pub static CREATE_ORDER_NOTES: Operation = Operation::new(
@@ -2447,7 +2447,7 @@ pub mod operations {
         )
         .scopes(&["orders:update"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a note of an order: `GET /orders/{order_id}/notes/{id}`.
     pub static GET_ORDER_NOTE: Operation = Operation::new(
@@ -2457,7 +2457,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List the tasks of an order: `GET /orders/{order_id}/tasks`.
     pub static LIST_ORDER_TASKS: Operation = Operation::new(
@@ -2467,7 +2467,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a task of an order: `GET /orders/{order_id}/tasks/{id}`.
     pub static GET_ORDER_TASK: Operation = Operation::new(
@@ -2477,7 +2477,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Update a task of an order: `PATCH /orders/{order_id}/tasks/{id}`.
     pub static UPDATE_ORDER_TASK: Operation = Operation::new(
@@ -2487,7 +2487,7 @@ pub mod operations {
         )
         .scopes(&["orders:update"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Create an invoice from order lines: `POST /orders/{order_id}/invoice`.
     pub static CREATE_ORDER_INVOICE: Operation = Operation::new(
@@ -2497,7 +2497,7 @@ pub mod operations {
         )
         .scopes(&["invoices:create"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List customers: `GET /customers`.
     pub static LIST_CUSTOMERS: Operation = Operation::new(
@@ -2507,7 +2507,7 @@ pub mod operations {
         )
         .scopes(&["customers:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Create a customer: `POST /customers`.
     pub static CREATE_CUSTOMER: Operation = Operation::new(
@@ -2517,7 +2517,7 @@ pub mod operations {
         )
         .scopes(&["customers:create"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a customer: `GET /customers/{id}`.
     pub static GET_CUSTOMER: Operation = Operation::new(
@@ -2527,7 +2527,7 @@ pub mod operations {
         )
         .scopes(&["customers:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Update a customer: `PUT /customers/{id}`.
     pub static UPDATE_CUSTOMER: Operation = Operation::new(
@@ -2537,7 +2537,7 @@ pub mod operations {
         )
         .scopes(&["customers:update"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a child of a customer: `GET /customers/{customer_id}/children/{id}`.
     pub static GET_CUSTOMER_CHILD: Operation = Operation::new(
@@ -2547,7 +2547,7 @@ pub mod operations {
         )
         .scopes(&["customers:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List devices: `GET /devices`.
     pub static LIST_DEVICES: Operation = Operation::new(
@@ -2557,7 +2557,7 @@ pub mod operations {
         )
         .scopes(&["devices:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Create a device: `POST /devices`.
     pub static CREATE_DEVICE: Operation = Operation::new(
@@ -2567,7 +2567,7 @@ pub mod operations {
         )
         .scopes(&["devices:create"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a device: `GET /devices/{id}`.
     pub static GET_DEVICE: Operation = Operation::new(
@@ -2577,7 +2577,7 @@ pub mod operations {
         )
         .scopes(&["devices:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List locations: `GET /locations`.
     pub static LIST_LOCATIONS: Operation = Operation::new(
@@ -2587,7 +2587,7 @@ pub mod operations {
         )
         .scopes(&["locations:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a location: `GET /locations/{id}`.
     pub static GET_LOCATION: Operation = Operation::new(
@@ -2597,7 +2597,7 @@ pub mod operations {
         )
         .scopes(&["locations:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List queues: `GET /queues`.
     pub static LIST_QUEUES: Operation = Operation::new(
@@ -2607,7 +2607,7 @@ pub mod operations {
         )
         .scopes(&["queues:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a queue: `GET /queues/{id}`.
     pub static GET_QUEUE: Operation = Operation::new(
@@ -2617,7 +2617,7 @@ pub mod operations {
         )
         .scopes(&["queues:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List order statuses: `GET /statuses`.
     pub static LIST_STATUSES: Operation = Operation::new(
@@ -2627,7 +2627,7 @@ pub mod operations {
         )
         .scopes(&["statuses:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read an order status: `GET /statuses/{id}`.
     pub static GET_STATUS: Operation = Operation::new(
@@ -2637,7 +2637,7 @@ pub mod operations {
         )
         .scopes(&["statuses:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a user: `GET /users/{id}`.
     pub static GET_USER: Operation = Operation::new(
@@ -2647,7 +2647,7 @@ pub mod operations {
         )
         .scopes(&["users:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List stores: `GET /stores`.
     pub static LIST_STORES: Operation = Operation::new(
@@ -2657,7 +2657,7 @@ pub mod operations {
         )
         .scopes(&["stores:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a store: `GET /stores/{id}`.
     pub static GET_STORE: Operation = Operation::new(
@@ -2667,7 +2667,7 @@ pub mod operations {
         )
         .scopes(&["stores:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List products: `GET /products`.
     pub static LIST_PRODUCTS: Operation = Operation::new(
@@ -2677,7 +2677,7 @@ pub mod operations {
         )
         .scopes(&["products:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a product: `GET /products/{id}`.
     pub static GET_PRODUCT: Operation = Operation::new(
@@ -2687,7 +2687,7 @@ pub mod operations {
         )
         .scopes(&["products:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 }
 
 /// A method for each operation: it returns a builder, which is sent by `send`.
@@ -3955,10 +3955,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -3969,11 +3969,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateOrder {}
     impl crate::Write for CreateOrder {
-        type Answer = types::Order;
+        type Output = types::Order;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -4380,10 +4380,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -4394,11 +4394,11 @@ pub mod builder {
 
     impl crate::page::Sealed for UpdateOrderLine {}
     impl crate::Write for UpdateOrderLine {
-        type Answer = types::OrderLine;
+        type Output = types::OrderLine;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -4645,10 +4645,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -4659,11 +4659,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateOrderNotes {}
     impl crate::Write for CreateOrderNotes {
-        type Answer = Vec<types::OrderNote>;
+        type Output = Vec<types::OrderNote>;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -5044,10 +5044,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -5058,11 +5058,11 @@ pub mod builder {
 
     impl crate::page::Sealed for UpdateOrderTask {}
     impl crate::Write for UpdateOrderTask {
-        type Answer = types::OrderTask;
+        type Output = types::OrderTask;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -5119,10 +5119,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -5133,11 +5133,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateOrderInvoice {}
     impl crate::Write for CreateOrderInvoice {
-        type Answer = serde_json::Value;
+        type Output = serde_json::Value;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -5360,10 +5360,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -5374,11 +5374,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateCustomer {}
     impl crate::Write for CreateCustomer {
-        type Answer = types::Customer;
+        type Output = types::Customer;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -5757,10 +5757,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -5771,11 +5771,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateDevice {}
     impl crate::Write for CreateDevice {
-        type Answer = types::Device;
+        type Output = types::Device;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::walk::Walk;
-use super::{Cursor, Drift, List};
+use super::{Cursor, List, ListChanges};
 use crate::error::Error;
 
 /// A stream of items over all pages.
@@ -16,7 +16,7 @@ use crate::error::Error;
 /// the first error.
 ///
 /// When the list changes during the walk, items that come again are left out, and what would have been skipped is gone
-/// back for. See [`Drift`].
+/// back for. See [`ListChanges`].
 ///
 /// # Example
 ///
@@ -30,7 +30,7 @@ use crate::error::Error;
 /// while let Some(order) = orders.try_next().await? {
 ///     println!("{:?}, of {:?}", order.id(), orders.total());
 /// }
-/// assert!(orders.drift().is_none());
+/// assert!(orders.changes().is_none());
 /// # Ok(()) }
 /// ```
 #[must_use = "a stream does nothing until it is polled"]
@@ -73,13 +73,13 @@ impl<L: List> Items<L> {
     }
 
     /// What the walk noticed of changes to the list.
-    pub fn drift(&self) -> Drift {
-        self.walk.drift()
+    pub fn changes(&self) -> ListChanges {
+        self.walk.changes()
     }
 
     /// How many items were handed out, from the first walk on that a cursor was taken of.
-    pub fn handed_out(&self) -> u64 {
-        self.walk.handed_out()
+    pub fn yielded(&self) -> u64 {
+        self.walk.yielded()
     }
 
     /// How many items there are in all, as the last page told, where the vendor says.

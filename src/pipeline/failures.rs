@@ -13,7 +13,7 @@ use url::Url;
 
 use super::journey::Journey;
 use crate::auth::{NoToken, Trouble, Why};
-use crate::error::{DecodeError, Error, CallError, CallErrorParts, ValidationError, RateLimitedError};
+use crate::error::{CallError, CallErrorParts, DecodeError, Error, RateLimitedError, ValidationError};
 use crate::limit::Signals;
 use crate::transport::{Answer, Lost};
 use crate::vendor::Explanation;
@@ -176,13 +176,13 @@ impl Journey<'_> {
             operation: self.call.operation,
             method: self.call.method.clone(),
             url: self.url().clone(),
-            sent: self.call.body.clone().unwrap_or_default(),
+            request_body: self.call.body.clone().unwrap_or_default(),
             client: Arc::clone(&pipeline.user_agent),
             status: None,
             request_id: None,
             attempts: self.sent,
             elapsed: pipeline.clock.now() - self.begun,
-            at: pipeline.clock.wall(),
+            failed_at: pipeline.clock.wall(),
             reason: reason.into(),
             message: None,
             code: None,

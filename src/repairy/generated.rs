@@ -1616,7 +1616,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .with_confidence(Confidence::Assumed);
 
     /// List the services that a workshop offers: `GET /workshops/{workshop_id}/services`.
     pub static LIST_WORKSHOP_SERVICES: Operation = Operation::new(
@@ -1626,7 +1626,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Book a workshop: `POST /bookings`.
     pub static CREATE_BOOKING: Operation = Operation::new(
@@ -1636,7 +1636,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Read a booking: `GET /bookings/{id}`.
     pub static GET_BOOKING: Operation = Operation::new(
@@ -1646,7 +1646,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Change a booking: `PUT /bookings/{id}`.
     pub static UPDATE_BOOKING: Operation = Operation::new(
@@ -1656,7 +1656,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Move a booking to another status: `POST /bookings/{id}/{status}`.
     pub static UPDATE_BOOKING_STATUS: Operation = Operation::new(
@@ -1666,7 +1666,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Ask a workshop for a quote: `POST /quotes`.
     pub static CREATE_QUOTE: Operation = Operation::new(
@@ -1676,7 +1676,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Remind a customer of a service: `POST /reminders/services`.
     pub static CREATE_SERVICE_REMINDER: Operation = Operation::new(
@@ -1686,7 +1686,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Read a service reminder: `GET /reminders/services/{id}`.
     pub static GET_SERVICE_REMINDER: Operation = Operation::new(
@@ -1696,7 +1696,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 }
 
 /// A method for each operation: it returns a builder, which is sent by `send`.
@@ -2194,10 +2194,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -2208,11 +2208,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateBooking {}
     impl crate::Write for CreateBooking {
-        type Answer = types::BookingCreated;
+        type Output = types::BookingCreated;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -2362,10 +2362,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -2376,11 +2376,11 @@ pub mod builder {
 
     impl crate::page::Sealed for UpdateBookingStatus {}
     impl crate::Write for UpdateBookingStatus {
-        type Answer = crate::repairy::Echo<types::Booking>;
+        type Output = crate::repairy::Echo<types::Booking>;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -2425,10 +2425,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -2439,11 +2439,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateQuote {}
     impl crate::Write for CreateQuote {
-        type Answer = crate::repairy::Echo<types::Quote>;
+        type Output = crate::repairy::Echo<types::Quote>;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -2493,10 +2493,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -2507,11 +2507,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateServiceReminder {}
     impl crate::Write for CreateServiceReminder {
-        type Answer = crate::repairy::Echo<types::ServiceReminder>;
+        type Output = crate::repairy::Echo<types::ServiceReminder>;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }

@@ -183,7 +183,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::testing::{Counters, Fault, Wire};
+    use crate::testing::{Counters, Fault, Transport};
 
     async fn get(tenant: &Tenant, path: &str) -> reqwest::Result<reqwest::Response> {
         let url = format!("{}{path}", tenant.base_url());
@@ -238,7 +238,7 @@ mod tests {
         let tenant = Tenant::builder().in_memory();
         tenant.fault(Fault::delay(Duration::from_secs(86_400)));
         let start = tokio::time::Instant::now();
-        let response = Wire::answer(&tenant, Request::new(Bytes::new())).await.expect("an answer");
+        let response = Transport::send(&tenant, Request::new(Bytes::new())).await.expect("an answer");
         assert_eq!((response.status().as_u16(), start.elapsed().as_secs()), (401, 86_400));
     }
 

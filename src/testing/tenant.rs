@@ -140,13 +140,13 @@ macro_rules! tenant {
             }
         }
 
-        impl $crate::testing::Wire for Tenant {
-            fn answer(
+        impl $crate::testing::Transport for Tenant {
+            fn send(
                 &self,
                 request: http::Request<bytes::Bytes>,
             ) -> futures_core::future::BoxFuture<
                 'static,
-                Result<http::Response<bytes::Bytes>, $crate::testing::WireFailure>,
+                Result<http::Response<bytes::Bytes>, $crate::testing::TransportError>,
             > {
                 let tenant = self.clone();
                 Box::pin(async move { tenant.reply(&request).deliver().await })

@@ -19,7 +19,7 @@ fn tenant() -> Tenant {
 
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     let script = Script::new(steps);
-    let client = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone()).build().unwrap();
+    let client = Client::builder(Credentials::api_key("test-key")).with_transport(script.clone()).build().unwrap();
     (client, script)
 }
 
@@ -55,7 +55,7 @@ async fn calls_that_begin_together_all_find_the_base_that_holds() {
         None => Step::status(404).delay(Duration::from_millis(20)),
     })
     .repeat()]);
-    let client = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone()).build().unwrap();
+    let client = Client::builder(Credentials::api_key("test-key")).with_transport(script.clone()).build().unwrap();
     let calls = (0..20).map(|number| {
         let client = client.clone();
         async move {
@@ -85,7 +85,7 @@ async fn a_cursor_fits_whichever_base_is_known_to_hold() {
     for tenant in [None, Some("acme")] {
         let script = at_the_second_base([]);
         let client = || {
-            let builder = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone());
+            let builder = Client::builder(Credentials::api_key("test-key")).with_transport(script.clone());
             tenant.into_iter().fold(builder, |builder, tenant| builder.with_tenant(tenant)).build().unwrap()
         };
         let mut customers = client().list_customers().items();
@@ -99,7 +99,7 @@ async fn a_cursor_fits_whichever_base_is_known_to_hold() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_put_off_is_sent_to_whichever_base_holds_by_then() {
     let script = at_the_second_base([Step::status(429).header("retry-after", "3600")]);
-    let client = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone()).build().unwrap();
+    let client = Client::builder(Credentials::api_key("test-key")).with_transport(script.clone()).build().unwrap();
     let Err(Error::RateLimited(limited)) = client.get_task().id("task-1").send().await else { panic!("taken") };
     tokio::time::sleep(Duration::from_secs(3600)).await;
     client.get_task().id("task-2").send().await.unwrap();

@@ -17,7 +17,7 @@ use servicebay::{Confidence, Error};
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (fisikal::Client, Script) {
     let script = Script::new(steps);
     let builder = fisikal::Client::builder(fisikal::Credentials::bearer("hush-hush-token"));
-    (builder.with_tenant("acme").with_wire(script.clone()).build().unwrap(), script)
+    (builder.with_tenant("acme").with_transport(script.clone()).build().unwrap(), script)
 }
 
 /// Where the first request went.
@@ -105,7 +105,8 @@ async fn the_two_tokens_travel_in_their_own_headers() {
 
     let script = Script::new([step()]);
     let credentials = fisikal::Credentials::session_token("hush-hush-token");
-    let client = fisikal::Client::builder(credentials).with_tenant("acme").with_wire(script.clone()).build().unwrap();
+    let client =
+        fisikal::Client::builder(credentials).with_tenant("acme").with_transport(script.clone()).build().unwrap();
     client.get_profile().send().await.unwrap();
     let headers = &script.requests()[0].headers;
     assert_eq!(headers["x-fisikal-token"], "hush-hush-token");
@@ -435,7 +436,8 @@ fn credentials_that_cannot_be_sent_are_refused_and_not_shown() {
 
 #[test]
 fn only_what_the_vendor_says_counts_as_documented() {
-    let documented = fisikal::operations::ALL.iter().filter(|operation| operation.known_as() == Confidence::Documented);
+    let documented =
+        fisikal::operations::ALL.iter().filter(|operation| operation.confidence() == Confidence::Documented);
     let names: Vec<_> = documented.map(|operation| operation.id()).collect();
     assert_eq!(names, ["list_locations", "get_location", "list_money_transactions", "list_credit_transactions"]);
 }

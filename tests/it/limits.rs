@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::fixably::{Tenant, TokenKind};
-use servicebay::testing::{Fault, Script, Step, Wire as _};
+use servicebay::testing::{Fault, Script, Step, Transport as _};
 use servicebay::{CallOptions, Error, Priority, RateLimitPolicy, fentu, fixably};
 use tokio::time::Instant;
 
@@ -116,7 +116,8 @@ async fn a_first_answer_that_says_nothing_of_a_limit_holds_nobody_any_more() {
 #[tokio::test(start_paused = true)]
 async fn a_vendor_that_is_not_known_to_tell_its_limit_is_not_asked_first() {
     let script = Script::new([Step::json(200, serde_json::json!({"data": {}})).delay(SECOND).repeat()]);
-    let client = fentu::Client::builder(fentu::Credentials::api_key("key")).with_wire(script.clone()).build().unwrap();
+    let client =
+        fentu::Client::builder(fentu::Credentials::api_key("key")).with_transport(script.clone()).build().unwrap();
     join_all((0..500).map(|_| client.request(http::Method::GET, "customers").send::<serde_json::Value>())).await;
     assert!(arrivals(&script).iter().all(|at| *at == 0.0));
 }
@@ -131,7 +132,7 @@ async fn who_may_not_wait_is_not_turned_away_before_anything_is_known() {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_call_that_fails_hands_over_to_the_next() {
-    let script = Script::new([Step::not_sent(), left(9, "60").delay(SECOND).repeat()]);
+    let script = Script::new([Step::connect_error(), left(9, "60").delay(SECOND).repeat()]);
     let client = builder(&script).build().unwrap();
     let answers = join_all((0..5).map(|id| client.get_order().id(id).send())).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");

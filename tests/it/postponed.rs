@@ -13,7 +13,7 @@ use crate::support::SECRET;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn client(script: &Script, tenant: &str) -> Client {
-    Client::builder(Credentials::bearer(SECRET)).with_tenant(tenant).with_wire(script.clone()).build().unwrap()
+    Client::builder(Credentials::bearer(SECRET)).with_tenant(tenant).with_transport(script.clone()).build().unwrap()
 }
 
 fn refusal() -> Step {

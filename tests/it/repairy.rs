@@ -27,7 +27,7 @@ fn login() -> Step {
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     let script = Script::new([login()].into_iter().chain(steps));
     let client =
-        Client::builder(app("acme-autos")).with_base_url("https://partners.example/api").with_wire(script.clone());
+        Client::builder(app("acme-autos")).with_base_url("https://partners.example/api").with_transport(script.clone());
     (client.build().unwrap(), script)
 }
 

@@ -11,7 +11,9 @@ use serde_json::json;
 use servicebay::fentu::{Client, Credentials};
 use servicebay::testing::TokenRequestKind;
 use servicebay::testing::fentu::Tenant;
-use servicebay::{AuthStatus, Error, FileStore, Lease, MemoryStore, StoreError, Swap, TokenKey, TokenSet, TokenStore};
+use servicebay::{
+    AuthStatus, CompareAndSwap, Error, FileStore, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
+};
 use tokio::time::{Instant, advance, sleep};
 
 use crate::folder::Folder;
@@ -148,7 +150,7 @@ impl TokenStore for Moody {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         Box::pin(async move {
             self.moods().swaps += 1;
             self.act(|moods| &mut moods.swap).await?;

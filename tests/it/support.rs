@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub(crate) const SECRET: &str = "hush/hush+token==";
 
 pub(crate) fn builder(script: &Script) -> ClientBuilder<fixably::Client> {
-    fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_tenant("acme").with_wire(script.clone())
+    fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_tenant("acme").with_transport(script.clone())
 }
 
 pub(crate) fn client(steps: impl IntoIterator<Item = Step>) -> (fixably::Client, Script) {

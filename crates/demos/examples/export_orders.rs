@@ -117,30 +117,30 @@ async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Outpu
     let outcome = loop {
         let next = tokio::select! {
             biased;
-            () = &mut stop => break Ok(Outcome::Stopped(orders.handed_out())),
+            () = &mut stop => break Ok(Outcome::Stopped(orders.yielded())),
             next = orders.try_next() => next,
         };
         match next {
             Ok(Some(order)) => csv.write_record(row(&order))?,
-            Ok(None) => break Ok(Outcome::Complete(orders.handed_out())),
+            Ok(None) => break Ok(Outcome::Complete(orders.yielded())),
             // What was exported until here stays, and the next run goes on with what failed.
             Err(error) => break Err(error.into()),
         }
         bar.set_length(orders.total().unwrap_or_default());
-        bar.set_position(orders.handed_out());
+        bar.set_position(orders.yielded());
         if let Some(remaining) = client.rate_limit().remaining() {
             bar.set_message(format!("; {remaining} calls left in the tenant's window"));
         }
-        if orders.handed_out().is_multiple_of(CHECKPOINT) {
+        if orders.yielded().is_multiple_of(CHECKPOINT) {
             save(path, &mut csv, orders.cursor())?;
         }
     };
     bar.finish();
     save(path, &mut csv, orders.cursor())?;
 
-    let drift = orders.drift();
-    if !drift.is_none() {
-        println!("the list changed meanwhile: {drift:?}");
+    let changes = orders.changes();
+    if !changes.is_none() {
+        println!("the list changed meanwhile: {changes:?}");
     }
     outcome
 }

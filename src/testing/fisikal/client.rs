@@ -40,6 +40,6 @@ impl Tenant {
     /// ```
     pub fn client_builder(&self, credentials: Credentials) -> ClientBuilder<Client> {
         let builder = Client::builder(credentials).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_wire(self.clone()) }
+        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
     }
 }

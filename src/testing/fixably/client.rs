@@ -42,6 +42,6 @@ impl Tenant {
             _ => Credentials::bearer(self.token(kind)),
         };
         let builder = Client::builder(credentials).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_wire(self.clone()) }
+        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
     }
 }

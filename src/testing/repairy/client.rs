@@ -38,7 +38,7 @@ impl Tenant {
     /// ```
     pub fn client_builder(&self, partner: Partner) -> ClientBuilder<Client> {
         let builder = Client::builder(self.credentials_of(partner)).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_wire(self.clone()) }
+        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
     }
 
     /// The credentials of the partner that the seeded data belongs to, for a client of your own making.

@@ -80,6 +80,6 @@ impl Scoped for Bearer {
     fn unprivileged(&self) -> ClientBuilder<Client> {
         self.0.add_token(Token::bearer("test-narrow").with_scopes(["customers:view"]));
         let builder = Client::builder(Credentials::bearer("test-narrow"));
-        builder.with_base_url(self.0.base_url()).with_wire(self.0.clone())
+        builder.with_base_url(self.0.base_url()).with_transport(self.0.clone())
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::fentu::Tier;
 use servicebay::testing::repairy::Partner;
 use servicebay::testing::{
-    Counters, Fault, TokenRequest, Wire, fentu as at_fentu, fisikal as at_fisikal, repairy as at_repairy,
+    Counters, Fault, TokenRequest, Transport, fentu as at_fentu, fisikal as at_fisikal, repairy as at_repairy,
 };
 use servicebay::{AuthStatus, CallOptions, ClientBuilder, Error, TokenSet, fentu, fisikal, repairy};
 use tokio::time::Instant;
@@ -128,7 +128,7 @@ macro_rules! whichever {
 }
 
 impl Tenant {
-    pub(super) fn wire(&self) -> &dyn Wire {
+    pub(super) fn wire(&self) -> &dyn Transport {
         whichever!(self, tenant => tenant)
     }
 
@@ -159,7 +159,7 @@ impl Tenant {
         let Self::Fentu(tenant) = self else { return None };
         let known = tenant.application();
         let application = fentu::Application::builder(known.client_id(), known.client_secret());
-        let application = application.with_base_url(tenant.base_url()).with_wire(line).build().unwrap();
+        let application = application.with_base_url(tenant.base_url()).with_transport(line).build().unwrap();
         let login = application.authorize("http://127.0.0.1:49152/callback", ["admin"]).unwrap();
         let sent_to = tenant.visit(login.url().as_str()).expect("a redirect");
         Some(application.exchange(&login, sent_to.as_str()).await.expect("tokens"))
@@ -193,7 +193,7 @@ impl Tenant {
 }
 
 fn built<C>(builder: ClientBuilder<C>, base_url: &str, line: Line, shelf: Shelf) -> C {
-    builder.with_base_url(base_url).with_wire(line).with_token_store(shelf).build().unwrap()
+    builder.with_base_url(base_url).with_transport(line).with_token_store(shelf).build().unwrap()
 }
 
 /// A client of any vendor.

@@ -17,7 +17,7 @@ const BACK: &str = "http://127.0.0.1:4000/callback";
 fn application(tenant: &fentu_testing::Tenant) -> Application {
     let known = tenant.application();
     let builder = Application::builder(known.client_id(), known.client_secret());
-    builder.with_base_url(tenant.base_url()).with_wire(tenant.clone()).build().unwrap()
+    builder.with_base_url(tenant.base_url()).with_transport(tenant.clone()).build().unwrap()
 }
 
 fn begun(application: &Application) -> Authorization {
@@ -112,7 +112,7 @@ async fn a_code_that_is_too_old_takes_a_new_login() {
 async fn a_wrong_secret_of_an_application_is_told_at_the_exchange() {
     let tenant = fentu_tenant(RefreshTokens::Rotated);
     let wrong = Application::builder("test-application", "wr0ng");
-    let wrong = wrong.with_base_url(tenant.base_url()).with_wire(tenant.clone()).build().unwrap();
+    let wrong = wrong.with_base_url(tenant.base_url()).with_transport(tenant.clone()).build().unwrap();
     let login = begun(&wrong);
     let error = wrong.exchange(&login, visited(&tenant, &login).as_str()).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");

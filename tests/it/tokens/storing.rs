@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use servicebay::testing::Fault;
-use servicebay::{Lease, MemoryStore, StoreError, Swap, TokenKey, TokenStore};
+use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
 use tokio::time::{Instant, sleep};
 
 use super::*;
@@ -45,7 +45,7 @@ impl TokenStore for Shaky {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         if self.saves.load(Ordering::Relaxed) > 0 {
             return self.ask(&self.saves, Box::pin(pending()));
         }
