@@ -100,7 +100,7 @@ impl<C> ClientBuilder<C> {
         Self { tenant: Some(tenant.into()), ..self }
     }
 
-    /// Where to call, instead of the address that follows from the tenant: a test tenant, or a proxy of your own.
+    /// Where to call, instead of the address that follows from the tenant: a mock server, or a proxy of your own.
     /// https, or http to this machine.
     pub fn with_base_url(self, base_url: impl Into<String>) -> Self {
         Self { base_url: Some(base_url.into()), ..self }

@@ -33,8 +33,8 @@ pub use self::tenant::TenantError;
 /// use servicebay::{Error, fixably};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-/// # use servicebay::testing::fixably::{Tenant, TokenKind};
-/// # let tenant = Tenant::start().await;
+/// # use servicebay::testing::fixably::{MockServer, TokenKind};
+/// # let tenant = MockServer::start().await;
 /// # let client = tenant.client_with(TokenKind::AdminViewOnly)?;
 /// let moved = client.update_order().id(20000010).body(fixably::types::OrderUpdate::new().status(451)).send().await;
 /// match moved {

@@ -13,7 +13,7 @@
 //! use servicebay::fisikal::{self, Direction, types::ForClient};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+//! # let tenant = servicebay::testing::fisikal::MockServer::start().await;
 //! # let (base_url, (username, password)) = (tenant.base_url(), tenant.login(servicebay::testing::fisikal::Role::Manager));
 //! # let (id, secret) = ("test-application", "test-application-secret");
 //! let client = fisikal::Client::builder(fisikal::Credentials::password(id, secret, username, password))

@@ -54,7 +54,7 @@
 //! # Example
 //!
 //! ```
-//! # use servicebay::testing::fixably::Tenant;
+//! # use servicebay::testing::fixably::MockServer;
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
 //! // Warnings of everybody, and this crate's waits, each in the span of its call.
 //! let filter = tracing_subscriber::filter::Targets::new()
@@ -64,7 +64,7 @@
 //! let subscriber = tracing_subscriber::registry().with(filter).with(tracing_subscriber::fmt::layer());
 //! tracing::subscriber::set_global_default(subscriber).expect("nobody else has set one");
 //!
-//! # let tenant = Tenant::start().await;
+//! # let tenant = MockServer::start().await;
 //! # let client = tenant.client()?;
 //! client.get_order().id(20000010).send().await?;
 //! # Ok(()) }

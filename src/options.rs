@@ -16,7 +16,7 @@ use crate::retry::RetryPolicy;
 /// use servicebay::CallOptions;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// let quick = client.with_options(CallOptions::new().with_operation_timeout(Duration::from_secs(5)));
 /// let order = quick.get_order().id(20000010).send().await?;

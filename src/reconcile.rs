@@ -40,7 +40,7 @@ pub trait Write: Sealed + Clone + Send + 'static {
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
 /// # use servicebay::repairy::types::{CarInput, CustomerInput, ServiceCategory, ServiceInput};
-/// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+/// # let tenant = servicebay::testing::repairy::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// # tenant.fault(servicebay::testing::Fault::lost_response().on("POST", "/bookings"));
 /// # let booking = BookingCreate::new()

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// let status = client.auth_status();
 /// if status.is_expired() || status.days_left().is_some_and(|days| days < 14) {

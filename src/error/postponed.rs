@@ -22,8 +22,8 @@ use super::RateLimitedError;
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use std::time::Duration;
-/// # use servicebay::testing::fixably::{Tenant, TokenKind};
-/// # let tenant = Tenant::builder().with_rate_limit(1, Duration::from_secs(3600)).in_memory();
+/// # use servicebay::testing::fixably::{MockServer, TokenKind};
+/// # let tenant = MockServer::builder().with_rate_limit(1, Duration::from_secs(3600)).in_memory();
 /// # let client = tenant.client_builder(TokenKind::AdminAll).build()?;
 /// # client.get_order().id(20000010).send().await?;
 /// let Err(Error::RateLimited(limited)) = client.get_order().id(20000010).send().await else { panic!("there is room") };

@@ -27,7 +27,7 @@ use crate::runtime::Core;
 /// use servicebay::fentu::{Application, Client, Credentials, Scope};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+/// # let tenant = servicebay::testing::fentu::MockServer::start().await;
 /// # let base_url = tenant.base_url();
 /// let application = Application::builder("test-application", "test-application-secret")
 /// #   .with_base_url(base_url)

@@ -2827,7 +2827,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let open: Vec<_> = client.list_work_orders().status("open").items().try_collect().await?;
@@ -2859,7 +2859,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::WorkOrderCreate::new("cust-001", "Replace the filters").priority("high");
     /// let order = client.create_work_order().body(body).send().await?;
@@ -2890,7 +2890,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let order = client.get_work_order().id("wo-10001").send().await?;
     /// assert_eq!(order.customer.as_ref().and_then(|customer| customer.id.clone()), Some("cust-001".into()));
@@ -2921,7 +2921,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::WorkOrderUpdate::new().status("on_hold");
     /// let order = client.update_work_order().id("wo-10001").body(body).send().await?;
@@ -2953,7 +2953,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// client.delete_work_order().id("wo-10001").send().await?;
     /// assert!(client.get_work_order().id("wo-10001").send().await.is_err());
@@ -2983,7 +2983,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let tasks = client.list_work_order_tasks().work_order_id("wo-10001").status("pending").send().await?;
     /// assert!(tasks.iter().all(|task| task.completed_at.is_none()));
@@ -3013,7 +3013,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let task = client.get_task().id("task-001").send().await?;
     /// assert_eq!(task.work_order_id, Some("wo-10001".into()));
@@ -3043,7 +3043,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let found: Vec<_> = client.list_customers().search("acme").items().try_collect().await?;
@@ -3075,7 +3075,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let address = fentu::types::Address::new().street("14 Harbour Lane").city("Leeds").country("GB");
     /// let body = fentu::types::CustomerCreate::new("Harbour Lane Studios", address);
@@ -3107,7 +3107,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let customer = client.get_customer().id("cust-001").send().await?;
     /// assert!(customer.contacts.iter().any(|contact| contact.is_primary == Some(true)));
@@ -3138,7 +3138,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::CustomerUpdate::new().payment_terms("net14");
     /// let customer = client.update_customer().id("cust-001").body(body).send().await?;
@@ -3169,7 +3169,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let running: Vec<_> = client.list_assets().customer_id("cust-001").status("active").items().try_collect().await?;
@@ -3201,7 +3201,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::AssetCreate::new("Rooftop unit", "cust-001").serial_number("RU-2026-0001");
     /// let asset = client.create_asset().body(body).send().await?;
@@ -3232,7 +3232,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let asset = client.get_asset().id("asset-001").send().await?;
     /// assert!(asset.product.as_ref().is_some_and(|product| product.manufacturer.is_some()));
@@ -3264,7 +3264,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::AssetUpdate::new().status("under_repair");
     /// let asset = client.update_asset().id("asset-001").body(body).send().await?;
@@ -3296,7 +3296,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// client.delete_asset().id("asset-001").send().await?;
     /// assert!(client.get_asset().id("asset-001").send().await.is_err());
@@ -3327,7 +3327,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let history = client.list_asset_service_history().id("asset-001").send().await?;
     /// assert!(history["data"].is_array());
@@ -3359,7 +3359,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let parts = client.list_asset_parts().id("asset-001").send().await?;
     /// assert!(parts["data"].is_array());
@@ -3391,7 +3391,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::AssetPartCreate::new().part_id("part-001").quantity(2);
     /// let part = client.add_asset_part().id("asset-001").body(body).send().await?;
@@ -3423,7 +3423,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let warranty = client.get_asset_warranty().id("asset-001").send().await?;
     /// assert!(warranty["data"].is_object());

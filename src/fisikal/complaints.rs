@@ -17,7 +17,7 @@ use crate::vendor::Explanation;
 /// use servicebay::fisikal::{self, types::{ErrorType, ForClient}};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+/// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// // Client 2003 has no credits.
 /// let refused = client.join_occurrence().id(5).body(ForClient::new(2003)).send().await;

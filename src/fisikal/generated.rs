@@ -5407,7 +5407,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fisikal::types::SignUp::new().name("Ada Byrne").email("ada@example.com").password("correct horse").tos(true);
     /// let user = client.sign_up_client().body(body).send().await?;
@@ -5438,7 +5438,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::Direction;
     /// use futures_util::TryStreamExt;
@@ -5470,7 +5470,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let location = client.get_location().id(1).send().await?;
     /// assert_eq!(location.parent_id, None);
@@ -5499,7 +5499,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let regions = client.list_regions().disabled(false).send().await?;
     /// assert_eq!(regions.items.len(), 1);
@@ -5529,7 +5529,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let settings = client.get_club_settings().send().await?;
     /// assert_eq!(settings.booking_minutes_interval, Some(30));
@@ -5558,7 +5558,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let sections = client.list_app_sections().send().await?;
     /// assert!(sections.items.iter().all(|section| section.title.is_some()));
@@ -5587,7 +5587,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let countries = client.list_countries().send().await?;
     /// assert!(countries.items.iter().any(|country| country.dialing_code.as_deref() == Some("+44")));
@@ -5617,7 +5617,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let announcements = client.list_announcements().since("2026-03-01T00:00:00Z").send().await?;
     /// assert!(announcements.is_object());
@@ -5646,7 +5646,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let now = jiff::Timestamp::now();
@@ -5679,7 +5679,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let client_id = fisikal::types::ForClient::new(2001);
     /// let class = client.precheck_occurrence().id(5).body(client_id).send().await?;
@@ -5713,7 +5713,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let client_id = fisikal::types::ForClient::new(2001);
     /// let class = client.join_occurrence().id(5).body(client_id).send().await?;
@@ -5743,7 +5743,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::ForClient;
     /// client.join_occurrence().id(5).body(ForClient::new(2001)).send().await?;
@@ -5775,7 +5775,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let slots = client.list_time_slots().service_id(3).location_id(1).client_id(2001).send().await?;
     /// let slot = slots.items.first().expect("a free slot");
@@ -5810,7 +5810,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let slots = client.list_time_slots().service_id(3).location_id(1).client_id(2001).send().await?;
     /// assert!(slots.items.iter().all(|slot| slot.trainer_activity.is_some()));
@@ -5839,7 +5839,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let services = client.list_services().send().await?;
     /// assert_eq!(services.count, Some(3));
@@ -5868,7 +5868,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let categories = client.list_activity_categories().send().await?;
     /// assert!(!categories.items.is_empty());
@@ -5897,7 +5897,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let offers = client.list_trainer_activities().location_id(1).send().await?;
     /// assert!(offers.items.iter().all(|offer| offer.trainer.is_some()));
@@ -5928,7 +5928,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let packages = client.list_service_packages().credit_service_ids([1, 2]).limit(10).send().await?;
     /// assert!(packages.items.iter().all(|package| package.product_id.is_some()));
@@ -5959,7 +5959,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let package = client.get_service_package().id(1).send().await?;
     /// let price = package.custom_price.as_ref().or(package.price.as_ref()).and_then(|price| price.amount);
@@ -5989,7 +5989,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::PackageStatus;
     /// let packages = client.list_client_service_packages().status(PackageStatus::Active).send().await?;
@@ -6019,7 +6019,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let profile = client.get_profile().send().await?;
     /// assert!(profile.name.is_some());
@@ -6049,7 +6049,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let profile = client.get_profile().send().await?.into_inner();
     /// client.update_profile().body(profile.nickname("Mo")).send().await?;
@@ -6080,7 +6080,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let permissions = fisikal::FamilyPermissions::of(2001).book_for([2002]);
     /// client.update_family_permissions().body(permissions).send().await?;
@@ -6109,7 +6109,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let trainers = client.list_trainers().location_ids([1, 2]).send().await?;
     /// assert!(!trainers.items.is_empty());
@@ -6138,7 +6138,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let trainer = client.get_trainer().id(3001).send().await?;
     /// assert!(trainer.bio.is_some());
@@ -6168,7 +6168,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fisikal::types::ClientCreate::new().name("Ada Byrne").email("ada@example.com").password("correct horse");
     /// let user = client.create_client().body(body).send().await?;
@@ -6198,7 +6198,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let answer = client.get_client().id(2001).send().await?;
     /// assert!(answer.is_object());
@@ -6227,7 +6227,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let family = client.list_linked_clients().send().await?;
     /// assert!(family.count.is_some());
@@ -6257,7 +6257,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::{ProductType, PromocodeApply, PurchaseItem};
     /// let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6289,7 +6289,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6323,7 +6323,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// # use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// # let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6356,7 +6356,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// # use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// # let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6390,7 +6390,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// # use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// # let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6422,7 +6422,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::Direction;
     /// let march = client.list_money_transactions().since("2026-03-01").till("2026-03-31").income(true);
@@ -6454,7 +6454,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_credit_transactions().limit(100).send().await?;
     /// assert!(page.count.is_some());
@@ -6483,7 +6483,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let settings = client.get_notification_settings().send().await?;
     /// assert!(!settings.notification_settings.is_empty());
@@ -6512,7 +6512,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::NotificationSettingsUpdate;
     /// let settings = client.get_notification_settings().send().await?.into_inner();
@@ -6545,7 +6545,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// # use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// # let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];

@@ -2710,7 +2710,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let open = fixably::Query::field("isClosed").is(false);
@@ -2743,7 +2743,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::OrderCreate::new().reference("PO-1").customer(1).device(1);
     /// let order = client.create_order().body(body).send().await?;
@@ -2775,7 +2775,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let lines = fixably::Expand::new().with("product");
     /// let expand = fixably::Expand::new().with("customer").with_many("lines", lines);
@@ -2808,7 +2808,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::OrderUpdate::new().status(451);
     /// let order = client.update_order().id(20000010).body(body).send().await?;
@@ -2840,7 +2840,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_order_lines().order_id(20000010).expand("items(product)").send().await?;
     /// assert_eq!(page.items.len(), 2);
@@ -2870,7 +2870,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let line = client.get_order_line().order_id(20000010).id(1).expand("product").send().await?;
     /// assert_eq!(line.id(), Some(1.into()));
@@ -2903,7 +2903,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = serde_json::json!({ "serialNumber": "SN-1" });
     /// let line = client.update_order_line().order_id(20000010).id(1).body(body).send().await?;
@@ -2935,7 +2935,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let notes: Vec<_> = client.list_order_notes().order_id(20000010).items().try_collect().await?;
@@ -2967,7 +2967,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fixably::types::{NoteInput, NoteType, NotesCreate};
     /// let note = NoteInput::new(NoteType::Diagnosis).title("Display").text("The glass is cracked.");
@@ -2999,7 +2999,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let note = client.get_order_note().order_id(20000010).id(1).expand("createdBy").send().await?;
     /// assert_eq!(note.id(), Some(1.into()));
@@ -3030,7 +3030,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_order_tasks().order_id(20000010).expand("items").send().await?;
     /// assert!(!page.items.is_empty());
@@ -3061,7 +3061,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let task = client.get_order_task().order_id(20000010).id(1).send().await?;
     /// assert_eq!(task.id(), Some(1.into()));
@@ -3094,7 +3094,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// // Which fields a task takes is not known: take them from your tenant's own reference.
     /// let body = serde_json::json!({ "comment": "Done" });
@@ -3114,7 +3114,7 @@ impl super::Client {
     /// Create an invoice from order lines.
     ///
     /// Creates an invoice from lines of an order. Seen in one client only, whose address lacks `/api/v3`
-    /// and which ignores the answer: try it on a test tenant first. The shape of the answer is unknown, so
+    /// and which ignores the answer: try it on a mock server first. The shape of the answer is unknown, so
     /// it is any JSON.
     ///
     /// * Scope: `invoices:create` (the name is assumed).
@@ -3128,7 +3128,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::InvoiceCreate::new().user(1).reference("INV-1").lines([1, 2]);
     /// client.create_order_invoice().order_id(20000010).body(body).send().await?;
@@ -3159,7 +3159,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_customers().expand("items").limit(10).page(1).send().await?;
     /// assert!(page.items.iter().any(|customer| customer.id() == Some(1.into())));
@@ -3190,7 +3190,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let address = fixably::types::AddressInput::new().city("Turku");
     /// let body = fixably::types::CustomerWrite::new().first_name("Jill").email("jill@example.com").billing_address(address);
@@ -3223,7 +3223,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let customer = client.get_customer().id(1).expand("billingAddress,children(items)").send().await?;
     /// assert_eq!(customer.id(), Some(1.into()));
@@ -3241,7 +3241,7 @@ impl super::Client {
     /// Update a customer.
     ///
     /// Changes a customer and returns it. The method PUT is the default of one client's framework and
-    /// unproven, and whether fields that are left out keep their values is unknown: try it on a test tenant
+    /// unproven, and whether fields that are left out keep their values is unknown: try it on a mock server
     /// first.
     ///
     /// * Scope: `customers:update` (the name is assumed).
@@ -3255,7 +3255,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::CustomerWrite::new().phone("+358401234567");
     /// let customer = client.update_customer().id(1).body(body).send().await?;
@@ -3288,7 +3288,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let child = client.get_customer_child().customer_id(1).id(2).send().await?;
     /// assert_eq!(child.id(), Some(2.into()));
@@ -3319,7 +3319,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_devices().expand("items").limit(10).send().await?;
     /// assert!(!page.items.is_empty() && page.items.len() <= 10);
@@ -3349,7 +3349,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::DeviceCreate::new("Phone 15").serial_number("SN-1");
     /// let device = client.create_device().body(body).send().await?;
@@ -3380,7 +3380,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let device = client.get_device().id(1).send().await?;
     /// assert_eq!(device.id(), Some(1.into()));
@@ -3411,7 +3411,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let locations: Vec<_> = client.list_locations().items().try_collect().await?;
@@ -3442,7 +3442,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let location = client.get_location().id(1).send().await?;
     /// assert_eq!(location.id(), Some(1.into()));
@@ -3473,7 +3473,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_queues().expand("items(statuses(items))").send().await?;
     /// assert!(page.items.iter().any(|queue| queue.id() == Some(1.into())));
@@ -3503,7 +3503,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let queue = client.get_queue().id(1).expand("statuses(items)").send().await?;
     /// assert_eq!(queue.id(), Some(1.into()));
@@ -3534,7 +3534,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let statuses: Vec<_> = client.list_statuses().items().try_collect().await?;
@@ -3565,7 +3565,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let status = client.get_status().id(450).expand("queue").send().await?;
     /// assert_eq!(status.id(), Some(450.into()));
@@ -3596,7 +3596,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let user = client.get_user().id(107460).send().await?;
     /// assert_eq!(user.id(), Some(107460.into()));
@@ -3627,7 +3627,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_stores().expand("items").send().await?;
     /// assert!(page.items.iter().any(|store| store.id() == Some(1.into())));
@@ -3657,7 +3657,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let store = client.get_store().id(1).send().await?;
     /// assert_eq!(store.id(), Some(1.into()));
@@ -3688,7 +3688,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let products: Vec<_> = client.list_products().limit(100).items().try_collect().await?;
@@ -3720,7 +3720,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let product = client.get_product().id(1).send().await?;
     /// assert_eq!(product.id(), Some(1.into()));

@@ -13,10 +13,10 @@ use super::{Event, EventKind, Observer, Outcome, Wait};
 ///
 /// ```
 /// use servicebay::{CountingObserver, Wait};
-/// # use servicebay::testing::fixably::{Tenant, TokenKind};
+/// # use servicebay::testing::fixably::{MockServer, TokenKind};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = Tenant::start().await;
+/// # let tenant = MockServer::start().await;
 /// let tally = CountingObserver::new();
 /// let client = tenant.client_builder(TokenKind::AdminAll).with_observer(tally.clone()).build()?;
 /// client.get_order().id(20000010).send().await?;

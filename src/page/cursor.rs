@@ -22,7 +22,7 @@ pub(super) const KEYS: usize = 200;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// use futures_util::TryStreamExt;
 /// use servicebay::Cursor;

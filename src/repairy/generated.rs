@@ -1721,7 +1721,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use jiff::civil::date;
     /// let call = client.list_availabilities().workshop_id("640000000000000000000001").week(date(2026, 6, 1));
@@ -1755,7 +1755,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let services = client.list_workshop_services().workshop_id("640000000000000000000001").send().await?;
     /// assert_eq!(services[0].catalog_code.as_deref(), Some("logbook"));
@@ -1792,7 +1792,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::{BookingCreate, CarInput, CustomerInput, ServiceInput};
     /// let customer = CustomerInput::new().first_name("Ada").email("ada@example.com").phone("0400000009");
@@ -1831,7 +1831,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let booking = client.get_booking().id("670000000000000000000001").send().await?;
     /// assert!(booking.car.as_ref().is_some_and(|car| car.rego.is_some()));
@@ -1863,7 +1863,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::BookingUpdate;
     /// let body = BookingUpdate::new().external_id("PO-7");
@@ -1897,7 +1897,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::BookingStatus;
     /// let call = client.update_booking_status().id("670000000000000000000001").status(BookingStatus::Confirmed);
@@ -1932,7 +1932,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::{CarInput, CustomerInput, QuoteCreate, ServiceInput};
     /// let customer = CustomerInput::new().first_name("Ada").email("ada@example.com").address("1 Example St, Melbourne");
@@ -1970,7 +1970,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::ServiceReminderCreate;
     /// let body = ServiceReminderCreate::new("640000000000000000000001").customer_phone("0400000001");
@@ -2002,7 +2002,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let reminder = client.get_service_reminder().id("690000000000000000000001").send().await?;
     /// assert!(reminder.new_booking_id.is_none());

@@ -17,7 +17,7 @@ use super::{Transport, TransportError, reply};
 /// A sequence of answers, given out one a request in the order they were written down, and a record of the requests.
 ///
 /// It is for scenarios that are about the client alone: two failures, then a success, and how long it waited between
-/// them. Nothing behind it has a state; for that there is a [tenant](super::fixably::Tenant). It uses no socket, and its
+/// them. Nothing behind it has a state; for that there is a [tenant](super::fixably::MockServer). It uses no socket, and its
 /// delays follow tokio's paused clock. Clones share one sequence and one record.
 ///
 /// ```

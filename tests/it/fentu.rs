@@ -9,12 +9,12 @@ use jiff::civil::date;
 use serde_json::{Value, json};
 use servicebay::fentu::types::{AssetCreate, Task, WorkOrder, WorkOrderCreate, WorkOrderStatus, WorkOrderUpdate};
 use servicebay::fentu::{Client, Credentials, Id};
-use servicebay::testing::fentu::{BasePath, KeyKind, Tenant};
+use servicebay::testing::fentu::{BasePath, KeyKind, MockServer};
 use servicebay::testing::{Fault, ResetFormat, Script, Step};
 use servicebay::{Error, Open};
 
-fn tenant() -> Tenant {
-    Tenant::builder().in_memory()
+fn tenant() -> MockServer {
+    MockServer::builder().in_memory()
 }
 
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
@@ -110,7 +110,7 @@ async fn a_call_that_was_put_off_is_sent_to_whichever_base_holds_by_then() {
 #[tokio::test]
 async fn whichever_base_the_vendor_answers_at_is_found_and_kept() {
     for (base, requests) in [(BasePath::V1, 3), (BasePath::ApiV1, 4), (BasePath::Both, 3)] {
-        let tenant = Tenant::builder().with_base_path(base).in_memory();
+        let tenant = MockServer::builder().with_base_path(base).in_memory();
         let client = tenant.client().unwrap();
         for _ in 0..3 {
             client.get_task().id("task-001").send().await.unwrap();
@@ -148,16 +148,16 @@ async fn the_other_base_is_not_a_way_round_a_failure() {
 
 #[tokio::test]
 async fn a_write_is_made_once_wherever_it_is_understood() {
-    let tenant = Tenant::builder().with_base_path(BasePath::ApiV1).in_memory();
+    let tenant = MockServer::builder().with_base_path(BasePath::ApiV1).in_memory();
     let body = WorkOrderCreate::new("cust-002", "Odd smell");
     let order = tenant.client().unwrap().create_work_order().body(body).send().await.unwrap();
     assert_eq!(order.id, Some("wo-10071".into()));
-    assert_eq!(tenant.peek("work-orders/wo-10072"), Value::Null);
+    assert_eq!(tenant.snapshot("work-orders/wo-10072"), Value::Null);
 }
 
 #[tokio::test]
 async fn requests_that_are_not_modelled_find_the_base_too() {
-    let tenant = Tenant::builder().with_base_path(BasePath::ApiV1).in_memory();
+    let tenant = MockServer::builder().with_base_path(BasePath::ApiV1).in_memory();
     let list =
         tenant.client().unwrap().request(Method::GET, "assets").query("per_page", 2).send::<Value>().await.unwrap();
     assert_eq!(list["data"].as_array().map(Vec::len), Some(2));
@@ -346,10 +346,10 @@ async fn a_refusal_says_what_the_vendor_says() {
 #[tokio::test(start_paused = true)]
 async fn the_reset_is_understood_in_every_form_it_may_have() {
     for format in [ResetFormat::EpochSeconds, ResetFormat::Iso8601, ResetFormat::DeltaSeconds] {
-        let tenant = Tenant::builder().with_reset_format(format.clone()).in_memory();
+        let tenant = MockServer::builder().with_reset_format(format.clone()).in_memory();
         let client = tenant.client_builder(KeyKind::Admin).with_max_wait(Duration::from_secs(7200)).build().unwrap();
         client.get_task().id("task-001").send().await.unwrap();
-        tenant.use_up_limit();
+        tenant.exhaust_rate_limit();
         let before = tenant.now();
         client.get_task().id("task-001").send().await.unwrap();
         let waited = tenant.now().duration_since(before).as_mins();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use servicebay::testing::fixably::{Tenant, TokenKind};
+use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::testing::{Fault, Script, Step, Transport as _};
 use servicebay::{CallOptions, Error, Priority, RateLimitPolicy, fentu, fixably};
 use tokio::time::Instant;
@@ -18,8 +18,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A tenant whose window takes so many calls a minute.
-fn tenant(limit: u32) -> (Tenant, fixably::Client) {
-    let tenant = Tenant::builder().with_rate_limit(limit, MINUTE).in_memory();
+fn tenant(limit: u32) -> (MockServer, fixably::Client) {
+    let tenant = MockServer::builder().with_rate_limit(limit, MINUTE).in_memory();
     let client = tenant.client().unwrap();
     (tenant, client)
 }
@@ -655,7 +655,7 @@ async fn what_others_spend_is_seen_and_left_to_them() {
     let others = async {
         loop {
             tokio::time::sleep(SECOND).await;
-            tenant.foreign_traffic(1);
+            tenant.add_external_requests(1);
         }
     };
     let client = client.with_options(CallOptions::new().with_max_wait(DAY));

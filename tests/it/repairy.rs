@@ -9,7 +9,7 @@ use servicebay::repairy::types::{
     ServiceReminderCreate, ServiceSource,
 };
 use servicebay::repairy::{Client, Credentials, Id};
-use servicebay::testing::repairy::{Partner, Tenant, TenantBuilder};
+use servicebay::testing::repairy::{MockServer, MockServerBuilder, Partner};
 use servicebay::testing::{Fault, Script, ScriptRequest, Step};
 use servicebay::{Error, Response};
 
@@ -31,8 +31,8 @@ fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     (client.build().unwrap(), script)
 }
 
-fn tenant(choose: impl FnOnce(TenantBuilder) -> TenantBuilder) -> (Tenant, Client) {
-    let tenant = choose(Tenant::builder()).in_memory();
+fn tenant(choose: impl FnOnce(MockServerBuilder) -> MockServerBuilder) -> (MockServer, Client) {
+    let tenant = choose(MockServer::builder()).in_memory();
     let client = tenant.client().unwrap();
     (tenant, client)
 }
@@ -382,7 +382,7 @@ async fn nothing_that_can_be_printed_shows_the_token() {
 
 #[tokio::test]
 async fn the_client_works_over_sockets_too() {
-    let tenant = Tenant::start().await;
+    let tenant = MockServer::start().await;
     let client = Client::builder(tenant.credentials()).with_base_url(tenant.base_url()).build().unwrap();
     let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Cancelled).send().await.unwrap();
     assert_eq!(moved.object().and_then(|booking| booking.status.clone()), Some(BookingStatus::Cancelled));

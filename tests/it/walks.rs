@@ -11,7 +11,7 @@ use http::{Request, Response};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use servicebay::testing::fixably::{Tenant, TokenKind};
+use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::testing::{Script, Step, Transport, TransportError};
 use servicebay::{Cursor, Error, Items, List, ListChanges, Pages, fentu, fisikal, fixably};
 use tokio::time::{Instant, sleep};
@@ -720,7 +720,7 @@ async fn who_calls_for_each_item_is_not_slowed_by_what_is_fetched_ahead() {
     // 70 pages and 140 calls, 30 a minute.
     let mut times = Vec::new();
     for depth in [1, 8, 64] {
-        let tenant = Tenant::builder().with_rate_limit(30, Duration::from_secs(60)).in_memory();
+        let tenant = MockServer::builder().with_rate_limit(30, Duration::from_secs(60)).in_memory();
         let credentials = fixably::Credentials::bearer(tenant.token(TokenKind::AdminAll));
         let client = fixably::Client::builder(credentials).with_base_url(tenant.base_url());
         let client = client.with_transport(InParts(tenant.clone())).build().unwrap();

@@ -114,10 +114,7 @@ fn token() -> String {
 struct Vendor;
 
 impl Transport for Vendor {
-    fn send(
-        &self,
-        _: Request<Bytes>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send>> {
+    fn send(&self, _: Request<Bytes>) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send>> {
         let body = json!({
             "access_token": token(), "refresh_token": token(), "expires_in": 3600,
             "accessToken": token(), "refreshToken": token(), "expiresIn": 3600,

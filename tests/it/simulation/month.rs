@@ -224,7 +224,7 @@ impl Month {
                 self.site.ledger().access_ends();
             }
             Event::EndLogins => {
-                self.site.tenant.end_logins();
+                self.site.tenant.revoke_all();
                 self.site.ledger().logins_end();
             }
             Event::Jump => self.jump(),

@@ -13,10 +13,7 @@ use super::*;
 struct Displaced<T>(T, SignedDuration);
 
 impl<T: Transport> Transport for Displaced<T> {
-    fn send(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
         self.0.send(request)
     }
 
@@ -47,7 +44,7 @@ async fn a_vendor_whose_clock_is_wrong_by_days_is_served_as_well() {
 #[tokio::test(start_paused = true)]
 async fn a_client_whose_clock_is_wrong_by_days_is_served_as_well() {
     for hours in [-48, -1, 1, 48] {
-        let tenant = fisikal_testing::Tenant::builder().with_refresh_tokens().in_memory();
+        let tenant = fisikal_testing::MockServer::builder().with_refresh_tokens().in_memory();
         let wire = Displaced(tenant.clone(), SignedDuration::from_hours(hours));
         let client = tenant.client_builder(manager(&tenant)).with_transport(wire).build().unwrap();
         for _ in 0..20 {
@@ -84,7 +81,7 @@ async fn tokens_from_a_store_serve_a_process_whose_clock_has_jumped() {
 #[tokio::test(start_paused = true)]
 async fn a_repairy_process_whose_clock_has_jumped_logs_in_anew_at_worst() {
     for hours in [-24 * 40, -2, 2, 24 * 40] {
-        let (tenant, store) = (repairy_testing::Tenant::builder().in_memory(), MemoryStore::new());
+        let (tenant, store) = (repairy_testing::MockServer::builder().in_memory(), MemoryStore::new());
         let builder = || tenant.client_builder(repairy_testing::Partner::Main).with_token_store(store.clone());
         booking(&builder().build().unwrap()).await.unwrap();
         sleep(HOUR).await;
@@ -106,10 +103,7 @@ async fn a_repairy_process_whose_clock_has_jumped_logs_in_anew_at_worst() {
 struct On<T>(T, WallClock);
 
 impl<T: Transport> Transport for On<T> {
-    fn send(
-        &self,
-        request: http::Request<Bytes>,
-    ) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
         self.0.send(request)
     }
 

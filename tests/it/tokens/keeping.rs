@@ -86,7 +86,7 @@ async fn keeping_alive_ends_with_the_error_when_the_login_is_revoked() {
     task(&client).await.unwrap();
     let keeping = tokio::spawn(client.keep_alive());
     sleep(DAY).await;
-    tenant.end_logins();
+    tenant.revoke_all();
     sleep(30 * DAY).await;
     let error = keeping.now_or_never().expect("it has ended").unwrap();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");

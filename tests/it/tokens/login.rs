@@ -14,7 +14,7 @@ use crate::support::print;
 
 const BACK: &str = "http://127.0.0.1:4000/callback";
 
-fn application(tenant: &fentu_testing::Tenant) -> Application {
+fn application(tenant: &fentu_testing::MockServer) -> Application {
     let known = tenant.application();
     let builder = Application::builder(known.client_id(), known.client_secret());
     builder.with_base_url(tenant.base_url()).with_transport(tenant.clone()).build().unwrap()
@@ -25,13 +25,13 @@ fn begun(application: &Application) -> Authorization {
 }
 
 /// Where the tenant sends the browser.
-fn visited(tenant: &fentu_testing::Tenant, login: &Authorization) -> Url {
+fn visited(tenant: &fentu_testing::MockServer, login: &Authorization) -> Url {
     tenant.visit(login.url().as_str()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_code_gives_tokens_that_a_client_lives_on() {
-    let tenant = fentu_testing::Tenant::builder().with_pkce(fentu_testing::Pkce::Required).in_memory();
+    let tenant = fentu_testing::MockServer::builder().with_pkce(fentu_testing::Pkce::Required).in_memory();
     let application = application(&tenant);
     let login = begun(&application);
     let tokens = application.exchange(&login, visited(&tenant, &login).as_str()).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_code_whose_answer_is_lost_is_not_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_user_who_refuses_is_told_as_such() {
-    let tenant = fentu_testing::Tenant::builder().with_consent(Consent::Refused).in_memory();
+    let tenant = fentu_testing::MockServer::builder().with_consent(Consent::Refused).in_memory();
     let application = application(&tenant);
     let login = begun(&application);
     let error = application.exchange(&login, visited(&tenant, &login).as_str()).await.unwrap_err();
@@ -221,7 +221,7 @@ async fn a_browser_that_comes_back_twice_is_served_once() {
 
 #[tokio::test]
 async fn a_user_who_refuses_sees_that_and_the_program_too() {
-    let tenant = fentu_testing::Tenant::builder().with_consent(Consent::Refused).in_memory();
+    let tenant = fentu_testing::MockServer::builder().with_consent(Consent::Refused).in_memory();
     let login = application(&tenant).log_in_here([Scope::ReadWorkOrders]).await.unwrap();
     let url = login.url().clone();
     let tokens = tokio::spawn(login.tokens());
