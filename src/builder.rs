@@ -16,7 +16,7 @@ use percent_encoding::utf8_percent_encode;
 use self::pool::Kind;
 pub(crate) use self::pool::Pool;
 pub(crate) use self::tenancy::{Shared, Tenancy};
-use crate::auth::{Auth, Cache, Endpoint, MemoryStore, PART, Plan, Setting, TokenKey, TokenStore, Way};
+use crate::auth::{Auth, Endpoint, MemoryStore, PART, Plan, Setting, TokenCache, TokenKey, TokenStore, Way};
 use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -27,7 +27,7 @@ use crate::pipeline::Pipeline;
 use crate::priority::Priority;
 use crate::retry::{RetryBudget, RetryPolicy};
 use crate::runtime::Core;
-use crate::trace::Teller;
+use crate::telemetry::Telemetry;
 use crate::transport::HttpClient;
 use crate::vendor::Vendor;
 
@@ -267,16 +267,16 @@ impl<C> ClientBuilder<C> {
 
         let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
         let name: Option<Arc<str>> = tenant.as_deref().or(key).map(Into::into);
-        let teller = Teller::new(self.vendor, name.clone(), self.observer, clock);
+        let telemetry = Telemetry::new(self.vendor, name.clone(), self.observer, clock);
         let auth = match way {
-            Way::Fixed(fixed) => Auth::Fixed(fixed),
+            Way::StaticToken(fixed) => Auth::StaticToken(fixed),
             Way::Granted { grant, tokens } => {
                 let endpoint = Endpoint {
                     transport: transport.clone(),
                     clock,
                     base: Arc::clone(&base),
                     headers: Arc::clone(&headers),
-                    teller: teller.clone(),
+                    telemetry: telemetry.clone(),
                 };
                 let key = token_key(self.vendor, &base, whose.as_deref(), &account);
                 if self.store.is_some() && whose.is_none() && !self.vendor.has_tenant_hosts() && grant.login().is_none()
@@ -287,7 +287,7 @@ impl<C> ClientBuilder<C> {
                     ));
                 }
                 let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
-                Auth::Granted(Arc::new(Cache::new(Setting { grant, store, key, endpoint }, tokens)))
+                Auth::Granted(Arc::new(TokenCache::new(Setting { grant, store, key, endpoint }, tokens)))
             }
         };
 
@@ -303,7 +303,7 @@ impl<C> ClientBuilder<C> {
             retries: RetryBudget::new(),
             transport,
             clock,
-            teller,
+            telemetry,
         };
         Ok(Assembled { core: Core::new(pipeline, settings), wrap: self.wrap })
     }

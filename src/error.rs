@@ -18,7 +18,7 @@ pub use self::kinds::{DecodeError, RateLimitedError, ValidationError};
 pub use self::postponed::Postponed;
 pub use self::tenant::TenantError;
 
-/// Why a call failed.
+/// TokenErrorKind a call failed.
 ///
 /// "Not applied" below speaks of the attempt that failed; where an earlier attempt of the same call may have been
 /// carried out, [`Error::maybe_applied`] says so for every kind.

@@ -36,7 +36,7 @@ mod observer;
 mod open;
 mod operation;
 mod salvage;
-mod trace;
+mod telemetry;
 mod vendor;
 
 pub mod observability;

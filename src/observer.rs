@@ -102,7 +102,7 @@ pub enum EventKind<'a> {
     /// A renewal of the tokens ended, in the background or because calls waited for it.
     #[non_exhaustive]
     Refresh {
-        /// Why there is no new token; `None` where there is one, from the vendor or from the store.
+        /// TokenErrorKind there is no new token; `None` where there is one, from the vendor or from the store.
         failure: Option<&'a str>,
         /// From its beginning to its end.
         elapsed: Duration,

@@ -12,7 +12,7 @@ use futures_core::future::BoxFuture;
 
 use self::files::Files;
 use super::store::{CompareAndSwap, Lease, StoreError, TokenKey, TokenStore};
-use super::tokens::TokenSet;
+use super::token_set::TokenSet;
 
 /// How often a lock that somebody else holds is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::future::BoxFuture;
 
-use super::tokens::TokenSet;
+use super::token_set::TokenSet;
 
 /// Where tokens are kept.
 ///

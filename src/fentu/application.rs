@@ -7,7 +7,7 @@ use super::authorization::{Authorization, Refusal};
 use super::grant::{CodeGrant, EXCHANGE};
 use super::loopback::LoopbackLogin;
 use super::{Credentials, FENTU};
-use crate::auth::{Fixed, NoToken, Plan, Repeat, TokenSet, Trouble, Why};
+use crate::auth::{NoToken, Plan, Repeat, StaticToken, TokenError, TokenErrorKind, TokenSet};
 use crate::builder::ClientBuilder;
 use crate::error::Error;
 use crate::runtime::Core;
@@ -57,7 +57,7 @@ impl Application {
         let client_secret = client_secret.into();
         let grant = CodeGrant::new(client_id.into(), client_secret.clone());
         let (grant, plan) = match grant {
-            Ok(grant) => (Some(grant), Ok(Plan::from(Fixed::none()))),
+            Ok(grant) => (Some(grant), Ok(Plan::from(StaticToken::none()))),
             Err(error) => (None, Err(error)),
         };
         ClientBuilder::new(&FENTU, plan, move |core| Self {
@@ -139,13 +139,16 @@ impl Application {
     }
 
     fn refused(&self, refusal: Refusal) -> Error {
-        let mut trouble =
-            Trouble::new(Why::Refused, "the user or the vendor refused the login", self.core.endpoint().clock);
+        let mut trouble = TokenError::new(
+            TokenErrorKind::Refused,
+            "the user or the vendor refused the login",
+            self.core.endpoint().clock,
+        );
         (trouble.code, trouble.message) = (Some(refusal.code), refusal.description);
         self.failed(trouble)
     }
 
-    fn failed(&self, trouble: Trouble) -> Error {
-        self.core.without_token(NoToken::Trouble(trouble.into()), &EXCHANGE)
+    fn failed(&self, trouble: TokenError) -> Error {
+        self.core.without_token(NoToken::TokenError(trouble.into()), &EXCHANGE)
     }
 }

@@ -4,7 +4,7 @@ use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::auth::{Fixed, Plan};
+use crate::auth::{Plan, StaticToken};
 use crate::error::Error;
 
 /// A token of a Fixably tenant. It is never printed, and is sent to the client's base URL alone.
@@ -76,7 +76,7 @@ impl Credentials {
             Kind::Bearer => Some("Bearer"),
             Kind::User => None,
         };
-        Fixed::new(AUTHORIZATION, scheme, self.token, self.expires_at)
+        StaticToken::new(AUTHORIZATION, scheme, self.token, self.expires_at)
             .map(Plan::from)
             .map_err(|_| Error::config("token", "cannot be sent as a header"))
     }

@@ -30,7 +30,7 @@ pub(super) struct Walk<L: List> {
     current: Option<Current>,
     begun: bool,
     over: bool,
-    /// Why the walk cannot begin.
+    /// TokenErrorKind the walk cannot begin.
     problem: Option<Error>,
     /// `list.query()`, once it was asked for.
     query: OnceLock<u64>,

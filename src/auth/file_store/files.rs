@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::failed;
 use crate::auth::store::{CompareAndSwap, StoreError, TokenKey};
-use crate::auth::tokens::TokenSet;
+use crate::auth::token_set::TokenSet;
 
 /// The longest name of a file before its ending; the longest that file systems take is 255 bytes.
 const LONGEST_NAME: usize = 180;

@@ -11,14 +11,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use super::journey::Journey;
-use crate::auth::{NoToken, Trouble, Why};
+use super::retry_context::RetryContext;
+use crate::auth::{NoToken, TokenError, TokenErrorKind};
 use crate::error::{CallError, CallErrorParts, DecodeError, Error, RateLimitedError, ValidationError};
-use crate::limit::Signals;
-use crate::transport::{Answer, Lost};
+use crate::limit::RateLimitHeaders;
+use crate::transport::{HttpError, HttpResponse};
 use crate::vendor::Explanation;
 
-impl Journey<'_> {
+impl RetryContext<'_> {
     /// The tenant's limit is spent for longer than the call can wait.
     #[cold]
     pub(super) fn rate_limited(&mut self, resume_at: Instant) -> Error {
@@ -48,11 +48,11 @@ impl Journey<'_> {
                 let reason = "no new token in time; it is still being asked for";
                 Error::Timeout(Box::new(CallError::new(self.parts(reason))))
             }
-            NoToken::Trouble(trouble) => self.troubled(&trouble),
+            NoToken::TokenError(trouble) => self.troubled(&trouble),
         }
     }
 
-    fn troubled(&self, trouble: &Trouble) -> Error {
+    fn troubled(&self, trouble: &TokenError) -> Error {
         let mut parts = self.parts(format!("no token: {}", trouble.reason));
         parts.status = trouble.status;
         parts.message.clone_from(&trouble.message);
@@ -60,17 +60,17 @@ impl Journey<'_> {
         parts.retry_after = trouble.rest;
         let failure = CallError::new(parts);
         match trouble.why {
-            Why::Failed => Error::Server(Box::new(failure)),
-            Why::Refused => Error::ReauthRequired(Box::new(failure)),
-            Why::Store => Error::Store(Box::new(failure)),
-            Why::Unknown | Why::Unreached => Error::Connect(Box::new(failure)),
-            Why::Unreadable => Error::Decode(Box::new(DecodeError { failure, path: None })),
+            TokenErrorKind::Failed => Error::Server(Box::new(failure)),
+            TokenErrorKind::Refused => Error::ReauthRequired(Box::new(failure)),
+            TokenErrorKind::Store => Error::Store(Box::new(failure)),
+            TokenErrorKind::Unknown | TokenErrorKind::Unreached => Error::Connect(Box::new(failure)),
+            TokenErrorKind::Unreadable => Error::Decode(Box::new(DecodeError { failure, path: None })),
         }
     }
 
     /// The attempt failed for good.
     #[cold]
-    pub(super) fn fails(&self, outcome: Result<Answer, Lost>, signals: &Signals) -> Error {
+    pub(super) fn into_error(&self, outcome: Result<HttpResponse, HttpError>, signals: &RateLimitHeaders) -> Error {
         match outcome {
             Ok(answer) => self.refused(&answer, signals),
             Err(lost) => self.lost(lost),
@@ -81,7 +81,7 @@ impl Journey<'_> {
     #[cold]
     pub(crate) fn unreadable(
         &self,
-        answer: &Answer,
+        answer: &HttpResponse,
         reason: impl Into<Cow<'static, str>>,
         path: Option<String>,
         source: Option<Box<dyn StdError + Send + Sync>>,
@@ -94,7 +94,7 @@ impl Journey<'_> {
     }
 
     /// The refusal that a success holds, where the vendor complains in it.
-    pub(crate) fn refusal_inside(&self, answer: &Answer) -> Option<Error> {
+    pub(crate) fn refusal_inside(&self, answer: &HttpResponse) -> Option<Error> {
         let mut parts = self.parts("the vendor refuses the call, inside an answer that is a success by its status");
         let fields = self.explain(&mut parts, answer);
         let refused = parts.code.is_some() || !fields.is_empty();
@@ -103,7 +103,7 @@ impl Journey<'_> {
 
     /// A success that says there is nothing where an object was asked for; nothing for a write, which was carried out.
     #[cold]
-    pub(crate) fn absent(&self, answer: &Answer) -> Option<Error> {
+    pub(crate) fn absent(&self, answer: &HttpResponse) -> Option<Error> {
         if self.call.writes() {
             return None;
         }
@@ -112,7 +112,7 @@ impl Journey<'_> {
         Some(Error::NotFound(Box::new(CallError::new(parts))))
     }
 
-    fn refused(&self, answer: &Answer, signals: &Signals) -> Error {
+    fn refused(&self, answer: &HttpResponse, signals: &RateLimitHeaders) -> Error {
         let status = answer.status;
         let mut parts = self.parts(self.pipeline.auth.cleaned(&reason(answer)));
         parts.retry_after = signals.retry_after;
@@ -138,26 +138,26 @@ impl Journey<'_> {
         }
     }
 
-    fn lost(&self, lost: Lost) -> Error {
+    fn lost(&self, lost: HttpError) -> Error {
         let unknown = self.call.writes() && !self.call.idempotent;
         match lost {
-            Lost::NotSent(source) => {
+            HttpError::NotSent(source) => {
                 let mut parts = self.parts("no connection; the request never left");
                 parts.source = Some(source);
                 Error::Connect(Box::new(CallError::new(parts)))
             }
-            Lost::Broken(status, source) => {
+            HttpError::Broken(status, source) => {
                 let mut parts = self.parts("the connection broke before the answer was whole");
                 parts.status = status;
                 parts.source = Some(source);
                 let failure = Box::new(CallError::new(parts));
                 if unknown { Error::OutcomeUnknown(failure) } else { Error::Connect(failure) }
             }
-            Lost::TimedOut => {
+            HttpError::TimedOut => {
                 let failure = Box::new(CallError::new(self.parts("no answer in time")));
                 if unknown { Error::OutcomeUnknown(failure) } else { Error::Timeout(failure) }
             }
-            Lost::TooLarge(status) => {
+            HttpError::TooLarge(status) => {
                 let mut parts = self.parts(format!(
                     "the answer is larger than {} bytes; ask for less, or raise with_max_body",
                     self.settings.max_body
@@ -195,7 +195,7 @@ impl Journey<'_> {
     }
 
     /// Notes what came: status, request id, and the body without our own token in it. Returns the body where it is JSON.
-    fn keep(&self, parts: &mut CallErrorParts, answer: &Answer) -> Option<Value> {
+    fn keep(&self, parts: &mut CallErrorParts, answer: &HttpResponse) -> Option<Value> {
         parts.status = Some(answer.status);
         parts.request_id = self.request_id(answer);
         let (body, value) = self.pipeline.auth.cleaned_body(&answer.body);
@@ -204,12 +204,12 @@ impl Journey<'_> {
     }
 
     /// The vendor's id of the request, without our own token in it.
-    pub(super) fn request_id(&self, answer: &Answer) -> Option<String> {
+    pub(super) fn request_id(&self, answer: &HttpResponse) -> Option<String> {
         self.pipeline.vendor.request_id(&answer.headers).map(|id| self.pipeline.auth.cleaned(id))
     }
 
     /// Notes what came and what the vendor says in it. Returns the fields that it complains about.
-    fn explain(&self, parts: &mut CallErrorParts, answer: &Answer) -> Vec<(String, String)> {
+    fn explain(&self, parts: &mut CallErrorParts, answer: &HttpResponse) -> Vec<(String, String)> {
         let Some(body) = self.keep(parts, answer) else {
             return Vec::new();
         };
@@ -221,7 +221,7 @@ impl Journey<'_> {
 }
 
 /// What a status means, in our words.
-fn reason(answer: &Answer) -> Cow<'static, str> {
+fn reason(answer: &HttpResponse) -> Cow<'static, str> {
     match answer.status.as_u16() {
         300..=399 => match answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
             Some(location) => {
