@@ -1,6 +1,6 @@
 //! How a car gets into a workshop: free times, a booking, and its status.
 //!
-//! `cargo run --example book_workshop` runs it against a test tenant inside this program. With `REPAIRY_BASE_URL`,
+//! `cargo run --example book_workshop` runs it against a mock server inside this program. With `REPAIRY_BASE_URL`,
 //! `REPAIRY_APP_KEY`, `REPAIRY_APP_SECRET`, `REPAIRY_PARTNER_ID` and `REPAIRY_WORKSHOP_ID` set, it reads that workshop's
 //! free times and services instead, and books nothing.
 
@@ -14,7 +14,7 @@ use servicebay::Error;
 use servicebay::repairy::types::{BookingCreate, BookingStatus, CarInput, CatalogItem, CustomerInput, ServiceInput};
 use servicebay::repairy::{Client, Credentials, Id, Workshop};
 use servicebay::testing::Fault;
-use servicebay::testing::repairy::Tenant;
+use servicebay::testing::repairy::MockServer;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -37,10 +37,10 @@ async fn real(base_url: &str, key: &str, secret: &str, partner: &str, workshop: 
     Ok(())
 }
 
-/// Everything, against a test tenant.
+/// Everything, against a mock server.
 async fn embedded() -> Result<(), Error> {
-    let tenant = Tenant::start().await;
-    println!("A test tenant of Repairy listens at {}.", tenant.base_url());
+    let tenant = MockServer::start().await;
+    println!("A mock server of Repairy listens at {}.", tenant.base_url());
     println!(
         "Set REPAIRY_BASE_URL, _APP_KEY, _APP_SECRET, _PARTNER_ID and _WORKSHOP_ID to read from a real one instead."
     );
@@ -115,7 +115,7 @@ async fn follow(client: &Client, id: &Id<servicebay::repairy::types::Booking>) -
             Err(Error::Conflict(why) | Error::Api(why)) => {
                 println!("not {status}: {}", why.message().unwrap_or("refused"))
             }
-            Err(Error::Invalid(why)) => println!("not {status}: {}", why.message().unwrap_or("refused")),
+            Err(Error::Validation(why)) => println!("not {status}: {}", why.message().unwrap_or("refused")),
             Err(other) => return Err(other),
         }
     }
@@ -126,7 +126,7 @@ async fn follow(client: &Client, id: &Id<servicebay::repairy::types::Booking>) -
 
 /// Books again, and loses the answer: nobody books twice, and the error says what is not known.
 async fn lose_an_answer(
-    tenant: &Tenant,
+    tenant: &MockServer,
     client: &Client,
     workshop: &Id<Workshop>,
     slot: DateTime,

@@ -1,6 +1,6 @@
 //! What a club's own page shows: sites, the classes of a week, and a place in one of them.
 //!
-//! `cargo run --example club_schedule` runs it against a test tenant inside this program. With `FISIKAL_TENANT`,
+//! `cargo run --example club_schedule` runs it against a mock server inside this program. With `FISIKAL_TENANT`,
 //! `FISIKAL_CLIENT_ID`, `FISIKAL_CLIENT_SECRET`, `FISIKAL_USERNAME` and `FISIKAL_PASSWORD` set, it lists that club's
 //! classes instead, and books nobody.
 
@@ -13,9 +13,9 @@ use jiff::{Timestamp, ToSpan, Zoned};
 use servicebay::Error;
 use servicebay::fisikal::types::{ForClient, Occurrence};
 use servicebay::fisikal::{self, Client, Credentials, Direction, Id};
-use servicebay::testing::fisikal::{Role, Tenant};
+use servicebay::testing::fisikal::{MockServer, Role};
 
-/// The client of the test tenant that gets a place.
+/// The client of the mock server that gets a place.
 const MEMBER: i64 = 2001;
 
 #[tokio::main]
@@ -35,15 +35,15 @@ async fn main() -> Result<(), Error> {
     }
 }
 
-/// Everything, against a test tenant.
+/// Everything, against a mock server.
 async fn embedded() -> Result<(), Error> {
-    let tenant = Tenant::start().await;
-    println!("A test tenant of Fisikal listens at {}.", tenant.base_url());
+    let tenant = MockServer::start().await;
+    println!("A mock server of Fisikal listens at {}.", tenant.base_url());
     println!(
         "Set FISIKAL_TENANT, _CLIENT_ID, _CLIENT_SECRET, _USERNAME and _PASSWORD to read from a real one instead."
     );
     let (username, password) = tenant.login(Role::Manager);
-    let credentials = Credentials::password(Tenant::CLIENT_ID, Tenant::CLIENT_SECRET, username, password);
+    let credentials = Credentials::password(MockServer::CLIENT_ID, MockServer::CLIENT_SECRET, username, password);
     let client = Client::builder(credentials).with_base_url(tenant.base_url()).build()?;
 
     sites(&client).await?;
@@ -111,8 +111,8 @@ async fn book(client: &Client, id: Id<Occurrence>) -> Result<bool, Error> {
             Ok(true)
         }
         // The vendor says no inside a success; it is a typed refusal all the same.
-        Err(Error::Invalid(refused)) => {
-            let errors = fisikal::errors(&Error::Invalid(refused));
+        Err(Error::Validation(refused)) => {
+            let errors = fisikal::errors(&Error::Validation(refused));
             let reasons = errors.iter().filter_map(|error| Some(error.kind.as_ref()?.as_str()));
             let reasons: Vec<&str> = reasons.collect();
             println!("not into {id}: {}", reasons.join("; "));

@@ -1,6 +1,6 @@
 //! How a program on a desk connects to a user's Fentu account, and stays connected.
 //!
-//! `cargo run --example connect_fentu` runs it against a test tenant inside this program, which plays the user and the
+//! `cargo run --example connect_fentu` runs it against a mock server inside this program, which plays the user and the
 //! browser too. With `FENTU_CLIENT_ID` and `FENTU_CLIENT_SECRET` of a registered application set, it prints the address to
 //! open in your browser instead; its tokens are kept in `FENTU_TOKENS`, or else in `.servicebay` in your home folder, and
 //! the next run needs no login.
@@ -11,7 +11,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use servicebay::fentu::{Application, Client, Credentials, LoopbackLogin, Scope};
-use servicebay::testing::fentu::Tenant;
+use servicebay::testing::fentu::MockServer;
 use servicebay::{Error, FileStore};
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -43,10 +43,10 @@ async fn real(client_id: String, client_secret: String) -> Outcome {
     run(&setup, |login| println!("\nOpen this in your browser:\n\n  {}\n", login.url())).await
 }
 
-/// Twice, against a test tenant whose user consents at once.
+/// Twice, against a mock server whose user consents at once.
 async fn embedded() -> Outcome {
-    let tenant = Tenant::start().await;
-    println!("A test tenant of Fentu listens at {}.", tenant.base_url());
+    let tenant = MockServer::start().await;
+    println!("A mock server of Fentu listens at {}.", tenant.base_url());
     println!("Set FENTU_CLIENT_ID and FENTU_CLIENT_SECRET to connect to a real account instead.");
     let application = tenant.application();
     let setup = Setup {
@@ -125,8 +125,8 @@ async fn show_orders(client: &Client) -> Result<(), Error> {
 
 /// Plays the user who consents and the browser that follows the vendor back to this machine.
 #[expect(clippy::disallowed_methods, reason = "the browser is a program of its own")]
-fn browse(tenant: &Tenant, login: &LoopbackLogin) {
-    println!("The test tenant's user consents at {}", login.url().path());
+fn browse(tenant: &MockServer, login: &LoopbackLogin) {
+    println!("The mock server's user consents at {}", login.url().path());
     if let Some(back) = tenant.visit(login.url().as_str()) {
         tokio::spawn(reqwest::get(back));
     }

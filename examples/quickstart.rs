@@ -1,6 +1,6 @@
 //! What a repair shop's integration does, from the first call to a spent rate limit.
 //!
-//! `cargo run --example quickstart` runs it against a test tenant inside this program. With `FIXABLY_TENANT` and
+//! `cargo run --example quickstart` runs it against a mock server inside this program. With `FIXABLY_TENANT` and
 //! `FIXABLY_TOKEN` set, the reading part runs against that tenant instead, and nothing is written.
 
 #![expect(
@@ -16,7 +16,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use servicebay::fixably::types::{NoteInput, NoteType, NotesCreate, Order, OrderUpdate};
 use servicebay::fixably::{self, Credentials, Expand, Query};
-use servicebay::testing::fixably::{Tenant, TokenKind};
+use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::{Amount, Error};
 
 #[tokio::main]
@@ -39,10 +39,10 @@ async fn real(name: &str, token: String) -> Result<(), Error> {
     Ok(())
 }
 
-/// Everything, against a test tenant inside this program.
+/// Everything, against a mock server inside this program.
 async fn embedded() -> Result<(), Error> {
-    let tenant = Tenant::builder().with_rate_limit(25, Duration::from_secs(2)).start().await;
-    println!("A test tenant of Fixably listens at {}.", tenant.base_url());
+    let tenant = MockServer::builder().with_rate_limit(25, Duration::from_secs(2)).start().await;
+    println!("A mock server of Fixably listens at {}.", tenant.base_url());
     println!("Set FIXABLY_TENANT and FIXABLY_TOKEN to read from a real one instead.");
     let client = fixably::Client::builder(Credentials::bearer(tenant.token(TokenKind::AdminAll)))
         .with_base_url(tenant.base_url())
@@ -120,7 +120,7 @@ async fn write(client: &fixably::Client, id: fixably::Id<Order>) -> Result<(), E
 }
 
 /// Tries the same with a token that may only read.
-async fn meet_a_refusal(tenant: &Tenant, id: fixably::Id<Order>) -> Result<(), Error> {
+async fn meet_a_refusal(tenant: &MockServer, id: fixably::Id<Order>) -> Result<(), Error> {
     heading("A token that may only read");
     let reader = tenant.client_with(TokenKind::AdminViewOnly)?;
     match reader.update_order().id(id).body(OrderUpdate::new().status(450)).send().await {
@@ -135,7 +135,7 @@ async fn meet_a_refusal(tenant: &Tenant, id: fixably::Id<Order>) -> Result<(), E
 }
 
 /// Asks for more than the tenant allows, all at once.
-async fn meet_the_limit(tenant: &Tenant, client: &fixably::Client) -> Result<(), Error> {
+async fn meet_the_limit(tenant: &MockServer, client: &fixably::Client) -> Result<(), Error> {
     heading("60 calls at once, where 25 in 2 s are allowed");
     let refused = tenant.counters().refused();
     let begun = Instant::now();

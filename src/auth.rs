@@ -3,23 +3,23 @@
 //! Every attempt asks here for its header, so that a retry never goes out with a token that died while it waited. A token
 //! that a person made is sent until it expires; one that a vendor grants is renewed by the cache.
 
-mod cache;
-mod endpoint;
+mod expiry;
 mod file_store;
-mod fixed;
 #[cfg(test)]
 mod folder;
 mod grant;
-mod keeping;
-mod life;
+mod keep_alive;
+mod persistence;
 mod redaction;
-mod renewal;
+mod refresh;
 mod revocation;
+mod static_token;
 mod status;
 mod store;
-mod tokens;
-mod trouble;
-mod upkeep;
+mod token_cache;
+mod token_endpoint;
+mod token_error;
+mod token_set;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -32,19 +32,19 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub(crate) use self::cache::{Cache, Setting};
-pub(crate) use self::endpoint::{Endpoint, Repeat};
 pub use self::file_store::FileStore;
-pub(crate) use self::fixed::Fixed;
 pub(crate) use self::grant::{Body, Grant, Granted, Lives, Place, TokenRequest, life};
 use self::redaction::Redaction;
+pub(crate) use self::static_token::StaticToken;
 pub use self::status::AuthStatus;
-pub use self::store::{Lease, MemoryStore, StoreError, Swap, TokenKey, TokenStore};
-pub use self::tokens::TokenSet;
-pub(crate) use self::trouble::{Trouble, Why};
+pub use self::store::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
+pub(crate) use self::token_cache::{Setting, TokenCache};
+pub(crate) use self::token_endpoint::{Endpoint, Repeat};
+pub(crate) use self::token_error::{TokenError, TokenErrorKind};
+pub use self::token_set::TokenSet;
 use crate::clock::Clock;
 use crate::observer::Wait;
-use crate::trace::Caller;
+use crate::telemetry::CallScope;
 
 /// What a vendor's `Credentials` come to.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub(crate) fn account(parts: &[&str]) -> Cow<'static, str> {
 /// A way in.
 #[derive(Debug)]
 pub(crate) enum Way {
-    Fixed(Fixed),
+    StaticToken(StaticToken),
     Granted {
         grant: Box<dyn Grant>,
         /// Tokens that were obtained before.
@@ -77,28 +77,28 @@ pub(crate) enum Way {
     },
 }
 
-impl From<Fixed> for Plan {
-    fn from(fixed: Fixed) -> Self {
+impl From<StaticToken> for Plan {
+    fn from(fixed: StaticToken) -> Self {
         let account = fixed.fingerprint().into();
-        Self { way: Way::Fixed(fixed), account, headers: HeaderMap::new() }
+        Self { way: Way::StaticToken(fixed), account, headers: HeaderMap::new() }
     }
 }
 
 /// What the client proves itself with.
 #[derive(Debug)]
 pub(crate) enum Auth {
-    Fixed(Fixed),
-    Granted(Arc<Cache>),
+    StaticToken(StaticToken),
+    Granted(Arc<TokenCache>),
 }
 
 /// The header for one attempt, and the generation of the token in it.
 #[derive(Debug)]
-pub(crate) struct Pass {
+pub(crate) struct AuthHeader {
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
     pub(crate) generation: u64,
 }
 
-/// Why there is no token to send.
+/// TokenErrorKind there is no token to send.
 #[derive(Debug)]
 pub(crate) enum NoToken {
     /// It expired at this moment, and only a person can make another.
@@ -106,21 +106,26 @@ pub(crate) enum NoToken {
     /// The new one takes longer than the caller can wait.
     TooLate,
     /// No new one is to be had.
-    Trouble(Arc<Trouble>),
+    TokenError(Arc<TokenError>),
 }
 
 impl Auth {
     /// A token that is good now, waited for at most until `latest`.
-    pub(crate) async fn pass(&self, clock: Clock, latest: Instant, caller: Caller<'_>) -> Result<Pass, NoToken> {
+    pub(crate) async fn token(
+        &self,
+        clock: Clock,
+        latest: Instant,
+        scope: CallScope<'_>,
+    ) -> Result<AuthHeader, NoToken> {
         match self {
-            Self::Fixed(fixed) => {
+            Self::StaticToken(fixed) => {
                 let header = fixed.header(|| clock.wall()).map_err(NoToken::Expired)?;
-                Ok(Pass { header, generation: 0 })
+                Ok(AuthHeader { header, generation: 0 })
             }
             Self::Granted(cache) => match cache.ready() {
                 Some(pass) => Ok(pass),
                 // Apart, so that the wait, which is rare, takes no room in every call.
-                None => Box::pin(caller.waits(Wait::Token, cache.next(latest))).await,
+                None => Box::pin(scope.waits(Wait::Token, cache.next(latest))).await,
             },
         }
     }
@@ -129,23 +134,23 @@ impl Auth {
     #[cfg(all(feature = "testing", feature = "repairy"))]
     pub(crate) fn is_ready(&self) -> bool {
         match self {
-            Self::Fixed(_) => true,
+            Self::StaticToken(_) => true,
             Self::Granted(cache) => cache.ready().is_some(),
         }
     }
 
     /// Whether a token is still good to send, after a wait.
-    pub(crate) fn is_good(&self, pass: &Pass, clock: Clock) -> bool {
+    pub(crate) fn is_good(&self, pass: &AuthHeader, clock: Clock) -> bool {
         match self {
-            Self::Fixed(fixed) => fixed.is_alive(|| clock.wall()),
+            Self::StaticToken(fixed) => fixed.is_alive(|| clock.wall()),
             Self::Granted(cache) => cache.is_good(pass.generation),
         }
     }
 
     /// Whether a call that the vendor refused with 401 is worth repeating with a newer token.
-    pub(crate) fn renews_after(&self, pass: &Pass) -> bool {
+    pub(crate) fn invalidate(&self, pass: &AuthHeader) -> bool {
         match self {
-            Self::Fixed(_) => false,
+            Self::StaticToken(_) => false,
             Self::Granted(cache) => cache.rejected(pass.generation),
         }
     }
@@ -153,7 +158,7 @@ impl Auth {
     /// Whether no tokens are on their way, to the client or to the store.
     pub(crate) fn is_settled(&self) -> bool {
         match self {
-            Self::Fixed(_) => true,
+            Self::StaticToken(_) => true,
             Self::Granted(cache) => cache.is_settled(),
         }
     }
@@ -161,22 +166,22 @@ impl Auth {
     /// Renews tokens in time even while nobody calls; ends when the credentials give none any more.
     pub(crate) async fn keep_alive(&self, clock: Clock) -> NoToken {
         match self {
-            Self::Fixed(fixed) => NoToken::Expired(fixed.end(clock).await),
-            Self::Granted(cache) => NoToken::Trouble(Arc::clone(cache).keep_alive().await),
+            Self::StaticToken(fixed) => NoToken::Expired(fixed.end(clock).await),
+            Self::Granted(cache) => NoToken::TokenError(Arc::clone(cache).keep_alive().await),
         }
     }
 
     /// Makes the tokens worthless; `None` where a person made them.
-    pub(crate) async fn revoke(&self) -> Option<Result<(), Arc<Trouble>>> {
+    pub(crate) async fn revoke(&self) -> Option<Result<(), Arc<TokenError>>> {
         match self {
-            Self::Fixed(_) => None,
+            Self::StaticToken(_) => None,
             Self::Granted(cache) => Some(cache.revoke().await),
         }
     }
 
     pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {
         match self {
-            Self::Fixed(fixed) => AuthStatus::of_fixed(fixed.expires_at(), wall),
+            Self::StaticToken(fixed) => AuthStatus::of_static(fixed.expires_at(), wall),
             Self::Granted(cache) => cache.status(wall),
         }
     }
@@ -193,7 +198,7 @@ impl Auth {
 
     fn redaction(&self) -> Redaction {
         match self {
-            Self::Fixed(fixed) => Redaction::of([fixed.token()]),
+            Self::StaticToken(fixed) => Redaction::of([fixed.token()]),
             Self::Granted(cache) => Redaction::of(&cache.secrets()),
         }
     }

@@ -16,7 +16,7 @@ use percent_encoding::utf8_percent_encode;
 use self::pool::Kind;
 pub(crate) use self::pool::Pool;
 pub(crate) use self::tenancy::{Shared, Tenancy};
-use crate::auth::{Auth, Cache, Endpoint, MemoryStore, PART, Plan, Setting, TokenKey, TokenStore, Way};
+use crate::auth::{Auth, Endpoint, MemoryStore, PART, Plan, Setting, TokenCache, TokenKey, TokenStore, Way};
 use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -27,8 +27,8 @@ use crate::pipeline::Pipeline;
 use crate::priority::Priority;
 use crate::retry::{RetryBudget, RetryPolicy};
 use crate::runtime::Core;
-use crate::trace::Teller;
-use crate::transport::Transport;
+use crate::telemetry::Telemetry;
+use crate::transport::HttpClient;
 use crate::vendor::Vendor;
 
 const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
@@ -67,7 +67,7 @@ pub struct ClientBuilder<C> {
     tenancy: Option<Tenancy>,
     observer: Option<Arc<dyn Observer>>,
     #[cfg(feature = "testing")]
-    wire: Option<Arc<dyn crate::transport::Wire>>,
+    wire: Option<Arc<dyn crate::transport::Transport>>,
 }
 
 impl<C> ClientBuilder<C> {
@@ -100,20 +100,20 @@ impl<C> ClientBuilder<C> {
         Self { tenant: Some(tenant.into()), ..self }
     }
 
-    /// Where to call, instead of the address that follows from the tenant: a test tenant, or a proxy of your own.
+    /// Where to call, instead of the address that follows from the tenant: a mock server, or a proxy of your own.
     /// https, or http to this machine.
     pub fn with_base_url(self, base_url: impl Into<String>) -> Self {
         Self { base_url: Some(base_url.into()), ..self }
     }
 
     /// The time one attempt may take, answer included. Default 30 s, of which connecting may take 10 s.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { options: self.options.with_timeout(timeout), ..self }
+    pub fn with_attempt_timeout(self, timeout: Duration) -> Self {
+        Self { options: self.options.with_attempt_timeout(timeout), ..self }
     }
 
     /// The time a whole call may take: waits, attempts and all. Default none.
-    pub fn with_deadline(self, deadline: Duration) -> Self {
-        Self { options: self.options.with_deadline(deadline), ..self }
+    pub fn with_operation_timeout(self, deadline: Duration) -> Self {
+        Self { options: self.options.with_operation_timeout(deadline), ..self }
     }
 
     /// The time a call may spend waiting: for a token, for the tenant's limit and between attempts together. Default
@@ -176,7 +176,7 @@ impl<C> ClientBuilder<C> {
     /// A vendor without sockets, for simulations on a paused clock.
     #[cfg(feature = "testing")]
     #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-    pub fn with_wire(self, wire: impl crate::transport::Wire) -> Self {
+    pub fn with_transport(self, wire: impl crate::transport::Transport) -> Self {
         Self { wire: Some(Arc::new(wire)), ..self }
     }
 
@@ -249,8 +249,8 @@ impl<C> ClientBuilder<C> {
         };
         let http = || match (self.http, &self.tenancy) {
             (Some(own), _) => Ok(own),
-            (None, Some(tenancy)) => tenancy.shared.pool.client(Kind::of(&base_url, settings.timeout)?),
-            (None, None) => Kind::of(&base_url, settings.timeout)?.client(),
+            (None, Some(tenancy)) => tenancy.shared.pool.client(Kind::of(&base_url, settings.attempt_timeout)?),
+            (None, None) => Kind::of(&base_url, settings.attempt_timeout)?.client(),
         };
         #[cfg(feature = "testing")]
         let (transport, clock, address, owner) = match self.wire {
@@ -258,25 +258,25 @@ impl<C> ClientBuilder<C> {
                 let clock = wire.wall_clock().map_or_else(|| Clock::anchored(wire.wall()), Clock::Anchored);
                 let address = format!("{address} over {}", wire.identity());
                 let owner: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(&wire));
-                (Transport::Wire(wire), clock, address, Some(owner))
+                (HttpClient::Custom(wire), clock, address, Some(owner))
             }
-            None => (Transport::Http(http()?), Clock::System, address, None),
+            None => (HttpClient::Reqwest(http()?), Clock::System, address, None),
         };
         #[cfg(not(feature = "testing"))]
-        let (transport, clock, owner) = (Transport::Http(http()?), Clock::System, None);
+        let (transport, clock, owner) = (HttpClient::Reqwest(http()?), Clock::System, None);
 
         let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
         let name: Option<Arc<str>> = tenant.as_deref().or(key).map(Into::into);
-        let teller = Teller::new(self.vendor, name.clone(), self.observer, clock);
+        let telemetry = Telemetry::new(self.vendor, name.clone(), self.observer, clock);
         let auth = match way {
-            Way::Fixed(fixed) => Auth::Fixed(fixed),
+            Way::StaticToken(fixed) => Auth::StaticToken(fixed),
             Way::Granted { grant, tokens } => {
                 let endpoint = Endpoint {
                     transport: transport.clone(),
                     clock,
                     base: Arc::clone(&base),
                     headers: Arc::clone(&headers),
-                    teller: teller.clone(),
+                    telemetry: telemetry.clone(),
                 };
                 let key = token_key(self.vendor, &base, whose.as_deref(), &account);
                 if self.store.is_some() && whose.is_none() && !self.vendor.has_tenant_hosts() && grant.login().is_none()
@@ -287,7 +287,7 @@ impl<C> ClientBuilder<C> {
                     ));
                 }
                 let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
-                Auth::Granted(Arc::new(Cache::new(Setting { grant, store, key, endpoint }, tokens)))
+                Auth::Granted(Arc::new(TokenCache::new(Setting { grant, store, key, endpoint }, tokens)))
             }
         };
 
@@ -303,7 +303,7 @@ impl<C> ClientBuilder<C> {
             retries: RetryBudget::new(),
             transport,
             clock,
-            teller,
+            telemetry,
         };
         Ok(Assembled { core: Core::new(pipeline, settings), wrap: self.wrap })
     }

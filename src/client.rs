@@ -27,7 +27,7 @@ macro_rules! client {
                 $crate::RawRequest::new(&self.core, method, path)
             }
 
-            /// Makes a request of a call that was [put off](crate::RateLimited::postpone) because the limit was spent. It
+            /// Makes a request of a call that was [put off](crate::RateLimitedError::postpone) because the limit was spent. It
             /// is sent as it was, with the credentials, pacing and retries of this client; its answer is the vendor's as
             /// it is, for which [`serde_json::Value`] always fits. A call to another vendor or tenant is refused when it
             /// is sent.

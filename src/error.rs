@@ -1,7 +1,7 @@
 //! What can go wrong, by what the caller can do about it.
 
+mod call_error;
 mod config;
-mod failure;
 mod kinds;
 mod postponed;
 mod tenant;
@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+pub use self::call_error::CallError;
+pub(crate) use self::call_error::CallErrorParts;
+pub(crate) use self::call_error::one_line;
 pub use self::config::{ConfigError, RequestError};
-pub use self::failure::Failure;
-pub(crate) use self::failure::FailureParts;
-pub(crate) use self::failure::one_line;
-pub use self::kinds::{Decode, Invalid, RateLimited};
+pub use self::kinds::{DecodeError, RateLimitedError, ValidationError};
 pub use self::postponed::Postponed;
 pub use self::tenant::TenantError;
 
-/// Why a call failed.
+/// TokenErrorKind a call failed.
 ///
 /// "Not applied" below speaks of the attempt that failed; where an earlier attempt of the same call may have been
 /// carried out, [`Error::maybe_applied`] says so for every kind.
 ///
-/// The kinds are cut by what the caller can do. Each that belongs to a call carries a [`Failure`]: vendor, tenant,
+/// The kinds are cut by what the caller can do. Each that belongs to a call carries a [`CallError`]: vendor, tenant,
 /// operation, URL, status, request id, attempts, elapsed time, the vendor's own words and the body. The display is one
 /// line, holds no secret, and does not repeat the [source](std::error::Error::source).
 ///
@@ -33,8 +33,8 @@ pub use self::tenant::TenantError;
 /// use servicebay::{Error, fixably};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
-/// # use servicebay::testing::fixably::{Tenant, TokenKind};
-/// # let tenant = Tenant::start().await;
+/// # use servicebay::testing::fixably::{MockServer, TokenKind};
+/// # let tenant = MockServer::start().await;
 /// # let client = tenant.client_with(TokenKind::AdminViewOnly)?;
 /// let moved = client.update_order().id(20000010).body(fixably::types::OrderUpdate::new().status(451)).send().await;
 /// match moved {
@@ -54,11 +54,11 @@ pub enum Error {
     /// The vendor refused the call with a status that has no kind of its own: another 4xx, or a redirect, which is
     /// never followed.
     ///
-    /// Applied at most when [`Failure::maybe_applied`] says so: after a redirected write, of which nobody knows what it
-    /// stands for. Troubleshooting: read [`Failure::message`] and [`Failure::body`]; after a redirect compare the base
+    /// Applied at most when [`CallError::maybe_applied`] says so: after a redirected write, of which nobody knows what it
+    /// stands for. Troubleshooting: read [`CallError::message`] and [`CallError::body`]; after a redirect compare the base
     /// URL with the address in the message.
     #[error(transparent)]
-    Api(Box<Failure>),
+    Api(Box<CallError>),
     /// The builder was given something that cannot work. Nothing was sent.
     ///
     /// Troubleshooting: [`ConfigError::field`] names the option.
@@ -68,70 +68,70 @@ pub enum Error {
     ///
     /// Not applied. Troubleshooting: read the object again and decide anew.
     #[error(transparent)]
-    Conflict(Box<Failure>),
+    Conflict(Box<CallError>),
     /// No connection, or a connection that broke before the answer was whole.
     ///
-    /// Applied at most when [`Failure::maybe_applied`] says so, and then repeating is harmless: writes for which it is
+    /// Applied at most when [`CallError::maybe_applied`] says so, and then repeating is harmless: writes for which it is
     /// not become [`OutcomeUnknown`](Self::OutcomeUnknown). Troubleshooting: DNS, proxy, TLS, the vendor's status
     /// page; the source says which.
     #[error(transparent)]
-    Connect(Box<Failure>),
+    Connect(Box<CallError>),
     /// The vendor accepted the call, but its answer could not be read: not JSON, cut off, larger than the limit, or of
     /// a shape that the type cannot hold.
     ///
-    /// A write was most probably applied. Troubleshooting: [`Decode::path`] and [`Failure::body`] show what came.
+    /// A write was most probably applied. Troubleshooting: [`DecodeError::path`] and [`CallError::body`] show what came.
     #[error(transparent)]
-    Decode(Box<Decode>),
+    Decode(Box<DecodeError>),
     /// The credentials are good, but not for this (403).
     ///
     /// Not applied. Troubleshooting: [`Operation::required_scopes`](crate::Operation::required_scopes) of the
     /// failure's operation tells which scope to grant.
     #[error(transparent)]
-    Forbidden(Box<Failure>),
+    Forbidden(Box<CallError>),
     /// The vendor found the request wrong: 400, 422, or complaints inside an answer that is a success by its status.
     ///
-    /// Not applied. Troubleshooting: [`Invalid::fields`] where the vendor names them, else [`Failure::message`].
+    /// Not applied. Troubleshooting: [`ValidationError::fields`] where the vendor names them, else [`CallError::message`].
     #[error(transparent)]
-    Invalid(Box<Invalid>),
+    Validation(Box<ValidationError>),
     /// There is no such object, or these credentials may not see it (404, 410).
     ///
     /// Not applied. Troubleshooting: check the id and the tenant.
     #[error(transparent)]
-    NotFound(Box<Failure>),
+    NotFound(Box<CallError>),
     /// A write was sent and no answer says what became of it. It was **not** repeated.
     ///
     /// It may have been applied. Troubleshooting: look the object up before sending the write again.
     #[error(transparent)]
-    OutcomeUnknown(Box<Failure>),
+    OutcomeUnknown(Box<CallError>),
     /// The tenant's rate limit is spent, and waiting for it would take longer than the call may.
     ///
-    /// Not applied. Troubleshooting: try again at [`RateLimited::resume_at`], or allow longer waits with
+    /// Not applied. Troubleshooting: try again at [`RateLimitedError::resume_at`], or allow longer waits with
     /// `with_max_wait`.
     #[error(transparent)]
-    RateLimited(Box<RateLimited>),
+    RateLimited(Box<RateLimitedError>),
     /// The credentials no longer give a token: the vendor refused them, or the refresh token is over, and there is no
     /// way to log in without a person.
     ///
     /// Not applied. Troubleshooting: let a person log in again, or correct the credentials, and build a new client;
     /// until then every call fails like this at once, and the vendor is not asked again.
     #[error(transparent)]
-    ReauthRequired(Box<Failure>),
+    ReauthRequired(Box<CallError>),
     /// The call cannot be sent as it is: a parameter is missing or out of its bounds. Nothing was sent.
     ///
     /// Troubleshooting: [`RequestError::parameter`] names it.
     #[error(transparent)]
-    Request(Box<RequestError>),
+    InvalidRequest(Box<RequestError>),
     /// The vendor failed (5xx), and went on failing through the retries where there were any.
     ///
-    /// Applied at most when [`Failure::maybe_applied`] says so. Troubleshooting: wait; then send
+    /// Applied at most when [`CallError::maybe_applied`] says so. Troubleshooting: wait; then send
     /// [`Error::support_report`] to the vendor.
     #[error(transparent)]
-    Server(Box<Failure>),
+    Server(Box<CallError>),
     /// The store could not be read, and no other way to a token was left.
     ///
     /// Not applied. Troubleshooting: the message names the file or the service; nothing in it was overwritten.
     #[error(transparent)]
-    Store(Box<Failure>),
+    Store(Box<CallError>),
     /// No client could be made for one of the [`Tenants`](crate::Tenants). Nothing was sent.
     ///
     /// Troubleshooting: [`TenantError::tenant`] tells whose, and the source why. The failure is not remembered: who asks
@@ -140,20 +140,20 @@ pub enum Error {
     Tenant(Box<TenantError>),
     /// No answer in time.
     ///
-    /// Applied at most when [`Failure::maybe_applied`] says so, and then repeating is harmless. Troubleshooting: raise
-    /// `with_timeout` for one slow call, `with_deadline` for the whole of it.
+    /// Applied at most when [`CallError::maybe_applied`] says so, and then repeating is harmless. Troubleshooting: raise
+    /// `with_attempt_timeout` for one slow call, `with_operation_timeout` for the whole of it.
     #[error(transparent)]
-    Timeout(Box<Failure>),
+    Timeout(Box<CallError>),
     /// The credentials are not valid (401), or are known to have expired, in which case nothing was sent.
     ///
     /// Not applied. Troubleshooting: get a new token; `client.auth_status()` tells when it expired.
     #[error(transparent)]
-    Unauthorized(Box<Failure>),
+    Unauthorized(Box<CallError>),
 }
 
 impl Error {
     /// What is known of the call that failed; `None` for errors of configuration and of requests never sent.
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn call_error(&self) -> Option<&CallError> {
         match self {
             Self::Api(failure)
             | Self::Conflict(failure)
@@ -167,9 +167,9 @@ impl Error {
             | Self::Timeout(failure)
             | Self::Unauthorized(failure) => Some(failure),
             Self::Decode(decode) => Some(decode),
-            Self::Invalid(invalid) => Some(invalid),
+            Self::Validation(invalid) => Some(invalid),
             Self::RateLimited(limited) => Some(limited),
-            Self::Config(_) | Self::Request(_) | Self::Tenant(_) => None,
+            Self::Config(_) | Self::InvalidRequest(_) | Self::Tenant(_) => None,
         }
     }
 
@@ -192,12 +192,12 @@ impl Error {
             Self::Connect(_) => "connect",
             Self::Decode(_) => "decode",
             Self::Forbidden(_) => "forbidden",
-            Self::Invalid(_) => "invalid",
+            Self::Validation(_) => "validation",
             Self::NotFound(_) => "not_found",
             Self::OutcomeUnknown(_) => "outcome_unknown",
             Self::RateLimited(_) => "rate_limited",
             Self::ReauthRequired(_) => "reauth_required",
-            Self::Request(_) => "request",
+            Self::InvalidRequest(_) => "invalid_request",
             Self::Server(_) => "server",
             Self::Store(_) => "store",
             Self::Tenant(_) => "tenant",
@@ -211,7 +211,7 @@ impl Error {
     /// # Troubleshooting
     ///
     /// The client has already retried what its policy allows. For [`Error::RateLimited`] wait until
-    /// [`RateLimited::resume_at`]; for the others some minutes.
+    /// [`RateLimitedError::resume_at`]; for the others some minutes.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::RateLimited(_) => true,
@@ -226,7 +226,7 @@ impl Error {
     ///
     /// When true, look the object up before sending the write again. Always false for reads.
     pub fn maybe_applied(&self) -> bool {
-        self.failure().is_some_and(Failure::maybe_applied)
+        self.call_error().is_some_and(CallError::maybe_applied)
     }
 
     /// Whether the credentials or their rights are the cause.
@@ -240,7 +240,7 @@ impl Error {
 
     /// How long the vendor asked to wait, as counted from the moment of the failure.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.failure().and_then(Failure::retry_after)
+        self.call_error().and_then(CallError::retry_after)
     }
 
     /// The vendor's body, read as `T`: for fields of a refusal that this crate does not model.
@@ -249,7 +249,7 @@ impl Error {
     ///
     /// Fails as `serde_json` does; an error that has no body reads as JSON `null`.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        match self.failure().map(Failure::body) {
+        match self.call_error().map(CallError::body) {
             Some(body) if !body.is_empty() => serde_json::from_slice(body),
             _ => serde_json::from_slice(b"null"),
         }
@@ -259,7 +259,7 @@ impl Error {
     ///
     /// Holds no credentials. It does hold the query and the body, which may name customers.
     pub fn support_report(&self) -> String {
-        match self.failure() {
+        match self.call_error() {
             Some(failure) => failure.support_report(),
             None => format!("nothing was sent: {self}\n"),
         }

@@ -12,7 +12,7 @@
 //! use servicebay::fentu::{self, types::WorkOrderStatus};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::fentu::Tenant::start().await;
+//! # let tenant = servicebay::testing::fentu::MockServer::start().await;
 //! # let (key, base_url) = (tenant.key(servicebay::testing::fentu::KeyKind::Admin), tenant.base_url());
 //! let client = fentu::Client::builder(fentu::Credentials::api_key(key))
 //! #   .with_base_url(base_url)
@@ -134,7 +134,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`](crate::Error::Request) for an API key, which is revoked where it was made; otherwise as a token
+    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for an API key, which is revoked where it was made; otherwise as a token
     /// request can fail, and then the tokens are as good as before.
     pub async fn revoke(&self) -> Result<(), crate::Error> {
         self.core.revoke().await

@@ -13,7 +13,7 @@
 //! use servicebay::fisikal::{self, Direction, types::ForClient};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+//! # let tenant = servicebay::testing::fisikal::MockServer::start().await;
 //! # let (base_url, (username, password)) = (tenant.base_url(), tenant.login(servicebay::testing::fisikal::Role::Manager));
 //! # let (id, secret) = ("test-application", "test-application-secret");
 //! let client = fisikal::Client::builder(fisikal::Credentials::password(id, secret, username, password))
@@ -60,7 +60,7 @@
 //! # Refusals
 //!
 //! The vendor says what is wrong in a list `errors`, and where a booking or a purchase is refused, that list may stand in an
-//! answer with status 200. Both become [`Error::Invalid`](crate::Error::Invalid), and [`errors`] reads them with their
+//! answer with status 200. Both become [`Error::Validation`](crate::Error::Validation), and [`errors`] reads them with their
 //! types and options. A card whose owner has to confirm a payment is such a refusal too: its
 //! [`stripe_url`](types::ErrorItem::stripe_url) is the page for that.
 //!
@@ -150,7 +150,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`](crate::Error::Request) for a token that was handed in; otherwise as a token request can fail, and
+    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for a token that was handed in; otherwise as a token request can fail, and
     /// then the tokens are as good as before.
     pub async fn revoke(&self) -> Result<(), crate::Error> {
         self.core.revoke().await

@@ -12,7 +12,7 @@
 //! use servicebay::fixably::{self, Expand, Query};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::fixably::Tenant::start().await;
+//! # let tenant = servicebay::testing::fixably::MockServer::start().await;
 //! # let (token, base_url) = (tenant.token(servicebay::testing::fixably::TokenKind::AdminAll), tenant.base_url());
 //! let client = fixably::Client::builder(fixably::Credentials::bearer(token))
 //!     .with_tenant("acme") // https://acme.fixably.com/api/v3

@@ -84,7 +84,7 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Places<T> {
 #[cold]
 pub(crate) fn drift<T>(found: &str) {
     tracing::debug!(
-        name: "servicebay.drift",
+        name: "servicebay.skipped_value",
         expected = type_name::<T>(),
         found,
         "a field has another shape than expected and is left out"

@@ -36,7 +36,7 @@ mod observer;
 mod open;
 mod operation;
 mod salvage;
-mod trace;
+mod telemetry;
 mod vendor;
 
 pub mod observability;
@@ -62,20 +62,22 @@ pub mod repairy;
 pub mod testing;
 
 pub use self::amount::Amount;
-pub use self::auth::{AuthStatus, FileStore, Lease, MemoryStore, StoreError, Swap, TokenKey, TokenSet, TokenStore};
+pub use self::auth::{
+    AuthStatus, CompareAndSwap, FileStore, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
+};
 pub use self::builder::ClientBuilder;
 pub use self::error::{
-    ConfigError, Decode, Error, Failure, Invalid, Postponed, RateLimited, RequestError, TenantError,
+    CallError, ConfigError, DecodeError, Error, Postponed, RateLimitedError, RequestError, TenantError, ValidationError,
 };
 pub use self::limit::{RateLimit, RateLimitPolicy};
-pub use self::observer::{Event, EventKind, Observer, Outcome, Tally, Wait};
+pub use self::observer::{CountingObserver, Event, EventKind, Observer, Outcome, Wait};
 pub use self::open::Open;
 pub use self::operation::{Confidence, Operation};
 pub use self::options::CallOptions;
-pub use self::page::{Cursor, Drift, Items, List, Pages, Position};
+pub use self::page::{Cursor, Items, List, ListChanges, Pages, Position};
 pub use self::priority::Priority;
 pub use self::raw::RawRequest;
-pub use self::reconcile::{Found, Reconcile, Reconciled, Unsettled, Write};
+pub use self::reconcile::{Reconcile, ReconcileOutcome, UnknownOutcome, Write, WriteStatus};
 pub use self::response::Response;
 pub use self::retry::RetryPolicy;
 pub use self::tenants::{Tenants, TenantsBuilder};

@@ -4,10 +4,10 @@
 //! the process, whichever clients and clones use it: it learns from every answer, lets calls go as long as the vendor's
 //! window has room for them, and holds them back when it has none instead of letting each earn its own refusal.
 
-mod gate;
+mod headers;
 mod registry;
 mod reset;
-mod signals;
+mod state;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,14 +16,14 @@ use http::StatusCode;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use self::gate::{Ask, Gate, Pass, Place, Report, Turn};
+pub(crate) use self::headers::{InvalidHeader, RateLimitHeaders};
 pub(crate) use self::registry::Registry;
-pub(crate) use self::signals::{OddHeader, Signals};
+use self::state::{AcquireRequest, Completion, LimiterState, QueuePosition, Reservation, WaitDecision};
 use crate::clock::Clock;
 use crate::observer::Wait;
 use crate::priority::Priority;
-use crate::trace::Caller;
-use crate::transport::Answer;
+use crate::telemetry::CallScope;
+use crate::transport::HttpResponse;
 use crate::vendor::LimitHeaders;
 
 /// How a client behaves towards the tenant's rate limit.
@@ -85,9 +85,9 @@ impl RateLimitPolicy {
     }
 
     /// What a call of this priority asks of the gate.
-    pub(crate) fn ask(&self, priority: Priority) -> Ask {
+    pub(crate) fn ask(&self, priority: Priority) -> AcquireRequest {
         let reserve = if priority == Priority::Bulk { self.bulk_reserve } else { 0 };
-        Ask { priority, reserve }
+        AcquireRequest { priority, reserve }
     }
 }
 
@@ -112,7 +112,7 @@ pub struct RateLimit {
 
 impl RateLimit {
     /// What one answer says.
-    pub(crate) fn told(signals: Signals, clock: Clock) -> Self {
+    pub(crate) fn told(signals: RateLimitHeaders, clock: Clock) -> Self {
         Self {
             limit: signals.limit,
             remaining: signals.remaining,
@@ -169,13 +169,13 @@ impl RateLimit {
 
 /// The budget of one tenant.
 #[derive(Debug)]
-pub(crate) struct Budget {
-    gate: Mutex<Gate>,
+pub(crate) struct RateLimiter {
+    gate: Mutex<LimiterState>,
 }
 
-impl Budget {
+impl RateLimiter {
     pub(crate) fn new(headers: LimitHeaders) -> Self {
-        Self { gate: Mutex::new(Gate::new(headers)) }
+        Self { gate: Mutex::new(LimiterState::new(headers)) }
     }
 
     /// Waits for the right to send one request, at most until `latest`.
@@ -185,19 +185,19 @@ impl Budget {
     /// The moment at which there is room again, as soon as it is known to lie after `latest`.
     pub(crate) async fn acquire(
         &self,
-        ask: Ask,
+        ask: AcquireRequest,
         clock: Clock,
         latest: Instant,
-        caller: Caller<'_>,
+        scope: CallScope<'_>,
     ) -> Result<Permit<'_>, Instant> {
         let pass = self.gate().enter(ask);
         match pass {
             Some(pass) => Ok(self.permit(pass, clock)),
-            None => caller.waits(Wait::Limit, self.wait(ask, clock, latest)).await,
+            None => scope.waits(Wait::Limit, self.wait(ask, clock, latest)).await,
         }
     }
 
-    async fn wait(&self, ask: Ask, clock: Clock, latest: Instant) -> Result<Permit<'_>, Instant> {
+    async fn wait(&self, ask: AcquireRequest, clock: Clock, latest: Instant) -> Result<Permit<'_>, Instant> {
         let place = {
             let (mut gate, now) = (self.gate(), clock.now());
             if let Some(pass) = gate.enter_at(ask, now) {
@@ -205,13 +205,13 @@ impl Budget {
             }
             gate.queue(ask, now, latest)?
         };
-        let waiting = Waiting { budget: self, place, clock };
+        let waiting = QueueGuard { budget: self, place, clock };
         loop {
             let turn = self.gate().turn(waiting.place.ticket, clock.now());
             match turn {
-                Turn::Go(pass) => return Ok(self.permit(pass, clock)),
-                Turn::GiveUp(resume_at) => return Err(resume_at),
-                Turn::WaitUntil(moment) => {
+                WaitDecision::Go(pass) => return Ok(self.permit(pass, clock)),
+                WaitDecision::GiveUp(resume_at) => return Err(resume_at),
+                WaitDecision::WaitUntil(moment) => {
                     // Woken or not, it looks again.
                     let _ = clock.within(waiting.place.wake.notified(), moment).await;
                 }
@@ -220,7 +220,7 @@ impl Budget {
     }
 
     /// How many calls can be sent now without waiting, as far as it is known; `None` where the vendor tells nothing.
-    pub(crate) fn room(&self, ask: Ask, clock: Clock) -> Option<u64> {
+    pub(crate) fn room(&self, ask: AcquireRequest, clock: Clock) -> Option<u64> {
         self.gate().room(ask, clock.now())
     }
 
@@ -229,7 +229,7 @@ impl Budget {
         self.gate().matters_until().is_some_and(|until| now < until)
     }
 
-    fn permit(&self, pass: Pass, clock: Clock) -> Permit<'_> {
+    fn permit(&self, pass: Reservation, clock: Clock) -> Permit<'_> {
         Permit { budget: self, pass: Some(pass), sent_at: None, clock }
     }
 
@@ -247,7 +247,7 @@ impl Budget {
         }
     }
 
-    fn gate(&self) -> MutexGuard<'_, Gate> {
+    fn gate(&self) -> MutexGuard<'_, LimiterState> {
         // The gate is left whole by every call, so a panic elsewhere does not spoil it.
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -256,8 +256,8 @@ impl Budget {
 /// The right to send one request. Dropped without an answer, it goes back.
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
-    budget: &'a Budget,
-    pass: Option<Pass>,
+    budget: &'a RateLimiter,
+    pass: Option<Reservation>,
     /// When the request was sent, if it was.
     sent_at: Option<Instant>,
     clock: Clock,
@@ -272,22 +272,23 @@ impl Permit<'_> {
     /// Gives the permit back together with what the answer says, where there was one. What makes no sense in it is told.
     pub(crate) fn observe(
         mut self,
-        answer: Option<&Answer>,
+        answer: Option<&HttpResponse>,
         policy: &RateLimitPolicy,
-        tell: &dyn Fn(OddHeader<'_>),
-    ) -> Signals {
-        let read = |answer: &Answer| signals::read(&answer.headers, || self.clock.wall(), policy.max_window, tell);
+        tell: &dyn Fn(InvalidHeader<'_>),
+    ) -> RateLimitHeaders {
+        let read =
+            |answer: &HttpResponse| headers::read(&answer.headers, || self.clock.wall(), policy.max_window, tell);
         let signals = answer.map(read);
         let refused = answer.is_some_and(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS);
         self.give_back(match (self.sent_at, signals) {
-            (Some(sent_at), Some(signals)) if refused => Report::Refused { sent_at, signals },
-            (Some(sent_at), Some(signals)) => Report::Accepted { sent_at, signals },
-            _ => Report::Failed,
+            (Some(sent_at), Some(signals)) if refused => Completion::Refused { sent_at, signals },
+            (Some(sent_at), Some(signals)) => Completion::Accepted { sent_at, signals },
+            _ => Completion::Failed,
         });
         signals.unwrap_or_default()
     }
 
-    fn give_back(&mut self, report: Report) {
+    fn give_back(&mut self, report: Completion) {
         if let Some(pass) = self.pass.take() {
             self.budget.gate().report(pass, report, self.clock.now());
         }
@@ -296,18 +297,18 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.give_back(if self.sent_at.is_some() { Report::Cancelled } else { Report::Unused });
+        self.give_back(if self.sent_at.is_some() { Completion::Cancelled } else { Completion::Unused });
     }
 }
 
 /// A place in the queue, left when its caller goes away.
-struct Waiting<'a> {
-    budget: &'a Budget,
-    place: Place,
+struct QueueGuard<'a> {
+    budget: &'a RateLimiter,
+    place: QueuePosition,
     clock: Clock,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
         self.budget.gate().leave(self.place.ticket, self.clock.now());
     }

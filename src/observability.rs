@@ -38,8 +38,8 @@
 //! | `servicebay.store_failure` | WARN | `vendor` `tenant` `reason` | The token store failed; memory holds the tokens |
 //! | `servicebay.odd_life` | WARN | `seconds` | A token endpoint names an implausible life, and what the vendor documents holds. Inside `servicebay.renewal` |
 //! | `servicebay.mended_body` | WARN | `bytes` | A body was not quite JSON and was mended. Inside `servicebay.call` |
-//! | `servicebay.drift` | DEBUG | `expected` `found` | A field has another shape than expected and is left out. Inside `servicebay.call` |
-//! | `servicebay.list_drift` | INFO | `vendor` `operation` `total_before` `total_now` `repeated` | A list changed during its walk, and the walk made it good |
+//! | `servicebay.skipped_value` | DEBUG | `expected` `found` | A field has another shape than expected and is left out. Inside `servicebay.call` |
+//! | `servicebay.list_changed` | INFO | `vendor` `operation` `total_before` `total_now` `repeated` | A list changed during its walk, and the walk made it good |
 //! | `servicebay.list_loss` | WARN | `vendor` `operation` `total_before` `total_now` `repeated` `maybe_missed` `maybe_repeated` | A list changed by more than its walk can make good |
 //! | `servicebay.observer_panic` | ERROR | `vendor` `tenant` `operation` | The observer panicked; the client goes on |
 //!
@@ -54,7 +54,7 @@
 //! # Example
 //!
 //! ```
-//! # use servicebay::testing::fixably::Tenant;
+//! # use servicebay::testing::fixably::MockServer;
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
 //! // Warnings of everybody, and this crate's waits, each in the span of its call.
 //! let filter = tracing_subscriber::filter::Targets::new()
@@ -64,7 +64,7 @@
 //! let subscriber = tracing_subscriber::registry().with(filter).with(tracing_subscriber::fmt::layer());
 //! tracing::subscriber::set_global_default(subscriber).expect("nobody else has set one");
 //!
-//! # let tenant = Tenant::start().await;
+//! # let tenant = MockServer::start().await;
 //! # let client = tenant.client()?;
 //! client.get_order().id(20000010).send().await?;
 //! # Ok(()) }

@@ -1,6 +1,6 @@
 //! What a client does, told to whoever wants to count it.
 
-mod tally;
+mod counting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-pub use self::tally::Tally;
+pub use self::counting::CountingObserver;
 use crate::error::Error;
 use crate::operation::Operation;
 
 /// Takes note of what a client does: for metrics, without `tracing`.
 ///
-/// Set with [`with_observer`](crate::ClientBuilder::with_observer). [`Tally`] is one that counts; an `Arc` of an observer is
+/// Set with [`with_observer`](crate::ClientBuilder::with_observer). [`CountingObserver`] is one that counts; an `Arc` of an observer is
 /// one too, so that many clients can share it. What is told through `tracing` stands in
 /// [`observability`](crate::observability).
 ///
@@ -102,7 +102,7 @@ pub enum EventKind<'a> {
     /// A renewal of the tokens ended, in the background or because calls waited for it.
     #[non_exhaustive]
     Refresh {
-        /// Why there is no new token; `None` where there is one, from the vendor or from the store.
+        /// TokenErrorKind there is no new token; `None` where there is one, from the vendor or from the store.
         failure: Option<&'a str>,
         /// From its beginning to its end.
         elapsed: Duration,

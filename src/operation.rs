@@ -45,7 +45,7 @@ impl Operation {
         self
     }
 
-    pub(crate) const fn confidence(mut self, confidence: Confidence) -> Self {
+    pub(crate) const fn with_confidence(mut self, confidence: Confidence) -> Self {
         self.confidence = confidence;
         self
     }
@@ -77,7 +77,7 @@ impl Operation {
         self.id
     }
 
-    /// The HTTP method. For a request to an endpoint that is not modelled, [`Failure::method`](crate::Failure::method)
+    /// The HTTP method. For a request to an endpoint that is not modelled, [`CallError::method`](crate::CallError::method)
     /// tells the one that was sent.
     pub fn method(&self) -> &Method {
         &self.method
@@ -100,7 +100,7 @@ impl Operation {
     }
 
     /// How well the operation is known.
-    pub fn known_as(&self) -> Confidence {
+    pub fn confidence(&self) -> Confidence {
         self.confidence
     }
 }

@@ -16,9 +16,9 @@ use crate::retry::RetryPolicy;
 /// use servicebay::CallOptions;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
-/// let quick = client.with_options(CallOptions::new().with_deadline(Duration::from_secs(5)));
+/// let quick = client.with_options(CallOptions::new().with_operation_timeout(Duration::from_secs(5)));
 /// let order = quick.get_order().id(20000010).send().await?;
 /// # Ok(()) }
 /// ```
@@ -26,8 +26,8 @@ use crate::retry::RetryPolicy;
 #[must_use = "options count for a client that is made with `with_options`"]
 #[non_exhaustive]
 pub struct CallOptions {
-    timeout: Option<Duration>,
-    deadline: Option<Duration>,
+    attempt_timeout: Option<Duration>,
+    operation_timeout: Option<Duration>,
     max_wait: Option<Duration>,
     retry: Option<RetryPolicy>,
     max_body: Option<usize>,
@@ -41,13 +41,13 @@ impl CallOptions {
     }
 
     /// The time one attempt may take, answer included. Default 30 s.
-    pub fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout: Some(timeout), ..self }
+    pub fn with_attempt_timeout(self, timeout: Duration) -> Self {
+        Self { attempt_timeout: Some(timeout), ..self }
     }
 
     /// The time the whole call may take: waits, attempts and all. Default none.
-    pub fn with_deadline(self, deadline: Duration) -> Self {
-        Self { deadline: Some(deadline), ..self }
+    pub fn with_operation_timeout(self, timeout: Duration) -> Self {
+        Self { operation_timeout: Some(timeout), ..self }
     }
 
     /// The time a call may spend waiting, for the tenant's limit and between attempts together. Default 120 s; raise
@@ -75,8 +75,8 @@ impl CallOptions {
 /// Options with every question answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) timeout: Duration,
-    pub(crate) deadline: Option<Duration>,
+    pub(crate) attempt_timeout: Duration,
+    pub(crate) operation_timeout: Option<Duration>,
     pub(crate) max_wait: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) max_body: usize,
@@ -87,8 +87,8 @@ impl Settings {
     /// These settings with what `options` says laid over them.
     pub(crate) fn overlaid(&self, options: CallOptions) -> Self {
         Self {
-            timeout: options.timeout.unwrap_or(self.timeout),
-            deadline: options.deadline.or(self.deadline),
+            attempt_timeout: options.attempt_timeout.unwrap_or(self.attempt_timeout),
+            operation_timeout: options.operation_timeout.or(self.operation_timeout),
             max_wait: options.max_wait.unwrap_or(self.max_wait),
             retry: options.retry.unwrap_or_else(|| self.retry.clone()),
             max_body: options.max_body.unwrap_or(self.max_body),
@@ -100,8 +100,8 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            timeout: Duration::from_secs(30),
-            deadline: None,
+            attempt_timeout: Duration::from_secs(30),
+            operation_timeout: None,
             max_wait: Duration::from_secs(120),
             retry: RetryPolicy::new(),
             max_body: 16 * 1024 * 1024,

@@ -1,8 +1,8 @@
 //! Walks a list page by page, or item by item.
 
 mod ahead;
+mod changes;
 mod cursor;
-mod drift;
 mod fingerprint;
 mod items;
 mod ledger;
@@ -16,8 +16,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
+pub use self::changes::ListChanges;
 pub use self::cursor::Cursor;
-pub use self::drift::Drift;
 pub(crate) use self::fingerprint::{Fingerprint, key};
 pub use self::items::Items;
 pub(crate) use self::position::By;
@@ -88,7 +88,7 @@ pub trait List: Sealed + Clone + Send + 'static {
 /// Fetches a page when it is asked for one, or [ahead](Self::prefetch), and ends after the last page or the first error.
 ///
 /// When the list changes during the walk, items that come again are left out of `items`; the raw body keeps them. See
-/// [`Drift`].
+/// [`ListChanges`].
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Pages<L: List> {
     walk: Walk<L>,
@@ -117,7 +117,7 @@ impl<L: List> Pages<L> {
     /// Goes on where a walk over the same list was when this cursor was taken.
     ///
     /// A cursor of another operation, of other parameters or of another tenant is refused: the stream gives
-    /// [`Error::Request`] and ends. So is one that comes after the first page was asked for.
+    /// [`Error::InvalidRequest`] and ends. So is one that comes after the first page was asked for.
     pub fn resume(mut self, cursor: Cursor) -> Self {
         self.walk.resume(&cursor);
         self
@@ -129,13 +129,13 @@ impl<L: List> Pages<L> {
     }
 
     /// What the walk noticed of changes to the list.
-    pub fn drift(&self) -> Drift {
-        self.walk.drift()
+    pub fn changes(&self) -> ListChanges {
+        self.walk.changes()
     }
 
     /// How many items were handed out, from the first walk on that a cursor was taken of.
-    pub fn handed_out(&self) -> u64 {
-        self.walk.handed_out()
+    pub fn yielded(&self) -> u64 {
+        self.walk.yielded()
     }
 
     /// How many items there are in all, as the last page told, where the vendor says.

@@ -3,9 +3,9 @@
 //! Each policy is called from here and knows nothing of the others: the budget says when to send, the credentials say
 //! as whom, the transport sends, the budget learns, and the retry rules say what the outcome means.
 
-mod failures;
-mod journey;
-mod telling;
+mod call_failure;
+mod instrument;
+mod retry_context;
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-pub(crate) use self::journey::Journey;
+pub(crate) use self::retry_context::RetryContext;
 use crate::auth::Auth;
 use crate::base::Base;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::limit::{Budget, RateLimitPolicy, Signals};
+use crate::limit::{RateLimitHeaders, RateLimitPolicy, RateLimiter};
 use crate::operation::Operation;
 use crate::options::Settings;
-use crate::retry::{self, Ending, RetryBudget, Verdict};
-use crate::trace::{Attempt as Told, Teller};
-use crate::transport::{Answer, Lost, Outgoing, Transport};
+use crate::retry::{self, AttemptOutcome, RetryBudget, RetryDecision};
+use crate::telemetry::{AttemptSpan, Telemetry};
+use crate::transport::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use crate::vendor::Vendor;
 
 /// What the clients of one tenant share.
@@ -38,12 +38,12 @@ pub(crate) struct Pipeline {
     /// What every request carries.
     pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
     pub(crate) auth: Auth,
-    pub(crate) budget: Arc<Budget>,
+    pub(crate) budget: Arc<RateLimiter>,
     pub(crate) rate_limit: RateLimitPolicy,
     pub(crate) retries: RetryBudget,
-    pub(crate) transport: Transport,
+    pub(crate) transport: HttpClient,
     pub(crate) clock: Clock,
-    pub(crate) teller: Teller,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// A call: what is to be sent, and what is known about it beforehand.
@@ -65,48 +65,52 @@ impl Call {
 
 impl Pipeline {
     /// Sends a call until its outcome stands. A success comes with what its headers say about the limit.
-    pub(crate) async fn run(&self, journey: &mut Journey<'_>, settings: &Settings) -> Result<(Answer, Signals), Error> {
+    pub(crate) async fn run(
+        &self,
+        context: &mut RetryContext<'_>,
+        settings: &Settings,
+    ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
         loop {
             // The token first: who waits for one must not hold a place at the vendor's meanwhile.
-            let pass = self.auth.pass(self.clock, journey.latest(), journey.caller()).await;
-            let mut pass = pass.map_err(|why| journey.without_token(why))?;
+            let pass = self.auth.token(self.clock, context.latest(), context.caller()).await;
+            let mut pass = pass.map_err(|why| context.without_token(why))?;
             let ask = self.rate_limit.ask(settings.priority);
-            let acquired = self.budget.acquire(ask, self.clock, journey.latest(), journey.caller()).await;
-            let mut permit = acquired.map_err(|resume_at| journey.rate_limited(resume_at))?;
+            let acquired = self.budget.acquire(ask, self.clock, context.latest(), context.caller()).await;
+            let mut permit = acquired.map_err(|resume_at| context.rate_limited(resume_at))?;
             if !self.auth.is_good(&pass, self.clock) {
                 // It died in the queue.
                 continue;
             }
-            permit.leaves(journey.sets_out());
+            permit.leaves(context.start_attempt());
 
-            let attempt = self.authorised(journey, pass.header.take());
-            let told = journey.attempts();
-            let span = told.as_deref().map(Told::span);
-            let outcome = self.transport.execute(attempt, journey.until(), settings.max_body, span).await;
-            let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit, &|odd| journey.notices(odd));
-            journey.returns(&outcome, told);
+            let attempt = self.authorised(context, pass.header.take());
+            let told = context.attempts();
+            let span = told.as_deref().map(AttemptSpan::span);
+            let outcome = self.transport.execute(attempt, context.until(), settings.max_body, span).await;
+            let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit, &|odd| context.notices(odd));
+            context.record_attempt(&outcome, told);
 
-            match retry::decide(&settings.retry, journey.attempt(), (&outcome).into()) {
-                Verdict::Done if journey.turns_elsewhere(&outcome) => {}
-                Verdict::Done => return journey.arrives(outcome, signals),
-                Verdict::Reauthorise if self.auth.renews_after(&pass) => journey.reauthorises(),
-                Verdict::Reauthorise => return Err(journey.fails(outcome, &signals)),
-                Verdict::AwaitLimit => journey.was_refused(outcome, signals),
-                Verdict::Retry { cost } => {
-                    let delay = journey.backoff(fastrand::f64(), &signals);
-                    if !journey.can_wait(delay) || !self.retries.pay(cost) {
-                        return Err(journey.fails(outcome, &signals));
+            match retry::decide(&settings.retry, context.attempt(), (&outcome).into()) {
+                RetryDecision::Done if context.switch_base_url(&outcome) => {}
+                RetryDecision::Done => return context.finish(outcome, signals),
+                RetryDecision::Reauthorise if self.auth.invalidate(&pass) => context.reauthorises(),
+                RetryDecision::Reauthorise => return Err(context.into_error(outcome, &signals)),
+                RetryDecision::AwaitLimit => context.was_refused(outcome, signals),
+                RetryDecision::Retry { cost } => {
+                    let delay = context.backoff(fastrand::f64(), &signals);
+                    if !context.can_wait(delay) || !self.retries.withdraw(cost) {
+                        return Err(context.into_error(outcome, &signals));
                     }
-                    journey.pauses(delay, &outcome).await;
+                    context.back_off(delay, &outcome).await;
                 }
-                Verdict::Fail => return Err(journey.fails(outcome, &signals)),
+                RetryDecision::Fail => return Err(context.into_error(outcome, &signals)),
             }
         }
     }
 
     /// The request of one attempt, with the token as it is now.
-    fn authorised(&self, journey: &Journey<'_>, token: Option<(HeaderName, HeaderValue)>) -> Outgoing {
-        let call = journey.call();
+    fn authorised(&self, context: &RetryContext<'_>, token: Option<(HeaderName, HeaderValue)>) -> HttpRequest {
+        let call = context.call();
         // Made anew with room for all: a copy of a map has none to spare, and grows with the first header put in.
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
         if let Some((name, value)) = token {
@@ -118,18 +122,18 @@ impl Pipeline {
         if call.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        Outgoing { method: call.method.clone(), url: journey.url().clone(), headers, body: call.body.clone() }
+        HttpRequest { method: call.method.clone(), url: context.url().clone(), headers, body: call.body.clone() }
     }
 }
 
-impl From<&Result<Answer, Lost>> for Ending {
-    fn from(outcome: &Result<Answer, Lost>) -> Self {
+impl From<&Result<HttpResponse, HttpError>> for AttemptOutcome {
+    fn from(outcome: &Result<HttpResponse, HttpError>) -> Self {
         match outcome {
             Ok(answer) => Self::Answered(answer.status),
-            Err(Lost::NotSent(_)) => Self::NotSent,
-            Err(Lost::Broken(..)) => Self::Broken,
-            Err(Lost::TimedOut) => Self::TimedOut,
-            Err(Lost::TooLarge(_)) => Self::TooLarge,
+            Err(HttpError::NotSent(_)) => Self::NotSent,
+            Err(HttpError::Broken(..)) => Self::Broken,
+            Err(HttpError::TimedOut) => Self::TimedOut,
+            Err(HttpError::TooLarge(_)) => Self::TooLarge,
         }
     }
 }

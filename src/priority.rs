@@ -12,7 +12,7 @@
 /// use servicebay::{CallOptions, Priority, fixably};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// // One client, one budget: the night's export does not get into the way of the counter.
 /// let export = client.with_options(CallOptions::new().with_priority(Priority::Bulk));

@@ -18,7 +18,7 @@ use crate::runtime::{Core, Request};
 /// use http::Method;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// let order = client.request(Method::GET, "orders/20000010").query("expand", "customer");
 /// let order = order.send::<serde_json::Value>().await?;

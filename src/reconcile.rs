@@ -9,7 +9,7 @@ use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Failure};
+use crate::error::{CallError, Error};
 use crate::page::Sealed;
 use crate::response::Response;
 
@@ -20,10 +20,10 @@ const ATTEMPTS: u32 = 3;
 /// way to use it.
 pub trait Write: Sealed + Clone + Send + 'static {
     /// What the vendor answers with.
-    type Answer: Send + 'static;
+    type Output: Send + 'static;
 
     /// Sends the call as it is.
-    fn write(self) -> impl Future<Output = Result<Response<Self::Answer>, Error>> + Send;
+    fn write(self) -> impl Future<Output = Result<Response<Self::Output>, Error>> + Send;
 }
 
 /// A write that looks before it gives up: made by `reconcile` of an operation that must not be repeated.
@@ -36,11 +36,11 @@ pub trait Write: Sealed + Clone + Send + 'static {
 ///
 /// ```
 /// use servicebay::repairy::types::{Booking, BookingCreate};
-/// use servicebay::{Found, Reconciled};
+/// use servicebay::{WriteStatus, ReconcileOutcome};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
 /// # use servicebay::repairy::types::{CarInput, CustomerInput, ServiceCategory, ServiceInput};
-/// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+/// # let tenant = servicebay::testing::repairy::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// # tenant.fault(servicebay::testing::Fault::lost_response().on("POST", "/bookings"));
 /// # let booking = BookingCreate::new()
@@ -50,13 +50,13 @@ pub trait Write: Sealed + Clone + Send + 'static {
 /// #     .services([ServiceInput::custom("Brakes", ServiceCategory::Repair)])
 /// #     .drop_off_time(jiff::civil::date(2026, 6, 2).at(9, 0, 0, 0));
 /// let created = client.create_booking().body(booking).reconcile(|unsettled| async move {
-///     println!("{} went out at {} and nobody knows", unsettled.operation(), unsettled.began_at());
+///     println!("{} went out at {} and nobody knows", unsettled.operation(), unsettled.started_at());
 ///     // Here you look for it: in your own records, or at the vendor's.
-///     Ok(Found::Unsure)
+///     Ok(WriteStatus::Unknown)
 /// });
 /// match created.send().await {
-///     Ok(Reconciled::Answered(answer)) => println!("booked: {}", answer.booking_id),
-///     Ok(Reconciled::Found(found)) => println!("it was booked after all: {}", found.booking_id),
+///     Ok(ReconcileOutcome::Response(answer)) => println!("booked: {}", answer.booking_id),
+///     Ok(ReconcileOutcome::Found(found)) => println!("it was booked after all: {}", found.booking_id),
 ///     Ok(_) => {}
 ///     Err(error) => assert!(error.maybe_applied()),
 /// }
@@ -71,42 +71,42 @@ pub struct Reconcile<W, F> {
 /// What looking for the object says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Found<T> {
+pub enum WriteStatus<T> {
     /// It is there: the write was carried out.
     Applied(T),
     /// It is not there, and will not appear any more: the call is sent again.
     NotApplied,
     /// Nobody can tell: the call fails with the error that it ended with.
-    Unsure,
+    Unknown,
 }
 
 /// A write that stands.
 #[derive(Debug)]
 #[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
-pub enum Reconciled<T> {
+pub enum ReconcileOutcome<T> {
     /// The vendor answered.
-    Answered(Response<T>),
+    Response(Response<T>),
     /// The answer was lost, and this was found.
     Found(T),
 }
 
-impl<T> Reconciled<T> {
+impl<T> ReconcileOutcome<T> {
     /// What the vendor answered with, or what was found.
     pub fn into_inner(self) -> T {
         match self {
-            Self::Answered(answer) => answer.into_inner(),
+            Self::Response(answer) => answer.into_inner(),
             Self::Found(found) => found,
         }
     }
 }
 
-impl<T> Deref for Reconciled<T> {
+impl<T> Deref for ReconcileOutcome<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
         match self {
-            Self::Answered(answer) => answer,
+            Self::Response(answer) => answer,
             Self::Found(found) => found,
         }
     }
@@ -115,22 +115,22 @@ impl<T> Deref for Reconciled<T> {
 /// A write whose outcome nobody knows: what there is to find it by.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Unsettled {
+pub struct UnknownOutcome {
     operation: &'static str,
     method: Method,
-    sent: Bytes,
-    began_at: Timestamp,
+    request_body: Bytes,
+    started_at: Timestamp,
     failed_at: Timestamp,
 }
 
-impl Unsettled {
-    fn of(failure: &Failure) -> Self {
+impl UnknownOutcome {
+    fn of(failure: &CallError) -> Self {
         Self {
             operation: failure.operation().id(),
             method: failure.method().clone(),
-            sent: failure.sent().clone(),
-            began_at: failure.began_at(),
-            failed_at: failure.at(),
+            request_body: failure.request_body().clone(),
+            started_at: failure.started_at(),
+            failed_at: failure.failed_at(),
         }
     }
 
@@ -145,8 +145,8 @@ impl Unsettled {
     }
 
     /// The body that was sent.
-    pub fn sent(&self) -> &Bytes {
-        &self.sent
+    pub fn request_body(&self) -> &Bytes {
+        &self.request_body
     }
 
     /// The body that was sent, as a type that has its fields.
@@ -154,13 +154,13 @@ impl Unsettled {
     /// # Errors
     ///
     /// As `serde_json` fails, where it is another type.
-    pub fn sent_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.sent)
+    pub fn request_body_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.request_body)
     }
 
     /// When the call began: what it made is not older.
-    pub fn began_at(&self) -> Timestamp {
-        self.began_at
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
     }
 
     /// When the call failed.
@@ -169,13 +169,13 @@ impl Unsettled {
     }
 }
 
-impl fmt::Debug for Unsettled {
+impl fmt::Debug for UnknownOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unsettled")
+        f.debug_struct("UnknownOutcome")
             .field("operation", &self.operation)
             .field("method", &self.method)
-            .field("sent", &format_args!("{} bytes", self.sent.len()))
-            .field("began_at", &format_args!("{}", self.began_at))
+            .field("request_body", &format_args!("{} bytes", self.request_body.len()))
+            .field("started_at", &format_args!("{}", self.started_at))
             .field("failed_at", &format_args!("{}", self.failed_at))
             .finish()
     }
@@ -184,8 +184,8 @@ impl fmt::Debug for Unsettled {
 impl<W, F, L> Reconcile<W, F>
 where
     W: Write,
-    F: FnMut(Unsettled) -> L,
-    L: Future<Output = Result<Found<W::Answer>, Error>>,
+    F: FnMut(UnknownOutcome) -> L,
+    L: Future<Output = Result<WriteStatus<W::Output>, Error>>,
 {
     pub(crate) fn new(write: W, look: F) -> Self {
         Self { write, look }
@@ -196,22 +196,22 @@ where
     /// # Errors
     ///
     /// The error that the call ended with, where looking does not settle it. Where looking fails, that error is its source.
-    pub async fn send(mut self) -> Result<Reconciled<W::Answer>, Error> {
+    pub async fn send(mut self) -> Result<ReconcileOutcome<W::Output>, Error> {
         let mut sent = 0;
         loop {
             let error = match self.write.clone().write().await {
-                Ok(answer) => return Ok(Reconciled::Answered(answer)),
+                Ok(answer) => return Ok(ReconcileOutcome::Response(answer)),
                 Err(error) => error,
             };
             sent += 1;
-            let unsettled = match error.failure() {
-                Some(failure) if failure.maybe_applied() => Unsettled::of(failure),
+            let unsettled = match error.call_error() {
+                Some(failure) if failure.maybe_applied() => UnknownOutcome::of(failure),
                 _ => return Err(error),
             };
             match (self.look)(unsettled).await {
-                Ok(Found::Applied(found)) => return Ok(Reconciled::Found(found)),
-                Ok(Found::NotApplied) if sent < ATTEMPTS => {}
-                Ok(Found::NotApplied | Found::Unsure) => return Err(error),
+                Ok(WriteStatus::Applied(found)) => return Ok(ReconcileOutcome::Found(found)),
+                Ok(WriteStatus::NotApplied) if sent < ATTEMPTS => {}
+                Ok(WriteStatus::NotApplied | WriteStatus::Unknown) => return Err(error),
                 // Whether the write was carried out is what has to be known, and it still is not.
                 Err(look) => return Err(error.after_looking(look)),
             }

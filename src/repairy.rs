@@ -14,7 +14,7 @@
 //! use servicebay::repairy::types::{BookingCreate, BookingStatus, CarInput, CustomerInput, ServiceInput};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::repairy::Tenant::start().await;
+//! # let tenant = servicebay::testing::repairy::MockServer::start().await;
 //! # let (credentials, base_url) = (tenant.credentials(), tenant.base_url());
 //! # let workshop = repairy::Id::from("640000000000000000000001");
 //! let client = repairy::Client::builder(credentials)

@@ -16,7 +16,7 @@ use crate::vendor::Vendor;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// let order = client.get_order().id(20000010).send().await?;
 /// assert_eq!(order.status(), 200);

@@ -77,9 +77,9 @@ impl RetryPolicy {
         steps.take(64).nth(retry.min(63) as usize).unwrap_or(max_delay)
     }
 
-    /// The wait before retry `retry`, with full jitter: `luck` is drawn evenly from 0 to 1.
-    pub(crate) fn delay(&self, retry: u32, luck: f64) -> Duration {
-        self.ceiling(retry).mul_f64(luck.clamp(0.0, 1.0))
+    /// The wait before retry `retry`, with full jitter: `jitter` is drawn evenly from 0 to 1.
+    pub(crate) fn delay(&self, retry: u32, jitter: f64) -> Duration {
+        self.ceiling(retry).mul_f64(jitter.clamp(0.0, 1.0))
     }
 }
 
@@ -91,7 +91,7 @@ impl Default for RetryPolicy {
 
 /// How an attempt ended, as far as a retry is concerned.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Ending {
+pub(crate) enum AttemptOutcome {
     /// The vendor answered.
     Answered(StatusCode),
     /// The request never left.
@@ -117,7 +117,7 @@ pub(crate) struct Attempt {
 
 /// What to do after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Verdict {
+pub(crate) enum RetryDecision {
     /// The answer stands, good or bad.
     Done,
     /// The vendor refused for its limit: wait for that.
@@ -131,23 +131,23 @@ pub(crate) enum Verdict {
 }
 
 /// Decides what to do after an attempt.
-pub(crate) fn decide(policy: &RetryPolicy, attempt: Attempt, ending: Ending) -> Verdict {
+pub(crate) fn decide(policy: &RetryPolicy, attempt: Attempt, ending: AttemptOutcome) -> RetryDecision {
     let Attempt { number, idempotent, reauthorised } = attempt;
     let again = |allowed: bool, cost: u32| {
-        if allowed && number < policy.max_attempts { Verdict::Retry { cost } } else { Verdict::Fail }
+        if allowed && number < policy.max_attempts { RetryDecision::Retry { cost } } else { RetryDecision::Fail }
     };
     match ending {
-        Ending::Answered(StatusCode::TOO_MANY_REQUESTS) => Verdict::AwaitLimit,
-        Ending::Answered(status) => match status.as_u16() {
-            401 if !reauthorised => Verdict::Reauthorise,
+        AttemptOutcome::Answered(StatusCode::TOO_MANY_REQUESTS) => RetryDecision::AwaitLimit,
+        AttemptOutcome::Answered(status) => match status.as_u16() {
+            401 if !reauthorised => RetryDecision::Reauthorise,
             408 => again(idempotent, RetryBudget::TIMEOUT),
             500 | 502 | 503 | 504 => again(idempotent, RetryBudget::FAILURE),
-            _ => Verdict::Done,
+            _ => RetryDecision::Done,
         },
-        Ending::NotSent => again(true, RetryBudget::FAILURE),
-        Ending::Broken => again(idempotent, RetryBudget::FAILURE),
-        Ending::TimedOut => again(idempotent, RetryBudget::TIMEOUT),
-        Ending::TooLarge => Verdict::Fail,
+        AttemptOutcome::NotSent => again(true, RetryBudget::FAILURE),
+        AttemptOutcome::Broken => again(idempotent, RetryBudget::FAILURE),
+        AttemptOutcome::TimedOut => again(idempotent, RetryBudget::TIMEOUT),
+        AttemptOutcome::TooLarge => RetryDecision::Fail,
     }
 }
 
@@ -166,12 +166,12 @@ impl RetryBudget {
     }
 
     /// Takes `cost`, or nothing and answers false.
-    pub(crate) fn pay(&self, cost: u32) -> bool {
+    pub(crate) fn withdraw(&self, cost: u32) -> bool {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost)).is_ok()
     }
 
     /// Gives back what a success earns.
-    pub(crate) fn earn(&self) {
+    pub(crate) fn deposit(&self) {
         // A full budget, which is the common case, is not written to.
         if self.0.load(Ordering::Relaxed) < Self::FULL {
             let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -187,25 +187,25 @@ mod tests {
 
     use super::*;
 
-    const FAIL: Verdict = Verdict::Fail;
-    const DONE: Verdict = Verdict::Done;
+    const FAIL: RetryDecision = RetryDecision::Fail;
+    const DONE: RetryDecision = RetryDecision::Done;
 
-    fn answered(status: u16) -> Ending {
-        Ending::Answered(StatusCode::from_u16(status).unwrap())
+    fn answered(status: u16) -> AttemptOutcome {
+        AttemptOutcome::Answered(StatusCode::from_u16(status).unwrap())
     }
 
     fn attempt(number: u32, idempotent: bool) -> Attempt {
         Attempt { number, idempotent, reauthorised: false }
     }
 
-    fn first(idempotent: bool, ending: Ending) -> Verdict {
+    fn first(idempotent: bool, ending: AttemptOutcome) -> RetryDecision {
         decide(&RetryPolicy::new(), attempt(1, idempotent), ending)
     }
 
     #[test]
     fn a_401_asks_for_a_newer_token_once_whatever_the_method() {
         for idempotent in [true, false] {
-            assert_eq!(first(idempotent, answered(401)), Verdict::Reauthorise);
+            assert_eq!(first(idempotent, answered(401)), RetryDecision::Reauthorise);
             let again = Attempt { reauthorised: true, ..attempt(1, idempotent) };
             assert_eq!(decide(&RetryPolicy::new(), again, answered(401)), DONE);
         }
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_never_left_is_retried_whatever_the_method() {
         for idempotent in [true, false] {
-            assert_eq!(first(idempotent, Ending::NotSent), Verdict::Retry { cost: 5 });
+            assert_eq!(first(idempotent, AttemptOutcome::NotSent), RetryDecision::Retry { cost: 5 });
         }
     }
 
@@ -224,7 +224,7 @@ mod tests {
             for attempt in [1, 3, 50] {
                 assert_eq!(
                     decide(&RetryPolicy::new(), self::attempt(attempt, idempotent), answered(429)),
-                    Verdict::AwaitLimit
+                    RetryDecision::AwaitLimit
                 );
             }
         }
@@ -233,19 +233,19 @@ mod tests {
     #[test]
     fn transient_statuses_are_retried_only_where_harmless() {
         for status in [500, 502, 503, 504] {
-            assert_eq!(first(true, answered(status)), Verdict::Retry { cost: 5 }, "{status}");
+            assert_eq!(first(true, answered(status)), RetryDecision::Retry { cost: 5 }, "{status}");
             assert_eq!(first(false, answered(status)), FAIL, "{status}");
         }
-        assert_eq!(first(true, answered(408)), Verdict::Retry { cost: 10 });
+        assert_eq!(first(true, answered(408)), RetryDecision::Retry { cost: 10 });
         assert_eq!(first(false, answered(408)), FAIL);
     }
 
     #[test]
     fn a_lost_answer_is_retried_only_where_harmless() {
-        assert_eq!(first(true, Ending::Broken), Verdict::Retry { cost: 5 });
-        assert_eq!(first(true, Ending::TimedOut), Verdict::Retry { cost: 10 });
-        assert_eq!(first(false, Ending::Broken), FAIL);
-        assert_eq!(first(false, Ending::TimedOut), FAIL);
+        assert_eq!(first(true, AttemptOutcome::Broken), RetryDecision::Retry { cost: 5 });
+        assert_eq!(first(true, AttemptOutcome::TimedOut), RetryDecision::Retry { cost: 10 });
+        assert_eq!(first(false, AttemptOutcome::Broken), FAIL);
+        assert_eq!(first(false, AttemptOutcome::TimedOut), FAIL);
     }
 
     #[test]
@@ -257,15 +257,15 @@ mod tests {
 
     #[test]
     fn an_oversized_answer_is_not_asked_for_again() {
-        assert_eq!(first(true, Ending::TooLarge), FAIL);
+        assert_eq!(first(true, AttemptOutcome::TooLarge), FAIL);
     }
 
     #[test]
     fn the_third_attempt_is_the_last() {
         let policy = RetryPolicy::new();
-        assert_ne!(decide(&policy, attempt(2, true), Ending::Broken), FAIL);
-        assert_eq!(decide(&policy, attempt(3, true), Ending::Broken), FAIL);
-        assert_eq!(decide(&RetryPolicy::never(), attempt(1, true), Ending::NotSent), FAIL);
+        assert_ne!(decide(&policy, attempt(2, true), AttemptOutcome::Broken), FAIL);
+        assert_eq!(decide(&policy, attempt(3, true), AttemptOutcome::Broken), FAIL);
+        assert_eq!(decide(&RetryPolicy::never(), attempt(1, true), AttemptOutcome::NotSent), FAIL);
     }
 
     #[test]
@@ -285,30 +285,30 @@ mod tests {
     #[test]
     fn an_empty_retry_budget_pays_nothing_until_successes_refill_it() {
         let budget = RetryBudget::new();
-        let paid = std::iter::from_fn(|| budget.pay(5).then_some(())).count();
+        let paid = std::iter::from_fn(|| budget.withdraw(5).then_some(())).count();
         assert_eq!(paid, 100);
         for _ in 0..4 {
-            budget.earn();
+            budget.deposit();
         }
-        assert!(!budget.pay(5));
-        budget.earn();
-        assert!(budget.pay(5));
+        assert!(!budget.withdraw(5));
+        budget.deposit();
+        assert!(budget.withdraw(5));
     }
 
     #[test]
     fn successes_never_fill_the_budget_beyond_its_size() {
         let budget = RetryBudget::new();
-        budget.earn();
-        assert_eq!(std::iter::from_fn(|| budget.pay(10).then_some(())).count(), 50);
+        budget.deposit();
+        assert_eq!(std::iter::from_fn(|| budget.withdraw(10).then_some(())).count(), 50);
     }
 
     proptest! {
         #[test]
-        fn a_delay_lies_between_nothing_and_its_ceiling(retry in 0_u32..100, luck in 0.0_f64..=1.0, min in 0_u64..100_000, max in 0_u64..100_000) {
+        fn a_delay_lies_between_nothing_and_its_ceiling(retry in 0_u32..100, jitter in 0.0_f64..=1.0, min in 0_u64..100_000, max in 0_u64..100_000) {
             let policy = RetryPolicy::new()
                 .with_min_delay(Duration::from_millis(min))
                 .with_max_delay(Duration::from_millis(max));
-            let delay = policy.delay(retry, luck);
+            let delay = policy.delay(retry, jitter);
             prop_assert!(delay <= policy.ceiling(retry));
             prop_assert!(policy.ceiling(retry) <= Duration::from_millis(max));
         }

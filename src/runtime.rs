@@ -27,10 +27,10 @@ use crate::open::Open;
 use crate::operation::Operation;
 use crate::options::{CallOptions, Settings};
 use crate::page::Fingerprint;
-use crate::pipeline::{Call, Journey, Pipeline};
+use crate::pipeline::{Call, Pipeline, RetryContext};
 use crate::response::{Head, Response};
 use crate::salvage;
-use crate::transport::Answer;
+use crate::transport::HttpResponse;
 
 /// What is escaped in a path segment: everything that would end it or change its meaning.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -98,7 +98,7 @@ impl Core {
     /// Makes the tokens worthless.
     pub(crate) async fn revoke(&self) -> Result<(), Error> {
         match self.pipeline.auth.revoke().await {
-            Some(outcome) => outcome.map_err(|trouble| self.without_token(NoToken::Trouble(trouble), &REVOKE)),
+            Some(outcome) => outcome.map_err(|trouble| self.without_token(NoToken::TokenError(trouble), &REVOKE)),
             None => {
                 Err(Error::request(REVOKE.id(), "credentials", "were made by hand: revoke them where they were made"))
             }
@@ -113,19 +113,19 @@ impl Core {
             clock: pipeline.clock,
             base: Arc::clone(&pipeline.base),
             headers: Arc::clone(&pipeline.headers),
-            teller: pipeline.teller.clone(),
+            telemetry: pipeline.telemetry.clone(),
         }
     }
 
     /// The error of a token request that no call was waiting for.
     pub(crate) fn without_token(&self, why: NoToken, own: &'static Operation) -> Error {
         let operation = match &why {
-            NoToken::Trouble(trouble) => trouble.operation.unwrap_or(own),
+            NoToken::TokenError(trouble) => trouble.operation.unwrap_or(own),
             _ => own,
         };
         let url = self.pipeline.base.url().clone();
         let call = Call { operation, idempotent: true, method: operation.method().clone(), url, body: None };
-        Journey::begin(&self.pipeline, &call, &self.settings).without_token(why)
+        RetryContext::begin(&self.pipeline, &call, &self.settings).without_token(why)
     }
 
     pub(crate) fn rate_limit(&self) -> RateLimit {
@@ -310,12 +310,12 @@ impl Request {
             (None, Some(content)) => Envelope::Unnamed(content),
             (None, None) => Envelope::None,
         };
-        self.finish(move |answer, journey| decode(answer, envelope, journey))
+        self.finish(move |answer, context| decode(answer, envelope, context))
     }
 
     /// Sends the request and reads the answer, with all that the vendor wraps around it, as `T`.
     pub(crate) fn send_raw<T: DeserializeOwned>(self) -> impl Future<Output = Result<Response<T>, Error>> {
-        self.finish(|answer, journey| decode(answer, Envelope::None, journey))
+        self.finish(|answer, context| decode(answer, Envelope::None, context))
     }
 
     /// Sends the request. Whatever the answer says beyond its status is not read: where nothing is due, nothing can be
@@ -326,7 +326,7 @@ impl Request {
 
     async fn finish<T>(
         self,
-        read: impl FnOnce(&Answer, &Journey<'_>) -> Result<T, Error>,
+        read: impl FnOnce(&HttpResponse, &RetryContext<'_>) -> Result<T, Error>,
     ) -> Result<Response<T>, Error> {
         if let Some(problem) = self.problem {
             return Err(problem);
@@ -340,29 +340,29 @@ impl Request {
         }
         let call =
             Call { operation: self.operation, idempotent: self.idempotent, method: self.method, url, body: self.body };
-        let mut journey = Journey::begin(&pipeline, &call, &settings);
-        let span = journey.opens();
+        let mut context = RetryContext::begin(&pipeline, &call, &settings);
+        let span = context.opens();
         let arrived = match &span {
-            None => pipeline.run(&mut journey, &settings).await,
+            None => pipeline.run(&mut context, &settings).await,
             // Apart and in a box, so that a call of which nobody hears pays nothing for it.
-            Some(span) => Box::pin(pipeline.run(&mut journey, &settings)).instrument(span.clone()).await,
+            Some(span) => Box::pin(pipeline.run(&mut context, &settings)).instrument(span.clone()).await,
         };
         let (answer, signals) = match arrived {
             Ok(arrived) => arrived,
-            Err(error) => return Err(journey.ends_with(error)),
+            Err(error) => return Err(context.ends_with(error)),
         };
         let _inside = span.as_ref().map(Span::enter);
         if self.operation.refuses_inside()
-            && let Some(refusal) = journey.refusal_inside(&answer)
+            && let Some(refusal) = context.refusal_inside(&answer)
         {
-            return Err(journey.ends_with(refusal));
+            return Err(context.ends_with(refusal));
         }
-        let value = match read(&answer, &journey) {
+        let value = match read(&answer, &context) {
             Ok(value) => value,
-            Err(error) => return Err(journey.ends_with(error)),
+            Err(error) => return Err(context.ends_with(error)),
         };
-        journey.ends();
-        let Answer { status, headers, body } = answer;
+        context.ends();
+        let HttpResponse { status, headers, body } = answer;
         let rate_limit = RateLimit::told(signals, pipeline.clock);
         Ok(Response::new(value, Head { status, headers, body, rate_limit, vendor: pipeline.vendor }))
     }
@@ -436,7 +436,11 @@ impl Members {
 
 /// Reads what the body is about as `T`. Only when that fails is it read again, slowly: to save what can be saved, or to
 /// tell where.
-fn decode<T: DeserializeOwned>(answer: &Answer, envelope: Envelope, journey: &Journey<'_>) -> Result<T, Error> {
+fn decode<T: DeserializeOwned>(
+    answer: &HttpResponse,
+    envelope: Envelope,
+    context: &RetryContext<'_>,
+) -> Result<T, Error> {
     // Some operations answer nothing; for a type that can be absent, that is an answer.
     let whole: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
     let body = envelope.inside(whole);
@@ -446,7 +450,7 @@ fn decode<T: DeserializeOwned>(answer: &Answer, envelope: Envelope, journey: &Jo
     {
         return Ok(value);
     }
-    saved(whole, envelope).ok_or_else(|| undecodable::<T>(answer, body.unwrap_or(whole), envelope, journey))
+    saved(whole, envelope).ok_or_else(|| undecodable::<T>(answer, body.unwrap_or(whole), envelope, context))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Result<T, serde_json::Error> {
@@ -467,22 +471,27 @@ fn saved<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Option<T> {
 }
 
 #[cold]
-fn undecodable<T: DeserializeOwned>(answer: &Answer, body: &[u8], envelope: Envelope, journey: &Journey<'_>) -> Error {
+fn undecodable<T: DeserializeOwned>(
+    answer: &HttpResponse,
+    body: &[u8],
+    envelope: Envelope,
+    context: &RetryContext<'_>,
+) -> Error {
     if answer.body.is_empty() {
-        return journey.unreadable(answer, "the answer has no body", None, None);
+        return context.unreadable(answer, "the answer has no body", None, None);
     }
     if answer.is_html() {
-        return journey.unreadable(answer, "the answer is a web page and not JSON; check the base URL", None, None);
+        return context.unreadable(answer, "the answer is a web page and not JSON; check the base URL", None, None);
     }
     if let Envelope::Named(name) = envelope
         && serde_json::from_slice::<Value>(body).is_ok_and(|body| body.get(name).is_some_and(Value::is_null))
-        && let Some(absent) = journey.absent(answer)
+        && let Some(absent) = context.absent(answer)
     {
         return absent;
     }
     if let Some(encoding) = answer.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
         let reason = format!("the answer is encoded as {encoding}, which was not asked for");
-        return journey.unreadable(answer, reason, None, None);
+        return context.unreadable(answer, reason, None, None);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let mut track = Track::new();
@@ -496,9 +505,9 @@ fn undecodable<T: DeserializeOwned>(answer: &Answer, body: &[u8], envelope: Enve
                 _ => "the answer is not JSON",
             };
             let path = (error.is_data() && path != ".").then_some(path);
-            journey.unreadable(answer, reason, path, Some(Box::new(error)))
+            context.unreadable(answer, reason, path, Some(Box::new(error)))
         }
-        Ok(_) => journey.unreadable(answer, "the answer goes on after its JSON", None, None),
+        Ok(_) => context.unreadable(answer, "the answer goes on after its JSON", None, None),
     }
 }
 

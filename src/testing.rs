@@ -7,19 +7,19 @@
 //!
 //! | vendor | tenant |
 //! | --- | --- |
-//! | Fentu FSM | [`fentu::Tenant`] |
-//! | Fisikal | [`fisikal::Tenant`] |
-//! | Fixably | [`fixably::Tenant`] |
-//! | Repairy | [`repairy::Tenant`] |
+//! | Fentu FSM | [`fentu::MockServer`] |
+//! | Fisikal | [`fisikal::MockServer`] |
+//! | Fixably | [`fixably::MockServer`] |
+//! | Repairy | [`repairy::MockServer`] |
 //!
 //! | you want to | take |
 //! | --- | --- |
-//! | run your code against a server | [`fixably::Tenant::start`] |
+//! | run your code against a server | [`fixably::MockServer::start`] |
 //! | see it survive an outage | [`Fault`] |
-//! | see what it sent | [`Counters`], [`Received`], [`TokenRequest`] |
-//! | replace one endpoint by your own answer | a [`wiremock::Mock`] on [`fixably::Tenant::server`] |
-//! | let months pass in milliseconds | [`fixably::TenantBuilder::in_memory`] under tokio's paused clock |
-//! | set the clock of the machine | [`WallClock`], from a [`Wire`] of your own around the tenant |
+//! | see what it sent | [`Counters`], [`RecordedRequest`], [`TokenRequest`] |
+//! | replace one endpoint by your own answer | a [`wiremock::Mock`] on [`fixably::MockServer::server`] |
+//! | let months pass in milliseconds | [`fixably::MockServerBuilder::in_memory`] under tokio's paused clock |
+//! | set the clock of the machine | [`WallClock`], from a [`Transport`] of your own around the tenant |
 //! | give a client a list of answers and nothing else | [`Script`] |
 //!
 //! ```
@@ -27,9 +27,9 @@
 //! # async fn main() -> Result<(), servicebay::Error> {
 //! use serde_json::json;
 //! use servicebay::testing::Fault;
-//! use servicebay::testing::fixably::Tenant;
+//! use servicebay::testing::fixably::MockServer;
 //!
-//! let tenant = Tenant::start().await;
+//! let tenant = MockServer::start().await;
 //!
 //! // Does an order still come through on the day the vendor adds a place where devices can be?
 //! tenant.fault(Fault::field("internalLocation", json!("LOCKER")));
@@ -47,11 +47,11 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), servicebay::Error> {
 //! use http::Method;
-//! use servicebay::testing::fixably::Tenant;
+//! use servicebay::testing::fixably::MockServer;
 //! use wiremock::matchers::path;
 //! use wiremock::{Mock, ResponseTemplate};
 //!
-//! let tenant = Tenant::start().await;
+//! let tenant = MockServer::start().await;
 //! let server = tenant.server().expect("a started tenant has a server");
 //! let report = ResponseTemplate::new(200).set_body_string(r#"{"repairs": 12}"#);
 //! Mock::given(path("/api/v3/reports/today")).respond_with(report).mount(server).await;
@@ -79,6 +79,7 @@ pub mod fisikal;
 pub mod fixably;
 mod grants;
 mod limit;
+mod mock_server;
 #[cfg(feature = "repairy")]
 #[doc(hidden)]
 pub mod probe;
@@ -89,14 +90,13 @@ mod reply;
 mod script;
 mod serve;
 mod template;
-mod tenant;
 mod token_log;
 
-pub use self::counters::{Counters, Received, TokenSeen};
+pub use self::counters::{Counters, RecordedRequest, TokenSeen};
 pub use self::fault::Fault;
 pub use self::limit::ResetFormat;
 pub use self::script::{Script, ScriptRequest, Step};
 pub use self::token_log::{TokenRequest, TokenRequestKind};
 
 pub use crate::clock::WallClock;
-pub use crate::transport::{Wire, WireFailure};
+pub use crate::transport::{Transport, TransportError};

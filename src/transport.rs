@@ -13,7 +13,7 @@ use url::Url;
 
 /// A request as it goes out, once for every attempt.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct HttpRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
@@ -22,13 +22,13 @@ pub(crate) struct Outgoing {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl HttpResponse {
     /// Whether the answer is a web page: what a proxy, a login form or a maintenance notice sends.
     pub(crate) fn is_html(&self) -> bool {
         let html = b"text/html";
@@ -37,9 +37,9 @@ impl Answer {
     }
 }
 
-/// Why there is no whole answer.
+/// TokenErrorKind there is no whole answer.
 #[derive(Debug)]
-pub(crate) enum Lost {
+pub(crate) enum HttpError {
     /// The request never left.
     NotSent(Source),
     /// The request may have arrived; the connection broke, perhaps after the head of the answer.
@@ -50,7 +50,7 @@ pub(crate) enum Lost {
     TooLarge(StatusCode),
 }
 
-impl Lost {
+impl HttpError {
     /// Its name, as traces have it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -66,33 +66,33 @@ pub(crate) type Source = Box<dyn StdError + Send + Sync>;
 
 /// Where requests go.
 #[derive(Clone, Debug)]
-pub(crate) enum Transport {
-    Http(reqwest::Client),
+pub(crate) enum HttpClient {
+    Reqwest(reqwest::Client),
     #[cfg(feature = "testing")]
-    Wire(std::sync::Arc<dyn Wire>),
+    Custom(std::sync::Arc<dyn Transport>),
 }
 
-impl Transport {
+impl HttpClient {
     /// Sends a request and reads its answer, at most until `until` and at most `max_body` bytes of it; inside `span`, where
     /// somebody listens.
     pub(crate) async fn execute(
         &self,
-        request: Outgoing,
+        request: HttpRequest,
         until: Instant,
         max_body: usize,
         span: Option<&Span>,
-    ) -> Result<Answer, Lost> {
+    ) -> Result<HttpResponse, HttpError> {
         match (self, span) {
-            (Self::Http(client), None) => over_http(client, request, until, max_body).await,
+            (Self::Reqwest(client), None) => over_http(client, request, until, max_body).await,
             // Apart and in a box, so that a call of which nobody hears pays nothing for it.
-            (Self::Http(client), Some(span)) => {
+            (Self::Reqwest(client), Some(span)) => {
                 Box::pin(over_http(client, request, until, max_body)).instrument(span.clone()).await
             }
             #[cfg(feature = "testing")]
-            (Self::Wire(wire), span) => {
-                let exchange = timeout_at(until, in_memory::over_wire(wire.as_ref(), request, max_body));
+            (Self::Custom(wire), span) => {
+                let exchange = timeout_at(until, in_memory::over_transport(wire.as_ref(), request, max_body));
                 let exchange = exchange.instrument(span.cloned().unwrap_or_else(Span::none));
-                exchange.await.unwrap_or(Err(Lost::TimedOut))
+                exchange.await.unwrap_or(Err(HttpError::TimedOut))
             }
         }
     }
@@ -100,34 +100,34 @@ impl Transport {
 
 async fn over_http(
     client: &reqwest::Client,
-    outgoing: Outgoing,
+    outgoing: HttpRequest,
     until: Instant,
     max_body: usize,
-) -> Result<Answer, Lost> {
+) -> Result<HttpResponse, HttpError> {
     let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
     *request.headers_mut() = outgoing.headers;
     *request.body_mut() = outgoing.body.map(Into::into);
-    let head = timeout_at(until, client.execute(request)).await.map_err(|_| Lost::TimedOut)?;
+    let head = timeout_at(until, client.execute(request)).await.map_err(|_| HttpError::TimedOut)?;
     let mut response = head.map_err(lost)?;
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
     match timeout_at(until, read(&mut response, &mut body, max_body)).await {
-        Ok(Ok(body)) => Ok(Answer { status, headers, body }),
+        Ok(Ok(body)) => Ok(HttpResponse { status, headers, body }),
         // A refusal is one by its status, however much of its reasons arrived.
-        _ if !status.is_success() => Ok(Answer { status, headers, body: body.freeze() }),
-        Ok(Err(Unread::TooLarge)) => Err(Lost::TooLarge(status)),
-        Ok(Err(Unread::Broken(error))) => Err(Lost::Broken(Some(status), Box::new(error.without_url()))),
-        Err(_) => Err(Lost::TimedOut),
+        _ if !status.is_success() => Ok(HttpResponse { status, headers, body: body.freeze() }),
+        Ok(Err(Unread::TooLarge)) => Err(HttpError::TooLarge(status)),
+        Ok(Err(Unread::Broken(error))) => Err(HttpError::Broken(Some(status), Box::new(error.without_url()))),
+        Err(_) => Err(HttpError::TimedOut),
     }
 }
 
-fn lost(error: reqwest::Error) -> Lost {
+fn lost(error: reqwest::Error) -> HttpError {
     // A connection that failed to open, or a request that could not be formed, sent nothing. About everything else
     // nobody can be sure.
     let unsent = error.is_connect() || error.is_builder();
     let error = Box::new(error.without_url());
-    if unsent { Lost::NotSent(error) } else { Lost::Broken(None, error) }
+    if unsent { HttpError::NotSent(error) } else { HttpError::Broken(None, error) }
 }
 
 enum Unread {
@@ -167,7 +167,7 @@ async fn read(response: &mut reqwest::Response, pieces: &mut BytesMut, max_body:
 }
 
 #[cfg(feature = "testing")]
-pub use in_memory::{Wire, WireFailure};
+pub use in_memory::{Transport, TransportError};
 
 #[cfg(feature = "testing")]
 mod in_memory {
@@ -181,19 +181,19 @@ mod in_memory {
     use http::StatusCode;
     use jiff::Timestamp;
 
-    use super::{Answer, Lost, Outgoing};
+    use super::{HttpError, HttpRequest, HttpResponse};
     use crate::clock::WallClock;
 
     /// A vendor's server without sockets: requests in, answers out, on tokio's clock.
     ///
-    /// A client built [over a wire](crate::ClientBuilder::with_wire) runs everything but the sockets, so that a test on a
+    /// A client built [over a wire](crate::ClientBuilder::with_transport) runs everything but the sockets, so that a test on a
     /// paused clock passes hours of waits in milliseconds.
-    pub trait Wire: fmt::Debug + Send + Sync + 'static {
+    pub trait Transport: fmt::Debug + Send + Sync + 'static {
         /// Answers one request.
-        fn answer(
+        fn send(
             &self,
             request: http::Request<Bytes>,
-        ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, WireFailure>> + Send>>;
+        ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, TransportError>> + Send>>;
 
         /// What tells this wire from others. Clients of one tenant share its budget only over the same wire.
         fn identity(&self) -> usize;
@@ -213,7 +213,7 @@ mod in_memory {
     /// How a wire fails instead of answering.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
-    pub enum WireFailure {
+    pub enum TransportError {
         /// The connection broke after the request was sent: it may have arrived.
         Dropped,
         /// No connection: the request never left.
@@ -222,7 +222,7 @@ mod in_memory {
         Truncated,
     }
 
-    impl fmt::Display for WireFailure {
+    impl fmt::Display for TransportError {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(match self {
                 Self::Dropped => "the connection was dropped",
@@ -232,24 +232,28 @@ mod in_memory {
         }
     }
 
-    impl std::error::Error for WireFailure {}
+    impl std::error::Error for TransportError {}
 
-    pub(super) async fn over_wire(wire: &dyn Wire, outgoing: Outgoing, max_body: usize) -> Result<Answer, Lost> {
+    pub(super) async fn over_transport(
+        wire: &dyn Transport,
+        outgoing: HttpRequest,
+        max_body: usize,
+    ) -> Result<HttpResponse, HttpError> {
         let mut request = http::Request::new(outgoing.body.unwrap_or_default());
         *request.method_mut() = outgoing.method;
         *request.uri_mut() =
-            outgoing.url.as_str().parse().map_err(|error: http::uri::InvalidUri| Lost::NotSent(error.into()))?;
+            outgoing.url.as_str().parse().map_err(|error: http::uri::InvalidUri| HttpError::NotSent(error.into()))?;
         *request.headers_mut() = outgoing.headers;
-        let answer = wire.answer(request).await.map_err(|failure| match failure {
-            WireFailure::NotSent => Lost::NotSent(Box::new(failure)),
-            WireFailure::Dropped => Lost::Broken(None, Box::new(failure)),
-            WireFailure::Truncated => Lost::Broken(Some(StatusCode::OK), Box::new(failure)),
+        let answer = wire.send(request).await.map_err(|failure| match failure {
+            TransportError::NotSent => HttpError::NotSent(Box::new(failure)),
+            TransportError::Dropped => HttpError::Broken(None, Box::new(failure)),
+            TransportError::Truncated => HttpError::Broken(Some(StatusCode::OK), Box::new(failure)),
         })?;
         let (head, body) = answer.into_parts();
         if body.len() > max_body && head.status.is_success() {
-            return Err(Lost::TooLarge(head.status));
+            return Err(HttpError::TooLarge(head.status));
         }
         let body = body.slice(..body.len().min(max_body));
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        Ok(HttpResponse { status: head.status, headers: head.headers, body })
     }
 }

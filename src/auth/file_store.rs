@@ -11,8 +11,8 @@ use fs4::TryLockError;
 use futures_core::future::BoxFuture;
 
 use self::files::Files;
-use super::store::{Lease, StoreError, Swap, TokenKey, TokenStore};
-use super::tokens::TokenSet;
+use super::store::{CompareAndSwap, Lease, StoreError, TokenKey, TokenStore};
+use super::token_set::TokenSet;
 
 /// How often a lock that somebody else holds is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
@@ -72,7 +72,7 @@ impl TokenStore for FileStore {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         let (files, tokens) = (self.files(key), tokens.clone());
         Box::pin(async move {
             let lock = locked(files.lock()).await?;
@@ -221,7 +221,7 @@ mod tests {
         }
         fs::remove_file(&folder).unwrap();
         fs::create_dir(&folder).unwrap();
-        assert!(matches!(store.compare_and_swap(&key(), 0, &pair(1)).await, Ok(Swap::Stored)));
+        assert!(matches!(store.compare_and_swap(&key(), 0, &pair(1)).await, Ok(CompareAndSwap::Stored)));
     }
 
     #[cfg(unix)]
@@ -279,7 +279,7 @@ mod tests {
         // Whoever gave up waiting has left nothing that comes after.
         drop(lock);
         assert_eq!(other.load(&key()).await.unwrap().unwrap().generation(), 1);
-        assert!(matches!(other.compare_and_swap(&key(), 1, &pair(2)).await, Ok(Swap::Stored)));
+        assert!(matches!(other.compare_and_swap(&key(), 1, &pair(2)).await, Ok(CompareAndSwap::Stored)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -288,7 +288,7 @@ mod tests {
         let store = FileStore::new(folder.path()).unwrap();
         let _lease = store.lease(&key()).await.unwrap();
         let swap = tokio::time::timeout(Duration::from_secs(60), store.compare_and_swap(&key(), 0, &pair(1))).await;
-        assert!(matches!(swap, Ok(Ok(Swap::Stored))), "{swap:?}");
+        assert!(matches!(swap, Ok(Ok(CompareAndSwap::Stored))), "{swap:?}");
     }
 
     #[tokio::test]

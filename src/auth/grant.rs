@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::tokens::TokenSet;
+use super::token_set::TokenSet;
 use crate::operation::Operation;
 
 /// A life shorter than this is over before it can be used.

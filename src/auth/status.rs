@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// let status = client.auth_status();
 /// if status.is_expired() || status.days_left().is_some_and(|days| days < 14) {
@@ -33,7 +33,7 @@ pub struct AuthStatus {
 
 impl AuthStatus {
     /// The state of a token that was made by hand.
-    pub(super) fn of_fixed(expires_at: Option<Timestamp>, as_of: Timestamp) -> Self {
+    pub(super) fn of_static(expires_at: Option<Timestamp>, as_of: Timestamp) -> Self {
         Self {
             expires_at,
             refresh_expires_at: None,
@@ -88,12 +88,12 @@ impl AuthStatus {
         self.last_refresh
     }
 
-    /// Why the last attempt at a new token failed; `None` once one has succeeded.
+    /// TokenErrorKind the last attempt at a new token failed; `None` once one has succeeded.
     pub fn last_failure(&self) -> Option<&str> {
         self.last_failure.as_deref()
     }
 
-    /// Why the newest tokens are kept in memory alone; `None` once they are stored.
+    /// TokenErrorKind the newest tokens are kept in memory alone; `None` once they are stored.
     pub fn store_failure(&self) -> Option<&str> {
         self.store_failure.as_deref()
     }
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn days_left_are_whole_days_and_end_at_zero() {
         let expires_at = Some("2026-03-08T11:00:00Z".parse().unwrap());
-        let status = |as_of: &str| AuthStatus::of_fixed(expires_at, as_of.parse().unwrap());
+        let status = |as_of: &str| AuthStatus::of_static(expires_at, as_of.parse().unwrap());
         let early = status("2026-03-01T12:00:00Z");
         assert_eq!((early.days_left(), early.is_expired()), (Some(6), false));
         let late = status("2026-03-09T12:00:00Z");

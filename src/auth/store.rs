@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::future::BoxFuture;
 
-use super::tokens::TokenSet;
+use super::token_set::TokenSet;
 
 /// Where tokens are kept.
 ///
@@ -30,7 +30,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>>;
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>>;
 
     /// Removes the pair under a key, if there is one.
     fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>>;
@@ -50,7 +50,7 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         (**self).compare_and_swap(key, expected, tokens)
     }
 
@@ -88,9 +88,9 @@ impl fmt::Display for TokenKey {
 /// What became of a [`compare_and_swap`](TokenStore::compare_and_swap).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Swap {
+pub enum CompareAndSwap {
     /// Another pair than expected is there: somebody else was first. Nothing was changed.
-    Newer(TokenSet),
+    Conflict(TokenSet),
     /// The pair is stored.
     Stored,
 }
@@ -154,13 +154,13 @@ impl StdError for StoreError {
 /// # Example
 ///
 /// ```
-/// use servicebay::{MemoryStore, Swap, TokenKey, TokenSet, TokenStore};
+/// use servicebay::{MemoryStore, CompareAndSwap, TokenKey, TokenSet, TokenStore};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::StoreError> {
 /// let store = MemoryStore::new();
 /// let key = TokenKey::new("acme");
 /// let swap = store.compare_and_swap(&key, 0, &TokenSet::new("first")).await?;
-/// assert!(matches!(swap, Swap::Stored));
+/// assert!(matches!(swap, CompareAndSwap::Stored));
 /// assert!(store.load(&key).await?.is_some());
 /// # Ok(()) }
 /// ```
@@ -195,14 +195,14 @@ impl TokenStore for MemoryStore {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         let mut slots = self.slots();
         let slot = slots.entry(key.clone()).or_default();
         let swap = match &slot.tokens {
-            Some(stored) if stored.generation() != expected => Swap::Newer(stored.clone()),
+            Some(stored) if stored.generation() != expected => CompareAndSwap::Conflict(stored.clone()),
             _ => {
                 slot.tokens = Some(tokens.clone());
-                Swap::Stored
+                CompareAndSwap::Stored
             }
         };
         Box::pin(ready(Ok(swap)))
@@ -270,8 +270,8 @@ mod tests {
     async fn a_store_holds_nothing_at_first_and_then_what_was_stored_last() {
         for [store, again] in stores(&Folder::new()) {
             assert_eq!(access(&*store, &key()).await, None, "{store:?}");
-            assert!(matches!(store.compare_and_swap(&key(), 0, &pair("a", 1)).await, Ok(Swap::Stored)));
-            assert!(matches!(again.compare_and_swap(&key(), 1, &pair("b", 2)).await, Ok(Swap::Stored)));
+            assert!(matches!(store.compare_and_swap(&key(), 0, &pair("a", 1)).await, Ok(CompareAndSwap::Stored)));
+            assert!(matches!(again.compare_and_swap(&key(), 1, &pair("b", 2)).await, Ok(CompareAndSwap::Stored)));
             assert_eq!(access(&*store, &key()).await.as_deref(), Some("b"), "{store:?}");
             assert_eq!(access(&*again, &key()).await.as_deref(), Some("b"), "{store:?}");
         }
@@ -299,13 +299,15 @@ mod tests {
             store.compare_and_swap(&key(), 0, &pair("a", 5)).await.unwrap();
             for unexpected in [0, 4, 6, u64::MAX] {
                 match store.compare_and_swap(&key(), unexpected, &pair("b", 6)).await.unwrap() {
-                    Swap::Newer(stored) => assert_eq!(stored.access_token().expose_secret(), "a", "{store:?}"),
+                    CompareAndSwap::Conflict(stored) => {
+                        assert_eq!(stored.access_token().expose_secret(), "a", "{store:?}")
+                    }
                     swap => panic!("{swap:?} for {unexpected} in {store:?}"),
                 }
             }
             assert_eq!(access(&*store, &key()).await.as_deref(), Some("a"), "{store:?}");
             // What follows need not be a higher generation: a login may have begun anew.
-            assert!(matches!(store.compare_and_swap(&key(), 5, &pair("b", 1)).await, Ok(Swap::Stored)));
+            assert!(matches!(store.compare_and_swap(&key(), 5, &pair("b", 1)).await, Ok(CompareAndSwap::Stored)));
             assert_eq!(access(&*store, &key()).await.as_deref(), Some("b"), "{store:?}");
         }
     }
@@ -318,7 +320,7 @@ mod tests {
             again.remove(&key()).await.unwrap();
             again.remove(&key()).await.unwrap();
             assert_eq!(access(&*store, &key()).await, None, "{store:?}");
-            assert!(matches!(store.compare_and_swap(&key(), 1, &pair("b", 2)).await, Ok(Swap::Stored)));
+            assert!(matches!(store.compare_and_swap(&key(), 1, &pair("b", 2)).await, Ok(CompareAndSwap::Stored)));
             assert_eq!(access(&*again, &key()).await.as_deref(), Some("b"), "{store:?}");
         }
     }
@@ -371,7 +373,7 @@ mod tests {
                     rivals.spawn(async move {
                         let tokens = pair(&format!("{generation} of {rival}"), generation + 1);
                         let swap = store.compare_and_swap(&key(), generation, &tokens).await.unwrap();
-                        matches!(swap, Swap::Stored).then_some(tokens)
+                        matches!(swap, CompareAndSwap::Stored).then_some(tokens)
                     });
                 }
                 let stored: Vec<_> = rivals.join_all().await.into_iter().flatten().collect();

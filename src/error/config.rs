@@ -77,6 +77,6 @@ impl Error {
         parameter: impl Into<Cow<'static, str>>,
         reason: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::Request(Box::new(RequestError { operation, parameter: parameter.into(), reason: reason.into() }))
+        Self::InvalidRequest(Box::new(RequestError { operation, parameter: parameter.into(), reason: reason.into() }))
     }
 }

@@ -1,4 +1,4 @@
-//! What a kind of error carries beyond its [`Failure`].
+//! What a kind of error carries beyond its [`CallError`].
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,18 +6,18 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use super::{Failure, Postponed};
+use super::{CallError, Postponed};
 
 /// A spent rate limit: when to come back.
 #[derive(Debug)]
-pub struct RateLimited {
-    pub(crate) failure: Failure,
+pub struct RateLimitedError {
+    pub(crate) failure: CallError,
     pub(crate) resume_at: Timestamp,
     pub(crate) limit: Option<u64>,
     pub(crate) remaining: Option<u64>,
 }
 
-impl RateLimited {
+impl RateLimitedError {
     /// When the limit is expected to have room again. Wall time, corrected by the vendor's clock where it told its
     /// time.
     pub fn resume_at(&self) -> Timestamp {
@@ -40,7 +40,7 @@ impl RateLimited {
     }
 }
 
-impl fmt::Display for RateLimited {
+impl fmt::Display for RateLimitedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; room again at {:.0}", self.failure, self.resume_at)
     }
@@ -48,19 +48,19 @@ impl fmt::Display for RateLimited {
 
 /// An answer that could not be read: where, and why.
 #[derive(Debug)]
-pub struct Decode {
-    pub(crate) failure: Failure,
+pub struct DecodeError {
+    pub(crate) failure: CallError,
     pub(crate) path: Option<String>,
 }
 
-impl Decode {
+impl DecodeError {
     /// The place in the body, as a JSON path such as `items[3].customer`; `None` when the body is not JSON at all.
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
 }
 
-impl fmt::Display for Decode {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
             Some(path) => write!(f, "{} at {path}", self.failure),
@@ -71,20 +71,20 @@ impl fmt::Display for Decode {
 
 /// A request that the vendor found wrong: which fields.
 #[derive(Debug)]
-pub struct Invalid {
-    pub(crate) failure: Failure,
+pub struct ValidationError {
+    pub(crate) failure: CallError,
     pub(crate) fields: Vec<(String, String)>,
 }
 
-impl Invalid {
+impl ValidationError {
     /// Field and complaint, where the vendor names them. What it says of the whole request is in
-    /// [`message`](Failure::message) and [`code`](Failure::code).
+    /// [`message`](CallError::message) and [`code`](CallError::code).
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().map(|(field, complaint)| (field.as_str(), complaint.as_str()))
     }
 }
 
-impl fmt::Display for Invalid {
+impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.failure.fmt(f)?;
         for (field, complaint) in self.fields() {
@@ -94,12 +94,12 @@ impl fmt::Display for Invalid {
     }
 }
 
-macro_rules! carries_a_failure {
+macro_rules! carries_a_call_error {
     ($($kind:ty),*) => {$(
         impl Deref for $kind {
-            type Target = Failure;
+            type Target = CallError;
 
-            fn deref(&self) -> &Failure {
+            fn deref(&self) -> &CallError {
                 &self.failure
             }
         }
@@ -112,4 +112,4 @@ macro_rules! carries_a_failure {
     )*};
 }
 
-carries_a_failure!(Decode, Invalid, RateLimited);
+carries_a_call_error!(DecodeError, ValidationError, RateLimitedError);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::RateLimited;
+use super::RateLimitedError;
 
 /// A call that the tenant's limit stood against, as a value that a job queue can store: what was to be sent, and from when
 /// on there is room for it. A client's `resume` makes a request of it again.
@@ -22,8 +22,8 @@ use super::RateLimited;
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use std::time::Duration;
-/// # use servicebay::testing::fixably::{Tenant, TokenKind};
-/// # let tenant = Tenant::builder().with_rate_limit(1, Duration::from_secs(3600)).in_memory();
+/// # use servicebay::testing::fixably::{MockServer, TokenKind};
+/// # let tenant = MockServer::builder().with_rate_limit(1, Duration::from_secs(3600)).in_memory();
 /// # let client = tenant.client_builder(TokenKind::AdminAll).build()?;
 /// # client.get_order().id(20000010).send().await?;
 /// let Err(Error::RateLimited(limited)) = client.get_order().id(20000010).send().await else { panic!("there is room") };
@@ -51,8 +51,8 @@ pub struct Postponed {
 }
 
 impl Postponed {
-    pub(super) fn of(limited: &RateLimited) -> Self {
-        let sent = limited.sent();
+    pub(super) fn of(limited: &RateLimitedError) -> Self {
+        let sent = limited.request_body();
         Self {
             vendor: limited.vendor().to_owned(),
             operation: limited.operation().id().to_owned(),

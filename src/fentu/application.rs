@@ -7,7 +7,7 @@ use super::authorization::{Authorization, Refusal};
 use super::grant::{CodeGrant, EXCHANGE};
 use super::loopback::LoopbackLogin;
 use super::{Credentials, FENTU};
-use crate::auth::{Fixed, NoToken, Plan, Repeat, TokenSet, Trouble, Why};
+use crate::auth::{NoToken, Plan, Repeat, StaticToken, TokenError, TokenErrorKind, TokenSet};
 use crate::builder::ClientBuilder;
 use crate::error::Error;
 use crate::runtime::Core;
@@ -27,7 +27,7 @@ use crate::runtime::Core;
 /// use servicebay::fentu::{Application, Client, Credentials, Scope};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+/// # let tenant = servicebay::testing::fentu::MockServer::start().await;
 /// # let base_url = tenant.base_url();
 /// let application = Application::builder("test-application", "test-application-secret")
 /// #   .with_base_url(base_url)
@@ -57,7 +57,7 @@ impl Application {
         let client_secret = client_secret.into();
         let grant = CodeGrant::new(client_id.into(), client_secret.clone());
         let (grant, plan) = match grant {
-            Ok(grant) => (Some(grant), Ok(Plan::from(Fixed::none()))),
+            Ok(grant) => (Some(grant), Ok(Plan::from(StaticToken::none()))),
             Err(error) => (None, Err(error)),
         };
         ClientBuilder::new(&FENTU, plan, move |core| Self {
@@ -71,7 +71,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] for a redirect address that is none, and for a login that asks for nothing.
+    /// [`Error::InvalidRequest`] for a redirect address that is none, and for a login that asks for nothing.
     pub fn authorize(
         &self,
         redirect_uri: impl Into<String>,
@@ -97,7 +97,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] when the address is not an answer to this login: its `state` is another. [`Error::ReauthRequired`]
+    /// [`Error::InvalidRequest`] when the address is not an answer to this login: its `state` is another. [`Error::ReauthRequired`]
     /// when the user or the vendor refused, which it does too for a code that was used before. Otherwise as a token
     /// request can fail: [`Error::Connect`], [`Error::Server`], [`Error::Decode`].
     pub async fn exchange(&self, login: &Authorization, redirected: &str) -> Result<TokenSet, Error> {
@@ -139,13 +139,16 @@ impl Application {
     }
 
     fn refused(&self, refusal: Refusal) -> Error {
-        let mut trouble =
-            Trouble::new(Why::Refused, "the user or the vendor refused the login", self.core.endpoint().clock);
+        let mut trouble = TokenError::new(
+            TokenErrorKind::Refused,
+            "the user or the vendor refused the login",
+            self.core.endpoint().clock,
+        );
         (trouble.code, trouble.message) = (Some(refusal.code), refusal.description);
         self.failed(trouble)
     }
 
-    fn failed(&self, trouble: Trouble) -> Error {
-        self.core.without_token(NoToken::Trouble(trouble.into()), &EXCHANGE)
+    fn failed(&self, trouble: TokenError) -> Error {
+        self.core.without_token(NoToken::TokenError(trouble.into()), &EXCHANGE)
     }
 }

@@ -59,7 +59,7 @@ impl Authorization {
     ///
     /// # Errors
     ///
-    /// [`Error::Request`] for an answer that is not to this login.
+    /// [`Error::InvalidRequest`] for an answer that is not to this login.
     pub(super) fn answer(&self, redirected: &str) -> Result<Result<String, Refusal>, Error> {
         let refused =
             |parameter: &'static str, reason: &'static str| Err(Error::request(EXCHANGE.id(), parameter, reason));
@@ -229,7 +229,7 @@ mod tests {
             (format!("/callback?state={state}"), "code"),
             ("/callback".to_owned(), "redirected"),
         ] {
-            let Err(Error::Request(error)) = login.answer(&answer) else { panic!("{answer} was taken") };
+            let Err(Error::InvalidRequest(error)) = login.answer(&answer) else { panic!("{answer} was taken") };
             assert_eq!(error.parameter(), parameter, "{answer}");
         }
     }

@@ -5,7 +5,7 @@ use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::grant::CodeGrant;
-use crate::auth::{Fixed, Plan, TokenSet, Way, account};
+use crate::auth::{Plan, StaticToken, TokenSet, Way, account};
 use crate::error::Error;
 
 /// What a client proves itself with. It is never printed, and is sent to the client's base URL alone.
@@ -67,7 +67,7 @@ impl Credentials {
                 if key.expose_secret().is_empty() || !is_plain(&key) {
                     return Err(Error::config("api_key", "is empty, or holds a space, a line break or non-ASCII"));
                 }
-                let fixed = Fixed::new(AUTHORIZATION, Some("Bearer"), key, None);
+                let fixed = StaticToken::new(AUTHORIZATION, Some("Bearer"), key, None);
                 fixed.map(Plan::from).map_err(|_| Error::config("api_key", "cannot be sent as a header"))
             }
             Kind::Application { client_id, client_secret, tokens } => {

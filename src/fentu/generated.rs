@@ -2605,7 +2605,7 @@ pub mod operations {
         )
         .scopes(&["read:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Create a work order: `POST /work-orders`.
     pub static CREATE_WORK_ORDER: Operation = Operation::new(
@@ -2615,7 +2615,7 @@ pub mod operations {
         )
         .scopes(&["write:work-orders"])
         .idempotent(false)
-        .confidence(Confidence::Assumed)
+        .with_confidence(Confidence::Assumed)
         .within("data");
 
     /// Read a work order: `GET /work-orders/{id}`.
@@ -2626,7 +2626,7 @@ pub mod operations {
         )
         .scopes(&["read:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Documented)
+        .with_confidence(Confidence::Documented)
         .within("data");
 
     /// Update a work order: `PUT /work-orders/{id}`.
@@ -2637,7 +2637,7 @@ pub mod operations {
         )
         .scopes(&["write:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Assumed)
+        .with_confidence(Confidence::Assumed)
         .within("data");
 
     /// Move a work order to the trash: `DELETE /work-orders/{id}`.
@@ -2648,7 +2648,7 @@ pub mod operations {
         )
         .scopes(&["write:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .with_confidence(Confidence::Assumed);
 
     /// List the tasks of a work order: `GET /work-orders/{work_order_id}/tasks`.
     pub static LIST_WORK_ORDER_TASKS: Operation = Operation::new(
@@ -2658,7 +2658,7 @@ pub mod operations {
         )
         .scopes(&["read:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Documented)
+        .with_confidence(Confidence::Documented)
         .within("data");
 
     /// Read a task: `GET /tasks/{id}`.
@@ -2669,7 +2669,7 @@ pub mod operations {
         )
         .scopes(&["read:work-orders"])
         .idempotent(true)
-        .confidence(Confidence::Documented)
+        .with_confidence(Confidence::Documented)
         .within("data");
 
     /// List customers: `GET /customers`.
@@ -2680,7 +2680,7 @@ pub mod operations {
         )
         .scopes(&["read:customers"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Create a customer: `POST /customers`.
     pub static CREATE_CUSTOMER: Operation = Operation::new(
@@ -2690,7 +2690,7 @@ pub mod operations {
         )
         .scopes(&["write:customers"])
         .idempotent(false)
-        .confidence(Confidence::Assumed)
+        .with_confidence(Confidence::Assumed)
         .within("data");
 
     /// Read a customer: `GET /customers/{id}`.
@@ -2701,7 +2701,7 @@ pub mod operations {
         )
         .scopes(&["read:customers"])
         .idempotent(true)
-        .confidence(Confidence::Documented)
+        .with_confidence(Confidence::Documented)
         .within("data");
 
     /// Update a customer: `PUT /customers/{id}`.
@@ -2712,7 +2712,7 @@ pub mod operations {
         )
         .scopes(&["write:customers"])
         .idempotent(true)
-        .confidence(Confidence::Assumed)
+        .with_confidence(Confidence::Assumed)
         .within("data");
 
     /// List assets: `GET /assets`.
@@ -2723,7 +2723,7 @@ pub mod operations {
         )
         .scopes(&["read:assets"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Create an asset: `POST /assets`.
     pub static CREATE_ASSET: Operation = Operation::new(
@@ -2733,7 +2733,7 @@ pub mod operations {
         )
         .scopes(&["write:assets"])
         .idempotent(false)
-        .confidence(Confidence::Assumed)
+        .with_confidence(Confidence::Assumed)
         .within("data");
 
     /// Read an asset: `GET /assets/{id}`.
@@ -2744,7 +2744,7 @@ pub mod operations {
         )
         .scopes(&["read:assets"])
         .idempotent(true)
-        .confidence(Confidence::Documented)
+        .with_confidence(Confidence::Documented)
         .within("data");
 
     /// Update an asset: `PUT /assets/{id}`.
@@ -2755,7 +2755,7 @@ pub mod operations {
         )
         .scopes(&["write:assets"])
         .idempotent(true)
-        .confidence(Confidence::Assumed)
+        .with_confidence(Confidence::Assumed)
         .within("data");
 
     /// Move an asset to the trash: `DELETE /assets/{id}`.
@@ -2766,7 +2766,7 @@ pub mod operations {
         )
         .scopes(&["write:assets"])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .with_confidence(Confidence::Assumed);
 
     /// Read the service history of an asset: `GET /assets/{id}/service-history`.
     pub static LIST_ASSET_SERVICE_HISTORY: Operation = Operation::new(
@@ -2776,7 +2776,7 @@ pub mod operations {
         )
         .scopes(&["read:assets"])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .with_confidence(Confidence::Assumed);
 
     /// List the parts of an asset: `GET /assets/{id}/parts`.
     pub static LIST_ASSET_PARTS: Operation = Operation::new(
@@ -2786,7 +2786,7 @@ pub mod operations {
         )
         .scopes(&["read:assets"])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .with_confidence(Confidence::Assumed);
 
     /// Add a part to an asset: `POST /assets/{id}/parts`.
     pub static ADD_ASSET_PART: Operation = Operation::new(
@@ -2796,7 +2796,7 @@ pub mod operations {
         )
         .scopes(&["write:assets"])
         .idempotent(false)
-        .confidence(Confidence::Assumed);
+        .with_confidence(Confidence::Assumed);
 
     /// Check the warranty of an asset: `GET /assets/{id}/warranty`.
     pub static GET_ASSET_WARRANTY: Operation = Operation::new(
@@ -2806,7 +2806,7 @@ pub mod operations {
         )
         .scopes(&["read:assets"])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .with_confidence(Confidence::Assumed);
 }
 
 /// A method for each operation: it returns a builder, which is sent by `send`.
@@ -2827,7 +2827,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let open: Vec<_> = client.list_work_orders().status("open").items().try_collect().await?;
@@ -2859,7 +2859,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::WorkOrderCreate::new("cust-001", "Replace the filters").priority("high");
     /// let order = client.create_work_order().body(body).send().await?;
@@ -2890,7 +2890,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let order = client.get_work_order().id("wo-10001").send().await?;
     /// assert_eq!(order.customer.as_ref().and_then(|customer| customer.id.clone()), Some("cust-001".into()));
@@ -2921,7 +2921,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::WorkOrderUpdate::new().status("on_hold");
     /// let order = client.update_work_order().id("wo-10001").body(body).send().await?;
@@ -2953,7 +2953,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// client.delete_work_order().id("wo-10001").send().await?;
     /// assert!(client.get_work_order().id("wo-10001").send().await.is_err());
@@ -2983,7 +2983,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let tasks = client.list_work_order_tasks().work_order_id("wo-10001").status("pending").send().await?;
     /// assert!(tasks.iter().all(|task| task.completed_at.is_none()));
@@ -3013,7 +3013,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let task = client.get_task().id("task-001").send().await?;
     /// assert_eq!(task.work_order_id, Some("wo-10001".into()));
@@ -3043,7 +3043,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let found: Vec<_> = client.list_customers().search("acme").items().try_collect().await?;
@@ -3075,7 +3075,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let address = fentu::types::Address::new().street("14 Harbour Lane").city("Leeds").country("GB");
     /// let body = fentu::types::CustomerCreate::new("Harbour Lane Studios", address);
@@ -3107,7 +3107,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let customer = client.get_customer().id("cust-001").send().await?;
     /// assert!(customer.contacts.iter().any(|contact| contact.is_primary == Some(true)));
@@ -3138,7 +3138,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::CustomerUpdate::new().payment_terms("net14");
     /// let customer = client.update_customer().id("cust-001").body(body).send().await?;
@@ -3169,7 +3169,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let running: Vec<_> = client.list_assets().customer_id("cust-001").status("active").items().try_collect().await?;
@@ -3201,7 +3201,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::AssetCreate::new("Rooftop unit", "cust-001").serial_number("RU-2026-0001");
     /// let asset = client.create_asset().body(body).send().await?;
@@ -3232,7 +3232,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let asset = client.get_asset().id("asset-001").send().await?;
     /// assert!(asset.product.as_ref().is_some_and(|product| product.manufacturer.is_some()));
@@ -3264,7 +3264,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::AssetUpdate::new().status("under_repair");
     /// let asset = client.update_asset().id("asset-001").body(body).send().await?;
@@ -3296,7 +3296,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// client.delete_asset().id("asset-001").send().await?;
     /// assert!(client.get_asset().id("asset-001").send().await.is_err());
@@ -3327,7 +3327,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let history = client.list_asset_service_history().id("asset-001").send().await?;
     /// assert!(history["data"].is_array());
@@ -3359,7 +3359,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let parts = client.list_asset_parts().id("asset-001").send().await?;
     /// assert!(parts["data"].is_array());
@@ -3391,7 +3391,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fentu::types::AssetPartCreate::new().part_id("part-001").quantity(2);
     /// let part = client.add_asset_part().id("asset-001").body(body).send().await?;
@@ -3423,7 +3423,7 @@ impl super::Client {
     /// # use servicebay::fentu;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fentu::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let warranty = client.get_asset_warranty().id("asset-001").send().await?;
     /// assert!(warranty["data"].is_object());
@@ -3675,10 +3675,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -3689,11 +3689,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateWorkOrder {}
     impl crate::Write for CreateWorkOrder {
-        type Answer = types::WorkOrder;
+        type Output = types::WorkOrder;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -4135,10 +4135,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -4149,11 +4149,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateCustomer {}
     impl crate::Write for CreateCustomer {
-        type Answer = types::Customer;
+        type Output = types::Customer;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -4473,10 +4473,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -4487,11 +4487,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateAsset {}
     impl crate::Write for CreateAsset {
-        type Answer = types::Asset;
+        type Output = types::Asset;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -4730,10 +4730,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -4744,11 +4744,11 @@ pub mod builder {
 
     impl crate::page::Sealed for AddAssetPart {}
     impl crate::Write for AddAssetPart {
-        type Answer = serde_json::Value;
+        type Output = serde_json::Value;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }

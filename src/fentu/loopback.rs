@@ -35,7 +35,7 @@ const END: &[u8] = b"\r\n\r\n";
 /// use servicebay::fentu::{Application, Scope};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fentu::Tenant::start().await;
+/// # let tenant = servicebay::testing::fentu::MockServer::start().await;
 /// # let application = Application::builder("test-application", "test-application-secret");
 /// # let application = application.with_base_url(tenant.base_url()).build()?;
 /// let login = application.log_in_here([Scope::ReadWorkOrders]).await?;

@@ -9,7 +9,7 @@ use crate::vendor::Explanation;
 /// What the vendor complains about in a call that failed: its `errors`, with their options.
 ///
 /// The vendor puts them into refusals, and into answers that are a success by their status; both come as
-/// [`Error::Invalid`]. Empty for every other error.
+/// [`Error::Validation`]. Empty for every other error.
 ///
 /// # Example
 ///
@@ -17,7 +17,7 @@ use crate::vendor::Explanation;
 /// use servicebay::fisikal::{self, types::{ErrorType, ForClient}};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+/// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// // Client 2003 has no credits.
 /// let refused = client.join_occurrence().id(5).body(ForClient::new(2003)).send().await;

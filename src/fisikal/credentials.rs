@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::grant::{PasswordGrant, SessionGrant};
-use crate::auth::{Fixed, Grant, Plan, Way, account};
+use crate::auth::{Grant, Plan, StaticToken, Way, account};
 use crate::error::Error;
 
 /// The header of a session token.
@@ -86,7 +86,7 @@ impl Credentials {
         match self.0 {
             Kind::Bearer(token) => fixed(AUTHORIZATION, Some("Bearer"), token),
             Kind::SessionToken(token) => fixed(SESSION, None, token),
-            Kind::Guest => Ok(Plan::from(Fixed::none())),
+            Kind::Guest => Ok(Plan::from(StaticToken::none())),
             Kind::Password { client_id, client_secret, username, password } => {
                 let account = account(&["oauth", &client_id, &username]);
                 Ok(granted(PasswordGrant::new(client_id, client_secret, username, password)?, account))
@@ -111,6 +111,6 @@ fn fixed(header: HeaderName, scheme: Option<&str>, token: SecretString) -> Resul
     if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::config("token", "holds a character that no token has: a space, a line break, or non-ASCII"));
     }
-    let fixed = Fixed::new(header, scheme, token, None);
+    let fixed = StaticToken::new(header, scheme, token, None);
     fixed.map(Plan::from).map_err(|_| Error::config("token", "cannot be sent as a header"))
 }

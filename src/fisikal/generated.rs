@@ -4989,7 +4989,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("user")
         .refusing_inside();
 
@@ -5001,7 +5001,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Read a location: `GET /api/unified/clubs/locations/{id}`.
     pub static GET_LOCATION: Operation = Operation::new(
@@ -5011,7 +5011,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented)
+        .with_confidence(Confidence::Documented)
         .within("location");
 
     /// List regions: `GET /api/unified/clubs/regions`.
@@ -5022,7 +5022,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read the settings of the caller's club: `GET /api/unified/clubs/settings`.
     pub static GET_CLUB_SETTINGS: Operation = Operation::new(
@@ -5032,7 +5032,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("settings");
 
     /// List the sections of the member app: `GET /api/unified/clubs/mobile_applications/settings`.
@@ -5043,7 +5043,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List countries: `GET /api/unified/lookups/countries`.
     pub static LIST_COUNTRIES: Operation = Operation::new(
@@ -5053,7 +5053,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List announcements: `GET /api/unified/media/announcements`.
     pub static LIST_ANNOUNCEMENTS: Operation = Operation::new(
@@ -5063,7 +5063,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List classes and bookings: `GET /api/unified/schedule/occurrences`.
     pub static LIST_OCCURRENCES: Operation = Operation::new(
@@ -5073,7 +5073,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Test whether a client could be booked: `POST /api/unified/schedule/occurrences/{id}/precheck`.
     pub static PRECHECK_OCCURRENCE: Operation = Operation::new(
@@ -5083,7 +5083,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("occurrence")
         .refusing_inside();
 
@@ -5095,7 +5095,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("occurrence")
         .refusing_inside();
 
@@ -5107,7 +5107,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Book an appointment: `POST /api/unified/schedule/appointments`.
@@ -5118,7 +5118,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("appointment")
         .refusing_inside();
 
@@ -5130,7 +5130,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List services: `GET /api/unified/services/services`.
     pub static LIST_SERVICES: Operation = Operation::new(
@@ -5140,7 +5140,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List activity categories: `GET /api/unified/services/activity_categories`.
     pub static LIST_ACTIVITY_CATEGORIES: Operation = Operation::new(
@@ -5150,7 +5150,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List what trainers offer: `GET /api/unified/services/trainer_activities`.
     pub static LIST_TRAINER_ACTIVITIES: Operation = Operation::new(
@@ -5160,7 +5160,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List packages for sale: `GET /api/unified/services/service_packages`.
     pub static LIST_SERVICE_PACKAGES: Operation = Operation::new(
@@ -5170,7 +5170,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a package: `GET /api/unified/services/service_packages/{id}`.
     pub static GET_SERVICE_PACKAGE: Operation = Operation::new(
@@ -5180,7 +5180,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("service_package");
 
     /// List the caller's packages: `GET /api/unified/services/client_service_packages`.
@@ -5191,7 +5191,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read the caller's profile: `GET /api/unified/users/profile`.
     pub static GET_PROFILE: Operation = Operation::new(
@@ -5201,7 +5201,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("user");
 
     /// Change the caller's profile: `PUT /api/unified/users/profile`.
@@ -5212,7 +5212,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Change who may book for whom: `PUT /api/unified/users/profile/permissions`.
@@ -5223,7 +5223,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// List trainers: `GET /api/unified/users/trainers`.
@@ -5234,7 +5234,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a trainer: `GET /api/unified/users/trainers/{id}`.
     pub static GET_TRAINER: Operation = Operation::new(
@@ -5244,7 +5244,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("trainer");
 
     /// Create a client: `POST /api/unified/users/clients`.
@@ -5255,7 +5255,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("client")
         .refusing_inside();
 
@@ -5267,7 +5267,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List the caller's family: `GET /api/unified/users/clients/linked`.
     pub static LIST_LINKED_CLIENTS: Operation = Operation::new(
@@ -5277,7 +5277,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Price a promo code: `PUT /api/unified/users/promocodes/apply`.
     pub static APPLY_PROMOCODE: Operation = Operation::new(
@@ -5287,7 +5287,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Order packages: `POST /api/unified/shop/shop/purchase`.
@@ -5298,7 +5298,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Pay an order with Stripe: `POST /api/unified/shop/payments/stripe/checkout`.
@@ -5309,7 +5309,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Finish a payment that was confirmed: `POST /api/unified/shop/payments/stripe/confirm`.
@@ -5320,7 +5320,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("order")
         .refusing_inside();
 
@@ -5332,7 +5332,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// List money transactions: `GET /api/unified/transactions/money`.
@@ -5343,7 +5343,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// List credit transactions: `GET /api/unified/transactions/credits`.
     pub static LIST_CREDIT_TRANSACTIONS: Operation = Operation::new(
@@ -5353,7 +5353,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Read the caller's notification settings: `GET
     /// /api/unified/settings/notification_settings_sets/personal`.
@@ -5364,7 +5364,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .within("notification_settings_set");
 
     /// Change notification settings: `PUT /api/unified/settings/notification_settings_sets/{id}`.
@@ -5375,7 +5375,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed)
+        .with_confidence(Confidence::Observed)
         .refusing_inside();
 
     /// Read what Spreedly's card page needs: `GET /api/mobile/spreedly_express/init_flow/{order_id}.json`.
@@ -5386,7 +5386,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 }
 
 /// A method for each operation: it returns a builder, which is sent by `send`.
@@ -5407,7 +5407,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fisikal::types::SignUp::new().name("Ada Byrne").email("ada@example.com").password("correct horse").tos(true);
     /// let user = client.sign_up_client().body(body).send().await?;
@@ -5438,7 +5438,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::Direction;
     /// use futures_util::TryStreamExt;
@@ -5470,7 +5470,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let location = client.get_location().id(1).send().await?;
     /// assert_eq!(location.parent_id, None);
@@ -5499,7 +5499,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let regions = client.list_regions().disabled(false).send().await?;
     /// assert_eq!(regions.items.len(), 1);
@@ -5529,7 +5529,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let settings = client.get_club_settings().send().await?;
     /// assert_eq!(settings.booking_minutes_interval, Some(30));
@@ -5558,7 +5558,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let sections = client.list_app_sections().send().await?;
     /// assert!(sections.items.iter().all(|section| section.title.is_some()));
@@ -5587,7 +5587,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let countries = client.list_countries().send().await?;
     /// assert!(countries.items.iter().any(|country| country.dialing_code.as_deref() == Some("+44")));
@@ -5617,7 +5617,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let announcements = client.list_announcements().since("2026-03-01T00:00:00Z").send().await?;
     /// assert!(announcements.is_object());
@@ -5646,7 +5646,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let now = jiff::Timestamp::now();
@@ -5667,7 +5667,7 @@ impl super::Client {
     /// Test whether a client could be booked.
     ///
     /// Tests whether a client could be booked, and books nobody. What stands in the way comes as
-    /// [`Error::Invalid`](crate::Error::Invalid); [`errors`](crate::fisikal::errors) reads it.
+    /// [`Error::Validation`](crate::Error::Validation); [`errors`](crate::fisikal::errors) reads it.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5679,7 +5679,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let client_id = fisikal::types::ForClient::new(2001);
     /// let class = client.precheck_occurrence().id(5).body(client_id).send().await?;
@@ -5699,7 +5699,7 @@ impl super::Client {
     ///
     /// Books a client. The call is known from a client's source, where it is commented out, and the shape
     /// of the answer is taken from `precheck_occurrence`. What stands in the way comes as
-    /// [`Error::Invalid`](crate::Error::Invalid). Sent again after a lost answer, it may report `taken` for
+    /// [`Error::Validation`](crate::Error::Validation). Sent again after a lost answer, it may report `taken` for
     /// the booking that it made itself.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -5713,7 +5713,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let client_id = fisikal::types::ForClient::new(2001);
     /// let class = client.join_occurrence().id(5).body(client_id).send().await?;
@@ -5743,7 +5743,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::ForClient;
     /// client.join_occurrence().id(5).body(ForClient::new(2001)).send().await?;
@@ -5763,7 +5763,7 @@ impl super::Client {
     /// Book an appointment.
     ///
     /// Books an appointment with a trainer. A slot that is not free comes as
-    /// [`Error::Invalid`](crate::Error::Invalid) on `time_frame`.
+    /// [`Error::Validation`](crate::Error::Validation) on `time_frame`.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5775,7 +5775,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let slots = client.list_time_slots().service_id(3).location_id(1).client_id(2001).send().await?;
     /// let slot = slots.items.first().expect("a free slot");
@@ -5810,7 +5810,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let slots = client.list_time_slots().service_id(3).location_id(1).client_id(2001).send().await?;
     /// assert!(slots.items.iter().all(|slot| slot.trainer_activity.is_some()));
@@ -5839,7 +5839,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let services = client.list_services().send().await?;
     /// assert_eq!(services.count, Some(3));
@@ -5868,7 +5868,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let categories = client.list_activity_categories().send().await?;
     /// assert!(!categories.items.is_empty());
@@ -5897,7 +5897,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let offers = client.list_trainer_activities().location_id(1).send().await?;
     /// assert!(offers.items.iter().all(|offer| offer.trainer.is_some()));
@@ -5928,7 +5928,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let packages = client.list_service_packages().credit_service_ids([1, 2]).limit(10).send().await?;
     /// assert!(packages.items.iter().all(|package| package.product_id.is_some()));
@@ -5959,7 +5959,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let package = client.get_service_package().id(1).send().await?;
     /// let price = package.custom_price.as_ref().or(package.price.as_ref()).and_then(|price| price.amount);
@@ -5989,7 +5989,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::PackageStatus;
     /// let packages = client.list_client_service_packages().status(PackageStatus::Active).send().await?;
@@ -6019,7 +6019,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let profile = client.get_profile().send().await?;
     /// assert!(profile.name.is_some());
@@ -6049,7 +6049,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let profile = client.get_profile().send().await?.into_inner();
     /// client.update_profile().body(profile.nickname("Mo")).send().await?;
@@ -6080,7 +6080,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let permissions = fisikal::FamilyPermissions::of(2001).book_for([2002]);
     /// client.update_family_permissions().body(permissions).send().await?;
@@ -6109,7 +6109,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let trainers = client.list_trainers().location_ids([1, 2]).send().await?;
     /// assert!(!trainers.items.is_empty());
@@ -6138,7 +6138,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let trainer = client.get_trainer().id(3001).send().await?;
     /// assert!(trainer.bio.is_some());
@@ -6156,7 +6156,7 @@ impl super::Client {
     /// Create a client.
     ///
     /// Creates a client, with the token of staff. An address that is taken and a password that is too short
-    /// come as [`Error::Invalid`](crate::Error::Invalid).
+    /// come as [`Error::Validation`](crate::Error::Validation).
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -6168,7 +6168,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fisikal::types::ClientCreate::new().name("Ada Byrne").email("ada@example.com").password("correct horse");
     /// let user = client.create_client().body(body).send().await?;
@@ -6198,7 +6198,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let answer = client.get_client().id(2001).send().await?;
     /// assert!(answer.is_object());
@@ -6227,7 +6227,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let family = client.list_linked_clients().send().await?;
     /// assert!(family.count.is_some());
@@ -6257,7 +6257,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::{ProductType, PromocodeApply, PurchaseItem};
     /// let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6289,7 +6289,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6309,7 +6309,7 @@ impl super::Client {
     /// Pay an order with Stripe.
     ///
     /// Pays an order with a payment method of Stripe. Where the card's owner has to confirm, the answer is
-    /// [`Error::Invalid`](crate::Error::Invalid) with `requires_action`, and its `options.stripe_url` is
+    /// [`Error::Validation`](crate::Error::Validation) with `requires_action`, and its `options.stripe_url` is
     /// the page for that; afterwards call `confirm_stripe`. What else is answered is unknown.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -6323,7 +6323,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// # use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// # let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6356,7 +6356,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// # use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// # let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6390,7 +6390,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// # use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// # let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6422,7 +6422,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::Direction;
     /// let march = client.list_money_transactions().since("2026-03-01").till("2026-03-31").income(true);
@@ -6454,7 +6454,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_credit_transactions().limit(100).send().await?;
     /// assert!(page.count.is_some());
@@ -6483,7 +6483,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let settings = client.get_notification_settings().send().await?;
     /// assert!(!settings.notification_settings.is_empty());
@@ -6512,7 +6512,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fisikal::types::NotificationSettingsUpdate;
     /// let settings = client.get_notification_settings().send().await?.into_inner();
@@ -6545,7 +6545,7 @@ impl super::Client {
     /// # use servicebay::fisikal;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fisikal::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// # use fisikal::types::{ProductType, PurchaseCreate, PurchaseItem};
     /// # let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
@@ -6606,10 +6606,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -6620,11 +6620,11 @@ pub mod builder {
 
     impl crate::page::Sealed for SignUpClient {}
     impl crate::Write for SignUpClient {
-        type Answer = types::User;
+        type Output = types::User;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -7432,10 +7432,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -7446,11 +7446,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateAppointment {}
     impl crate::Write for CreateAppointment {
-        type Answer = types::Appointment;
+        type Output = types::Appointment;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8252,10 +8252,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8266,11 +8266,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateClient {}
     impl crate::Write for CreateClient {
-        type Answer = types::User;
+        type Output = types::User;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8415,10 +8415,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8429,11 +8429,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreatePurchase {}
     impl crate::Write for CreatePurchase {
-        type Answer = types::Purchase;
+        type Output = types::Purchase;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8478,10 +8478,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8492,11 +8492,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CheckoutStripe {}
     impl crate::Write for CheckoutStripe {
-        type Answer = serde_json::Value;
+        type Output = serde_json::Value;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8539,10 +8539,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8553,11 +8553,11 @@ pub mod builder {
 
     impl crate::page::Sealed for ConfirmStripe {}
     impl crate::Write for ConfirmStripe {
-        type Answer = types::Order;
+        type Output = types::Order;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -8602,10 +8602,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -8616,11 +8616,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CheckoutCash {}
     impl crate::Write for CheckoutCash {
-        type Answer = serde_json::Value;
+        type Output = serde_json::Value;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }

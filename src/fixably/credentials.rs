@@ -4,7 +4,7 @@ use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::auth::{Fixed, Plan};
+use crate::auth::{Plan, StaticToken};
 use crate::error::Error;
 
 /// A token of a Fixably tenant. It is never printed, and is sent to the client's base URL alone.
@@ -14,7 +14,7 @@ use crate::error::Error;
 /// ```
 /// use servicebay::fixably::Credentials;
 ///
-/// let credentials = Credentials::bearer("from the settings page").expires_at("2027-01-31T00:00:00Z".parse().unwrap());
+/// let credentials = Credentials::bearer("from the settings page").with_expires_at("2027-01-31T00:00:00Z".parse().unwrap());
 /// assert!(!format!("{credentials:?}").contains("settings"));
 /// ```
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Credentials {
     /// ([source](https://kb.fixably.com/fixably-api/using-oauth2-clients-for-secure-api-access-to-your-tenant)).
     ///
     /// It is made under *System Settings > API > OAuth2 Clients*, shown once, and lasts a week, a month, a year or for
-    /// ever. Say until when with [`expires_at`](Self::expires_at).
+    /// ever. Say until when with [`with_expires_at`](Self::with_expires_at).
     pub fn bearer(token: impl Into<SecretString>) -> Self {
         Self { kind: Kind::Bearer, token: token.into(), expires_at: None }
     }
@@ -48,7 +48,7 @@ impl Credentials {
 
     /// When the token expires. From then on calls fail with [`Error::Unauthorized`] without being sent, and until then
     /// `auth_status()` of the client tells the days left.
-    pub fn expires_at(self, moment: Timestamp) -> Self {
+    pub fn with_expires_at(self, moment: Timestamp) -> Self {
         Self { expires_at: Some(moment), ..self }
     }
 
@@ -76,7 +76,7 @@ impl Credentials {
             Kind::Bearer => Some("Bearer"),
             Kind::User => None,
         };
-        Fixed::new(AUTHORIZATION, scheme, self.token, self.expires_at)
+        StaticToken::new(AUTHORIZATION, scheme, self.token, self.expires_at)
             .map(Plan::from)
             .map_err(|_| Error::config("token", "cannot be sent as a header"))
     }

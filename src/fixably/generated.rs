@@ -2367,7 +2367,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Create an order: `POST /orders`.
     pub static CREATE_ORDER: Operation = Operation::new(
@@ -2377,7 +2377,7 @@ pub mod operations {
         )
         .scopes(&["orders:create"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read an order: `GET /orders/{id}`.
     pub static GET_ORDER: Operation = Operation::new(
@@ -2387,7 +2387,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Update an order: `PATCH /orders/{id}`.
     pub static UPDATE_ORDER: Operation = Operation::new(
@@ -2397,7 +2397,7 @@ pub mod operations {
         )
         .scopes(&["orders:update"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List the lines of an order: `GET /orders/{order_id}/lines`.
     pub static LIST_ORDER_LINES: Operation = Operation::new(
@@ -2407,7 +2407,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a line of an order: `GET /orders/{order_id}/lines/{id}`.
     pub static GET_ORDER_LINE: Operation = Operation::new(
@@ -2417,7 +2417,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Update a line of an order: `PATCH /orders/{order_id}/lines/{id}`.
     pub static UPDATE_ORDER_LINE: Operation = Operation::new(
@@ -2427,7 +2427,7 @@ pub mod operations {
         )
         .scopes(&["orders:update"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List the notes of an order: `GET /orders/{order_id}/notes`.
     pub static LIST_ORDER_NOTES: Operation = Operation::new(
@@ -2437,7 +2437,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Add notes to an order: `POST /orders/{order_id}/notes`.
     pub static CREATE_ORDER_NOTES: Operation = Operation::new(
@@ -2447,7 +2447,7 @@ pub mod operations {
         )
         .scopes(&["orders:update"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a note of an order: `GET /orders/{order_id}/notes/{id}`.
     pub static GET_ORDER_NOTE: Operation = Operation::new(
@@ -2457,7 +2457,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List the tasks of an order: `GET /orders/{order_id}/tasks`.
     pub static LIST_ORDER_TASKS: Operation = Operation::new(
@@ -2467,7 +2467,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a task of an order: `GET /orders/{order_id}/tasks/{id}`.
     pub static GET_ORDER_TASK: Operation = Operation::new(
@@ -2477,7 +2477,7 @@ pub mod operations {
         )
         .scopes(&["orders:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Update a task of an order: `PATCH /orders/{order_id}/tasks/{id}`.
     pub static UPDATE_ORDER_TASK: Operation = Operation::new(
@@ -2487,7 +2487,7 @@ pub mod operations {
         )
         .scopes(&["orders:update"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Create an invoice from order lines: `POST /orders/{order_id}/invoice`.
     pub static CREATE_ORDER_INVOICE: Operation = Operation::new(
@@ -2497,7 +2497,7 @@ pub mod operations {
         )
         .scopes(&["invoices:create"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List customers: `GET /customers`.
     pub static LIST_CUSTOMERS: Operation = Operation::new(
@@ -2507,7 +2507,7 @@ pub mod operations {
         )
         .scopes(&["customers:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Create a customer: `POST /customers`.
     pub static CREATE_CUSTOMER: Operation = Operation::new(
@@ -2517,7 +2517,7 @@ pub mod operations {
         )
         .scopes(&["customers:create"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a customer: `GET /customers/{id}`.
     pub static GET_CUSTOMER: Operation = Operation::new(
@@ -2527,7 +2527,7 @@ pub mod operations {
         )
         .scopes(&["customers:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Update a customer: `PUT /customers/{id}`.
     pub static UPDATE_CUSTOMER: Operation = Operation::new(
@@ -2537,7 +2537,7 @@ pub mod operations {
         )
         .scopes(&["customers:update"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a child of a customer: `GET /customers/{customer_id}/children/{id}`.
     pub static GET_CUSTOMER_CHILD: Operation = Operation::new(
@@ -2547,7 +2547,7 @@ pub mod operations {
         )
         .scopes(&["customers:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List devices: `GET /devices`.
     pub static LIST_DEVICES: Operation = Operation::new(
@@ -2557,7 +2557,7 @@ pub mod operations {
         )
         .scopes(&["devices:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Create a device: `POST /devices`.
     pub static CREATE_DEVICE: Operation = Operation::new(
@@ -2567,7 +2567,7 @@ pub mod operations {
         )
         .scopes(&["devices:create"])
         .idempotent(false)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a device: `GET /devices/{id}`.
     pub static GET_DEVICE: Operation = Operation::new(
@@ -2577,7 +2577,7 @@ pub mod operations {
         )
         .scopes(&["devices:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List locations: `GET /locations`.
     pub static LIST_LOCATIONS: Operation = Operation::new(
@@ -2587,7 +2587,7 @@ pub mod operations {
         )
         .scopes(&["locations:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a location: `GET /locations/{id}`.
     pub static GET_LOCATION: Operation = Operation::new(
@@ -2597,7 +2597,7 @@ pub mod operations {
         )
         .scopes(&["locations:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List queues: `GET /queues`.
     pub static LIST_QUEUES: Operation = Operation::new(
@@ -2607,7 +2607,7 @@ pub mod operations {
         )
         .scopes(&["queues:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a queue: `GET /queues/{id}`.
     pub static GET_QUEUE: Operation = Operation::new(
@@ -2617,7 +2617,7 @@ pub mod operations {
         )
         .scopes(&["queues:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List order statuses: `GET /statuses`.
     pub static LIST_STATUSES: Operation = Operation::new(
@@ -2627,7 +2627,7 @@ pub mod operations {
         )
         .scopes(&["statuses:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read an order status: `GET /statuses/{id}`.
     pub static GET_STATUS: Operation = Operation::new(
@@ -2637,7 +2637,7 @@ pub mod operations {
         )
         .scopes(&["statuses:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a user: `GET /users/{id}`.
     pub static GET_USER: Operation = Operation::new(
@@ -2647,7 +2647,7 @@ pub mod operations {
         )
         .scopes(&["users:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List stores: `GET /stores`.
     pub static LIST_STORES: Operation = Operation::new(
@@ -2657,7 +2657,7 @@ pub mod operations {
         )
         .scopes(&["stores:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a store: `GET /stores/{id}`.
     pub static GET_STORE: Operation = Operation::new(
@@ -2667,7 +2667,7 @@ pub mod operations {
         )
         .scopes(&["stores:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// List products: `GET /products`.
     pub static LIST_PRODUCTS: Operation = Operation::new(
@@ -2677,7 +2677,7 @@ pub mod operations {
         )
         .scopes(&["products:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 
     /// Read a product: `GET /products/{id}`.
     pub static GET_PRODUCT: Operation = Operation::new(
@@ -2687,7 +2687,7 @@ pub mod operations {
         )
         .scopes(&["products:view"])
         .idempotent(true)
-        .confidence(Confidence::Observed);
+        .with_confidence(Confidence::Observed);
 }
 
 /// A method for each operation: it returns a builder, which is sent by `send`.
@@ -2710,7 +2710,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let open = fixably::Query::field("isClosed").is(false);
@@ -2743,7 +2743,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::OrderCreate::new().reference("PO-1").customer(1).device(1);
     /// let order = client.create_order().body(body).send().await?;
@@ -2775,7 +2775,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let lines = fixably::Expand::new().with("product");
     /// let expand = fixably::Expand::new().with("customer").with_many("lines", lines);
@@ -2808,7 +2808,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::OrderUpdate::new().status(451);
     /// let order = client.update_order().id(20000010).body(body).send().await?;
@@ -2840,7 +2840,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_order_lines().order_id(20000010).expand("items(product)").send().await?;
     /// assert_eq!(page.items.len(), 2);
@@ -2870,7 +2870,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let line = client.get_order_line().order_id(20000010).id(1).expand("product").send().await?;
     /// assert_eq!(line.id(), Some(1.into()));
@@ -2903,7 +2903,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = serde_json::json!({ "serialNumber": "SN-1" });
     /// let line = client.update_order_line().order_id(20000010).id(1).body(body).send().await?;
@@ -2935,7 +2935,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let notes: Vec<_> = client.list_order_notes().order_id(20000010).items().try_collect().await?;
@@ -2967,7 +2967,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use fixably::types::{NoteInput, NoteType, NotesCreate};
     /// let note = NoteInput::new(NoteType::Diagnosis).title("Display").text("The glass is cracked.");
@@ -2999,7 +2999,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let note = client.get_order_note().order_id(20000010).id(1).expand("createdBy").send().await?;
     /// assert_eq!(note.id(), Some(1.into()));
@@ -3030,7 +3030,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_order_tasks().order_id(20000010).expand("items").send().await?;
     /// assert!(!page.items.is_empty());
@@ -3061,7 +3061,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let task = client.get_order_task().order_id(20000010).id(1).send().await?;
     /// assert_eq!(task.id(), Some(1.into()));
@@ -3094,7 +3094,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// // Which fields a task takes is not known: take them from your tenant's own reference.
     /// let body = serde_json::json!({ "comment": "Done" });
@@ -3114,7 +3114,7 @@ impl super::Client {
     /// Create an invoice from order lines.
     ///
     /// Creates an invoice from lines of an order. Seen in one client only, whose address lacks `/api/v3`
-    /// and which ignores the answer: try it on a test tenant first. The shape of the answer is unknown, so
+    /// and which ignores the answer: try it on a mock server first. The shape of the answer is unknown, so
     /// it is any JSON.
     ///
     /// * Scope: `invoices:create` (the name is assumed).
@@ -3128,7 +3128,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::InvoiceCreate::new().user(1).reference("INV-1").lines([1, 2]);
     /// client.create_order_invoice().order_id(20000010).body(body).send().await?;
@@ -3159,7 +3159,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_customers().expand("items").limit(10).page(1).send().await?;
     /// assert!(page.items.iter().any(|customer| customer.id() == Some(1.into())));
@@ -3190,7 +3190,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let address = fixably::types::AddressInput::new().city("Turku");
     /// let body = fixably::types::CustomerWrite::new().first_name("Jill").email("jill@example.com").billing_address(address);
@@ -3223,7 +3223,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let customer = client.get_customer().id(1).expand("billingAddress,children(items)").send().await?;
     /// assert_eq!(customer.id(), Some(1.into()));
@@ -3241,7 +3241,7 @@ impl super::Client {
     /// Update a customer.
     ///
     /// Changes a customer and returns it. The method PUT is the default of one client's framework and
-    /// unproven, and whether fields that are left out keep their values is unknown: try it on a test tenant
+    /// unproven, and whether fields that are left out keep their values is unknown: try it on a mock server
     /// first.
     ///
     /// * Scope: `customers:update` (the name is assumed).
@@ -3255,7 +3255,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::CustomerWrite::new().phone("+358401234567");
     /// let customer = client.update_customer().id(1).body(body).send().await?;
@@ -3288,7 +3288,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let child = client.get_customer_child().customer_id(1).id(2).send().await?;
     /// assert_eq!(child.id(), Some(2.into()));
@@ -3319,7 +3319,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_devices().expand("items").limit(10).send().await?;
     /// assert!(!page.items.is_empty() && page.items.len() <= 10);
@@ -3349,7 +3349,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let body = fixably::types::DeviceCreate::new("Phone 15").serial_number("SN-1");
     /// let device = client.create_device().body(body).send().await?;
@@ -3380,7 +3380,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let device = client.get_device().id(1).send().await?;
     /// assert_eq!(device.id(), Some(1.into()));
@@ -3411,7 +3411,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let locations: Vec<_> = client.list_locations().items().try_collect().await?;
@@ -3442,7 +3442,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let location = client.get_location().id(1).send().await?;
     /// assert_eq!(location.id(), Some(1.into()));
@@ -3473,7 +3473,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_queues().expand("items(statuses(items))").send().await?;
     /// assert!(page.items.iter().any(|queue| queue.id() == Some(1.into())));
@@ -3503,7 +3503,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let queue = client.get_queue().id(1).expand("statuses(items)").send().await?;
     /// assert_eq!(queue.id(), Some(1.into()));
@@ -3534,7 +3534,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let statuses: Vec<_> = client.list_statuses().items().try_collect().await?;
@@ -3565,7 +3565,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let status = client.get_status().id(450).expand("queue").send().await?;
     /// assert_eq!(status.id(), Some(450.into()));
@@ -3596,7 +3596,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let user = client.get_user().id(107460).send().await?;
     /// assert_eq!(user.id(), Some(107460.into()));
@@ -3627,7 +3627,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let page = client.list_stores().expand("items").send().await?;
     /// assert!(page.items.iter().any(|store| store.id() == Some(1.into())));
@@ -3657,7 +3657,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let store = client.get_store().id(1).send().await?;
     /// assert_eq!(store.id(), Some(1.into()));
@@ -3688,7 +3688,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use futures_util::TryStreamExt;
     /// let products: Vec<_> = client.list_products().limit(100).items().try_collect().await?;
@@ -3720,7 +3720,7 @@ impl super::Client {
     /// # use servicebay::fixably;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+    /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let product = client.get_product().id(1).send().await?;
     /// assert_eq!(product.id(), Some(1.into()));
@@ -3955,10 +3955,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -3969,11 +3969,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateOrder {}
     impl crate::Write for CreateOrder {
-        type Answer = types::Order;
+        type Output = types::Order;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -4380,10 +4380,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -4394,11 +4394,11 @@ pub mod builder {
 
     impl crate::page::Sealed for UpdateOrderLine {}
     impl crate::Write for UpdateOrderLine {
-        type Answer = types::OrderLine;
+        type Output = types::OrderLine;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -4645,10 +4645,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -4659,11 +4659,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateOrderNotes {}
     impl crate::Write for CreateOrderNotes {
-        type Answer = Vec<types::OrderNote>;
+        type Output = Vec<types::OrderNote>;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -5044,10 +5044,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -5058,11 +5058,11 @@ pub mod builder {
 
     impl crate::page::Sealed for UpdateOrderTask {}
     impl crate::Write for UpdateOrderTask {
-        type Answer = types::OrderTask;
+        type Output = types::OrderTask;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -5119,10 +5119,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -5133,11 +5133,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateOrderInvoice {}
     impl crate::Write for CreateOrderInvoice {
-        type Answer = serde_json::Value;
+        type Output = serde_json::Value;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -5360,10 +5360,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -5374,11 +5374,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateCustomer {}
     impl crate::Write for CreateCustomer {
-        type Answer = types::Customer;
+        type Output = types::Customer;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -5757,10 +5757,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -5771,11 +5771,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateDevice {}
     impl crate::Write for CreateDevice {
-        type Answer = types::Device;
+        type Output = types::Device;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }

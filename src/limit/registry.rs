@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::Budget;
+use super::RateLimiter;
 use crate::clock::Clock;
 use crate::vendor::Vendor;
 
@@ -21,7 +21,7 @@ type Key = (&'static str, String);
 
 #[derive(Debug)]
 struct Held {
-    budget: Arc<Budget>,
+    budget: Arc<RateLimiter>,
     /// Whether nobody else can come to have the address.
     lasts: bool,
     /// What the address is that of, where it could be another's once this is dropped.
@@ -48,7 +48,7 @@ impl Registry {
         address: String,
         owner: Option<Box<dyn Any + Send + Sync>>,
         clock: Clock,
-    ) -> Arc<Budget> {
+    ) -> Arc<RateLimiter> {
         let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.now();
         // Swept before it would grow, so that sweeping costs nothing per client.
@@ -57,7 +57,7 @@ impl Registry {
         }
         // A port of this machine is one server's now and another's the next moment.
         let lasts = !address.starts_with("http:");
-        let new = || Held { budget: Arc::new(Budget::new(vendor.limit_headers)), lasts, _owner: owner };
+        let new = || Held { budget: Arc::new(RateLimiter::new(vendor.limit_headers)), lasts, _owner: owner };
         let held = match budgets.entry((vendor.name, address)) {
             Entry::Occupied(held) if held.get().is_idle(now) => {
                 let held = held.into_mut();
@@ -75,8 +75,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::limit::gate::Report;
-    use crate::limit::{RateLimitPolicy, Signals};
+    use crate::limit::state::Completion;
+    use crate::limit::{RateLimitHeaders, RateLimitPolicy};
     use crate::priority::Priority;
     use crate::vendor::{Explanation, LimitHeaders};
 
@@ -95,19 +95,23 @@ mod tests {
         }
     }
 
-    fn open(registry: &Registry, vendor: &'static Vendor, address: &str) -> Arc<Budget> {
+    fn open(registry: &Registry, vendor: &'static Vendor, address: &str) -> Arc<RateLimiter> {
         registry.budget(vendor, address.to_owned(), None, Clock::System)
     }
 
     /// Calls, and hears that the window of a minute is spent.
-    fn spend(budget: &Budget) {
+    fn spend(budget: &RateLimiter) {
         let (mut gate, now) = (budget.gate(), Instant::now());
         let pass = gate.enter(RateLimitPolicy::new().ask(Priority::Normal)).unwrap();
-        let signals = Signals { remaining: Some(0), reset: Some(Duration::from_secs(60)), ..Signals::default() };
-        gate.report(pass, Report::Accepted { sent_at: now, signals }, now);
+        let signals = RateLimitHeaders {
+            remaining: Some(0),
+            reset: Some(Duration::from_secs(60)),
+            ..RateLimitHeaders::default()
+        };
+        gate.report(pass, Completion::Accepted { sent_at: now, signals }, now);
     }
 
-    fn has_room(budget: &Budget) -> bool {
+    fn has_room(budget: &RateLimiter) -> bool {
         budget.gate().enter_at(RateLimitPolicy::new().ask(Priority::Normal), Instant::now()).is_some()
     }
 

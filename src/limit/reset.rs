@@ -11,9 +11,9 @@ const EPOCH_MILLIS: f64 = 100_000_000_000.0;
 /// How far in the past a reset may lie and still mean "now": headers count whole seconds and travel.
 const GRACE: SignedDuration = SignedDuration::from_secs(2);
 
-/// Why a header was refused.
+/// TokenErrorKind a header was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Odd {
+pub(super) enum HeaderProblem {
     /// Neither a number nor a date.
     Unreadable,
     /// A moment that has passed.
@@ -27,18 +27,18 @@ pub(super) enum Odd {
 ///
 /// Moments are compared with `vendor_now`, the vendor's own clock where it told its time: what counts is the
 /// difference, and two clocks that disagree would spoil it.
-pub(super) fn read(text: &str, vendor_now: Timestamp, max_window: Duration) -> Result<Duration, Odd> {
+pub(super) fn read(text: &str, vendor_now: Timestamp, max_window: Duration) -> Result<Duration, HeaderProblem> {
     let ahead = match number(text) {
         Some(value) if value >= EPOCH_MILLIS => until(epoch(value / 1000.0)?, vendor_now),
         Some(value) if value >= EPOCH_SECONDS => until(epoch(value)?, vendor_now),
-        Some(value) => SignedDuration::try_from_secs_f64(value).map_err(|_| Odd::TooFar)?,
-        None => until(date(text).ok_or(Odd::Unreadable)?, vendor_now),
+        Some(value) => SignedDuration::try_from_secs_f64(value).map_err(|_| HeaderProblem::TooFar)?,
+        None => until(date(text).ok_or(HeaderProblem::Unreadable)?, vendor_now),
     };
     if ahead < -GRACE {
-        return Err(Odd::Past);
+        return Err(HeaderProblem::Past);
     }
-    let ahead = Duration::try_from(ahead.max(SignedDuration::ZERO)).map_err(|_| Odd::Past)?;
-    if ahead > max_window { Err(Odd::TooFar) } else { Ok(ahead) }
+    let ahead = Duration::try_from(ahead.max(SignedDuration::ZERO)).map_err(|_| HeaderProblem::Past)?;
+    if ahead > max_window { Err(HeaderProblem::TooFar) } else { Ok(ahead) }
 }
 
 /// A date in one of the forms that vendors use.
@@ -58,11 +58,11 @@ fn number(text: &str) -> Option<f64> {
     if plain { text.parse().ok() } else { None }
 }
 
-fn epoch(seconds: f64) -> Result<Timestamp, Odd> {
+fn epoch(seconds: f64) -> Result<Timestamp, HeaderProblem> {
     SignedDuration::try_from_secs_f64(seconds)
         .ok()
         .and_then(|since| Timestamp::from_duration(since).ok())
-        .ok_or(Odd::TooFar)
+        .ok_or(HeaderProblem::TooFar)
 }
 
 fn until(moment: Timestamp, now: Timestamp) -> SignedDuration {
@@ -81,7 +81,7 @@ mod tests {
         "2026-03-01T12:00:00Z".parse().unwrap()
     }
 
-    fn seconds(text: &str) -> Result<u64, Odd> {
+    fn seconds(text: &str) -> Result<u64, HeaderProblem> {
         read(text, now(), HOUR).map(|ahead| ahead.as_secs())
     }
 
@@ -112,25 +112,25 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         for text in ["banana", "", "-1", "+5", "1e3", "NaN", "inf", "12 s", "1.2.3", "0x10", "٣٠"] {
-            assert_eq!(seconds(text), Err(Odd::Unreadable), "{text:?}");
+            assert_eq!(seconds(text), Err(HeaderProblem::Unreadable), "{text:?}");
         }
     }
 
     #[test]
     fn absurd_moments_are_refused() {
-        assert_eq!(seconds("99999999999999"), Err(Odd::TooFar));
+        assert_eq!(seconds("99999999999999"), Err(HeaderProblem::TooFar));
         let year_2075 = "2075-01-01T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
-        assert_eq!(seconds(&year_2075.to_string()), Err(Odd::TooFar));
-        assert_eq!(seconds("3601"), Err(Odd::TooFar));
-        assert_eq!(seconds("999999999"), Err(Odd::TooFar));
-        assert_eq!(seconds("9".repeat(400).as_str()), Err(Odd::TooFar));
+        assert_eq!(seconds(&year_2075.to_string()), Err(HeaderProblem::TooFar));
+        assert_eq!(seconds("3601"), Err(HeaderProblem::TooFar));
+        assert_eq!(seconds("999999999"), Err(HeaderProblem::TooFar));
+        assert_eq!(seconds("9".repeat(400).as_str()), Err(HeaderProblem::TooFar));
     }
 
     #[test]
     fn a_moment_just_past_means_now_and_one_long_past_is_refused() {
         assert_eq!(seconds(&(now().as_second() - 1).to_string()), Ok(0));
-        assert_eq!(seconds(&(now().as_second() - 60).to_string()), Err(Odd::Past));
-        assert_eq!(seconds("Sun, 01 Mar 2020 12:00:30 GMT"), Err(Odd::Past));
+        assert_eq!(seconds(&(now().as_second() - 60).to_string()), Err(HeaderProblem::Past));
+        assert_eq!(seconds("Sun, 01 Mar 2020 12:00:30 GMT"), Err(HeaderProblem::Past));
     }
 
     proptest! {

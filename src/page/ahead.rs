@@ -11,8 +11,8 @@ use super::{List, Position};
 use crate::error::Error;
 use crate::response::Response;
 
-type Answer<L> = Result<Response<<L as List>::Page>, Error>;
-type Fetch<L> = Pin<Box<dyn Future<Output = (u64, Answer<L>)> + Send>>;
+type PageResult<L> = Result<Response<<L as List>::Page>, Error>;
+type Fetch<L> = Pin<Box<dyn Future<Output = (u64, PageResult<L>)> + Send>>;
 
 /// Fetches under way, first the one that is due next. They move only when they are polled, and end when they are
 /// dropped: there is no task behind them.
@@ -28,7 +28,7 @@ pub(super) struct Fetched<L: List> {
     pub(super) position: Position,
     /// Whether it was fetched before its turn.
     pub(super) early: bool,
-    answer: Option<Answer<L>>,
+    answer: Option<PageResult<L>>,
 }
 
 impl<L: List> Ahead<L> {
@@ -83,7 +83,7 @@ impl<L: List> Ahead<L> {
     /// The page that is due next, once it has come. Must not be asked while nothing is under way.
     ///
     /// Pages behind it that have come too are left for later: the sooner this one is taken, the sooner the next is sent for.
-    pub(super) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<(Fetched<L>, Answer<L>)> {
+    pub(super) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<(Fetched<L>, PageResult<L>)> {
         loop {
             if let Some(answer) = self.pages.front_mut().and_then(|page| page.answer.take()) {
                 self.first += 1;
@@ -96,7 +96,7 @@ impl<L: List> Ahead<L> {
         }
     }
 
-    fn arrive(&mut self, number: u64, answer: Answer<L>) {
+    fn arrive(&mut self, number: u64, answer: PageResult<L>) {
         let place = number.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
         if let Some(page) = place.and_then(|place| self.pages.get_mut(place)) {
             page.answer = Some(answer);

@@ -14,7 +14,7 @@ pub(super) const KEYS: usize = 200;
 /// [`Items::resume`](crate::Items::resume).
 ///
 /// It belongs to one operation of one tenant with one set of parameters, and is refused elsewhere with
-/// [`Error::Request`](crate::Error::Request). It holds no secret and no parameter: the operation's name, numbers, and for each of the
+/// [`Error::InvalidRequest`](crate::Error::InvalidRequest). It holds no secret and no parameter: the operation's name, numbers, and for each of the
 /// last items, at most 200, a number made from its id, by which the resumed walk knows them when they come again. In JSON
 /// it takes up to 4 KB. One that was damaged, or written in a later form, is refused when it is read.
 ///
@@ -22,7 +22,7 @@ pub(super) const KEYS: usize = 200;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// use futures_util::TryStreamExt;
 /// use servicebay::Cursor;
@@ -35,7 +35,7 @@ pub(super) const KEYS: usize = 200;
 ///
 /// // Later, in another process:
 /// let cursor: Cursor = serde_json::from_str(&stored)?;
-/// assert_eq!((cursor.handed_out(), cursor.total()), (70, Some(140)));
+/// assert_eq!((cursor.yielded(), cursor.total()), (70, Some(140)));
 /// let rest: Vec<_> = client.list_orders().limit(50).items().resume(cursor).try_collect().await?;
 /// assert_eq!(rest.len(), 70);
 /// # Ok(()) }
@@ -47,7 +47,7 @@ pub struct Cursor {
     pub(super) query: u64,
     pub(super) position: Option<Position>,
     pub(super) taken: u64,
-    pub(super) handed_out: u64,
+    pub(super) yielded: u64,
     pub(super) total: Option<u64>,
     pub(super) keys: Vec<u64>,
 }
@@ -64,8 +64,8 @@ impl Cursor {
     }
 
     /// How many items were handed out, from the first walk on.
-    pub fn handed_out(&self) -> u64 {
-        self.handed_out
+    pub fn yielded(&self) -> u64 {
+        self.yielded
     }
 
     /// How many items there were in all, where the vendor says.
@@ -87,7 +87,7 @@ struct Written {
     query: u64,
     position: Option<Position>,
     taken: u64,
-    handed_out: u64,
+    yielded: u64,
     total: Option<u64>,
     keys: Vec<u64>,
     /// Made from all the others: a walk that goes on from a wrong place skips or doubles in silence.
@@ -99,15 +99,15 @@ impl Written {
         let position = serde_json::to_string(&self.position).unwrap_or_default();
         let total = self.total.map(|total| total.to_string()).unwrap_or_default();
         let print = Fingerprint::new().with(self.version).with(&self.operation).with(self.query).with(position);
-        let print = print.with(self.taken).with(self.handed_out).with(total);
+        let print = print.with(self.taken).with(self.yielded).with(total);
         self.keys.iter().fold(print, |print, key| print.with(key)).finish()
     }
 }
 
 impl From<Cursor> for Written {
     fn from(cursor: Cursor) -> Self {
-        let Cursor { operation, query, position, taken, handed_out, total, keys } = cursor;
-        let written = Self { version: VERSION, operation, query, position, taken, handed_out, total, keys, check: 0 };
+        let Cursor { operation, query, position, taken, yielded, total, keys } = cursor;
+        let written = Self { version: VERSION, operation, query, position, taken, yielded, total, keys, check: 0 };
         Self { check: written.proper(), ..written }
     }
 }
@@ -122,8 +122,8 @@ impl TryFrom<Written> for Cursor {
         if written.check != written.proper() {
             return Err("the cursor is damaged: begin the walk anew");
         }
-        let Written { operation, query, position, taken, handed_out, total, keys, .. } = written;
-        Ok(Self { operation, query, position, taken, handed_out, total, keys })
+        let Written { operation, query, position, taken, yielded, total, keys, .. } = written;
+        Ok(Self { operation, query, position, taken, yielded, total, keys })
     }
 }
 
@@ -140,14 +140,14 @@ mod tests {
             query: 77,
             position: Some(Position::Offset(50)),
             taken: 3,
-            handed_out: 53,
+            yielded: 53,
             total: Some(140),
             keys: vec![1, 2, 3],
         }
     }
 
     /// Written down once: a change of the form makes every cursor worthless that somebody has stored.
-    const KEPT: &str = r#"{"version":1,"operation":"list_orders","query":77,"position":{"offset":50},"taken":3,"handed_out":53,"total":140,"keys":[1,2,3],"check":2492868564207026}"#;
+    const KEPT: &str = r#"{"version":1,"operation":"list_orders","query":77,"position":{"offset":50},"taken":3,"yielded":53,"total":140,"keys":[1,2,3],"check":2492868564207026}"#;
 
     #[test]
     fn the_form_of_a_cursor_stays_as_it_is() {

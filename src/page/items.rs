@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::walk::Walk;
-use super::{Cursor, Drift, List};
+use super::{Cursor, List, ListChanges};
 use crate::error::Error;
 
 /// A stream of items over all pages.
@@ -16,13 +16,13 @@ use crate::error::Error;
 /// the first error.
 ///
 /// When the list changes during the walk, items that come again are left out, and what would have been skipped is gone
-/// back for. See [`Drift`].
+/// back for. See [`ListChanges`].
 ///
 /// # Example
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::Tenant::start().await;
+/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = tenant.client()?;
 /// use futures_util::TryStreamExt;
 ///
@@ -30,7 +30,7 @@ use crate::error::Error;
 /// while let Some(order) = orders.try_next().await? {
 ///     println!("{:?}, of {:?}", order.id(), orders.total());
 /// }
-/// assert!(orders.drift().is_none());
+/// assert!(orders.changes().is_none());
 /// # Ok(()) }
 /// ```
 #[must_use = "a stream does nothing until it is polled"]
@@ -61,7 +61,7 @@ impl<L: List> Items<L> {
     /// handed out.
     ///
     /// A cursor of another operation, of other parameters or of another tenant is refused: the stream gives
-    /// [`Error::Request`] and ends. So is one that comes after the first item was asked for.
+    /// [`Error::InvalidRequest`] and ends. So is one that comes after the first item was asked for.
     pub fn resume(mut self, cursor: Cursor) -> Self {
         self.walk.resume(&cursor);
         self
@@ -73,13 +73,13 @@ impl<L: List> Items<L> {
     }
 
     /// What the walk noticed of changes to the list.
-    pub fn drift(&self) -> Drift {
-        self.walk.drift()
+    pub fn changes(&self) -> ListChanges {
+        self.walk.changes()
     }
 
     /// How many items were handed out, from the first walk on that a cursor was taken of.
-    pub fn handed_out(&self) -> u64 {
-        self.walk.handed_out()
+    pub fn yielded(&self) -> u64 {
+        self.walk.yielded()
     }
 
     /// How many items there are in all, as the last page told, where the vendor says.

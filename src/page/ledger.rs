@@ -3,8 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::Position;
+use super::changes::ListChanges;
 use super::cursor::KEYS;
-use super::drift::Drift;
 
 /// How many items are remembered: ten of the largest pages that a vendor has.
 const REMEMBERED: usize = 1000;
@@ -17,7 +17,7 @@ const STEPS: u32 = 8;
 pub(super) struct Ledger {
     seen: Seen,
     /// How many items were handed out.
-    handed_out: u64,
+    yielded: u64,
     /// The total that the page before told.
     total: Option<u64>,
     /// How many items before the place that is due the next page begins: those are expected to come again.
@@ -33,9 +33,9 @@ pub(super) struct Ledger {
     again: usize,
     /// How often the walk went back since there was anything new.
     steps: u32,
-    drift: Drift,
+    changes: ListChanges,
     /// What was noticed on the page that was judged last.
-    news: Drift,
+    news: ListChanges,
 }
 
 /// What to do with a page.
@@ -53,12 +53,12 @@ pub(super) enum Verdict {
 
 impl Ledger {
     /// A ledger that goes on where another one was put down.
-    pub(super) fn resumed(handed_out: u64, taken: u64, total: Option<u64>, keys: &[u64]) -> Self {
+    pub(super) fn resumed(yielded: u64, taken: u64, total: Option<u64>, keys: &[u64]) -> Self {
         let mut seen = Seen::default();
         keys.iter().for_each(|key| seen.add(*key));
         // A cursor has no more keys, and a page may have more items.
         let unwritten = if keys.len() < KEYS { 0 } else { taken.saturating_sub(KEYS as u64) };
-        Self { seen, handed_out, total, overlap: taken, counted: taken, unwritten, ..Self::default() }
+        Self { seen, yielded, total, overlap: taken, counted: taken, unwritten, ..Self::default() }
     }
 
     /// Judges the page at `position`.
@@ -68,7 +68,7 @@ impl Ledger {
         let change = self.total.zip(total).filter(|(before, now)| before != now);
         let size = self.size.max(keys.len() as u64);
 
-        let mut noticed = Drift::default();
+        let mut noticed = ListChanges::default();
         if let Some((before, now)) = change {
             let fallen = before.saturating_sub(now);
             if fallen > self.overlap && !joined {
@@ -77,12 +77,12 @@ impl Ledger {
                     self.again = 0;
                     self.overlap += by;
                     (self.counted, self.unwritten) = (0, 0);
-                    self.drift.steps_back += 1;
+                    self.changes.backtracks += 1;
                     return Verdict::GoBack(back);
                 }
                 noticed.maybe_missed = fallen - self.overlap;
             }
-            let forgotten = self.handed_out.saturating_sub(self.seen.len());
+            let forgotten = self.yielded.saturating_sub(self.seen.len());
             noticed.maybe_repeated = now.saturating_sub(before).saturating_sub(self.seen.len()).min(forgotten);
             // Those at the beginning of the page need not be the same any more: rather twice than not at all.
             noticed.maybe_repeated = noticed.maybe_repeated.max(self.unwritten);
@@ -130,28 +130,28 @@ impl Ledger {
 
     /// Writes down that an item was handed out.
     pub(super) fn hand_out(&mut self, key: Option<u64>) {
-        self.handed_out += 1;
+        self.yielded += 1;
         if let Some(key) = key {
             self.seen.add(key);
         }
     }
 
-    fn note(&mut self, noticed: Drift) {
-        self.drift.total_before = self.drift.total_before.or(noticed.total_before);
-        self.drift.total_now = noticed.total_now.or(self.drift.total_now);
-        self.drift.repeated += noticed.repeated;
-        self.drift.maybe_missed += noticed.maybe_missed;
-        self.drift.maybe_repeated += noticed.maybe_repeated;
+    fn note(&mut self, noticed: ListChanges) {
+        self.changes.total_before = self.changes.total_before.or(noticed.total_before);
+        self.changes.total_now = noticed.total_now.or(self.changes.total_now);
+        self.changes.repeated += noticed.repeated;
+        self.changes.maybe_missed += noticed.maybe_missed;
+        self.changes.maybe_repeated += noticed.maybe_repeated;
         self.news = noticed;
     }
 
     /// What was noticed on the page that was judged last.
-    pub(super) fn news(&self) -> Drift {
+    pub(super) fn news(&self) -> ListChanges {
         self.news
     }
 
-    pub(super) fn handed_out(&self) -> u64 {
-        self.handed_out
+    pub(super) fn yielded(&self) -> u64 {
+        self.yielded
     }
 
     pub(super) fn total(&self) -> Option<u64> {
@@ -162,8 +162,8 @@ impl Ledger {
         self.overlap
     }
 
-    pub(super) fn drift(&self) -> Drift {
-        self.drift
+    pub(super) fn changes(&self) -> ListChanges {
+        self.changes
     }
 
     /// The latest `most` keys, oldest first.
@@ -227,7 +227,7 @@ mod tests {
     fn a_list_that_stays_as_it_is_drifts_nowhere() {
         let mut ledger = midway();
         assert_eq!(ledger.judge(Offset(50), &keys(50..75), Some(100)), Verdict::Take(vec![]));
-        assert!(ledger.drift().is_none());
+        assert!(ledger.changes().is_none());
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
         let Verdict::Take(left_out) = ledger.judge(Offset(50), &keys(48..73), Some(102)) else { panic!("no take") };
         assert_eq!(left_out.iter().filter(|left| **left).count(), 2);
         assert!(left_out[0] && left_out[1] && !left_out[2]);
-        let drift = ledger.drift();
+        let drift = ledger.changes();
         assert_eq!((drift.total_before(), drift.total_now(), drift.repeated()), (Some(100), Some(102), 2));
         assert_eq!((drift.maybe_missed(), drift.maybe_repeated()), (0, 0));
     }
@@ -248,8 +248,8 @@ mod tests {
         assert_eq!(ledger.judge(Offset(50), &keys(53..78), Some(97)), Verdict::GoBack(Offset(44)));
         let Verdict::Take(left_out) = ledger.judge(Offset(44), &keys(47..72), Some(97)) else { panic!("no take") };
         assert_eq!(left_out.iter().position(|left| !left), Some(3));
-        let drift = ledger.drift();
-        assert_eq!((drift.steps_back(), drift.repeated(), drift.maybe_missed()), (1, 0, 0));
+        let drift = ledger.changes();
+        assert_eq!((drift.backtracks(), drift.repeated(), drift.maybe_missed()), (1, 0, 0));
     }
 
     #[test]
@@ -258,7 +258,7 @@ mod tests {
         // All of the 50 are gone; the page before the change is not asked for again.
         assert_eq!(ledger.judge(Offset(50), &[], Some(50)), Verdict::GoBack(Offset(0)));
         assert_eq!(ledger.judge(Offset(0), &keys(50..75), Some(50)), Verdict::Take(vec![]));
-        assert_eq!(ledger.drift().maybe_missed(), 0);
+        assert_eq!(ledger.changes().maybe_missed(), 0);
     }
 
     #[test]
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(ledger.judge(Offset(50), &keys(53..78), Some(97)), Verdict::GoBack(Offset(44)));
         assert_eq!(ledger.judge(Offset(44), &keys(64..80), Some(80)), Verdict::GoBack(Offset(10)));
         assert_eq!(ledger.judge(Offset(10), &keys(50..75), Some(80)), Verdict::Take(vec![]));
-        assert_eq!(ledger.drift().steps_back(), 2);
+        assert_eq!(ledger.changes().backtracks(), 2);
     }
 
     #[test]
@@ -275,27 +275,27 @@ mod tests {
         let mut ledger = Ledger::resumed(500, 0, Some(1000), &[497, 498, 499]);
         assert_eq!(ledger.judge(Offset(500), &keys(600..625), Some(900)), Verdict::GoBack(Offset(497)));
         assert_eq!(ledger.judge(Offset(497), &keys(597..622), Some(900)), Verdict::Take(vec![]));
-        assert_eq!(ledger.drift().maybe_missed(), 97);
+        assert_eq!(ledger.changes().maybe_missed(), 97);
 
         let mut nameless = Ledger::default();
         assert_eq!(nameless.judge(Position::Start, &[None; 25], Some(100)), Verdict::Take(vec![]));
         (0..25).for_each(|_| nameless.hand_out(None));
         assert_eq!(nameless.judge(Offset(25), &[None; 25], Some(98)), Verdict::Take(vec![]));
-        assert_eq!(nameless.drift().maybe_missed(), 2);
+        assert_eq!(nameless.changes().maybe_missed(), 2);
     }
 
     #[test]
     fn a_page_that_joins_what_was_handed_out_skips_nothing_whatever_the_total_does() {
         let mut ledger = midway();
         assert!(matches!(ledger.judge(Offset(50), &keys(49..74), Some(90)), Verdict::Take(_)));
-        assert_eq!((ledger.drift().steps_back(), ledger.drift().maybe_missed()), (0, 0));
+        assert_eq!((ledger.changes().backtracks(), ledger.changes().maybe_missed()), (0, 0));
     }
 
     #[test]
     fn more_added_than_is_remembered_is_told() {
         let mut ledger = Ledger::resumed(500, 0, Some(1000), &[497, 498, 499]);
         assert_eq!(ledger.judge(Offset(500), &keys(400..425), Some(1100)), Verdict::Take(vec![]));
-        assert_eq!(ledger.drift().maybe_repeated(), 97);
+        assert_eq!(ledger.changes().maybe_repeated(), 97);
     }
 
     #[test]
@@ -325,7 +325,7 @@ mod tests {
             assert!(matches!(ledger.judge(Offset(40), &keys(40..50), Some(100)), Verdict::Take(_)));
         }
         assert_eq!(ledger.judge(Offset(50), &keys(50..75), Some(95)), Verdict::Take(vec![]));
-        assert_eq!(ledger.drift().maybe_missed(), 5);
+        assert_eq!(ledger.changes().maybe_missed(), 5);
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
         let Verdict::Take(left_out) = nameless.judge(Offset(25), &[None; 25], Some(100)) else { panic!("no take") };
         assert_eq!(left_out.iter().position(|left| !left), Some(12));
         for ledger in [named, nameless] {
-            assert!(ledger.drift().is_none());
+            assert!(ledger.changes().is_none());
         }
     }
 
@@ -349,13 +349,13 @@ mod tests {
             panic!("no take")
         };
         assert_eq!(left_out.iter().position(|left| !left), Some(900));
-        assert!(same.drift().is_none());
+        assert!(same.changes().is_none());
 
         let mut grown = cursor();
         let page = keys((2000..2005).chain(0..995));
         let Verdict::Take(left_out) = grown.judge(Position::Start, &page, Some(1005)) else { panic!("no take") };
         assert_eq!(left_out.iter().position(|left| *left), Some(705), "what was added is not left out with the rest");
-        assert_eq!(grown.drift().maybe_repeated(), 700);
+        assert_eq!(grown.changes().maybe_repeated(), 700);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 
 use super::ahead::Ahead;
+use super::changes::ListChanges;
 use super::cursor::{Cursor, KEYS};
-use super::drift::Drift;
 use super::ledger::{Ledger, Verdict};
 use super::{List, Position};
 use crate::error::Error;
@@ -30,7 +30,7 @@ pub(super) struct Walk<L: List> {
     current: Option<Current>,
     begun: bool,
     over: bool,
-    /// Why the walk cannot begin.
+    /// TokenErrorKind the walk cannot begin.
     problem: Option<Error>,
     /// `list.query()`, once it was asked for.
     query: OnceLock<u64>,
@@ -91,7 +91,7 @@ impl<L: List> Walk<L> {
         self.problem = reason.map(|reason| Error::request(list.operation().id(), "cursor", reason));
         if self.problem.is_none() {
             self.next = cursor.position;
-            self.ledger = Ledger::resumed(cursor.handed_out, cursor.taken, cursor.total, &cursor.keys);
+            self.ledger = Ledger::resumed(cursor.yielded, cursor.taken, cursor.total, &cursor.keys);
         }
     }
 
@@ -105,18 +105,18 @@ impl<L: List> Walk<L> {
             query: self.query(),
             position,
             taken,
-            handed_out: self.ledger.handed_out(),
+            yielded: self.ledger.yielded(),
             total: self.ledger.total(),
             keys: self.ledger.latest(KEYS),
         }
     }
 
-    pub(super) fn drift(&self) -> Drift {
-        self.ledger.drift()
+    pub(super) fn changes(&self) -> ListChanges {
+        self.ledger.changes()
     }
 
-    pub(super) fn handed_out(&self) -> u64 {
-        self.ledger.handed_out()
+    pub(super) fn yielded(&self) -> u64 {
+        self.ledger.yielded()
     }
 
     pub(super) fn total(&self) -> Option<u64> {

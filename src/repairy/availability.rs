@@ -16,7 +16,7 @@ impl ListAvailabilities {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use jiff::civil::date;
     ///

@@ -1616,7 +1616,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Assumed);
+        .with_confidence(Confidence::Assumed);
 
     /// List the services that a workshop offers: `GET /workshops/{workshop_id}/services`.
     pub static LIST_WORKSHOP_SERVICES: Operation = Operation::new(
@@ -1626,7 +1626,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Book a workshop: `POST /bookings`.
     pub static CREATE_BOOKING: Operation = Operation::new(
@@ -1636,7 +1636,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Read a booking: `GET /bookings/{id}`.
     pub static GET_BOOKING: Operation = Operation::new(
@@ -1646,7 +1646,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Change a booking: `PUT /bookings/{id}`.
     pub static UPDATE_BOOKING: Operation = Operation::new(
@@ -1656,7 +1656,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Move a booking to another status: `POST /bookings/{id}/{status}`.
     pub static UPDATE_BOOKING_STATUS: Operation = Operation::new(
@@ -1666,7 +1666,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Ask a workshop for a quote: `POST /quotes`.
     pub static CREATE_QUOTE: Operation = Operation::new(
@@ -1676,7 +1676,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Remind a customer of a service: `POST /reminders/services`.
     pub static CREATE_SERVICE_REMINDER: Operation = Operation::new(
@@ -1686,7 +1686,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(false)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 
     /// Read a service reminder: `GET /reminders/services/{id}`.
     pub static GET_SERVICE_REMINDER: Operation = Operation::new(
@@ -1696,7 +1696,7 @@ pub mod operations {
         )
         .scopes(&[])
         .idempotent(true)
-        .confidence(Confidence::Documented);
+        .with_confidence(Confidence::Documented);
 }
 
 /// A method for each operation: it returns a builder, which is sent by `send`.
@@ -1721,7 +1721,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use jiff::civil::date;
     /// let call = client.list_availabilities().workshop_id("640000000000000000000001").week(date(2026, 6, 1));
@@ -1755,7 +1755,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let services = client.list_workshop_services().workshop_id("640000000000000000000001").send().await?;
     /// assert_eq!(services[0].catalog_code.as_deref(), Some("logbook"));
@@ -1792,7 +1792,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::{BookingCreate, CarInput, CustomerInput, ServiceInput};
     /// let customer = CustomerInput::new().first_name("Ada").email("ada@example.com").phone("0400000009");
@@ -1831,7 +1831,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let booking = client.get_booking().id("670000000000000000000001").send().await?;
     /// assert!(booking.car.as_ref().is_some_and(|car| car.rego.is_some()));
@@ -1863,7 +1863,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::BookingUpdate;
     /// let body = BookingUpdate::new().external_id("PO-7");
@@ -1897,7 +1897,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::BookingStatus;
     /// let call = client.update_booking_status().id("670000000000000000000001").status(BookingStatus::Confirmed);
@@ -1932,7 +1932,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::{CarInput, CustomerInput, QuoteCreate, ServiceInput};
     /// let customer = CustomerInput::new().first_name("Ada").email("ada@example.com").address("1 Example St, Melbourne");
@@ -1970,7 +1970,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// use repairy::types::ServiceReminderCreate;
     /// let body = ServiceReminderCreate::new("640000000000000000000001").customer_phone("0400000001");
@@ -2002,7 +2002,7 @@ impl super::Client {
     /// # use servicebay::repairy;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
-    /// # let tenant = servicebay::testing::repairy::Tenant::start().await;
+    /// # let tenant = servicebay::testing::repairy::MockServer::start().await;
     /// # let client = tenant.client()?;
     /// let reminder = client.get_service_reminder().id("690000000000000000000001").send().await?;
     /// assert!(reminder.new_booking_id.is_none());
@@ -2194,10 +2194,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -2208,11 +2208,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateBooking {}
     impl crate::Write for CreateBooking {
-        type Answer = types::BookingCreated;
+        type Output = types::BookingCreated;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -2362,10 +2362,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -2376,11 +2376,11 @@ pub mod builder {
 
     impl crate::page::Sealed for UpdateBookingStatus {}
     impl crate::Write for UpdateBookingStatus {
-        type Answer = crate::repairy::Echo<types::Booking>;
+        type Output = crate::repairy::Echo<types::Booking>;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -2425,10 +2425,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -2439,11 +2439,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateQuote {}
     impl crate::Write for CreateQuote {
-        type Answer = crate::repairy::Echo<types::Quote>;
+        type Output = crate::repairy::Echo<types::Quote>;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }
@@ -2493,10 +2493,10 @@ pub mod builder {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
+            F: FnMut(crate::UnknownOutcome) -> L,
             L: Future<
                 Output = Result<
-                    crate::Found<<Self as crate::Write>::Answer>,
+                    crate::WriteStatus<<Self as crate::Write>::Output>,
                     crate::Error,
                 >,
             >,
@@ -2507,11 +2507,11 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateServiceReminder {}
     impl crate::Write for CreateServiceReminder {
-        type Answer = crate::repairy::Echo<types::ServiceReminder>;
+        type Output = crate::repairy::Echo<types::ServiceReminder>;
         fn write(
             self,
         ) -> impl Future<
-            Output = Result<crate::Response<Self::Answer>, crate::Error>,
+            Output = Result<crate::Response<Self::Output>, crate::Error>,
         > + Send {
             self.send()
         }

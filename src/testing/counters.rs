@@ -18,9 +18,9 @@ const KEPT: usize = 10_000;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), servicebay::Error> {
-/// use servicebay::testing::fixably::Tenant;
+/// use servicebay::testing::fixably::MockServer;
 ///
-/// let tenant = Tenant::start().await;
+/// let tenant = MockServer::start().await;
 /// tenant.client()?.list_orders().send().await?;
 ///
 /// let counters = tenant.counters();
@@ -157,7 +157,7 @@ impl Counters {
 /// One request as a tenant saw it. It holds no header and no body, so no secret either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Received {
+pub struct RecordedRequest {
     /// When it arrived, in the tenant's own time.
     pub at: Timestamp,
     /// The method.
@@ -192,12 +192,12 @@ pub enum TokenSeen {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     counters: Counters,
-    latest: VecDeque<Received>,
+    latest: VecDeque<RecordedRequest>,
     tokens: TokenLog,
 }
 
 impl Log {
-    pub(crate) fn add(&mut self, received: Received) {
+    pub(crate) fn add(&mut self, received: RecordedRequest) {
         let counters = &mut self.counters;
         counters.requests += 1;
         match received.status {
@@ -246,7 +246,7 @@ impl Log {
         &self.counters
     }
 
-    pub(crate) fn latest(&self) -> impl Iterator<Item = &Received> {
+    pub(crate) fn latest(&self) -> impl Iterator<Item = &RecordedRequest> {
         self.latest.iter()
     }
 }
@@ -255,8 +255,8 @@ impl Log {
 mod tests {
     use super::*;
 
-    fn received(status: u16, token: TokenSeen) -> Received {
-        Received {
+    fn received(status: u16, token: TokenSeen) -> RecordedRequest {
+        RecordedRequest {
             at: Timestamp::UNIX_EPOCH,
             method: Method::GET,
             path: "/api/v3/orders".into(),

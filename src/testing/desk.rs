@@ -11,7 +11,7 @@ use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::{Clock, shifted};
-use super::counters::{Log, Received, TokenSeen};
+use super::counters::{Log, RecordedRequest, TokenSeen};
 use super::fault::Faults;
 use super::limit::http_date;
 use super::reply::Reply;
@@ -102,7 +102,7 @@ impl<H: House> Answer for Desk<H> {
             fault.spoil(&mut reply);
             state.log.add_fault();
         }
-        state.log.add(Received {
+        state.log.add(RecordedRequest {
             at: time.now,
             method: request.method().clone(),
             path: request.uri().path().to_owned(),

@@ -28,9 +28,9 @@ use super::reply::{self, Reply};
 /// use servicebay::Error;
 /// use servicebay::fixably::types::OrderCreate;
 /// use servicebay::testing::Fault;
-/// use servicebay::testing::fixably::Tenant;
+/// use servicebay::testing::fixably::MockServer;
 ///
-/// let tenant = Tenant::start().await;
+/// let tenant = MockServer::start().await;
 ///
 /// // The order is created, and the answer never arrives: the client must not try again, or there would be two.
 /// tenant.fault(Fault::lost_response().on("POST", "/orders"));
@@ -38,7 +38,7 @@ use super::reply::{self, Reply};
 ///
 /// assert!(matches!(created, Err(Error::OutcomeUnknown(_))));
 /// assert_eq!(tenant.counters().operation("create_order"), 1);
-/// assert_eq!(tenant.peek("orders?q=reference:WEB-7")["totalItems"], 1);
+/// assert_eq!(tenant.snapshot("orders?q=reference:WEB-7")["totalItems"], 1);
 /// # Ok(())
 /// # }
 /// ```
@@ -50,9 +50,9 @@ use super::reply::{self, Reply};
 ///
 /// use serde_json::json;
 /// use servicebay::testing::Fault;
-/// use servicebay::testing::fixably::Tenant;
+/// use servicebay::testing::fixably::MockServer;
 ///
-/// let tenant = Tenant::builder().in_memory();
+/// let tenant = MockServer::builder().in_memory();
 /// tenant.fault(Fault::field("internalLocation", json!("ORBIT")));       // an unknown enum value
 /// tenant.fault(Fault::field("reference", json!(null)));                 // a null
 /// tenant.fault(Fault::field("createdAt", json!("02.03.2026")));         // a date in another format
@@ -220,7 +220,7 @@ impl Fault {
         self
     }
 
-    /// Strikes every request, until [`clear_faults`](crate::testing::fixably::Tenant::clear_faults).
+    /// Strikes every request, until [`clear_faults`](crate::testing::fixably::MockServer::clear_faults).
     pub fn always(mut self) -> Self {
         self.times = None;
         self

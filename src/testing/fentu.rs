@@ -1,6 +1,6 @@
 //! A Fentu FSM tenant for tests.
 //!
-//! [`Tenant`] answers the 20 operations that Fentu's pages name, under `/v1` and `/api/v1`, from a small maintenance firm's
+//! [`MockServer`] answers the 20 operations that Fentu's pages name, under `/v1` and `/api/v1`, from a small maintenance firm's
 //! worth of data, and the endpoints that give out, renew and revoke tokens:
 //!
 //! * **keys**: `Authorization: Bearer` with an API key and its scopes. 401 for who is not known, 403 for a scope that is
@@ -36,7 +36,7 @@
 //!
 //! # Choices
 //!
-//! Where the vendor's pages say nothing, the tenant chooses, and [`TenantBuilder`] lets you choose otherwise. Some choices
+//! Where the vendor's pages say nothing, the tenant chooses, and [`MockServerBuilder`] lets you choose otherwise. Some choices
 //! are fixed: lists are newest first; parameters that nobody knows are ignored; dates compare with `scheduled_date`, both
 //! ends included; a search finds any part of a name or customer number, in any case; an update by PUT or PATCH leaves alone
 //! what it does not name, and a null takes a value away; a record in the trash is 404, and still named by others.
@@ -66,13 +66,13 @@ use serde_json::Value;
 use url::Url;
 
 pub use self::application::Application;
-pub use self::builder::{BasePath, Consent, Pkce, RefreshTokens, TenantBuilder, Tier};
+pub use self::builder::{BasePath, Consent, MockServerBuilder, Pkce, RefreshTokens, Tier};
 pub use self::keys::{ApiKey, KeyKind};
 use self::office::{Holder, Office};
 use super::desk::Time;
 use super::serve::Answer as _;
 
-super::tenant::tenant! {
+super::mock_server::mock_server! {
     Office,
     /// A stateful stand-in for one organisation at Fentu FSM, on real sockets or in memory.
     ///
@@ -83,9 +83,9 @@ super::tenant::tenant! {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// use servicebay::fentu::types::WorkOrderUpdate;
     /// use servicebay::fentu::{Client, Credentials};
-    /// use servicebay::testing::fentu::{KeyKind, Tenant};
+    /// use servicebay::testing::fentu::{KeyKind, MockServer};
     ///
-    /// let tenant = Tenant::start().await;
+    /// let tenant = MockServer::start().await;
     ///
     /// // Whatever your code does with a base URL and a key:
     /// let credentials = Credentials::api_key(tenant.key(KeyKind::WorkOrders));
@@ -93,7 +93,7 @@ super::tenant::tenant! {
     /// client.update_work_order().id("wo-10003").body(WorkOrderUpdate::new().status("assigned")).send().await?;
     ///
     /// // What became of it:
-    /// assert_eq!(tenant.peek("work-orders/wo-10003")["data"]["status"], "assigned");
+    /// assert_eq!(tenant.snapshot("work-orders/wo-10003")["data"]["status"], "assigned");
     /// assert_eq!(tenant.counters().operation("update_work_order"), 1);
     /// # Ok(())
     /// # }
@@ -110,9 +110,9 @@ pub struct TokenPair {
     pub refresh_token: String,
 }
 
-super::tenant::logins!(authority.grants);
+super::mock_server::logins!(authority.grants);
 
-impl Tenant {
+impl MockServer {
     /// The value of a key that every tenant has. It is not a secret and not made like one.
     #[must_use]
     pub fn key(&self, kind: KeyKind) -> String {
@@ -154,9 +154,9 @@ impl Tenant {
     /// some time ago. Counted as no request and no login.
     ///
     /// ```
-    /// use servicebay::testing::fentu::Tenant;
+    /// use servicebay::testing::fentu::MockServer;
     ///
-    /// let tenant = Tenant::builder().in_memory();
+    /// let tenant = MockServer::builder().in_memory();
     /// let tokens = tenant.sign_in(["read:work-orders"]);
     /// assert_ne!(tokens.access_token, tokens.refresh_token);
     /// ```
@@ -172,9 +172,9 @@ impl Tenant {
     /// error. A question on the way is answered with yes. `None` where it is sent nowhere.
     ///
     /// ```
-    /// use servicebay::testing::fentu::Tenant;
+    /// use servicebay::testing::fentu::MockServer;
     ///
-    /// let tenant = Tenant::builder().in_memory();
+    /// let tenant = MockServer::builder().in_memory();
     /// let asked = format!(
     ///     "{}?response_type=code&client_id=test-application&redirect_uri=http://127.0.0.1:49152/callback&state=xyz",
     ///     tenant.authorize_url(),
@@ -196,12 +196,12 @@ impl Tenant {
     }
 
     /// Uses up what is left of everybody's current window: the next request gets 429 until the window ends.
-    pub fn use_up_limit(&self) {
-        self.foreign_traffic(u32::MAX);
+    pub fn exhaust_rate_limit(&self) {
+        self.add_external_requests(u32::MAX);
     }
 
     /// Counts requests against everybody's current window, as many as fit. They are not in the [counters](Self::counters).
-    pub fn foreign_traffic(&self, requests: u32) {
+    pub fn add_external_requests(&self, requests: u32) {
         let now = self.now();
         self.desk.state().house.use_up(requests, now);
     }
@@ -216,11 +216,11 @@ impl Tenant {
     /// What a GET of this path, relative to the base URL, would answer to a caller who may see everything, or null if it
     /// would be refused. It counts as no request and meets no fault.
     #[must_use]
-    pub fn peek(&self, path: &str) -> Value {
+    pub fn snapshot(&self, path: &str) -> Value {
         let now = self.now();
         let mut state = self.desk.state();
         let time = Time { now, skew: state.skew };
-        let body = state.house.peek(path, time);
+        let body = state.house.snapshot(path, time);
         body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
     }
 

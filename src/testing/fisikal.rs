@@ -1,11 +1,11 @@
 //! A Fisikal tenant for tests.
 //!
-//! [`Tenant`] answers the 38 operations that Fisikal's pages or its working clients name, below `/api/unified`, and the
+//! [`MockServer`] answers the 38 operations that Fisikal's pages or its working clients name, below `/api/unified`, and the
 //! three ways to a token, from a small fitness club's worth of data. It is as strict as the vendor is known or likely to be,
 //! so that what passes here is worth trying there:
 //!
 //! * **tokens**: `/oauth/token` with the password grant, as a form or JSON, with the application in the body or the `Basic`
-//!   header; refresh tokens where [`TenantBuilder::with_refresh_tokens`] asks for them, which rotate, and whose second use
+//!   header; refresh tokens where [`MockServerBuilder::with_refresh_tokens`] asks for them, which rotate, and whose second use
 //!   revokes all that came of them; `/oauth/revoke`; and the log-in at `/api/unified/sessions/auth`. A token that is unknown,
 //!   revoked or expired gets 401 with an empty body and a `WWW-Authenticate` that says why.
 //! * **roles**: a manager acts for every client, a client for itself and for whom it may book, and a guest sees locations
@@ -22,7 +22,7 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | application | [`Tenant::CLIENT_ID`], [`Tenant::CLIENT_SECRET`] |
+//! | application | [`MockServer::CLIENT_ID`], [`MockServer::CLIENT_SECRET`] |
 //! | manager | 1001, `manager@club.example`, password `manager-password` |
 //! | clients | 2001 (`client@club.example`, `client-password`) may book for 2002 and has credits; 2002 (`ben@`) has one credit left; 2003 (`cal@`) has none; the EGYM token of each is `test-egym-` and its number |
 //! | trainers | 3001 (`trainer@`, `trainer-password`) and 3002 |
@@ -37,7 +37,7 @@
 //!
 //! # Choices
 //!
-//! Where the vendor's pages say nothing, the tenant chooses, and [`TenantBuilder`] lets you choose otherwise. Some choices are
+//! Where the vendor's pages say nothing, the tenant chooses, and [`MockServerBuilder`] lets you choose otherwise. Some choices are
 //! fixed: what a booking is checked for comes in the order window, double booking, places, credits, clash; a full class is
 //! refused without a reason, as the vendor's portal does; a list without `limit` is sent whole; a location that does not
 //! exist is null; a promo code that nobody gave out takes nothing off.
@@ -58,11 +58,11 @@ mod wares;
 
 use std::collections::BTreeSet;
 
-pub use self::builder::TenantBuilder;
+pub use self::builder::MockServerBuilder;
 use self::club::Club;
 pub use self::people::Role;
 
-super::tenant::tenant! {
+super::mock_server::mock_server! {
     Club,
     /// A stateful stand-in for one instance of Fisikal, on real sockets or in memory.
     ///
@@ -72,9 +72,9 @@ super::tenant::tenant! {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// use servicebay::fisikal::types::ForClient;
-    /// use servicebay::testing::fisikal::{Role, Tenant};
+    /// use servicebay::testing::fisikal::{Role, MockServer};
     ///
-    /// let tenant = Tenant::start().await;
+    /// let tenant = MockServer::start().await;
     ///
     /// // Whatever your code does with a client:
     /// let client = tenant.client_as(Role::Client)?;
@@ -88,9 +88,9 @@ super::tenant::tenant! {
     /// ```
 }
 
-super::tenant::logins!(door.grants);
+super::mock_server::logins!(door.grants);
 
-impl Tenant {
+impl MockServer {
     /// The id of the OAuth2 application that every tenant has.
     pub const CLIENT_ID: &str = door::CLIENT_ID;
     /// The secret of that application. It is none, and not made like one.
@@ -127,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_reaches_a_tenant_over_sockets_and_in_memory() {
-        for tenant in [Tenant::start().await, Tenant::builder().in_memory()] {
+        for tenant in [MockServer::start().await, MockServer::builder().in_memory()] {
             let page = tenant.client().unwrap().list_locations().send().await.unwrap();
             assert_eq!(page.count, Some(7));
         }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_a_tenant_has_no_token() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let token = tenant.access_token();
         assert!(!format!("{tenant:?}").contains(&token));
     }

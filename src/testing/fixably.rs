@@ -1,6 +1,6 @@
 //! A Fixably tenant for tests.
 //!
-//! [`Tenant`] answers the 33 operations that Fixably's pages or its working clients name, under `/api/v3`, from a small
+//! [`MockServer`] answers the 33 operations that Fixably's pages or its working clients name, under `/api/v3`, from a small
 //! repair shop's worth of data. It is as strict as the vendor is known or likely to be, so that what passes here is
 //! worth trying there:
 //!
@@ -39,7 +39,7 @@
 //!
 //! # Choices
 //!
-//! Where the vendor's pages say nothing, the tenant chooses, and [`TenantBuilder`] lets you choose otherwise. Some choices are
+//! Where the vendor's pages say nothing, the tenant chooses, and [`MockServerBuilder`] lets you choose otherwise. Some choices are
 //! fixed: lists are in ascending order of ids; several terms of `q` all have to match; text matches whole and in any case,
 //! and free text inside; a change of an order, its lines, notes or tasks moves its `updatedAt`; a change of status leaves
 //! its queue and `isClosed` alone; a customer's `children` are seen through `expand` or one by one, and their list's own
@@ -63,12 +63,12 @@ mod view;
 
 use serde_json::Value;
 
-pub use self::builder::{Amounts, ExcludedField, TenantBuilder};
+pub use self::builder::{Amounts, ExcludedField, MockServerBuilder};
 use self::shop::Shop;
 pub use self::tokens::{Token, TokenKind};
 use super::desk::Time;
 
-super::tenant::tenant! {
+super::mock_server::mock_server! {
     Shop,
     /// A stateful stand-in for one tenant of Fixably, on real sockets or in memory.
     ///
@@ -79,9 +79,9 @@ super::tenant::tenant! {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// use servicebay::fixably::types::OrderUpdate;
     /// use servicebay::fixably::{Client, Credentials};
-    /// use servicebay::testing::fixably::{Tenant, TokenKind};
+    /// use servicebay::testing::fixably::{MockServer, TokenKind};
     ///
-    /// let tenant = Tenant::start().await;
+    /// let tenant = MockServer::start().await;
     ///
     /// // Whatever your code does with a base URL and a token:
     /// let credentials = Credentials::bearer(tenant.token(TokenKind::AdminAll));
@@ -97,7 +97,7 @@ super::tenant::tenant! {
     /// ```
 }
 
-impl Tenant {
+impl MockServer {
     /// The value of a token that every tenant has. It is not a secret and not made like one.
     #[must_use]
     pub fn token(&self, kind: TokenKind) -> String {
@@ -121,13 +121,13 @@ impl Tenant {
 
     /// Uses up what is left of the current window, as if by other integrations of the same tenant: the next request gets
     /// 429 until the window ends.
-    pub fn use_up_limit(&self) {
-        self.foreign_traffic(u32::MAX);
+    pub fn exhaust_rate_limit(&self) {
+        self.add_external_requests(u32::MAX);
     }
 
     /// Counts requests of other integrations against the current window, as many as fit. They are not in the
     /// [counters](Self::counters).
-    pub fn foreign_traffic(&self, requests: u32) {
+    pub fn add_external_requests(&self, requests: u32) {
         let now = self.now();
         if let Some(bucket) = &mut self.desk.state().house.bucket {
             bucket.take(requests, now);
@@ -145,30 +145,30 @@ impl Tenant {
     /// no request.
     #[must_use]
     pub fn order(&self, id: i64) -> Value {
-        self.peek(&format!("orders/{id}?expand=lines(items),notes(items),tasks(items)"))
+        self.snapshot(&format!("orders/{id}?expand=lines(items),notes(items),tasks(items)"))
     }
 
     /// What a GET of this path, relative to the base URL, would answer to a token that may see everything, or null if it
     /// would be refused. It counts as no request and meets no fault.
     ///
     /// ```
-    /// use servicebay::testing::fixably::Tenant;
+    /// use servicebay::testing::fixably::MockServer;
     ///
-    /// let tenant = Tenant::builder().in_memory();
-    /// let child = tenant.peek("customers/1/children/2");
+    /// let tenant = MockServer::builder().in_memory();
+    /// let child = tenant.snapshot("customers/1/children/2");
     /// assert_eq!(child["firstName"], "Jill");
     /// ```
     #[must_use]
-    pub fn peek(&self, path: &str) -> Value {
+    pub fn snapshot(&self, path: &str) -> Value {
         let mut state = self.desk.state();
         let time = Time { now: self.now(), skew: state.skew };
-        let body = state.house.peek(&Token::internal(), path, time);
+        let body = state.house.snapshot(&Token::internal(), path, time);
         body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
-impl Tenant {
+impl MockServer {
     /// One request with the token that may do everything: its status and its JSON body.
     fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (http::StatusCode, Value) {
         self.ask_as("Bearer test-admin-all", method, path, body)
@@ -183,9 +183,9 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::testing::{Counters, Fault, Wire};
+    use crate::testing::{Counters, Fault, Transport};
 
-    async fn get(tenant: &Tenant, path: &str) -> reqwest::Result<reqwest::Response> {
+    async fn get(tenant: &MockServer, path: &str) -> reqwest::Result<reqwest::Response> {
         let url = format!("{}{path}", tenant.base_url());
         reqwest::Client::builder()
             .no_proxy()
@@ -198,7 +198,7 @@ mod tests {
 
     #[tokio::test]
     async fn links_lead_back_to_the_tenant_that_gave_them() {
-        let tenant = Tenant::start().await;
+        let tenant = MockServer::start().await;
         let response = get(&tenant, "/orders/20000010?expand=lines(items)").await.expect("an answer");
         let order: Value = serde_json::from_slice(&response.bytes().await.expect("a body")).expect("JSON");
         let line = order["lines"]["items"][0]["href"].as_str().expect("a link");
@@ -208,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_faults_reach_a_caller_over_sockets() {
-        let tenant = Tenant::start().await;
+        let tenant = MockServer::start().await;
         tenant.fault(Fault::dropped());
         tenant.fault(Fault::lost_response());
         for _ in 0..2 {
@@ -235,16 +235,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_tenant_in_memory_is_a_wire_with_paused_delays() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         tenant.fault(Fault::delay(Duration::from_secs(86_400)));
         let start = tokio::time::Instant::now();
-        let response = Wire::answer(&tenant, Request::new(Bytes::new())).await.expect("an answer");
+        let response = Transport::send(&tenant, Request::new(Bytes::new())).await.expect("an answer");
         assert_eq!((response.status().as_u16(), start.elapsed().as_secs()), (401, 86_400));
     }
 
     #[test]
     fn a_peek_is_not_seen_by_the_counters() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         assert_eq!(tenant.order(20_000_010)["id"], 20_000_010);
         assert_eq!(tenant.order(1), Value::Null);
         assert_eq!(tenant.counters(), Counters::default());
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_a_tenant_has_no_token() {
-        let shown = format!("{:?}", Tenant::builder().in_memory());
+        let shown = format!("{:?}", MockServer::builder().in_memory());
         assert!(!shown.contains("test-"), "{shown}");
     }
 }

@@ -21,9 +21,9 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 ///
 /// ```
 /// use servicebay::testing::ResetFormat;
-/// use servicebay::testing::fixably::Tenant;
+/// use servicebay::testing::fixably::MockServer;
 ///
-/// let tenant = Tenant::builder()
+/// let tenant = MockServer::builder()
 ///     .with_reset_format(ResetFormat::HttpDate)
 ///     .with_retry_after(ResetFormat::DeltaSeconds)
 ///     .in_memory();

@@ -1,6 +1,6 @@
 //! A Repairy tenant for tests.
 //!
-//! [`Tenant`] answers the nine operations whose address is documented or, for the free times, assumed, and the two calls
+//! [`MockServer`] answers the nine operations whose address is documented or, for the free times, assumed, and the two calls
 //! that give tokens, from two workshops' worth of data. It is as strict as the vendor is known or likely to be, so
 //! that what passes here is worth trying there:
 //!
@@ -15,7 +15,7 @@
 //! * **bookings**: the older form and the one with services, which are completed from the catalog; the email address and
 //!   phone number checked; the same phone number is the same customer, the same plate the same car.
 //! * **statuses**: by a table of moves; 409 for any other.
-//! * **quotes and reminders**: what they need has to be there; SMS, notifications and webhooks are [remembered](Tenant::sent)
+//! * **quotes and reminders**: what they need has to be there; SMS, notifications and webhooks are [remembered](MockServer::sent)
 //!   and not sent.
 //!
 //! Everything else is refused: an unknown path, parameter or field gets 404 or 400 and a `message` that says which. There
@@ -38,7 +38,7 @@
 //!
 //! # Choices
 //!
-//! Where the vendor's pages say nothing, the tenant chooses, and [`TenantBuilder`] lets you choose otherwise. Some choices are
+//! Where the vendor's pages say nothing, the tenant chooses, and [`MockServerBuilder`] lets you choose otherwise. Some choices are
 //! fixed: a refresh leaves the old access token its 48 hours; a field that an update leaves out keeps its value; a
 //! customer is found by phone number within one partner; a cancelled booking gives its slot back.
 
@@ -59,7 +59,7 @@ mod store;
 
 use serde_json::Value;
 
-pub use self::builder::{TenantBuilder, UnknownPhone};
+pub use self::builder::{MockServerBuilder, UnknownPhone};
 use self::garage::Garage;
 pub use self::outbox::{Dispatch, Sent};
 pub use self::partners::{Partner, RefreshTokens};
@@ -76,7 +76,7 @@ pub struct TokenPair {
     pub refresh_token: String,
 }
 
-super::tenant::tenant! {
+super::mock_server::mock_server! {
     Garage,
     /// A stateful stand-in for Repairy as its partners see it, on real sockets or in memory.
     ///
@@ -87,9 +87,9 @@ super::tenant::tenant! {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// use servicebay::repairy::Client;
     /// use servicebay::repairy::types::BookingStatus;
-    /// use servicebay::testing::repairy::{Dispatch, Tenant};
+    /// use servicebay::testing::repairy::{Dispatch, MockServer};
     ///
-    /// let tenant = Tenant::start().await;
+    /// let tenant = MockServer::start().await;
     ///
     /// // Whatever your code does with a base URL and credentials:
     /// let client = Client::builder(tenant.credentials()).with_base_url(tenant.base_url()).build()?;
@@ -104,9 +104,9 @@ super::tenant::tenant! {
     /// ```
 }
 
-super::tenant::logins!(door.grants);
+super::mock_server::logins!(door.grants);
 
-impl Tenant {
+impl MockServer {
     /// A pair of tokens as a login of this partner would get it. It counts as no request.
     #[must_use]
     pub fn issue_tokens(&self, partner: Partner) -> TokenPair {
@@ -152,7 +152,7 @@ impl Tenant {
 }
 
 #[cfg(test)]
-impl Tenant {
+impl MockServer {
     /// One request of the partner that the data belongs to: its status and its JSON body.
     fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         self.ask_of(Partner::Main, &self.issue_tokens(Partner::Main).access_token, method, path, body)

@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::Value;
 
-use super::WireFailure;
+use super::TransportError;
 
 /// The outcome of one request, before anything is put on a wire.
 #[derive(Clone, Debug)]
@@ -24,13 +24,13 @@ impl Reply {
     }
 
     /// Carries the reply over no wire at all: waits as long as it says, then hands over what would have arrived.
-    pub(crate) async fn deliver(self) -> Result<Response<Bytes>, WireFailure> {
+    pub(crate) async fn deliver(self) -> Result<Response<Bytes>, TransportError> {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
         match self.ending {
-            Ending::Dropped => Err(WireFailure::Dropped),
-            Ending::Truncated => Err(WireFailure::Truncated),
+            Ending::Dropped => Err(TransportError::Dropped),
+            Ending::Truncated => Err(TransportError::Truncated),
             Ending::Whole => Ok(self.response),
         }
     }
@@ -93,7 +93,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_that_is_cut_short_is_a_failure_of_the_wire() {
-        for (ending, failure) in [(Ending::Dropped, WireFailure::Dropped), (Ending::Truncated, WireFailure::Truncated)]
+        for (ending, failure) in
+            [(Ending::Dropped, TransportError::Dropped), (Ending::Truncated, TransportError::Truncated)]
         {
             let mut reply = Reply::new(Response::new(Bytes::new()));
             reply.ending = ending;

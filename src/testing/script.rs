@@ -12,12 +12,12 @@ use http::{Method, Request, Response, Uri};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Wire, WireFailure, reply};
+use super::{Transport, TransportError, reply};
 
 /// A sequence of answers, given out one a request in the order they were written down, and a record of the requests.
 ///
 /// It is for scenarios that are about the client alone: two failures, then a success, and how long it waited between
-/// them. Nothing behind it has a state; for that there is a [tenant](super::fixably::Tenant). It uses no socket, and its
+/// them. Nothing behind it has a state; for that there is a [tenant](super::fixably::MockServer). It uses no socket, and its
 /// delays follow tokio's paused clock. Clones share one sequence and one record.
 ///
 /// ```
@@ -36,7 +36,7 @@ use super::{Wire, WireFailure, reply};
 /// ]);
 /// let client = Client::builder(Credentials::bearer("test-token"))
 ///     .with_tenant("acme")
-///     .with_wire(script.clone())
+///     .with_transport(script.clone())
 ///     .build()?;
 ///
 /// let order = client.get_order().id(20000010).send().await?;
@@ -120,8 +120,8 @@ impl Script {
     }
 }
 
-impl Wire for Script {
-    fn answer(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, WireFailure>> {
+impl Transport for Script {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
         let script = self.clone();
         Box::pin(async move {
             let mut step = script.next(&request);
@@ -181,7 +181,7 @@ enum Act {
     Answer(Response<Bytes>),
     #[expect(clippy::type_complexity, reason = "a name for it would be used once")]
     Ask(Arc<dyn Fn(&Request<Bytes>) -> Step + Send + Sync>),
-    Fail(WireFailure),
+    Fail(TransportError),
 }
 
 impl Step {
@@ -217,17 +217,17 @@ impl Step {
 
     /// The connection breaks after the request was sent: it may have arrived.
     pub fn dropped() -> Self {
-        Self::new(Act::Fail(WireFailure::Dropped))
+        Self::new(Act::Fail(TransportError::Dropped))
     }
 
     /// The connection cannot be made: the request did not leave.
-    pub fn not_sent() -> Self {
-        Self::new(Act::Fail(WireFailure::NotSent))
+    pub fn connect_error() -> Self {
+        Self::new(Act::Fail(TransportError::NotSent))
     }
 
     /// The answer begins and its body ends early: the request did arrive.
     pub fn truncated() -> Self {
-        Self::new(Act::Fail(WireFailure::Truncated))
+        Self::new(Act::Fail(TransportError::Truncated))
     }
 
     /// Answers with what a function makes of the request. Headers and delay of both steps count.
@@ -299,17 +299,17 @@ mod tests {
 
     use super::*;
 
-    async fn get(script: &Script, path: &str) -> Result<Response<Bytes>, WireFailure> {
+    async fn get(script: &Script, path: &str) -> Result<Response<Bytes>, TransportError> {
         let request = Request::get(path).header("x-mark", "1").body(Bytes::new()).expect("a request");
-        script.answer(request).await
+        script.send(request).await
     }
 
     #[tokio::test]
     async fn steps_are_given_out_in_order() {
-        let script = Script::new([Step::status(503), Step::dropped(), Step::not_sent(), Step::truncated()])
+        let script = Script::new([Step::status(503), Step::dropped(), Step::connect_error(), Step::truncated()])
             .then(200, json!({"id": 1}));
         assert_eq!(get(&script, "/").await.expect("an answer").status(), 503);
-        for failure in [WireFailure::Dropped, WireFailure::NotSent, WireFailure::Truncated] {
+        for failure in [TransportError::Dropped, TransportError::NotSent, TransportError::Truncated] {
             assert_eq!(get(&script, "/").await.expect_err("a failure"), failure);
         }
         assert_eq!(get(&script, "/").await.expect("an answer").body(), r#"{"id":1}"#);
@@ -344,7 +344,7 @@ mod tests {
     #[tokio::test]
     async fn a_future_that_is_never_polled_uses_no_step() {
         let script = Script::new([Step::status(200)]);
-        drop(script.answer(Request::new(Bytes::new())));
+        drop(script.send(Request::new(Bytes::new())));
         assert_eq!(script.remaining(), 1);
     }
 

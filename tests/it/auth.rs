@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
-use servicebay::testing::{Script, Wire as _};
+use servicebay::testing::{Script, Transport as _};
 use servicebay::{Error, fixably};
 use tokio::time::Instant;
 
 use crate::support::{SECRET, builder, client, order, refused};
 
 fn expiring(expires_at: Timestamp, script: &Script) -> fixably::Client {
-    let credentials = fixably::Credentials::bearer("t").expires_at(expires_at);
-    fixably::Client::builder(credentials).with_tenant("acme").with_wire(script.clone()).build().unwrap()
+    let credentials = fixably::Credentials::bearer("t").with_expires_at(expires_at);
+    fixably::Client::builder(credentials).with_tenant("acme").with_transport(script.clone()).build().unwrap()
 }
 
 #[tokio::test]
@@ -26,7 +26,8 @@ async fn a_bearer_token_is_sent_with_its_scheme() {
 async fn a_user_token_is_sent_as_it_is() {
     let script = Script::new([order()]);
     let credentials = fixably::Credentials::user_token("pk_raw");
-    let client = fixably::Client::builder(credentials).with_tenant("acme").with_wire(script.clone()).build().unwrap();
+    let client =
+        fixably::Client::builder(credentials).with_tenant("acme").with_transport(script.clone()).build().unwrap();
     client.get_order().id(1).send().await.unwrap();
     assert_eq!(script.requests()[0].headers["authorization"], "pk_raw");
 }
@@ -99,8 +100,9 @@ async fn an_expired_token_is_told_without_waiting_for_the_limit() {
     let waiting = builder(&script).build().unwrap();
     let mut waiting = Box::pin(waiting.get_order().id(1).send());
     assert!((&mut waiting).now_or_never().is_none());
-    let credentials = fixably::Credentials::bearer("t").expires_at(script.wall());
-    let expired = fixably::Client::builder(credentials).with_tenant("acme").with_wire(script.clone()).build().unwrap();
+    let credentials = fixably::Credentials::bearer("t").with_expires_at(script.wall());
+    let expired =
+        fixably::Client::builder(credentials).with_tenant("acme").with_transport(script.clone()).build().unwrap();
     let begun = Instant::now();
     assert!(matches!(expired.get_order().id(1).send().await, Err(Error::Unauthorized(_))));
     assert_eq!(begun.elapsed(), Duration::ZERO);

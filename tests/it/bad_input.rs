@@ -12,7 +12,7 @@ async fn read(step: Step) -> Result<Response<Order>, Error> {
     client.get_order().id(1).send().await
 }
 
-async fn undecodable(step: Step) -> Box<servicebay::Decode> {
+async fn undecodable(step: Step) -> Box<servicebay::DecodeError> {
     match read(step).await {
         Err(Error::Decode(decode)) => decode,
         other => panic!("{other:?}"),
@@ -192,10 +192,10 @@ async fn unknown_kinds_of_notes_survive_a_list() {
 async fn a_vendor_that_repeats_the_token_does_not_get_it_into_the_error() {
     let refusal = json!({"developerMessage": format!("bad token {SECRET}")});
     let error = read(Step::json(401, refusal).header("x-request-id", SECRET)).await.unwrap_err();
-    let body = String::from_utf8_lossy(error.failure().unwrap().body()).into_owned();
+    let body = String::from_utf8_lossy(error.call_error().unwrap().body()).into_owned();
     for text in [error.to_string(), format!("{error:?}"), error.support_report(), body] {
         assert!(!text.contains(SECRET), "{text}");
-        assert!(text.contains("[redacted]") || text.contains("Failure"), "{text}");
+        assert!(text.contains("[redacted]") || text.contains("CallError"), "{text}");
     }
 }
 

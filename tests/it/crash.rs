@@ -12,7 +12,7 @@ use std::{env, io, process, thread};
 
 use servicebay::fentu::{Client, Credentials};
 use servicebay::testing::Fault;
-use servicebay::testing::fentu::{RefreshTokens, Tenant, TenantBuilder, Tier};
+use servicebay::testing::fentu::{MockServer, MockServerBuilder, RefreshTokens, Tier};
 use servicebay::{Error, FileStore, TokenSet};
 use wiremock::{Match, Mock, Request, ResponseTemplate};
 
@@ -84,7 +84,7 @@ impl Match for Watch {
 
 /// A tenant, a folder with tokens, and the processes that live on them.
 struct Household {
-    tenant: Tenant,
+    tenant: MockServer,
     folder: Folder,
     arrivals: Receiver<Arrival>,
     seen: Vec<Arrival>,
@@ -93,7 +93,7 @@ struct Household {
 }
 
 impl Household {
-    async fn new(tenant: TenantBuilder) -> Self {
+    async fn new(tenant: MockServerBuilder) -> Self {
         let tenant = tenant.with_tier(Tier::Enterprise).start().await;
         let (sender, arrivals) = channel();
         let watch = Mock::given(Watch(sender)).respond_with(ResponseTemplate::new(500)).with_priority(1);
@@ -220,7 +220,7 @@ impl Household {
 /// it can.
 #[tokio::test]
 async fn a_process_that_is_killed_in_the_middle_of_a_refresh_a_hundred_times_leaves_a_working_pair_each_time() {
-    let mut household = Household::new(Tenant::builder().with_refresh_tokens(RefreshTokens::Repeated)).await;
+    let mut household = Household::new(MockServer::builder().with_refresh_tokens(RefreshTokens::Repeated)).await;
     household.tenant.fault(Fault::delay(ANSWER).on("POST", "/oauth/token").always());
     let mut random = fastrand::Rng::with_seed(3);
     let mut unanswered = 0;
@@ -247,7 +247,7 @@ async fn a_process_that_is_killed_in_the_middle_of_a_refresh_a_hundred_times_lea
 #[tokio::test]
 async fn a_process_that_is_killed_before_its_request_is_handled_or_after_its_pair_is_stored_loses_no_rotation() {
     let held = ANSWER * 2;
-    let mut household = Household::new(Tenant::builder().with_refresh_tokens(RefreshTokens::Rotated)).await;
+    let mut household = Household::new(MockServer::builder().with_refresh_tokens(RefreshTokens::Rotated)).await;
     let mut random = fastrand::Rng::with_seed(4);
     for round in 0..40 {
         household.note_arrivals();

@@ -19,11 +19,11 @@ fn kind(error: &Error) -> &'static str {
         Error::Connect(_) => "connect",
         Error::Decode(_) => "decode",
         Error::Forbidden(_) => "forbidden",
-        Error::Invalid(_) => "invalid",
+        Error::Validation(_) => "invalid",
         Error::NotFound(_) => "not found",
         Error::OutcomeUnknown(_) => "outcome unknown",
         Error::RateLimited(_) => "rate limited",
-        Error::Request(_) => "request",
+        Error::InvalidRequest(_) => "request",
         Error::Server(_) => "server",
         Error::Timeout(_) => "timeout",
         Error::Unauthorized(_) => "unauthorized",
@@ -60,7 +60,7 @@ async fn every_status_has_its_kind() {
     ] {
         let error = failing(Step::status(status)).await;
         assert_eq!(kind(&error), expected, "{status}: {error:?}");
-        assert_eq!(error.failure().unwrap().status().unwrap(), status);
+        assert_eq!(error.call_error().unwrap().status().unwrap(), status);
         assert!(!error.maybe_applied(), "a read changes nothing: {status}");
     }
 }
@@ -69,7 +69,7 @@ async fn every_status_has_its_kind() {
 async fn an_error_knows_the_call_it_belongs_to() {
     let refusal = json!({"status": 404, "developerMessage": "Order not found", "moreInfo": {"ticket": 7}});
     let error = failing(Step::json(404, refusal).header("x-request-id", "req-9")).await;
-    let failure = error.failure().unwrap();
+    let failure = error.call_error().unwrap();
     assert_eq!((failure.vendor(), failure.tenant()), ("fixably", Some("acme")));
     assert_eq!((failure.operation().id(), failure.method().as_str()), ("get_order", "GET"));
     assert_eq!(failure.url().as_str(), "https://acme.fixably.com/api/v3/orders/20000010?expand=customer");
@@ -95,7 +95,7 @@ async fn an_endless_message_is_cut_in_the_display_and_kept_in_the_error() {
     let endless = "x".repeat(100_000);
     let error = failing(Step::json(400, json!({"developerMessage": endless}))).await;
     assert!(error.to_string().len() < 600, "{}", error.to_string().len());
-    assert_eq!(error.failure().unwrap().message().unwrap().len(), 100_000);
+    assert_eq!(error.call_error().unwrap().message().unwrap().len(), 100_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,7 +112,7 @@ async fn a_403_names_the_scope_that_is_missing() {
     match client.update_order().id(1).body(update).send().await {
         Err(error @ Error::Forbidden(_)) => {
             assert!(error.is_auth() && !error.is_retryable());
-            assert_eq!(error.failure().unwrap().operation().required_scopes(), ["orders:update"]);
+            assert_eq!(error.call_error().unwrap().operation().required_scopes(), ["orders:update"]);
             assert!(error.to_string().contains("orders:update"), "{error}");
         }
         other => panic!("{other:?}"),

@@ -9,17 +9,17 @@ use jiff::civil::date;
 use serde_json::{Value, json};
 use servicebay::fentu::types::{AssetCreate, Task, WorkOrder, WorkOrderCreate, WorkOrderStatus, WorkOrderUpdate};
 use servicebay::fentu::{Client, Credentials, Id};
-use servicebay::testing::fentu::{BasePath, KeyKind, Tenant};
+use servicebay::testing::fentu::{BasePath, KeyKind, MockServer};
 use servicebay::testing::{Fault, ResetFormat, Script, Step};
 use servicebay::{Error, Open};
 
-fn tenant() -> Tenant {
-    Tenant::builder().in_memory()
+fn tenant() -> MockServer {
+    MockServer::builder().in_memory()
 }
 
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     let script = Script::new(steps);
-    let client = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone()).build().unwrap();
+    let client = Client::builder(Credentials::api_key("test-key")).with_transport(script.clone()).build().unwrap();
     (client, script)
 }
 
@@ -55,7 +55,7 @@ async fn calls_that_begin_together_all_find_the_base_that_holds() {
         None => Step::status(404).delay(Duration::from_millis(20)),
     })
     .repeat()]);
-    let client = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone()).build().unwrap();
+    let client = Client::builder(Credentials::api_key("test-key")).with_transport(script.clone()).build().unwrap();
     let calls = (0..20).map(|number| {
         let client = client.clone();
         async move {
@@ -85,7 +85,7 @@ async fn a_cursor_fits_whichever_base_is_known_to_hold() {
     for tenant in [None, Some("acme")] {
         let script = at_the_second_base([]);
         let client = || {
-            let builder = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone());
+            let builder = Client::builder(Credentials::api_key("test-key")).with_transport(script.clone());
             tenant.into_iter().fold(builder, |builder, tenant| builder.with_tenant(tenant)).build().unwrap()
         };
         let mut customers = client().list_customers().items();
@@ -99,7 +99,7 @@ async fn a_cursor_fits_whichever_base_is_known_to_hold() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_was_put_off_is_sent_to_whichever_base_holds_by_then() {
     let script = at_the_second_base([Step::status(429).header("retry-after", "3600")]);
-    let client = Client::builder(Credentials::api_key("test-key")).with_wire(script.clone()).build().unwrap();
+    let client = Client::builder(Credentials::api_key("test-key")).with_transport(script.clone()).build().unwrap();
     let Err(Error::RateLimited(limited)) = client.get_task().id("task-1").send().await else { panic!("taken") };
     tokio::time::sleep(Duration::from_secs(3600)).await;
     client.get_task().id("task-2").send().await.unwrap();
@@ -110,7 +110,7 @@ async fn a_call_that_was_put_off_is_sent_to_whichever_base_holds_by_then() {
 #[tokio::test]
 async fn whichever_base_the_vendor_answers_at_is_found_and_kept() {
     for (base, requests) in [(BasePath::V1, 3), (BasePath::ApiV1, 4), (BasePath::Both, 3)] {
-        let tenant = Tenant::builder().with_base_path(base).in_memory();
+        let tenant = MockServer::builder().with_base_path(base).in_memory();
         let client = tenant.client().unwrap();
         for _ in 0..3 {
             client.get_task().id("task-001").send().await.unwrap();
@@ -148,16 +148,16 @@ async fn the_other_base_is_not_a_way_round_a_failure() {
 
 #[tokio::test]
 async fn a_write_is_made_once_wherever_it_is_understood() {
-    let tenant = Tenant::builder().with_base_path(BasePath::ApiV1).in_memory();
+    let tenant = MockServer::builder().with_base_path(BasePath::ApiV1).in_memory();
     let body = WorkOrderCreate::new("cust-002", "Odd smell");
     let order = tenant.client().unwrap().create_work_order().body(body).send().await.unwrap();
     assert_eq!(order.id, Some("wo-10071".into()));
-    assert_eq!(tenant.peek("work-orders/wo-10072"), Value::Null);
+    assert_eq!(tenant.snapshot("work-orders/wo-10072"), Value::Null);
 }
 
 #[tokio::test]
 async fn requests_that_are_not_modelled_find_the_base_too() {
-    let tenant = Tenant::builder().with_base_path(BasePath::ApiV1).in_memory();
+    let tenant = MockServer::builder().with_base_path(BasePath::ApiV1).in_memory();
     let list =
         tenant.client().unwrap().request(Method::GET, "assets").query("per_page", 2).send::<Value>().await.unwrap();
     assert_eq!(list["data"].as_array().map(Vec::len), Some(2));
@@ -269,7 +269,7 @@ async fn an_id_stays_one_part_of_its_path() {
     assert_eq!(paths(&script), ["/v1/tasks/..%2Fcustomers%2F1%3Fx=1%23y", "/v1/tasks/t%C3%A4sk%201"]);
     for id in ["", ".", ".."] {
         let error = client.get_task().id(id).send().await.unwrap_err();
-        assert!(matches!(error, Error::Request(_)), "{id:?}: {error:?}");
+        assert!(matches!(error, Error::InvalidRequest(_)), "{id:?}: {error:?}");
     }
 }
 
@@ -297,7 +297,7 @@ async fn numbers_and_dates_out_of_bounds_are_refused_before_they_are_sent() {
         client.get_work_order().send().await.unwrap_err(),
         client.create_work_order().send().await.unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Request(_)), "{error:?}");
+        assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
     }
     assert_eq!(script.requests().len(), 0);
 }
@@ -334,7 +334,7 @@ async fn a_refusal_says_what_the_vendor_says() {
     assert_eq!(failure.code(), Some("conflict"));
 
     let error = client.create_work_order().body(WorkOrderCreate::new("cust-999", "x")).send().await.unwrap_err();
-    let Error::Invalid(invalid) = &error else { panic!("{error:?}") };
+    let Error::Validation(invalid) = &error else { panic!("{error:?}") };
     let fields: Vec<_> = invalid.fields().map(|(field, _)| field).collect();
     assert_eq!(fields, ["customer_id"]);
 
@@ -346,10 +346,10 @@ async fn a_refusal_says_what_the_vendor_says() {
 #[tokio::test(start_paused = true)]
 async fn the_reset_is_understood_in_every_form_it_may_have() {
     for format in [ResetFormat::EpochSeconds, ResetFormat::Iso8601, ResetFormat::DeltaSeconds] {
-        let tenant = Tenant::builder().with_reset_format(format.clone()).in_memory();
+        let tenant = MockServer::builder().with_reset_format(format.clone()).in_memory();
         let client = tenant.client_builder(KeyKind::Admin).with_max_wait(Duration::from_secs(7200)).build().unwrap();
         client.get_task().id("task-001").send().await.unwrap();
-        tenant.use_up_limit();
+        tenant.exhaust_rate_limit();
         let before = tenant.now();
         client.get_task().id("task-001").send().await.unwrap();
         let waited = tenant.now().duration_since(before).as_mins();

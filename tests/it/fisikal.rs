@@ -9,7 +9,7 @@ use servicebay::fisikal::types::{
     ErrorType, ForClient, ProductType, PurchaseCreate, PurchaseItem, SignUp, StripeCheckout, StripeConfirm,
 };
 use servicebay::fisikal::{self, Direction, FamilyPermissions, Limit, Sex};
-use servicebay::testing::fisikal::{Role, Tenant};
+use servicebay::testing::fisikal::{MockServer, Role};
 use servicebay::testing::{Fault, Script, Step};
 use servicebay::{Confidence, Error};
 
@@ -17,7 +17,7 @@ use servicebay::{Confidence, Error};
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (fisikal::Client, Script) {
     let script = Script::new(steps);
     let builder = fisikal::Client::builder(fisikal::Credentials::bearer("hush-hush-token"));
-    (builder.with_tenant("acme").with_wire(script.clone()).build().unwrap(), script)
+    (builder.with_tenant("acme").with_transport(script.clone()).build().unwrap(), script)
 }
 
 /// Where the first request went.
@@ -89,7 +89,7 @@ async fn a_window_that_is_none_and_a_filter_without_ids_are_refused_before_the_n
     let ids = client.list_service_packages().credit_service_ids(Vec::<i64>::new()).send().await;
     for (outcome, name) in [(window.map(|_| ()), "limit"), (ids.map(|_| ()), "credit_service_ids")] {
         match outcome {
-            Err(Error::Request(error)) => assert!(error.to_string().contains(name), "{error}"),
+            Err(Error::InvalidRequest(error)) => assert!(error.to_string().contains(name), "{error}"),
             other => panic!("{other:?}"),
         }
     }
@@ -105,7 +105,8 @@ async fn the_two_tokens_travel_in_their_own_headers() {
 
     let script = Script::new([step()]);
     let credentials = fisikal::Credentials::session_token("hush-hush-token");
-    let client = fisikal::Client::builder(credentials).with_tenant("acme").with_wire(script.clone()).build().unwrap();
+    let client =
+        fisikal::Client::builder(credentials).with_tenant("acme").with_transport(script.clone()).build().unwrap();
     client.get_profile().send().await.unwrap();
     let headers = &script.requests()[0].headers;
     assert_eq!(headers["x-fisikal-token"], "hush-hush-token");
@@ -144,7 +145,7 @@ async fn an_answer_without_its_envelope_is_a_decode_error_that_names_what_is_mis
 
 #[tokio::test]
 async fn a_location_that_is_null_is_not_found() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     match tenant.client().unwrap().get_location().id(99).send().await {
         Err(error @ Error::NotFound(_)) => assert!(error.to_string().contains("no such object"), "{error}"),
         other => panic!("{other:?}"),
@@ -162,7 +163,7 @@ async fn a_write_whose_answer_is_null_is_no_missing_object() {
 
 #[tokio::test]
 async fn errors_inside_a_success_are_a_typed_refusal() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let client = tenant.client().unwrap();
     for (class, who, kind) in [
         (2, 2001, ErrorType::AdvanceTimeRestriction),
@@ -175,7 +176,7 @@ async fn errors_inside_a_success_are_a_typed_refusal() {
         ] {
             let error = refused.expect_err("refused");
             assert_eq!(kinds(&error), std::slice::from_ref(&kind));
-            let Error::Invalid(invalid) = &error else { panic!("{error:?}") };
+            let Error::Validation(invalid) = &error else { panic!("{error:?}") };
             assert_eq!(invalid.status().map(|status| status.as_u16()), Some(200));
             assert_eq!(invalid.code(), Some(kind.as_str()));
             assert!(!error.maybe_applied() && !error.is_retryable());
@@ -187,10 +188,10 @@ async fn errors_inside_a_success_are_a_typed_refusal() {
 #[tokio::test]
 async fn a_refusal_is_the_same_whichever_status_it_has() {
     for status in [200, 422] {
-        let tenant = Tenant::builder().with_booking_refusal_status(status).in_memory();
+        let tenant = MockServer::builder().with_booking_refusal_status(status).in_memory();
         let refused = tenant.client().unwrap().join_occurrence().id(2).body(client_2001()).send().await;
         match refused.expect_err("refused") {
-            Error::Invalid(invalid) => {
+            Error::Validation(invalid) => {
                 let fields: Vec<_> = invalid.fields().collect();
                 assert_eq!(fields, [("occurrences", "advance_time_restriction")], "{status}");
             }
@@ -226,7 +227,7 @@ async fn a_read_is_not_refused_for_the_errors_that_it_shows() {
 
 #[tokio::test]
 async fn every_item_of_a_list_comes_once_whatever_the_window() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let client = tenant.client().unwrap();
     for (limit, requests) in [(None, 1), (Some(1), 60), (Some(7), 9), (Some(60), 1), (Some(100), 1)] {
         let before = tenant.counters().operation("list_money_transactions");
@@ -242,7 +243,7 @@ async fn every_item_of_a_list_comes_once_whatever_the_window() {
 
 #[tokio::test]
 async fn a_walk_begins_where_its_window_does() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let list = tenant.client().unwrap().list_money_transactions().limit(Limit::new(10).after(45));
     let ids: Vec<_> = list.items().map_ok(|item| item.id.unwrap().get()).try_collect().await.unwrap();
     assert_eq!(ids, (46..=60).collect::<Vec<_>>());
@@ -282,7 +283,7 @@ async fn an_odd_value_costs_at_most_its_own_field() {
 
 #[tokio::test]
 async fn the_same_hour_is_read_from_every_way_to_write_it() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let services = tenant.client().unwrap().list_services().send().await.unwrap();
     let minutes: Vec<_> =
         services.items.iter().map(|service| service.duration().map(|length| length.as_mins())).collect();
@@ -307,7 +308,7 @@ async fn a_profile_keeps_what_this_crate_does_not_model() {
 
 #[tokio::test]
 async fn a_client_signs_up_and_books_with_its_own_token() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let body = SignUp::new().name("Dee").email("dee@club.example").password("correct horse").club_id(1);
     let user = tenant.client().unwrap().sign_up_client().body(body.clone()).send().await.unwrap().into_inner();
     let token = user.auth_token.expect("a token");
@@ -320,7 +321,7 @@ async fn a_client_signs_up_and_books_with_its_own_token() {
 
 #[tokio::test]
 async fn a_family_books_for_each_other_as_far_as_it_may() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let client = tenant.client_as(Role::Client).unwrap();
     client.join_occurrence().id(5).body(ForClient::new(2002)).send().await.unwrap();
     let stranger = client.join_occurrence().id(5).body(ForClient::new(2003)).send().await;
@@ -333,7 +334,7 @@ async fn a_family_books_for_each_other_as_far_as_it_may() {
 
 #[tokio::test]
 async fn a_card_that_has_to_be_confirmed_names_its_page_and_can_be_confirmed() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let client = tenant.client().unwrap();
     let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
     let purchase = client.create_purchase().body(PurchaseCreate::new(items).client_id(2003)).send().await.unwrap();
@@ -352,7 +353,7 @@ async fn a_card_that_has_to_be_confirmed_names_its_page_and_can_be_confirmed() {
 
 #[tokio::test]
 async fn a_promo_code_that_nobody_gave_out_takes_nothing_off() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
     let body = fisikal::types::PromocodeApply::new("NOPE", items);
     assert_eq!(tenant.client().unwrap().apply_promocode().body(body).send().await.unwrap().discount, None);
@@ -360,7 +361,7 @@ async fn a_promo_code_that_nobody_gave_out_takes_nothing_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_booking_whose_answer_is_lost_is_sent_again_and_may_find_itself() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     tenant.fault(Fault::lost_response().on("PUT", "/api/unified/schedule/occurrences/{id}/join"));
     let again = tenant.client().unwrap().join_occurrence().id(5).body(client_2001()).send().await;
     assert_eq!(kinds(&again.expect_err("the first one won")), [ErrorType::Taken]);
@@ -369,7 +370,7 @@ async fn a_booking_whose_answer_is_lost_is_sent_again_and_may_find_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_purchase_whose_answer_is_lost_is_not_sent_again() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     tenant.fault(Fault::lost_response().on("POST", "/api/unified/shop/shop/purchase"));
     let items = [PurchaseItem::new(101, ProductType::ServicePackage, 1)];
     let lost = tenant.client().unwrap().create_purchase().body(PurchaseCreate::new(items)).send().await;
@@ -379,16 +380,16 @@ async fn a_purchase_whose_answer_is_lost_is_not_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_class_is_refused_though_no_reason_is_given() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     match tenant.client().unwrap().join_occurrence().id(3).body(client_2001()).send().await {
-        Err(error @ Error::Invalid(_)) => assert!(fisikal::errors(&error).is_empty()),
+        Err(error @ Error::Validation(_)) => assert!(fisikal::errors(&error).is_empty()),
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_schedule_goes_on_as_months_pass() {
-    let tenant = Tenant::builder().with_access_lifetime(Duration::from_secs(400 * 24 * 3600)).in_memory();
+    let tenant = MockServer::builder().with_access_lifetime(Duration::from_secs(400 * 24 * 3600)).in_memory();
     let client = tenant.client().unwrap();
     tokio::time::advance(Duration::from_secs(90 * 24 * 3600)).await;
     let (now, week) = (tenant.now(), jiff::SignedDuration::from_hours(7 * 24));
@@ -399,7 +400,7 @@ async fn the_schedule_goes_on_as_months_pass() {
 
 #[tokio::test]
 async fn the_raw_way_takes_parameters_in_every_form() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let client = tenant.client().unwrap();
     let path = "api/unified/clubs/locations.json";
     let json = client.request(Method::GET, path).query("json", r#"{"unified_filters":{"parent_id":1}}"#);
@@ -413,11 +414,11 @@ async fn the_raw_way_takes_parameters_in_every_form() {
 
 #[tokio::test]
 async fn a_dead_token_is_unauthorized_and_a_small_role_is_forbidden() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let client = tenant.client_as(Role::Client).unwrap();
     let refused = client.list_money_transactions().send().await;
     assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
-    tenant.end_logins();
+    tenant.revoke_all();
     let refused = client.get_profile().send().await;
     assert!(matches!(refused, Err(Error::Unauthorized(_))), "{refused:?}");
 }
@@ -435,7 +436,8 @@ fn credentials_that_cannot_be_sent_are_refused_and_not_shown() {
 
 #[test]
 fn only_what_the_vendor_says_counts_as_documented() {
-    let documented = fisikal::operations::ALL.iter().filter(|operation| operation.known_as() == Confidence::Documented);
+    let documented =
+        fisikal::operations::ALL.iter().filter(|operation| operation.confidence() == Confidence::Documented);
     let names: Vec<_> = documented.map(|operation| operation.id()).collect();
     assert_eq!(names, ["list_locations", "get_location", "list_money_transactions", "list_credit_transactions"]);
 }

@@ -9,12 +9,12 @@ use servicebay::fixably::types::{
     CustomerWrite, DeviceCreate, InternalLocation, NoteInput, NoteType, NotesCreate, OrderCreate, OrderUpdate,
 };
 use servicebay::fixably::{Expand, Query};
-use servicebay::testing::fixably::{Tenant, TokenKind};
+use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::testing::{Fault, ResetFormat};
 use servicebay::{Error, RetryPolicy, fixably};
 
-fn tenant() -> (Tenant, fixably::Client) {
-    let tenant = Tenant::builder().in_memory();
+fn tenant() -> (MockServer, fixably::Client) {
+    let tenant = MockServer::builder().in_memory();
     let client = tenant.client().unwrap();
     (tenant, client)
 }
@@ -98,7 +98,7 @@ async fn a_refused_body_names_what_is_wrong_with_it() {
     let read_only = client.create_order().body(read_only).send().await;
     for refused in [nobody.map(|_| ()), read_only.map(|_| ())] {
         match refused {
-            Err(Error::Invalid(invalid)) => assert!(invalid.message().is_some_and(|message| message.len() > 10)),
+            Err(Error::Validation(invalid)) => assert!(invalid.message().is_some_and(|message| message.len() > 10)),
             other => panic!("{other:?}"),
         }
     }
@@ -115,7 +115,7 @@ async fn every_form_of_the_reset_is_waited_for_on_a_skewed_clock_too() {
     ] {
         let shown = format!("{format:?}");
         let tenant =
-            Tenant::builder().with_rate_limit(10, Duration::from_secs(60)).with_reset_format(format).in_memory();
+            MockServer::builder().with_rate_limit(10, Duration::from_secs(60)).with_reset_format(format).in_memory();
         tenant.skew(jiff::SignedDuration::from_hours(-30));
         let client = tenant.client().unwrap();
         let answers = join_all((0..15).map(|_| client.get_order().id(20000010).send())).await;
@@ -127,7 +127,7 @@ async fn every_form_of_the_reset_is_waited_for_on_a_skewed_clock_too() {
 
 #[tokio::test(start_paused = true)]
 async fn the_vendors_worst_hour_costs_no_order() {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let patient = RetryPolicy::new().with_max_attempts(6);
     let client = tenant.client_builder(TokenKind::AdminAll).with_retry(patient).build().unwrap();
     for fault in [

@@ -9,7 +9,7 @@ const LAYERS: [&[&str]; 10] = [
     &["base", "clock", "error", "operation", "vendor"],
     &["amount", "envelope", "lenient", "open", "salvage"],
     &["observer", "options", "priority", "retry"],
-    &["auth", "limit", "trace", "transport"],
+    &["auth", "limit", "telemetry", "transport"],
     &["pipeline"],
     &["id", "page", "raw", "reconcile", "response", "runtime"],
     &["builder", "client", "observability"],

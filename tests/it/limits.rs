@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
-use servicebay::testing::fixably::{Tenant, TokenKind};
-use servicebay::testing::{Fault, Script, Step, Wire as _};
+use servicebay::testing::fixably::{MockServer, TokenKind};
+use servicebay::testing::{Fault, Script, Step, Transport as _};
 use servicebay::{CallOptions, Error, Priority, RateLimitPolicy, fentu, fixably};
 use tokio::time::Instant;
 
@@ -18,8 +18,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A tenant whose window takes so many calls a minute.
-fn tenant(limit: u32) -> (Tenant, fixably::Client) {
-    let tenant = Tenant::builder().with_rate_limit(limit, MINUTE).in_memory();
+fn tenant(limit: u32) -> (MockServer, fixably::Client) {
+    let tenant = MockServer::builder().with_rate_limit(limit, MINUTE).in_memory();
     let client = tenant.client().unwrap();
     (tenant, client)
 }
@@ -49,7 +49,7 @@ fn arrivals(script: &Script) -> Vec<f64> {
 async fn clients_of_one_tenant_share_one_budget() {
     let script = Script::new([refused("10"), order(), order().repeat()]);
     let one = builder(&script).build().unwrap();
-    let other = builder(&script).with_timeout(SECOND).build().unwrap();
+    let other = builder(&script).with_attempt_timeout(SECOND).build().unwrap();
     let begun = Instant::now();
     let (first, _) = tokio::join!(one.get_order().id(1).send(), async {
         tokio::time::sleep(SECOND).await;
@@ -116,7 +116,8 @@ async fn a_first_answer_that_says_nothing_of_a_limit_holds_nobody_any_more() {
 #[tokio::test(start_paused = true)]
 async fn a_vendor_that_is_not_known_to_tell_its_limit_is_not_asked_first() {
     let script = Script::new([Step::json(200, serde_json::json!({"data": {}})).delay(SECOND).repeat()]);
-    let client = fentu::Client::builder(fentu::Credentials::api_key("key")).with_wire(script.clone()).build().unwrap();
+    let client =
+        fentu::Client::builder(fentu::Credentials::api_key("key")).with_transport(script.clone()).build().unwrap();
     join_all((0..500).map(|_| client.request(http::Method::GET, "customers").send::<serde_json::Value>())).await;
     assert!(arrivals(&script).iter().all(|at| *at == 0.0));
 }
@@ -131,7 +132,7 @@ async fn who_may_not_wait_is_not_turned_away_before_anything_is_known() {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_call_that_fails_hands_over_to_the_next() {
-    let script = Script::new([Step::not_sent(), left(9, "60").delay(SECOND).repeat()]);
+    let script = Script::new([Step::connect_error(), left(9, "60").delay(SECOND).repeat()]);
     let client = builder(&script).build().unwrap();
     let answers = join_all((0..5).map(|id| client.get_order().id(id).send())).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
@@ -439,7 +440,7 @@ async fn so_many_wait_as_can_be_served_and_the_others_are_told_at_once_when_to_c
 #[tokio::test(start_paused = true)]
 async fn a_wait_beyond_the_deadline_fails_at_once() {
     let (client, _script) = client([refused("60")]);
-    let client = client.with_options(CallOptions::new().with_deadline(10 * SECOND));
+    let client = client.with_options(CallOptions::new().with_operation_timeout(10 * SECOND));
     let begun = Instant::now();
     assert!(matches!(client.get_order().id(1).send().await, Err(Error::RateLimited(_))));
     assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -491,8 +492,8 @@ async fn durations_without_end_are_taken_as_such() {
     let script = Script::new([refused("60"), order()]);
     let client = builder(&script)
         .with_max_wait(Duration::MAX)
-        .with_deadline(Duration::MAX)
-        .with_timeout(Duration::MAX)
+        .with_operation_timeout(Duration::MAX)
+        .with_attempt_timeout(Duration::MAX)
         .build()
         .unwrap();
     client.get_order().id(1).send().await.unwrap();
@@ -654,7 +655,7 @@ async fn what_others_spend_is_seen_and_left_to_them() {
     let others = async {
         loop {
             tokio::time::sleep(SECOND).await;
-            tenant.foreign_traffic(1);
+            tenant.add_external_requests(1);
         }
     };
     let client = client.with_options(CallOptions::new().with_max_wait(DAY));

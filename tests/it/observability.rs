@@ -26,7 +26,7 @@ fn granted(
     repairy::Client::builder(repairy::Credentials::app("app key", "app secret", "partner"))
         .with_base_url("https://partner.example/api")
         .with_tenant("garage")
-        .with_wire(Script::new([Step::with(answer).repeat()]))
+        .with_transport(Script::new([Step::with(answer).repeat()]))
 }
 
 /// Tokens that live this long, in seconds.

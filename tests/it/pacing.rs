@@ -61,7 +61,7 @@ async fn work_through(seed: u64, setup: Arc<Setup>) {
     let vendor = Vendor::open(Arc::clone(&setup), seed);
     let client = fixably::Client::builder(fixably::Credentials::bearer(SECRET))
         .with_tenant("acme")
-        .with_wire(vendor.clone())
+        .with_transport(vendor.clone())
         .build()
         .unwrap();
     // Who may not wait does not wait for the first answer either. From there on the limit holds for everybody.

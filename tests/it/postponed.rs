@@ -13,7 +13,7 @@ use crate::support::SECRET;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn client(script: &Script, tenant: &str) -> Client {
-    Client::builder(Credentials::bearer(SECRET)).with_tenant(tenant).with_wire(script.clone()).build().unwrap()
+    Client::builder(Credentials::bearer(SECRET)).with_tenant(tenant).with_transport(script.clone()).build().unwrap()
 }
 
 fn refusal() -> Step {
@@ -67,7 +67,7 @@ async fn a_call_to_another_tenant_is_refused_and_not_sent() {
     let put_off = postponed(client(&script, "acme").get_order().id(1).send().await);
     let other = Script::new([]);
     match client(&other, "beta").resume(&put_off).send::<Value>().await {
-        Err(Error::Request(error)) => assert_eq!(error.parameter(), "postponed"),
+        Err(Error::InvalidRequest(error)) => assert_eq!(error.parameter(), "postponed"),
         result => panic!("{result:?}"),
     }
     assert!(other.requests().is_empty());

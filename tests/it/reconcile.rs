@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use servicebay::fixably::types::{NoteInput, NoteType, NotesCreate, OrderNote};
 use servicebay::fixably::{Client, Credentials};
 use servicebay::testing::{Script, Step};
-use servicebay::{Error, Found, Reconciled, Unsettled};
+use servicebay::{Error, ReconcileOutcome, UnknownOutcome, WriteStatus};
 
 use crate::support::SECRET;
 
 fn client(script: &Script) -> Client {
-    Client::builder(Credentials::bearer(SECRET)).with_tenant("acme").with_wire(script.clone()).build().unwrap()
+    Client::builder(Credentials::bearer(SECRET)).with_tenant("acme").with_transport(script.clone()).build().unwrap()
 }
 
 fn notes() -> NotesCreate {
@@ -26,8 +26,8 @@ fn created() -> Step {
 /// Sends a write over a script; what looking says comes from `look`. Tells how often it was asked, too.
 async fn write(
     script: &Script,
-    look: impl Fn(Unsettled) -> Result<Found<Vec<OrderNote>>, Error> + Send + Sync,
-) -> (Result<Reconciled<Vec<OrderNote>>, Error>, u32) {
+    look: impl Fn(UnknownOutcome) -> Result<WriteStatus<Vec<OrderNote>>, Error> + Send + Sync,
+) -> (Result<ReconcileOutcome<Vec<OrderNote>>, Error>, u32) {
     let asked = Arc::new(AtomicU32::new(0));
     let call = client(script).create_order_notes().order_id(20000010).body(notes());
     let outcome = call
@@ -48,7 +48,7 @@ fn list(id: i64) -> Vec<OrderNote> {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_comes_is_the_answer_and_nobody_looks() {
     let (outcome, asked) = write(&Script::new([created()]), |_| panic!("nothing to look for")).await;
-    assert!(matches!(outcome, Ok(Reconciled::Answered(_))), "{outcome:?}");
+    assert!(matches!(outcome, Ok(ReconcileOutcome::Response(_))), "{outcome:?}");
     assert_eq!(asked, 0);
 }
 
@@ -57,10 +57,10 @@ async fn a_write_whose_answer_was_lost_is_what_was_found() {
     let script = Script::new([Step::dropped()]);
     let (outcome, asked) = write(&script, |unsettled| {
         assert_eq!((unsettled.operation(), unsettled.method().as_str()), ("create_order_notes", "POST"));
-        let sent: Value = unsettled.sent_as().unwrap();
+        let sent: Value = unsettled.request_body_as().unwrap();
         assert_eq!(sent["notes"][0]["text"], "Cracked", "{sent}");
-        assert!(unsettled.began_at() <= unsettled.failed_at());
-        Ok(Found::Applied(list(9)))
+        assert!(unsettled.started_at() <= unsettled.failed_at());
+        Ok(WriteStatus::Applied(list(9)))
     })
     .await;
     let found = outcome.unwrap().into_inner();
@@ -71,19 +71,19 @@ async fn a_write_whose_answer_was_lost_is_what_was_found() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_was_not_carried_out_is_sent_again_three_times_at_most() {
     let script = Script::new([Step::dropped(), Step::status(504), created()]);
-    let (outcome, asked) = write(&script, |_| Ok(Found::NotApplied)).await;
-    assert!(matches!(outcome, Ok(Reconciled::Answered(_))), "{outcome:?}");
+    let (outcome, asked) = write(&script, |_| Ok(WriteStatus::NotApplied)).await;
+    assert!(matches!(outcome, Ok(ReconcileOutcome::Response(_))), "{outcome:?}");
     assert_eq!((asked, script.requests().len()), (2, 3));
 
     let script = Script::new([Step::dropped().repeat()]);
-    let (outcome, asked) = write(&script, |_| Ok(Found::NotApplied)).await;
+    let (outcome, asked) = write(&script, |_| Ok(WriteStatus::NotApplied)).await;
     assert!(matches!(outcome, Err(Error::OutcomeUnknown(_))), "{outcome:?}");
     assert_eq!((asked, script.requests().len()), (3, 3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_looking_does_not_tell_the_error_stands() {
-    let (outcome, _) = write(&Script::new([Step::dropped()]), |_| Ok(Found::Unsure)).await;
+    let (outcome, _) = write(&Script::new([Step::dropped()]), |_| Ok(WriteStatus::Unknown)).await;
     assert!(matches!(outcome, Err(Error::OutcomeUnknown(_))), "{outcome:?}");
 }
 
@@ -94,7 +94,7 @@ async fn an_error_of_looking_is_told_as_the_source_and_nothing_is_sent_again() {
     let call = client(&script).create_order_notes().order_id(20000010).body(notes());
     let outcome = call.reconcile(|_| {
         let look = other.get_order().id(20000010);
-        async move { look.send().await.map(|_| Found::Unsure) }
+        async move { look.send().await.map(|_| WriteStatus::Unknown) }
     });
     let outcome = outcome.send().await;
     let error = outcome.unwrap_err();

@@ -9,7 +9,7 @@ use servicebay::repairy::types::{
     ServiceReminderCreate, ServiceSource,
 };
 use servicebay::repairy::{Client, Credentials, Id};
-use servicebay::testing::repairy::{Partner, Tenant, TenantBuilder};
+use servicebay::testing::repairy::{MockServer, MockServerBuilder, Partner};
 use servicebay::testing::{Fault, Script, ScriptRequest, Step};
 use servicebay::{Error, Response};
 
@@ -27,12 +27,12 @@ fn login() -> Step {
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     let script = Script::new([login()].into_iter().chain(steps));
     let client =
-        Client::builder(app("acme-autos")).with_base_url("https://partners.example/api").with_wire(script.clone());
+        Client::builder(app("acme-autos")).with_base_url("https://partners.example/api").with_transport(script.clone());
     (client.build().unwrap(), script)
 }
 
-fn tenant(choose: impl FnOnce(TenantBuilder) -> TenantBuilder) -> (Tenant, Client) {
-    let tenant = choose(Tenant::builder()).in_memory();
+fn tenant(choose: impl FnOnce(MockServerBuilder) -> MockServerBuilder) -> (MockServer, Client) {
+    let tenant = choose(MockServer::builder()).in_memory();
     let client = tenant.client().unwrap();
     (tenant, client)
 }
@@ -49,7 +49,7 @@ fn calls(script: &Script) -> Vec<ScriptRequest> {
 /// Parameter and message of a call that was not sent.
 fn unsent<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
     match result {
-        Err(Error::Request(error)) => (error.parameter().to_owned(), error.to_string()),
+        Err(Error::InvalidRequest(error)) => (error.parameter().to_owned(), error.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -290,7 +290,7 @@ async fn refusals_come_as_errors_with_the_vendors_words() {
     assert!(matches!(finished, Err(Error::Conflict(_))), "{finished:?}");
     let wrong = new_booking().customer(CustomerInput::new().email("nobody").phone("1"));
     match client.create_booking().body(wrong).send().await {
-        Err(Error::Invalid(invalid)) => {
+        Err(Error::Validation(invalid)) => {
             let fields: Vec<_> = invalid.fields().map(|(field, _)| field).collect();
             assert_eq!(fields, ["customer.email", "customer.phone"]);
         }
@@ -382,7 +382,7 @@ async fn nothing_that_can_be_printed_shows_the_token() {
 
 #[tokio::test]
 async fn the_client_works_over_sockets_too() {
-    let tenant = Tenant::start().await;
+    let tenant = MockServer::start().await;
     let client = Client::builder(tenant.credentials()).with_base_url(tenant.base_url()).build().unwrap();
     let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Cancelled).send().await.unwrap();
     assert_eq!(moved.object().and_then(|booking| booking.status.clone()), Some(BookingStatus::Cancelled));

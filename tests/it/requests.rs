@@ -16,7 +16,7 @@ fn empty() -> Step {
 /// Parameter and message of a call that was not sent.
 fn unsent<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
     match result {
-        Err(Error::Request(error)) => (error.parameter().to_owned(), error.to_string()),
+        Err(Error::InvalidRequest(error)) => (error.parameter().to_owned(), error.to_string()),
         other => panic!("{other:?}"),
     }
 }

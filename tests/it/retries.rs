@@ -25,7 +25,7 @@ async fn a_read_is_repeated_through_every_transient_failure() {
         Step::status(504),
         Step::dropped(),
         Step::truncated(),
-        Step::not_sent(),
+        Step::connect_error(),
         order().delay(Duration::from_secs(31)),
     ] {
         let shown = format!("{step:?}");
@@ -42,7 +42,7 @@ async fn the_third_failure_is_the_callers() {
     let error = client.get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Server(_)), "{error:?}");
     assert!(error.is_retryable() && !error.maybe_applied());
-    assert_eq!(error.failure().unwrap().attempts(), 3);
+    assert_eq!(error.call_error().unwrap().attempts(), 3);
     assert_eq!(script.requests().len(), 3);
 }
 
@@ -73,7 +73,7 @@ async fn a_post_that_may_have_arrived_is_never_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_post_that_never_left_is_repeated() {
-    let (client, script) = client([Step::not_sent(), Step::not_sent(), Step::json(201, json!([{"id": 7}]))]);
+    let (client, script) = client([Step::connect_error(), Step::connect_error(), Step::json(201, json!([{"id": 7}]))]);
     let notes = client.create_order_notes().order_id(1).body(note()).send().await.unwrap();
     assert_eq!(notes[0].id(), Some(7.into()));
     let bodies: Vec<_> = script.requests().into_iter().map(|request| request.body).collect();
@@ -82,7 +82,7 @@ async fn a_post_that_never_left_is_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn a_post_that_never_leaves_is_a_connect_error_and_was_not_applied() {
-    let (client, _script) = client([Step::not_sent().repeat()]);
+    let (client, _script) = client([Step::connect_error().repeat()]);
     let error = client.create_order().body(OrderCreate::new()).send().await.unwrap_err();
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
     assert!(!error.maybe_applied() && error.is_retryable());
@@ -151,7 +151,7 @@ async fn a_hint_beyond_max_wait_is_the_callers_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_the_attempt_that_is_under_way() {
     let (client, _script) = client([order().delay(Duration::from_secs(25)).repeat()]);
-    let client = client.with_options(CallOptions::new().with_deadline(Duration::from_secs(10)));
+    let client = client.with_options(CallOptions::new().with_operation_timeout(Duration::from_secs(10)));
     let begun = Instant::now();
     let error = client.get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");
@@ -161,7 +161,7 @@ async fn a_deadline_ends_the_attempt_that_is_under_way() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_timed_out_has_an_unknown_outcome() {
     let (client, _script) = client([order().delay(Duration::from_secs(60))]);
-    let client = client.with_options(CallOptions::new().with_timeout(Duration::from_secs(5)));
+    let client = client.with_options(CallOptions::new().with_attempt_timeout(Duration::from_secs(5)));
     let begun = Instant::now();
     let error = client.create_order().body(OrderCreate::new()).send().await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
@@ -214,7 +214,7 @@ async fn a_raw_request_is_repeated_as_its_method_says_unless_told_otherwise() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_an_earlier_attempt_may_have_applied_stays_maybe_applied() {
-    for last in [Step::not_sent(), Step::status(404), Step::status(409), refused("10000")] {
+    for last in [Step::connect_error(), Step::status(404), Step::status(409), refused("10000")] {
         let shown = format!("{last:?}");
         let (client, _script) = client([Step::dropped(), last.repeat()]);
         let body = OrderUpdate::new().status(450);

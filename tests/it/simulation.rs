@@ -15,7 +15,7 @@ mod vendor;
 
 use std::env;
 
-use self::ledger::Tally;
+use self::ledger::CountingObserver;
 use self::month::live_through;
 use self::vendor::Vendor;
 
@@ -31,7 +31,7 @@ fn live_with(vendor: Vendor) {
         None => 0..number("SERVICEBAY_SEEDS").unwrap_or(SEEDS),
     };
     let are_many = seeds.end - seeds.start >= SEEDS;
-    let mut tally = Tally::default();
+    let mut tally = CountingObserver::default();
     for seed in seeds.filter(|seed| Vendor::of(*seed) == vendor) {
         tally.add(live_through(vendor, seed));
     }

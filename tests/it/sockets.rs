@@ -205,7 +205,7 @@ async fn a_refusal_whose_body_breaks_off_is_still_a_refusal() {
             format!("HTTP/1.1 {status} No\r\ncontent-length: 1000\r\n\r\n{{\"developerMessage\": \"n").into_bytes();
         let (url, seen) = server(vec![cut]).await;
         let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
-        let told = error.failure().and_then(|failure| failure.status()).map(|status| status.as_str().to_owned());
+        let told = error.call_error().and_then(|failure| failure.status()).map(|status| status.as_str().to_owned());
         assert_eq!(told.as_deref(), Some(expected), "{error:?}");
         assert!(!error.maybe_applied(), "{error:?}");
         assert_eq!(seen.await.len(), 1);

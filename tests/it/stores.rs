@@ -10,8 +10,10 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use servicebay::fentu::{Client, Credentials};
 use servicebay::testing::TokenRequestKind;
-use servicebay::testing::fentu::Tenant;
-use servicebay::{AuthStatus, Error, FileStore, Lease, MemoryStore, StoreError, Swap, TokenKey, TokenSet, TokenStore};
+use servicebay::testing::fentu::MockServer;
+use servicebay::{
+    AuthStatus, CompareAndSwap, Error, FileStore, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
+};
 use tokio::time::{Instant, advance, sleep};
 
 use crate::folder::Folder;
@@ -21,12 +23,12 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// Long enough for every store that failed to have been tried again.
 const SOON: Duration = Duration::from_secs(120);
 
-fn tenant() -> Tenant {
-    Tenant::builder().in_memory()
+fn tenant() -> MockServer {
+    MockServer::builder().in_memory()
 }
 
 /// Tokens that a user granted just now, as a program would hand them in.
-fn granted(tenant: &Tenant) -> TokenSet {
+fn granted(tenant: &MockServer) -> TokenSet {
     let pair = tenant.sign_in(["read:work-orders"]);
     let expires_at = tenant.now().checked_add(SignedDuration::from_hours(1)).unwrap();
     TokenSet::new(pair.access_token).with_refresh_token(pair.refresh_token).with_access_expires_at(expires_at)
@@ -39,15 +41,15 @@ fn obtained(tokens: &TokenSet, at: Timestamp) -> TokenSet {
     serde_json::from_value(text).unwrap()
 }
 
-fn connect(tenant: &Tenant, credentials: Credentials, store: impl TokenStore) -> Client {
+fn connect(tenant: &MockServer, credentials: Credentials, store: impl TokenStore) -> Client {
     tenant.client_builder_with(credentials).with_tenant("acme").with_token_store(store).build().unwrap()
 }
 
-fn with(tenant: &Tenant, tokens: &TokenSet, store: impl TokenStore) -> Client {
+fn with(tenant: &MockServer, tokens: &TokenSet, store: impl TokenStore) -> Client {
     connect(tenant, Credentials::oauth(APPLICATION.0, APPLICATION.1, tokens.clone()), store)
 }
 
-fn without(tenant: &Tenant, store: impl TokenStore) -> Client {
+fn without(tenant: &MockServer, store: impl TokenStore) -> Client {
     connect(tenant, Credentials::oauth_stored(APPLICATION.0, APPLICATION.1), store)
 }
 
@@ -148,7 +150,7 @@ impl TokenStore for Moody {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         Box::pin(async move {
             self.moods().swaps += 1;
             self.act(|moods| &mut moods.swap).await?;
@@ -424,7 +426,7 @@ async fn a_pair_that_is_handed_in_and_older_than_the_stored_one_waits_until_that
         advance(Duration::from_secs(60)).await;
         let stored = obtained(&granted(&tenant), tenant.now());
         call(&with(&tenant, &stored, store.clone())).await.unwrap();
-        tenant.end_logins();
+        tenant.revoke_all();
         let handed_in = granted(&tenant);
         let handed_in = if says_when { obtained(&handed_in, early) } else { handed_in };
 
@@ -442,7 +444,7 @@ async fn a_newer_pair_in_the_store_is_taken_when_ours_is_refused_and_the_vendor_
     let store = FileStore::new(folder.path()).unwrap();
     let ours = with(&tenant, &obtained(&granted(&tenant), tenant.now()), store.clone());
     call(&ours).await.unwrap();
-    tenant.end_logins();
+    tenant.revoke_all();
     advance(Duration::from_secs(60)).await;
     call(&with(&tenant, &obtained(&granted(&tenant), tenant.now()), store)).await.unwrap();
 
@@ -459,7 +461,7 @@ async fn another_pair_of_the_same_count_is_taken_when_ours_is_refused() {
     let ours = with(&tenant, &granted(&tenant), store.clone());
     call(&ours).await.unwrap();
     // Somebody clears the folder and logs in anew, as the error of a damaged file tells them to.
-    tenant.end_logins();
+    tenant.revoke_all();
     fs::remove_file(folder.pair_file()).unwrap();
     call(&with(&tenant, &granted(&tenant), store)).await.unwrap();
     assert_eq!(folder.pair().generation(), 1);
@@ -476,7 +478,7 @@ async fn a_client_that_was_told_to_log_in_again_goes_on_once_somebody_has() {
     let store = FileStore::new(folder.path()).unwrap();
     let ours = with(&tenant, &obtained(&granted(&tenant), tenant.now()), store.clone());
     call(&ours).await.unwrap();
-    tenant.end_logins();
+    tenant.revoke_all();
     assert!(matches!(call(&ours).await, Err(Error::ReauthRequired(_))));
     let asked = tenant.token_requests().len();
     sleep(SOON).await;

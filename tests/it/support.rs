@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub(crate) const SECRET: &str = "hush/hush+token==";
 
 pub(crate) fn builder(script: &Script) -> ClientBuilder<fixably::Client> {
-    fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_tenant("acme").with_wire(script.clone())
+    fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_tenant("acme").with_transport(script.clone())
 }
 
 pub(crate) fn client(steps: impl IntoIterator<Item = Step>) -> (fixably::Client, Script) {
@@ -50,7 +50,7 @@ pub(crate) fn print(printed: &mut String, error: &Error) {
         writeln!(printed, "{cause} {cause:?}").unwrap();
         source = cause.source();
     }
-    if let Some(failure) = error.failure() {
+    if let Some(failure) = error.call_error() {
         writeln!(printed, "{:?} {} {:?}", failure.body(), failure.url(), failure.request_id()).unwrap();
     }
 }

@@ -15,8 +15,8 @@ use futures_util::future::{BoxFuture, join_all};
 use secrecy::ExposeSecret as _;
 use servicebay::testing::{Script, Step};
 use servicebay::{
-    Error, FileStore, Lease, MemoryStore, StoreError, Swap, TenantError, Tenants, TenantsBuilder, TokenKey, TokenSet,
-    TokenStore, fentu, fixably,
+    CompareAndSwap, Error, FileStore, Lease, MemoryStore, StoreError, TenantError, Tenants, TenantsBuilder, TokenKey,
+    TokenSet, TokenStore, fentu, fixably,
 };
 use tokio::time::{Instant, advance, sleep, timeout};
 
@@ -86,7 +86,7 @@ impl TokenStore for Sulky {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         match self.sulks.load(Ordering::Relaxed) {
             true => Box::pin(async { Err(StoreError::new("not today")) }),
             false => self.memory.compare_and_swap(key, expected, tokens),
@@ -335,7 +335,7 @@ async fn keys_that_differ_in_case_alone_are_two_tenants() {
 #[tokio::test(start_paused = true)]
 async fn a_key_becomes_a_host_only_as_it_stands() {
     let tenants = Tenants::builder(|_| async {
-        Ok::<_, Error>(fixably::Client::builder(fixably::Credentials::bearer("token")).with_wire(Town::default()))
+        Ok::<_, Error>(fixably::Client::builder(fixably::Credentials::bearer("token")).with_transport(Town::default()))
     });
     let tenants = tenants.build();
     assert_eq!(tenants.get("acme").await.unwrap().base_url().as_str(), "https://acme.fixably.com/api/v3");
@@ -362,7 +362,7 @@ async fn two_keys_of_one_name_share_neither_tokens_nor_a_budget() {
     }
     town.close("one", HOUR);
     let refused = Fentu::call(&tenants.get("one").await.unwrap(), "one").await.unwrap_err();
-    assert_eq!(refused.failure().unwrap().tenant(), Some("acme"), "the name that it was given");
+    assert_eq!(refused.call_error().unwrap().tenant(), Some("acme"), "the name that it was given");
     Fentu::call(&tenants.get("two").await.unwrap(), "two").await.unwrap();
     assert_eq!(town.wrongs(), Vec::<String>::new());
 }
@@ -429,7 +429,7 @@ async fn tenants_can_be_used_from_every_task() {
     fn check<T: Clone + Send + Sync + 'static>(_: &T) {}
     let tenants = Tenants::builder(|_| async {
         let script = Script::new([Step::json(200, serde_json::json!({"id": 1}))]);
-        Ok::<_, Error>(fentu::Client::builder(fentu::Credentials::api_key("key")).with_wire(script))
+        Ok::<_, Error>(fentu::Client::builder(fentu::Credentials::api_key("key")).with_transport(script))
     });
     let tenants = tenants.build();
     check(&tenants);
@@ -560,7 +560,7 @@ mod isolation {
             };
             let whose = match &error {
                 Error::Tenant(error) => Some(error.tenant()),
-                other => other.failure().unwrap().tenant(),
+                other => other.call_error().unwrap().tenant(),
             };
             assert_eq!(whose, Some(key), "{error}");
             match &error {

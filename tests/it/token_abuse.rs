@@ -9,7 +9,9 @@ use serde_json::json;
 use servicebay::fentu::{self, Application, Scope};
 use servicebay::repairy::{Client, Credentials};
 use servicebay::testing::{Script, Step, probe};
-use servicebay::{ClientBuilder, Error, Lease, MemoryStore, StoreError, Swap, TokenKey, TokenSet, TokenStore};
+use servicebay::{
+    ClientBuilder, CompareAndSwap, Error, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
@@ -38,7 +40,7 @@ fn nothing(_: &Request<bytes::Bytes>) -> Step {
 
 fn repairy(script: &Script) -> ClientBuilder<Client> {
     let credentials = Credentials::app("app key", "app secret", "partner");
-    Client::builder(credentials).with_base_url("https://partner.example").with_wire(script.clone())
+    Client::builder(credentials).with_base_url("https://partner.example").with_transport(script.clone())
 }
 
 async fn call(client: &Client) -> Result<(), Error> {
@@ -117,7 +119,7 @@ impl TokenStore for Fickle {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         self.store.compare_and_swap(key, expected, tokens)
     }
 
@@ -135,7 +137,7 @@ fn refuses(_: &Request<bytes::Bytes>) -> Step {
 }
 
 fn fentu(script: &Script, credentials: fentu::Credentials) -> ClientBuilder<fentu::Client> {
-    fentu::Client::builder(credentials).with_tenant("acme").with_wire(script.clone())
+    fentu::Client::builder(credentials).with_tenant("acme").with_transport(script.clone())
 }
 
 async fn orders(client: &fentu::Client) -> Result<(), Error> {
@@ -190,7 +192,7 @@ async fn a_token_that_was_renewed_while_the_call_was_under_way_is_struck_out_too
     });
     let mut printed = String::new();
     for error in join_all(calls).await {
-        assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+        assert!(matches!(error, Error::Validation(_)), "{error:?}");
         print(&mut printed, &error);
     }
     assert!(client.auth_status().generation() > 1, "it was renewed meanwhile");
@@ -221,7 +223,7 @@ async fn a_logout_whose_access_token_ends_with_the_refresh_token_has_succeeded()
 async fn a_browser_that_comes_back_twice_while_the_code_is_redeemed_spends_it_once() {
     let granted = json!({"access_token": "a", "refresh_token": "r", "expires_in": 3600});
     let script = server(move |_| Step::json(200, granted.clone()).delay(SECOND / 2), nothing);
-    let application = Application::builder("application", "secret").with_wire(script.clone()).build().unwrap();
+    let application = Application::builder("application", "secret").with_transport(script.clone()).build().unwrap();
     let login = application.log_in_here([Scope::ReadAssets]).await.unwrap();
     let parameter = |name: &str| login.url().query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();
     let back: url::Url = parameter("redirect_uri").parse().unwrap();

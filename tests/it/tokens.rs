@@ -27,54 +27,54 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A tenant of Fentu without a limit.
-fn fentu_tenant(refresh_tokens: RefreshTokens) -> fentu_testing::Tenant {
-    let builder = fentu_testing::Tenant::builder().with_tier(fentu_testing::Tier::Enterprise);
+fn fentu_tenant(refresh_tokens: RefreshTokens) -> fentu_testing::MockServer {
+    let builder = fentu_testing::MockServer::builder().with_tier(fentu_testing::Tier::Enterprise);
     builder.with_refresh_tokens(refresh_tokens).in_memory()
 }
 
 /// Tokens that a user of this tenant has just granted.
-fn consent(tenant: &fentu_testing::Tenant) -> TokenSet {
+fn consent(tenant: &fentu_testing::MockServer) -> TokenSet {
     granted(&tenant.sign_in(["admin"]), tenant.now())
 }
 
 /// The builder of a client of the tenant's application with these tokens.
-fn fentu_builder(tenant: &fentu_testing::Tenant, tokens: TokenSet) -> ClientBuilder<fentu::Client> {
+fn fentu_builder(tenant: &fentu_testing::MockServer, tokens: TokenSet) -> ClientBuilder<fentu::Client> {
     let application = tenant.application();
     let credentials = fentu::Credentials::oauth(application.client_id(), application.client_secret(), tokens);
     tenant.client_builder_with(credentials).with_tenant("acme")
 }
 
 /// A tenant that rotates refresh tokens, and a client that a user has just let in.
-fn fentu() -> (fentu_testing::Tenant, fentu::Client) {
+fn fentu() -> (fentu_testing::MockServer, fentu::Client) {
     fentu_with(RefreshTokens::Rotated)
 }
 
-fn fentu_with(refresh_tokens: RefreshTokens) -> (fentu_testing::Tenant, fentu::Client) {
+fn fentu_with(refresh_tokens: RefreshTokens) -> (fentu_testing::MockServer, fentu::Client) {
     let tenant = fentu_tenant(refresh_tokens);
     let client = fentu_builder(&tenant, consent(&tenant)).build().unwrap();
     (tenant, client)
 }
 
-fn repairy() -> (repairy_testing::Tenant, repairy::Client) {
-    let tenant = repairy_testing::Tenant::builder().in_memory();
+fn repairy() -> (repairy_testing::MockServer, repairy::Client) {
+    let tenant = repairy_testing::MockServer::builder().in_memory();
     let client = tenant.client().unwrap();
     (tenant, client)
 }
 
-fn manager(tenant: &fisikal_testing::Tenant) -> fisikal::Credentials {
+fn manager(tenant: &fisikal_testing::MockServer) -> fisikal::Credentials {
     let (user, password) = tenant.login(Role::Manager);
     fisikal::Credentials::password(
-        fisikal_testing::Tenant::CLIENT_ID,
-        fisikal_testing::Tenant::CLIENT_SECRET,
+        fisikal_testing::MockServer::CLIENT_ID,
+        fisikal_testing::MockServer::CLIENT_SECRET,
         user,
         password,
     )
 }
 
 fn fisikal(
-    choose: impl FnOnce(fisikal_testing::TenantBuilder) -> fisikal_testing::TenantBuilder,
-) -> (fisikal_testing::Tenant, fisikal::Client) {
-    let tenant = choose(fisikal_testing::Tenant::builder()).in_memory();
+    choose: impl FnOnce(fisikal_testing::MockServerBuilder) -> fisikal_testing::MockServerBuilder,
+) -> (fisikal_testing::MockServer, fisikal::Client) {
+    let tenant = choose(fisikal_testing::MockServer::builder()).in_memory();
     let client = tenant.client_builder(manager(&tenant)).build().unwrap();
     (tenant, client)
 }
@@ -98,6 +98,6 @@ fn profile(client: &fisikal::Client) -> BoxFuture<'static, Result<(), Error>> {
 }
 
 /// How often a path was asked for.
-fn asked(requests: &[servicebay::testing::Received], path: &str) -> usize {
+fn asked(requests: &[servicebay::testing::RecordedRequest], path: &str) -> usize {
     requests.iter().filter(|request| request.path == path).count()
 }

@@ -11,9 +11,9 @@ use http::{Request, Response};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use servicebay::testing::fixably::{Tenant, TokenKind};
-use servicebay::testing::{Script, Step, Wire, WireFailure};
-use servicebay::{Cursor, Drift, Error, Items, List, Pages, fentu, fisikal, fixably};
+use servicebay::testing::fixably::{MockServer, TokenKind};
+use servicebay::testing::{Script, Step, Transport, TransportError};
+use servicebay::{Cursor, Error, Items, List, ListChanges, Pages, fentu, fisikal, fixably};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Log, builder};
@@ -25,7 +25,7 @@ const SIZE: u32 = 10;
 trait Vendor {
     type List: List<Page: Send, Item: Send>;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>);
+    fn list(wire: impl Transport) -> (Self::List, Box<dyn Fn() -> u64 + Send>);
     fn items(list: Self::List) -> Items<Self::List>;
     fn pages(list: Self::List) -> Pages<Self::List>;
     fn id(item: &<Self::List as List>::Item) -> u64;
@@ -42,9 +42,9 @@ struct Fisikal;
 impl Vendor for ByOffset {
     type List = fixably::builder::ListQueues;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
+    fn list(wire: impl Transport) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fixably::Client::builder(fixably::Credentials::bearer("test")).with_tenant("acme");
-        let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
+        let client = client.with_attempt_timeout(Duration::from_secs(1)).with_transport(wire).build().unwrap();
         (client.list_queues().limit(SIZE), Box::new(move || client.rate_limit().in_flight()))
     }
 
@@ -73,7 +73,7 @@ impl Vendor for ByOffset {
 impl Vendor for ByPage {
     type List = fixably::builder::ListQueues;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
+    fn list(wire: impl Transport) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let (list, in_flight) = ByOffset::list(wire);
         (list.page(1), in_flight)
     }
@@ -103,9 +103,9 @@ impl Vendor for ByPage {
 impl Vendor for Fentu {
     type List = fentu::builder::ListCustomers;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
+    fn list(wire: impl Transport) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fentu::Client::builder(fentu::Credentials::api_key("test"));
-        let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
+        let client = client.with_attempt_timeout(Duration::from_secs(1)).with_transport(wire).build().unwrap();
         (client.list_customers().per_page(SIZE), Box::new(move || client.rate_limit().in_flight()))
     }
 
@@ -137,9 +137,9 @@ impl Vendor for Fentu {
 impl Vendor for Fisikal {
     type List = fisikal::builder::ListLocations;
 
-    fn list(wire: impl Wire) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
+    fn list(wire: impl Transport) -> (Self::List, Box<dyn Fn() -> u64 + Send>) {
         let client = fisikal::Client::builder(fisikal::Credentials::bearer("test")).with_tenant("acme");
-        let client = client.with_timeout(Duration::from_secs(1)).with_wire(wire).build().unwrap();
+        let client = client.with_attempt_timeout(Duration::from_secs(1)).with_transport(wire).build().unwrap();
         (client.list_locations().limit(SIZE), Box::new(move || client.rate_limit().in_flight()))
     }
 
@@ -391,7 +391,7 @@ async fn a_cursor_of_any_moment_goes_on_with_the_very_next_item<V: Vendor>() {
         let text = serde_json::to_string(&cursor).unwrap();
         let read: Cursor = serde_json::from_str(&text).unwrap();
         assert_eq!(read, cursor);
-        assert_eq!((read.handed_out(), read.is_finished()), (taken, taken == 55), "{text}");
+        assert_eq!((read.yielded(), read.is_finished()), (taken, taken == 55), "{text}");
         assert!(text.len() < 4096 && !text.contains("test"), "{text}");
 
         let again = V::items(shelf.list::<V>()).resume(read.clone());
@@ -402,11 +402,8 @@ async fn a_cursor_of_any_moment_goes_on_with_the_very_next_item<V: Vendor>() {
             rest.push(V::id(&item));
         }
         assert_eq!(rest, (taken..55).collect::<Vec<_>>());
-        assert!(again.drift().is_none(), "{taken}: {:?}", again.drift());
-        assert_eq!(
-            (again.cursor().handed_out(), again.total()),
-            (55, if taken == 0 { Some(55) } else { again.total() })
-        );
+        assert!(again.changes().is_none(), "{taken}: {:?}", again.changes());
+        assert_eq!((again.cursor().yielded(), again.total()), (55, if taken == 0 { Some(55) } else { again.total() }));
         assert_eq!(items.try_next().await.unwrap().map(|item| V::id(&item)), (taken < 55).then_some(taken));
     }
 }
@@ -419,7 +416,7 @@ async fn a_cursor_of_pages_goes_on_with_the_next_page<V: Vendor>() {
         assert_eq!(rest.len(), 6 - page);
         pages.try_next().await.unwrap();
     }
-    assert!(pages.drift().is_none());
+    assert!(pages.changes().is_none());
 }
 
 async fn items_that_are_added_during_a_walk_double_nothing<V: Vendor>() {
@@ -432,7 +429,7 @@ async fn items_that_are_added_during_a_walk_double_nothing<V: Vendor>() {
             seen.push(V::id(&item));
         }
         assert_eq!(seen, (0..100).collect::<Vec<_>>(), "{depth}");
-        let drift = items.drift();
+        let drift = items.changes();
         assert_eq!((drift.total_before(), drift.total_now(), drift.repeated()), (Some(100), Some(115), 15));
         assert_eq!((drift.maybe_missed(), drift.maybe_repeated()), (0, 0));
     }
@@ -451,9 +448,9 @@ async fn items_that_are_removed_during_a_walk_skip_nothing<V: Vendor>() {
         }
         drop(listening);
         assert_eq!(seen, (0..100).collect::<Vec<_>>(), "{depth}: they went after they were handed out");
-        let drift = items.drift();
+        let drift = items.changes();
         assert_eq!((drift.total_before(), drift.total_now(), drift.maybe_missed()), (Some(100), Some(95), 0));
-        assert!(drift.steps_back() > 0, "{drift:?}");
+        assert!(drift.backtracks() > 0, "{drift:?}");
         assert!(log.text().contains("a list changed during its walk"), "{}", log.text());
     }
 }
@@ -468,7 +465,7 @@ async fn a_list_whose_items_go_as_they_are_handed_out_is_walked_whole<V: Vendor>
             shelf.state().ids.retain(|id| *id != V::id(&item));
         }
         assert_eq!(seen, (0..100).collect::<Vec<_>>(), "{depth}");
-        assert_eq!(items.drift().maybe_missed(), 0);
+        assert_eq!(items.changes().maybe_missed(), 0);
     }
 }
 
@@ -516,12 +513,12 @@ impl<I> ConcatIds<I> for Vec<Vec<I>> {
 #[derive(Debug)]
 struct InParts<W>(W);
 
-impl<W: Wire> Wire for InParts<W> {
-    fn answer(
+impl<W: Transport> Transport for InParts<W> {
+    fn send(
         &self,
         request: Request<Bytes>,
-    ) -> futures_core::future::BoxFuture<'static, Result<Response<Bytes>, WireFailure>> {
-        let answer = self.0.answer(request);
+    ) -> futures_core::future::BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        let answer = self.0.send(request);
         Box::pin(async move {
             sleep(Duration::from_millis(20)).await;
             sleep(Duration::from_millis(20)).await;
@@ -601,7 +598,7 @@ async fn a_cursor_is_refused_by_another_list() {
     let script = shelf.script::<ByOffset>();
     let client = builder(&script).build().unwrap();
     let elsewhere = fixably::Client::builder(fixably::Credentials::bearer("test")).with_tenant("other");
-    let elsewhere = elsewhere.with_wire(script.clone()).build().unwrap();
+    let elsewhere = elsewhere.with_transport(script.clone()).build().unwrap();
 
     let refusals = [
         client.list_stores().limit(SIZE).items().resume(cursor.clone()).try_next().await.err(),
@@ -612,7 +609,7 @@ async fn a_cursor_is_refused_by_another_list() {
         items.resume(cursor.clone()).skip(9).next().await.unwrap().err(),
     ];
     for refusal in refusals {
-        let Some(Error::Request(error)) = refusal else { panic!("{refusal:?}") };
+        let Some(Error::InvalidRequest(error)) = refusal else { panic!("{refusal:?}") };
         assert_eq!(error.parameter(), "cursor");
     }
     assert_eq!(script.requests().len(), 0);
@@ -666,16 +663,16 @@ async fn a_vendor_that_sends_the_same_page_for_ever_ends_the_walk_with_an_error(
 }
 
 /// The items of a walk that is put down and taken up again after so many.
-async fn walk<V: Vendor>(shelf: &Shelf, depth: usize, stop: Option<usize>) -> (Vec<u64>, Drift) {
+async fn walk<V: Vendor>(shelf: &Shelf, depth: usize, stop: Option<usize>) -> (Vec<u64>, ListChanges) {
     let mut items = V::items(shelf.list::<V>()).prefetch(depth);
-    let mut handed_out = Vec::new();
+    let mut yielded = Vec::new();
     while let Some(item) = items.try_next().await.unwrap() {
-        handed_out.push(V::id(&item));
-        if stop == Some(handed_out.len()) {
+        yielded.push(V::id(&item));
+        if stop == Some(yielded.len()) {
             items = V::items(shelf.list::<V>()).prefetch(depth).resume(items.cursor());
         }
     }
-    (handed_out, items.drift())
+    (yielded, items.changes())
 }
 
 proptest! {
@@ -698,7 +695,7 @@ proptest! {
         shelf.state().changes.extend(changes);
         (shelf.state().delay, shelf.state().seed) = (100, seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let (handed_out, drift) = runtime.block_on(async {
+        let (yielded, drift) = runtime.block_on(async {
             match vendor {
                 0 => walk::<ByOffset>(&shelf, depth, stop).await,
                 1 => walk::<ByPage>(&shelf, depth, stop).await,
@@ -707,13 +704,13 @@ proptest! {
             }
         });
         prop_assert_eq!((drift.maybe_missed(), drift.maybe_repeated()), (0, 0));
-        let mut once = handed_out.clone();
+        let mut once = yielded.clone();
         once.sort_unstable();
         once.dedup();
-        prop_assert_eq!(once.len(), handed_out.len(), "{:?}", handed_out);
+        prop_assert_eq!(once.len(), yielded.len(), "{:?}", yielded);
         let left = shelf.state().ids.clone();
         for id in left.into_iter().filter(|id| *id < total) {
-            prop_assert!(once.contains(&id), "{} is missing from {:?}", id, handed_out);
+            prop_assert!(once.contains(&id), "{} is missing from {:?}", id, yielded);
         }
     }
 }
@@ -723,10 +720,10 @@ async fn who_calls_for_each_item_is_not_slowed_by_what_is_fetched_ahead() {
     // 70 pages and 140 calls, 30 a minute.
     let mut times = Vec::new();
     for depth in [1, 8, 64] {
-        let tenant = Tenant::builder().with_rate_limit(30, Duration::from_secs(60)).in_memory();
+        let tenant = MockServer::builder().with_rate_limit(30, Duration::from_secs(60)).in_memory();
         let credentials = fixably::Credentials::bearer(tenant.token(TokenKind::AdminAll));
         let client = fixably::Client::builder(credentials).with_base_url(tenant.base_url());
-        let client = client.with_wire(InParts(tenant.clone())).build().unwrap();
+        let client = client.with_transport(InParts(tenant.clone())).build().unwrap();
         let begun = Instant::now();
         let mut orders = client.list_orders().limit(2).items().prefetch(depth);
         while let Some(order) = orders.try_next().await.unwrap() {

@@ -15,7 +15,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::json;
-use servicebay::testing::{Wire, WireFailure};
+use servicebay::testing::{Transport, TransportError};
 use servicebay::{ClientBuilder, Error, Tenants, TenantsBuilder, TokenSet, fentu, fisikal, fixably, repairy};
 use tokio::runtime::Builder;
 
@@ -83,26 +83,26 @@ fn row<C: 'static>(count: usize, name: &str, tenants: TenantsBuilder<C>, call: i
 }
 
 async fn fixably(_: String) -> Result<ClientBuilder<fixably::Client>, Error> {
-    Ok(fixably::Client::builder(fixably::Credentials::bearer(token())).with_wire(Vendor))
+    Ok(fixably::Client::builder(fixably::Credentials::bearer(token())).with_transport(Vendor))
 }
 
 async fn fentu_key(_: String) -> Result<ClientBuilder<fentu::Client>, Error> {
-    Ok(fentu::Client::builder(fentu::Credentials::api_key(token())).with_wire(Vendor))
+    Ok(fentu::Client::builder(fentu::Credentials::api_key(token())).with_transport(Vendor))
 }
 
 async fn fentu_oauth(_: String) -> Result<ClientBuilder<fentu::Client>, Error> {
     let tokens = TokenSet::new(token()).with_refresh_token(token());
-    Ok(fentu::Client::builder(fentu::Credentials::oauth("application", token(), tokens)).with_wire(Vendor))
+    Ok(fentu::Client::builder(fentu::Credentials::oauth("application", token(), tokens)).with_transport(Vendor))
 }
 
 async fn repairy(_: String) -> Result<ClientBuilder<repairy::Client>, Error> {
     let credentials = repairy::Credentials::app("app key", token(), "partner");
-    Ok(repairy::Client::builder(credentials).with_base_url("https://partner-api.example/v1").with_wire(Vendor))
+    Ok(repairy::Client::builder(credentials).with_base_url("https://partner-api.example/v1").with_transport(Vendor))
 }
 
 async fn fisikal(_: String) -> Result<ClientBuilder<fisikal::Client>, Error> {
     let credentials = fisikal::Credentials::password("application", token(), "api@club.example", token());
-    Ok(fisikal::Client::builder(credentials).with_wire(Vendor))
+    Ok(fisikal::Client::builder(credentials).with_transport(Vendor))
 }
 
 fn token() -> String {
@@ -113,8 +113,8 @@ fn token() -> String {
 #[derive(Clone, Debug)]
 struct Vendor;
 
-impl Wire for Vendor {
-    fn answer(&self, _: Request<Bytes>) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, WireFailure>> + Send>> {
+impl Transport for Vendor {
+    fn send(&self, _: Request<Bytes>) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send>> {
         let body = json!({
             "access_token": token(), "refresh_token": token(), "expires_in": 3600,
             "accessToken": token(), "refreshToken": token(), "expiresIn": 3600,

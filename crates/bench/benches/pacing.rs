@@ -25,7 +25,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use servicebay::fixably;
-use servicebay::testing::fixably::{Tenant, TokenKind};
+use servicebay::testing::fixably::{MockServer, TokenKind};
 use tokio::runtime::Builder;
 
 const ORDER: i64 = 20000010;
@@ -75,11 +75,11 @@ enum Client {
     Retrying { client: ClientWithMiddleware, url: String, token: String },
 }
 
-fn servicebay(tenant: &Tenant) -> Client {
+fn servicebay(tenant: &MockServer) -> Client {
     Client::Servicebay(tenant.client().expect("a tenant's client can be built"))
 }
 
-fn retrying(tenant: &Tenant, policy: reqwest_retry::policies::ExponentialBackoffBuilder) -> Client {
+fn retrying(tenant: &MockServer, policy: reqwest_retry::policies::ExponentialBackoffBuilder) -> Client {
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -107,8 +107,8 @@ impl Client {
     }
 }
 
-async fn measure(name: &str, load: Load, client: impl FnOnce(&Tenant) -> Client) {
-    let tenant = Tenant::builder().with_rate_limit(load.limit, load.window).start().await;
+async fn measure(name: &str, load: Load, client: impl FnOnce(&MockServer) -> Client) {
+    let tenant = MockServer::builder().with_rate_limit(load.limit, load.window).start().await;
     let client = Arc::new(client(&tenant));
     // Windows end on a whole second. A run that begins within one has less of the first than of the others.
     tokio::time::sleep(to_the_next_second(tenant.now())).await;

@@ -80,7 +80,7 @@ fn virtually(runtime: &Runtime, pages: u32, depth: usize) -> Duration {
             Step::json(200, page(offset(request.uri().query().unwrap_or_default()), pages)).delay(LATENCY)
         });
         let client = Client::builder(Credentials::bearer("bench")).with_tenant("acme");
-        let client = client.with_wire(Script::new([answer.repeat()])).build().expect("a client");
+        let client = client.with_transport(Script::new([answer.repeat()])).build().expect("a client");
         let begun = tokio::time::Instant::now();
         assert_eq!(walk(&client, depth).await, pages * SIZE);
         begun.elapsed()

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use servicebay::repairy::Client;
-use servicebay::testing::repairy::{Partner, Tenant};
+use servicebay::testing::repairy::{MockServer, Partner};
 use servicebay::testing::{Fault, TokenRequestKind, probe};
 use tokio::runtime::Builder;
 use tokio::time::Instant;
@@ -53,7 +53,7 @@ fn measure(reads: u32) {
 fn reading(reads: u32) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     let client = runtime.block_on(async {
-        let client = client(&Tenant::builder().in_memory());
+        let client = client(&MockServer::builder().in_memory());
         call(&client).await;
         client
     });
@@ -91,7 +91,7 @@ fn median(turns: u32, mut turn: impl FnMut()) -> f64 {
 
 /// Lets all callers want a token, `age` after it was granted.
 async fn callers(when: &str, age: Option<Duration>) {
-    let tenant = Tenant::builder().in_memory();
+    let tenant = MockServer::builder().in_memory();
     let client = client(&tenant);
     if let Some(age) = age {
         call(&client).await;
@@ -115,7 +115,7 @@ async fn callers(when: &str, age: Option<Duration>) {
     println!("{when:<38} {:>14} {:>12.1} s {:>12.1} s", requests.len(), waits[CALLERS / 2], waits[CALLERS - 1]);
 }
 
-fn client(tenant: &Tenant) -> Client {
+fn client(tenant: &MockServer) -> Client {
     tenant.client_builder(Partner::Main).build().expect("a tenant's client can be built")
 }
 

@@ -1,6 +1,6 @@
 //! Exports all orders to a CSV file, and goes on where it was when it is stopped and run again.
 //!
-//! `cargo run -p servicebay-demos --example export_orders` runs it against a test tenant inside this program: it stops itself half way, goes
+//! `cargo run -p servicebay-demos --example export_orders` runs it against a mock server inside this program: it stops itself half way, goes
 //! on, and checks the file. With `FIXABLY_TENANT` and `FIXABLY_TOKEN` set, it exports that tenant's orders to `orders.csv`,
 //! or to the file that is named: `cargo run -p servicebay-demos --example export_orders -- march.csv`. Ctrl-C stops it; the next run goes on.
 //!
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use servicebay::Cursor;
 use servicebay::fixably::types::Order;
 use servicebay::fixably::{Client, Credentials, Expand};
-use servicebay::testing::fixably::{Tenant, TokenKind};
+use servicebay::testing::fixably::{MockServer, TokenKind};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -47,13 +47,13 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Against a test tenant inside this program: stopped half way, taken up again, and checked.
+/// Against a mock server inside this program: stopped half way, taken up again, and checked.
 async fn embedded() -> Result<()> {
-    let tenant = Tenant::builder().with_rate_limit(5, Duration::from_secs(1)).start().await;
+    let tenant = MockServer::builder().with_rate_limit(5, Duration::from_secs(1)).start().await;
     let client = Client::builder(Credentials::bearer(tenant.token(TokenKind::AdminAll)));
     let client = client.with_base_url(tenant.base_url()).build()?;
     let path = env::temp_dir().join(format!("servicebay-orders-{}.csv", process::id()));
-    println!("A test tenant of Fixably with 140 orders, five calls a second, and pages of ten.");
+    println!("A mock server of Fixably with 140 orders, five calls a second, and pages of ten.");
     println!("Set FIXABLY_TENANT and FIXABLY_TOKEN to export a real one's instead.");
 
     let clock = async {
@@ -117,30 +117,30 @@ async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Outpu
     let outcome = loop {
         let next = tokio::select! {
             biased;
-            () = &mut stop => break Ok(Outcome::Stopped(orders.handed_out())),
+            () = &mut stop => break Ok(Outcome::Stopped(orders.yielded())),
             next = orders.try_next() => next,
         };
         match next {
             Ok(Some(order)) => csv.write_record(row(&order))?,
-            Ok(None) => break Ok(Outcome::Complete(orders.handed_out())),
+            Ok(None) => break Ok(Outcome::Complete(orders.yielded())),
             // What was exported until here stays, and the next run goes on with what failed.
             Err(error) => break Err(error.into()),
         }
         bar.set_length(orders.total().unwrap_or_default());
-        bar.set_position(orders.handed_out());
+        bar.set_position(orders.yielded());
         if let Some(remaining) = client.rate_limit().remaining() {
             bar.set_message(format!("; {remaining} calls left in the tenant's window"));
         }
-        if orders.handed_out().is_multiple_of(CHECKPOINT) {
+        if orders.yielded().is_multiple_of(CHECKPOINT) {
             save(path, &mut csv, orders.cursor())?;
         }
     };
     bar.finish();
     save(path, &mut csv, orders.cursor())?;
 
-    let drift = orders.drift();
-    if !drift.is_none() {
-        println!("the list changed meanwhile: {drift:?}");
+    let changes = orders.changes();
+    if !changes.is_none() {
+        println!("the list changed meanwhile: {changes:?}");
     }
     outcome
 }

@@ -1,7 +1,7 @@
 //! How a tenant's limit is shared: people at a counter, follow-ups of webhooks, an export, and another integration that
 //! knows nothing of the three.
 //!
-//! `cargo run -p servicebay-demos --example pacing` lets 64 workers call a test tenant inside this program for 16 s. They share one client and
+//! `cargo run -p servicebay-demos --example pacing` lets 64 workers call a mock server inside this program for 16 s. They share one client and
 //! so one budget. The other integration has a plain HTTP client and a token of its own, and calls at its own pace. A
 //! table tells how each of them fared, and a picture shows the calls against the limit. The first argument is the file for
 //! the picture; without one it is written to the folder for temporary files.
@@ -24,8 +24,8 @@ use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use servicebay::testing::fixably::{Tenant, TokenKind};
-use servicebay::testing::{Received, TokenSeen};
+use servicebay::testing::fixably::{MockServer, TokenKind};
+use servicebay::testing::{RecordedRequest, TokenSeen};
 use servicebay::{CallOptions, Priority, fixably};
 use tokio::time::{interval, sleep, timeout};
 
@@ -83,7 +83,7 @@ impl Caller {
     }
 
     /// Whose request it was that the tenant saw.
-    fn of(request: &Received) -> Self {
+    fn of(request: &RecordedRequest) -> Self {
         match (request.token, request.operation) {
             (TokenSeen::Legacy, _) => Self::Foreign,
             (_, Some("get_order")) => Self::Interactive,
@@ -118,7 +118,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(request: &Received, begun: Timestamp) -> Self {
+    fn new(request: &RecordedRequest, begun: Timestamp) -> Self {
         Self {
             caller: Caller::of(request),
             seconds: request.at.duration_since(begun).as_secs_f64(),
@@ -130,7 +130,7 @@ impl Seen {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let picture = env::args_os().nth(1).map_or_else(|| env::temp_dir().join("servicebay-pacing.svg"), PathBuf::from);
-    let tenant = Tenant::builder().with_rate_limit(LIMIT, WINDOW).start().await;
+    let tenant = MockServer::builder().with_rate_limit(LIMIT, WINDOW).start().await;
     let client = tenant.client()?;
     println!("64 workers and another integration at a tenant that allows {LIMIT} calls in {} s ...", WINDOW.as_secs());
 
@@ -186,7 +186,7 @@ async fn work(
 }
 
 /// Somebody else's program: it shares the tenant's limit, and nothing with us.
-async fn foreign(tenant: &Tenant, answers: &Answers) -> Result<(), Box<dyn Error>> {
+async fn foreign(tenant: &MockServer, answers: &Answers) -> Result<(), Box<dyn Error>> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     sleep(FOREIGN_FROM).await;
     let mut ticks = interval(FOREIGN_EVERY);

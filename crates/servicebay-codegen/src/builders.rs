@@ -114,8 +114,8 @@ fn reconcile() -> TokenStream {
         /// [`Reconcile`](crate::Reconcile).
         pub fn reconcile<F, L>(self, look: F) -> crate::Reconcile<Self, F>
         where
-            F: FnMut(crate::Unsettled) -> L,
-            L: Future<Output = Result<crate::Found<<Self as crate::Write>::Answer>, crate::Error>>,
+            F: FnMut(crate::UnknownOutcome) -> L,
+            L: Future<Output = Result<crate::WriteStatus<<Self as crate::Write>::Output>, crate::Error>>,
         {
             crate::Reconcile::new(self, look)
         }
@@ -126,8 +126,8 @@ fn write(builder: &Ident, answer: &Type) -> TokenStream {
     quote! {
         impl crate::page::Sealed for #builder {}
         impl crate::Write for #builder {
-            type Answer = #answer;
-            fn write(self) -> impl Future<Output = Result<crate::Response<Self::Answer>, crate::Error>> + Send {
+            type Output = #answer;
+            fn write(self) -> impl Future<Output = Result<crate::Response<Self::Output>, crate::Error>> + Send {
                 self.send()
             }
         }

@@ -67,7 +67,7 @@ fn item(spec: &Spec, call: Call<'_>) -> TokenStream {
         pub static #name: Operation = Operation::new(#id, ::http::Method::#method, #path)
             .scopes(&[#(#scopes),*])
             .idempotent(#idempotent)
-            .confidence(#confidence)
+            .with_confidence(#confidence)
             #within
             #refusing;
     }

@@ -88,7 +88,7 @@ pub(crate) struct Operation {
     pub(crate) exclusive: Vec<Vec<String>>,
     #[serde(default, rename = "x-span")]
     pub(crate) span: Option<Span>,
-    /// Lines of Rust that run against the vendor's test tenant, with a `client` in scope.
+    /// Lines of Rust that run against the vendor's mock server, with a `client` in scope.
     #[serde(default, rename = "x-example")]
     pub(crate) example: Vec<String>,
 

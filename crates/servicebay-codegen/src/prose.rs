@@ -194,14 +194,14 @@ fn source(source: &Source) -> String {
     format!("Source: {source}.")
 }
 
-/// The example as a test that runs against the vendor's test tenant.
+/// The example as a test that runs against the vendor's mock server.
 fn example(lines: &[String], vendor: &str) -> Vec<String> {
     let opening = [
         "```".to_owned(),
         format!("# use servicebay::{vendor};"),
         "# #[tokio::main(flavor = \"current_thread\")]".to_owned(),
         "# async fn main() -> Result<(), servicebay::Error> {".to_owned(),
-        format!("# let tenant = servicebay::testing::{vendor}::Tenant::start().await;"),
+        format!("# let tenant = servicebay::testing::{vendor}::MockServer::start().await;"),
         "# let client = tenant.client()?;".to_owned(),
     ];
     let closing = ["# Ok(())", "# }", "```"].map(str::to_owned);

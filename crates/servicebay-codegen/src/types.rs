@@ -19,7 +19,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
     let role = |name: &str| match (sent.contains(name), received.contains(name)) {
         (true, true) => Role::Both,
         (true, false) => Role::Sent,
-        (false, _) => Role::Received,
+        (false, _) => Role::RecordedRequest,
     };
     let mut items = TokenStream::new();
     for (name, schema) in spec.schemas().iter().filter(|(_, schema)| schema.rust.is_none() && schema.root.is_none()) {
@@ -44,7 +44,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
     Both,
-    Received,
+    RecordedRequest,
     Sent,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Object<'a> {
 
     fn item(&self) -> Result<TokenStream, Problem> {
         let linked = self.member("href").is_some();
-        if self.role != Role::Received {
+        if self.role != Role::RecordedRequest {
             self.check_setters(linked)?;
         }
 
@@ -107,7 +107,7 @@ impl<'a> Object<'a> {
                 extra: ::serde_json::Map<String, ::serde_json::Value>,
             }
         });
-        let construction = (self.role != Role::Received).then(|| self.construction());
+        let construction = (self.role != Role::RecordedRequest).then(|| self.construction());
         let resource = linked.then(|| self.resource());
         Ok(quote! {
             #docs

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::failed;
-use crate::auth::store::{StoreError, Swap, TokenKey};
-use crate::auth::tokens::TokenSet;
+use crate::auth::store::{CompareAndSwap, StoreError, TokenKey};
+use crate::auth::token_set::TokenSet;
 
 /// The longest name of a file before its ending; the longest that file systems take is 255 bytes.
 const LONGEST_NAME: usize = 180;
@@ -58,13 +58,13 @@ impl Files {
     }
 
     /// Stores a pair, unless another generation than `expected` is there.
-    pub(super) fn swap(&self, expected: u64, tokens: &TokenSet) -> Result<Swap, StoreError> {
+    pub(super) fn swap(&self, expected: u64, tokens: &TokenSet) -> Result<CompareAndSwap, StoreError> {
         match self.settled()? {
-            Some(stored) if stored.generation() != expected => return Ok(Swap::Newer(stored)),
+            Some(stored) if stored.generation() != expected => return Ok(CompareAndSwap::Conflict(stored)),
             _ => {}
         }
         self.write(tokens)?;
-        Ok(Swap::Stored)
+        Ok(CompareAndSwap::Stored)
     }
 
     /// Removes the pair, if it is this store's.
@@ -319,7 +319,7 @@ mod tests {
         let files = files(&folder);
         fs::write(files.path("json"), whole(&files, 1)).unwrap();
         fs::write(files.path("new"), whole(&files, 2)).unwrap();
-        assert!(matches!(files.swap(1, &pair(2)), Ok(Swap::Newer(stored)) if stored.generation() == 2));
+        assert!(matches!(files.swap(1, &pair(2)), Ok(CompareAndSwap::Conflict(stored)) if stored.generation() == 2));
         assert!(!files.path("new").exists());
         assert!(fs::read_to_string(files.path("json")).unwrap().contains("acc3ss-2"));
     }

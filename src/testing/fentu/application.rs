@@ -5,15 +5,15 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// An application that may ask users for access, for [`Tenant::add_application`](super::Tenant::add_application).
+/// An application that may ask users for access, for [`MockServer::add_application`](super::MockServer::add_application).
 ///
 /// Where the vendor registers them is not documented. A redirect address has to be registered; one on this machine may
 /// come with any port, because a program on a desk gets another one every time.
 ///
 /// ```
-/// use servicebay::testing::fentu::{Application, Tenant};
+/// use servicebay::testing::fentu::{Application, MockServer};
 ///
-/// let tenant = Tenant::builder().in_memory();
+/// let tenant = MockServer::builder().in_memory();
 /// tenant.add_application(
 ///     Application::new("test-portal", "test-portal-secret").with_redirect_uri("https://portal.example/fentu"),
 /// );

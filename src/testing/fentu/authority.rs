@@ -351,7 +351,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::{Tenant, TenantBuilder};
+    use super::super::{MockServer, MockServerBuilder};
     use super::*;
     use crate::testing::Fault;
     use crate::testing::reply::Ending;
@@ -366,7 +366,7 @@ mod tests {
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
     }
 
-    fn asked(tenant: &Tenant, more: &[(&str, &str)]) -> String {
+    fn asked(tenant: &MockServer, more: &[(&str, &str)]) -> String {
         let fields = [("response_type", "code"), ("client_id", "test-application"), ("redirect_uri", CALLBACK)];
         let fields = fields.iter().filter(|(name, _)| !more.iter().any(|(other, _)| other == name));
         let fields: Vec<_> = fields.chain(more).copied().collect();
@@ -374,13 +374,13 @@ mod tests {
     }
 
     /// What the application is sent.
-    fn sent(tenant: &Tenant, more: &[(&str, &str)]) -> HashMap<String, String> {
+    fn sent(tenant: &MockServer, more: &[(&str, &str)]) -> HashMap<String, String> {
         let to = tenant.visit(&asked(tenant, more)).expect("a redirect");
         assert!(to.as_str().starts_with(CALLBACK), "{to}");
         to.query_pairs().into_owned().collect()
     }
 
-    fn post(tenant: &Tenant, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
+    fn post(tenant: &MockServer, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
         let request = Request::post(path)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(Bytes::from(form(fields)))
@@ -389,20 +389,20 @@ mod tests {
         (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or_default())
     }
 
-    fn token(tenant: &Tenant, fields: &[(&str, &str)]) -> (u16, Value) {
+    fn token(tenant: &MockServer, fields: &[(&str, &str)]) -> (u16, Value) {
         post(tenant, "/oauth/token", &[&CLIENT, fields].concat())
     }
 
-    fn exchanged(tenant: &Tenant, code: &str, more: &[(&str, &str)]) -> (u16, Value) {
+    fn exchanged(tenant: &MockServer, code: &str, more: &[(&str, &str)]) -> (u16, Value) {
         let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)];
         token(tenant, &[&fields, more].concat())
     }
 
-    fn refreshed(tenant: &Tenant, refresh: &str) -> (u16, Value) {
+    fn refreshed(tenant: &MockServer, refresh: &str) -> (u16, Value) {
         token(tenant, &[("grant_type", "refresh_token"), ("refresh_token", refresh)])
     }
 
-    fn opens(tenant: &Tenant, access: &str) -> bool {
+    fn opens(tenant: &MockServer, access: &str) -> bool {
         tenant.ask_as(&format!("Bearer {access}"), "GET", "/customers/cust-001", None).0 == 200
     }
 
@@ -410,8 +410,8 @@ mod tests {
         tokens[name].as_str().unwrap_or_default()
     }
 
-    fn rotating() -> TenantBuilder {
-        Tenant::builder().with_refresh_tokens(RefreshTokens::Rotated)
+    fn rotating() -> MockServerBuilder {
+        MockServer::builder().with_refresh_tokens(RefreshTokens::Rotated)
     }
 
     #[test]
@@ -422,7 +422,7 @@ mod tests {
 
     #[test]
     fn consent_leads_back_with_a_code_that_becomes_tokens() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let challenge = [("code_challenge", CHALLENGE), ("code_challenge_method", "S256")];
         let more = [("scope", "read:customers write:customers"), ("state", "x y&z")];
         let back = sent(&tenant, &[more, challenge].concat());
@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_verifier_that_does_not_fit_spoils_the_code() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let back = sent(&tenant, &[("code_challenge", CHALLENGE), ("code_challenge_method", "S256")]);
         for (verifier, status) in [("another", 400), (VERIFIER, 400)] {
             assert_eq!(exchanged(&tenant, &back["code"], &[("code_verifier", verifier)]).0, status, "{verifier}");
@@ -451,18 +451,18 @@ mod tests {
     #[test]
     fn pkce_can_be_wanted_or_unknown() {
         let plain = [("code_challenge", VERIFIER), ("code_challenge_method", "plain")];
-        let required = Tenant::builder().with_pkce(Pkce::Required).in_memory();
-        let ignored = Tenant::builder().with_pkce(Pkce::Ignored).in_memory();
+        let required = MockServer::builder().with_pkce(Pkce::Required).in_memory();
+        let ignored = MockServer::builder().with_pkce(Pkce::Ignored).in_memory();
         assert_eq!(sent(&required, &[])["error"], "invalid_request");
         assert_eq!(sent(&required, &plain)["error"], "invalid_request");
-        assert_eq!(sent(&Tenant::builder().in_memory(), &plain)["error"], "invalid_request");
+        assert_eq!(sent(&MockServer::builder().in_memory(), &plain)["error"], "invalid_request");
         let back = sent(&ignored, &plain);
         assert_eq!(exchanged(&ignored, &back["code"], &[]).0, 200);
     }
 
     #[test]
     fn a_code_used_twice_ends_what_it_gave() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let code = sent(&tenant, &[])["code"].clone();
         let (_, tokens) = exchanged(&tenant, &code, &[]);
         let (status, refused) = exchanged(&tenant, &code, &[]);
@@ -473,7 +473,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_code_waits_ten_minutes() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let codes = [sent(&tenant, &[])["code"].clone(), sent(&tenant, &[])["code"].clone()];
         tokio::time::advance(Duration::from_secs(599)).await;
         assert_eq!(exchanged(&tenant, &codes[0], &[]).0, 200);
@@ -483,7 +483,7 @@ mod tests {
 
     #[test]
     fn a_code_is_one_applications_at_one_address() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         tenant.add_application(Application::new("test-other", "test-secret").with_redirect_uri("http://127.0.0.1/"));
         let code = sent(&tenant, &[])["code"].clone();
         let other = [("client_id", "test-other"), ("client_secret", "test-secret")];
@@ -496,7 +496,7 @@ mod tests {
 
     #[test]
     fn whoever_is_not_registered_is_told_on_the_page_and_sent_nowhere() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         for wrong in [("client_id", "test-nobody"), ("redirect_uri", "https://evil.example/")] {
             let request = Request::get(asked(&tenant, &[wrong])).body(Bytes::new()).expect("a request");
             let response = tenant.reply(&request).response;
@@ -506,20 +506,20 @@ mod tests {
 
     #[test]
     fn what_else_is_wrong_is_sent_to_the_application_with_its_state() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         for (wrong, error) in
             [(("response_type", "token"), "unsupported_response_type"), (("scope", "read:tasks"), "invalid_scope")]
         {
             let back = sent(&tenant, &[wrong, ("state", "s")]);
             assert_eq!((back["error"].as_str(), back["state"].as_str()), (error, "s"));
         }
-        let refusing = Tenant::builder().with_consent(Consent::Refused).in_memory();
+        let refusing = MockServer::builder().with_consent(Consent::Refused).in_memory();
         assert_eq!(sent(&refusing, &[])["error"], "access_denied");
     }
 
     #[test]
     fn a_user_who_is_asked_may_say_yes_or_no() {
-        let tenant = Tenant::builder().with_consent(Consent::Asked).in_memory();
+        let tenant = MockServer::builder().with_consent(Consent::Asked).in_memory();
         let get = |url: String| tenant.reply(&Request::get(url).body(Bytes::new()).expect("a request")).response;
         let page = get(asked(&tenant, &[("scope", "read:assets")]));
         let html = String::from_utf8_lossy(page.body());
@@ -530,7 +530,7 @@ mod tests {
 
     #[test]
     fn a_token_request_is_a_form_with_client_and_secret_in_it() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let json = Request::post("/oauth/token").header("content-type", "application/json").body(Bytes::from("{}"));
         assert_eq!(tenant.reply(&json.expect("a request")).response.status(), 400);
         for (fields, status, error) in [
@@ -554,7 +554,7 @@ mod tests {
             (RefreshTokens::Repeated, Some("test-refresh-1-1")),
             (RefreshTokens::Rotated, Some("test-refresh-1-2")),
         ] {
-            let tenant = Tenant::builder().with_refresh_tokens(choice).in_memory();
+            let tenant = MockServer::builder().with_refresh_tokens(choice).in_memory();
             let first = tenant.sign_in(["admin"]);
             let (status, second) = refreshed(&tenant, &first.refresh_token);
             assert_eq!((status, second["refresh_token"].as_str()), (200, in_answer), "{choice:?}");
@@ -591,7 +591,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tokens_end_by_the_tenants_clock() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let tokens = tenant.sign_in(["admin"]);
         tokio::time::advance(Duration::from_secs(3599)).await;
         assert!(opens(&tenant, &tokens.access_token));
@@ -604,7 +604,7 @@ mod tests {
 
     #[test]
     fn a_revoked_token_is_gone_and_an_unknown_one_is_as_good() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let (one, two) = (tenant.sign_in(["admin"]), tenant.sign_in(["admin"]));
         assert_eq!(post(&tenant, "/oauth/revoke", &[("token", &one.refresh_token)]).0, 200);
         assert!(!opens(&tenant, &one.access_token));
@@ -620,19 +620,19 @@ mod tests {
 
     #[test]
     fn an_api_key_is_not_revoked_like_a_token() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         assert_eq!(post(&tenant, "/oauth/revoke", &[("token", "test-key-admin")]).0, 200);
         assert!(opens(&tenant, "test-key-admin"));
     }
 
     #[test]
     fn tokens_can_be_ended_from_the_tenants_side() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let tokens = tenant.sign_in(["admin"]);
         tenant.end_access_tokens();
         assert!(!opens(&tenant, &tokens.access_token));
         assert_eq!(refreshed(&tenant, &tokens.refresh_token).0, 200);
-        tenant.end_logins();
+        tenant.revoke_all();
         assert_eq!(refreshed(&tenant, &tokens.refresh_token).0, 400);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Tenant;
+use super::MockServer;
 use super::authority::{LIFETIMES, Rules};
 use super::office::Office;
 use crate::testing::ResetFormat;
@@ -14,7 +14,7 @@ use crate::testing::limit::{Limit, LimitHeaders};
 const IN_MEMORY: &str = "https://demo.fentu.example";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Chooses what the vendor's pages leave open, then starts a [`Tenant`].
+/// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
 ///
 /// Each choice has the default that the vendor's samples point to, or the one that hides the fewest mistakes. A client that
 /// passes with the other values too does not depend on a guess.
@@ -23,9 +23,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// use servicebay::testing::ResetFormat;
-/// use servicebay::testing::fentu::{BasePath, KeyKind, RefreshTokens, Tenant, Tier};
+/// use servicebay::testing::fentu::{BasePath, KeyKind, RefreshTokens, MockServer, Tier};
 ///
-/// let tenant = Tenant::builder()
+/// let tenant = MockServer::builder()
 ///     .with_base_path(BasePath::ApiV1)
 ///     .with_tier(Tier::Professional)
 ///     .with_reset_format(ResetFormat::Iso8601)
@@ -37,7 +37,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a tenant begins with `start` or `in_memory`"]
-pub struct TenantBuilder {
+pub struct MockServerBuilder {
     clock: Option<Clock>,
     options: Options,
 }
@@ -123,11 +123,11 @@ pub(super) struct Options {
     pub(super) rules: Rules,
 }
 
-crate::testing::tenant::limit_options!();
-crate::testing::tenant::field_options!();
-crate::testing::tenant::options!(|host, options, _| Office::new(host, options));
+crate::testing::mock_server::limit_options!();
+crate::testing::mock_server::field_options!();
+crate::testing::mock_server::options!(|host, options, _| Office::new(host, options));
 
-impl TenantBuilder {
+impl MockServerBuilder {
     pub(super) fn new() -> Self {
         let rules = Rules {
             consent: Consent::Given,
@@ -146,7 +146,7 @@ impl TenantBuilder {
         Self { clock: None, options }
     }
 
-    /// Where the tenant answers. Default [`BasePath::Both`]. Its [`base_url`](Tenant::base_url) ends with `/v1` all the same,
+    /// Where the tenant answers. Default [`BasePath::Both`]. Its [`base_url`](MockServer::base_url) ends with `/v1` all the same,
     /// as a client's does.
     pub fn with_base_path(mut self, path: BasePath) -> Self {
         self.options.base_path = path;
@@ -197,7 +197,7 @@ impl TenantBuilder {
         self
     }
 
-    /// Makes the tenant without any socket. Only a [client that was made for it](Tenant::client_builder) can reach it; in
+    /// Makes the tenant without any socket. Only a [client that was made for it](MockServer::client_builder) can reach it; in
     /// return its delays, windows and lifetimes follow tokio's paused clock, and months pass in milliseconds.
     ///
     /// ```
@@ -205,12 +205,12 @@ impl TenantBuilder {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// use std::time::Duration;
     ///
-    /// use servicebay::testing::fentu::{KeyKind, Tenant};
+    /// use servicebay::testing::fentu::{KeyKind, MockServer};
     ///
-    /// let tenant = Tenant::builder().in_memory();
+    /// let tenant = MockServer::builder().in_memory();
     /// let client = tenant.client_builder(KeyKind::Admin).with_max_wait(Duration::from_secs(7200)).build()?;
     ///
-    /// tenant.use_up_limit();
+    /// tenant.exhaust_rate_limit();
     /// let before = tenant.now();
     /// client.get_work_order().id("wo-10001").send().await?; // waits most of an hour, on a clock that is paused
     /// assert!(tenant.now().duration_since(before).as_mins() >= 58);
@@ -218,8 +218,8 @@ impl TenantBuilder {
     /// # }
     /// ```
     #[must_use]
-    pub fn in_memory(self) -> Tenant {
+    pub fn in_memory(self) -> MockServer {
         let clock = self.clock.unwrap_or_else(Clock::starting_now);
-        Tenant::without_a_port(clock, Office::new(IN_MEMORY, self.options))
+        MockServer::without_a_port(clock, Office::new(IN_MEMORY, self.options))
     }
 }

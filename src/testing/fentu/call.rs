@@ -209,18 +209,18 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::Tenant;
+    use super::super::MockServer;
 
-    fn tenant() -> Tenant {
-        Tenant::builder().in_memory()
+    fn tenant() -> MockServer {
+        MockServer::builder().in_memory()
     }
 
-    fn ask(tenant: &Tenant, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    fn ask(tenant: &MockServer, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let (status, body) = tenant.ask_as("Bearer test-key-admin", method, path, body);
         (status.as_u16(), body)
     }
 
-    fn get(tenant: &Tenant, path: &str) -> Value {
+    fn get(tenant: &MockServer, path: &str) -> Value {
         let (status, body) = ask(tenant, "GET", path, None);
         assert_eq!(status, 200, "{path}: {body}");
         body
@@ -230,7 +230,7 @@ mod tests {
         list["data"].as_array().expect("a list").iter().map(|item| item["id"].as_str().expect("an id")).collect()
     }
 
-    fn count(tenant: &Tenant, path: &str) -> u64 {
+    fn count(tenant: &MockServer, path: &str) -> u64 {
         get(tenant, path)["meta"]["total_count"].as_u64().expect("a number")
     }
 
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn fields_that_nobody_knows_can_be_let_pass() {
-        let tenant = Tenant::builder().with_unknown_fields_ignored().in_memory();
+        let tenant = MockServer::builder().with_unknown_fields_ignored().in_memory();
         let (status, order) = ask(&tenant, "PUT", "/work-orders/wo-10001", Some(json!({"colour": "blue"})));
         assert_eq!((status, order["data"].get("colour")), (200, None));
     }

@@ -1,10 +1,10 @@
 //! Clients of a tenant.
 
-use super::{KeyKind, Tenant};
+use super::{KeyKind, MockServer};
 use crate::fentu::{Client, Credentials};
 use crate::{ClientBuilder, Error};
 
-impl Tenant {
+impl MockServer {
     /// A client of this tenant that may do everything.
     ///
     /// # Errors
@@ -35,18 +35,18 @@ impl Tenant {
     /// use std::time::Duration;
     ///
     /// use servicebay::fentu::Credentials;
-    /// use servicebay::testing::fentu::{ApiKey, Tenant};
+    /// use servicebay::testing::fentu::{ApiKey, MockServer};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-    /// let tenant = Tenant::builder().in_memory();
+    /// let tenant = MockServer::builder().in_memory();
     /// tenant.add_key(ApiKey::new("test-dashboard").with_scopes(["read:work-orders"]));
     /// let credentials = Credentials::api_key("test-dashboard");
-    /// let client = tenant.client_builder_with(credentials).with_deadline(Duration::from_secs(3)).build()?;
+    /// let client = tenant.client_builder_with(credentials).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.list_work_orders().send().await.is_ok());
     /// # Ok(()) }
     /// ```
     pub fn client_builder_with(&self, credentials: Credentials) -> ClientBuilder<Client> {
         let builder = Client::builder(credentials).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_wire(self.clone()) }
+        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
     }
 }

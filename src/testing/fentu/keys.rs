@@ -19,9 +19,9 @@ pub(super) const SCOPES: [&str; 7] = [
 /// The API keys that every tenant starts with.
 ///
 /// ```
-/// use servicebay::testing::fentu::{KeyKind, Tenant};
+/// use servicebay::testing::fentu::{KeyKind, MockServer};
 ///
-/// let tenant = Tenant::builder().in_memory();
+/// let tenant = MockServer::builder().in_memory();
 /// assert_eq!(tenant.key(KeyKind::ReadOnly), "test-key-read-only");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,15 +61,15 @@ impl KeyKind {
     }
 }
 
-/// An API key of your own making, for [`Tenant::add_key`](super::Tenant::add_key). It lasts until it is revoked.
+/// An API key of your own making, for [`MockServer::add_key`](super::MockServer::add_key). It lasts until it is revoked.
 ///
 /// It starts without a scope, so that a test names the ones its integration needs, which are those to tick when the real
 /// key is made.
 ///
 /// ```
-/// use servicebay::testing::fentu::{ApiKey, Tenant};
+/// use servicebay::testing::fentu::{ApiKey, MockServer};
 ///
-/// let tenant = Tenant::builder().in_memory();
+/// let tenant = MockServer::builder().in_memory();
 /// tenant.add_key(ApiKey::new("test-sync").with_scopes(["read:work-orders", "read:customers"]));
 /// ```
 #[derive(Clone)]

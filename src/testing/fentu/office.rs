@@ -65,7 +65,7 @@ impl Office {
     }
 
     /// What a caller who may do everything would see at a path below the base URL, without a limit, a fault or a count.
-    pub(super) fn peek(&mut self, path: &str, time: Time) -> Option<Bytes> {
+    pub(super) fn snapshot(&mut self, path: &str, time: Time) -> Option<Bytes> {
         let path = format!("/{}", path.trim_start_matches('/'));
         let request = Request::get(&path).body(Bytes::new()).ok()?;
         let found = routes::find(request.method(), request.uri().path()).ok()?;
@@ -200,24 +200,24 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::{ApiKey, KeyKind, Tenant, TenantBuilder, Tier};
+    use super::super::{ApiKey, KeyKind, MockServer, MockServerBuilder, Tier};
     use super::*;
     use crate::testing::{Fault, ResetFormat};
 
     const ADMIN: &str = "Bearer test-key-admin";
 
-    fn builder() -> TenantBuilder {
+    fn builder() -> MockServerBuilder {
         // A clock that stands still, at a whole second: 2026-06-01T12:00:00Z.
-        Tenant::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range"))
+        MockServer::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range"))
     }
 
-    fn send(tenant: &Tenant, token: &str, method: &str, path: &str) -> Response<Bytes> {
+    fn send(tenant: &MockServer, token: &str, method: &str, path: &str) -> Response<Bytes> {
         let request = Request::builder().method(method).uri(path);
         let request = if token.is_empty() { request } else { request.header("authorization", token) };
         tenant.reply(&request.body(Bytes::new()).expect("a request")).response
     }
 
-    fn status(tenant: &Tenant, token: &str, method: &str, path: &str) -> u16 {
+    fn status(tenant: &MockServer, token: &str, method: &str, path: &str) -> u16 {
         send(tenant, token, method, path).status().as_u16()
     }
 
@@ -304,7 +304,7 @@ mod tests {
         ];
         for (format, text) in choices {
             let tenant = builder().with_reset_format(format).in_memory();
-            tenant.use_up_limit();
+            tenant.exhaust_rate_limit();
             let response = send(&tenant, ADMIN, "GET", "/v1/assets");
             assert_eq!(
                 (response.status().as_u16(), &response.headers()["x-ratelimit-reset"]),

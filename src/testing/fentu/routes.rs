@@ -124,7 +124,7 @@ mod tests {
         let clients: BTreeMap<_, _> = operations::ALL
             .iter()
             .map(|operation| {
-                let documented = operation.known_as() == Confidence::Documented;
+                let documented = operation.confidence() == Confidence::Documented;
                 (operation.id(), (operation.method().as_str(), operation.required_scopes().to_vec(), documented))
             })
             .collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use jiff::SignedDuration;
 
-use super::Tenant;
+use super::MockServer;
 use super::club::Club;
 use crate::testing::clock::Clock;
 use crate::testing::reply;
@@ -13,7 +13,7 @@ use crate::testing::reply;
 /// The host of a tenant that has no socket.
 const IN_MEMORY: &str = "https://demo.fisikal.com";
 
-/// Chooses what the vendor's pages leave open, then starts a [`Tenant`].
+/// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
 ///
 /// Each choice has the default that the known clients of the vendor point to, or the one that hides the fewest mistakes.
 /// A client that passes with the other values too does not depend on a guess.
@@ -23,9 +23,9 @@ const IN_MEMORY: &str = "https://demo.fisikal.com";
 /// # async fn main() {
 /// use std::time::Duration;
 ///
-/// use servicebay::testing::fisikal::Tenant;
+/// use servicebay::testing::fisikal::MockServer;
 ///
-/// let tenant = Tenant::builder()
+/// let tenant = MockServer::builder()
 ///     .with_access_lifetime(Duration::from_secs(600))
 ///     .with_refresh_tokens()
 ///     .with_booking_refusal_status(422)
@@ -36,7 +36,7 @@ const IN_MEMORY: &str = "https://demo.fisikal.com";
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a tenant begins with `start` or `in_memory`"]
-pub struct TenantBuilder {
+pub struct MockServerBuilder {
     clock: Option<Clock>,
     options: Options,
 }
@@ -55,9 +55,9 @@ pub(super) struct Options {
     pub(super) session_lifetime: SignedDuration,
 }
 
-crate::testing::tenant::options!(|host, options, now| Club::new(host, options, now));
+crate::testing::mock_server::options!(|host, options, now| Club::new(host, options, now));
 
-impl TenantBuilder {
+impl MockServerBuilder {
     pub(super) fn new() -> Self {
         let options = Options {
             access_lifetime: SignedDuration::from_hours(1),
@@ -147,13 +147,13 @@ impl TenantBuilder {
     }
 
     /// Makes the tenant without any socket, at `https://demo.fisikal.com`. Only a
-    /// [client that was made for it](Tenant::client_builder) can reach it; in return its delays and the lives of its tokens
+    /// [client that was made for it](MockServer::client_builder) can reach it; in return its delays and the lives of its tokens
     /// follow tokio's paused clock, and months pass in milliseconds.
     #[must_use]
-    pub fn in_memory(self) -> Tenant {
+    pub fn in_memory(self) -> MockServer {
         let clock = self.clock.unwrap_or_else(Clock::starting_now);
         let now = clock.now();
-        Tenant::without_a_port(clock, Club::new(IN_MEMORY, self.options, now))
+        MockServer::without_a_port(clock, Club::new(IN_MEMORY, self.options, now))
     }
 }
 

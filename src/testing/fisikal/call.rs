@@ -574,14 +574,14 @@ fn time(value: &Value) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Role, Tenant};
+    use super::super::{MockServer, Role};
     use super::*;
 
-    fn tenant() -> Tenant {
-        Tenant::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range")).in_memory()
+    fn tenant() -> MockServer {
+        MockServer::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range")).in_memory()
     }
 
-    fn ask(tenant: &Tenant, role: Role, method: &str, path: &str, body: Value) -> (u16, Value) {
+    fn ask(tenant: &MockServer, role: Role, method: &str, path: &str, body: Value) -> (u16, Value) {
         let request = http::Request::builder()
             .method(method)
             .uri(format!("/api/unified{path}"))
@@ -595,7 +595,7 @@ mod tests {
     #[test]
     fn a_booking_takes_a_place_and_a_credit_and_a_cancellation_returns_both() {
         let tenant = tenant();
-        let credits = |tenant: &Tenant| {
+        let credits = |tenant: &MockServer| {
             let (_, answer) = ask(tenant, Role::Client, "GET", "/services/client_service_packages", Value::Null);
             answer["client_service_packages"][0]["used_credits"].as_i64()
         };
@@ -614,7 +614,7 @@ mod tests {
 
     #[test]
     fn a_refused_booking_is_a_success_by_its_status_unless_chosen_otherwise() {
-        let other = Tenant::builder().with_booking_refusal_status(422).in_memory();
+        let other = MockServer::builder().with_booking_refusal_status(422).in_memory();
         for (tenant, expected) in [(tenant(), 200), (other, 422)] {
             let (status, body) =
                 ask(&tenant, Role::Manager, "PUT", "/schedule/occurrences/5/join", json!({"client_id": 2003}));

@@ -1,10 +1,10 @@
 //! Clients of a tenant.
 
-use super::{Role, Tenant};
+use super::{MockServer, Role};
 use crate::fisikal::{Client, Credentials};
 use crate::{ClientBuilder, Error};
 
-impl Tenant {
+impl MockServer {
     /// A client of this tenant with the access token of a manager, which may do everything.
     ///
     /// # Errors
@@ -29,17 +29,17 @@ impl Tenant {
     /// ```
     /// use std::time::Duration;
     /// use servicebay::fisikal::Credentials;
-    /// use servicebay::testing::fisikal::Tenant;
+    /// use servicebay::testing::fisikal::MockServer;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-    /// let tenant = Tenant::builder().in_memory();
+    /// let tenant = MockServer::builder().in_memory();
     /// let credentials = Credentials::bearer(tenant.access_token());
-    /// let client = tenant.client_builder(credentials).with_deadline(Duration::from_secs(3)).build()?;
+    /// let client = tenant.client_builder(credentials).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.get_location().id(1).send().await.is_ok());
     /// # Ok(()) }
     /// ```
     pub fn client_builder(&self, credentials: Credentials) -> ClientBuilder<Client> {
         let builder = Client::builder(credentials).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_wire(self.clone()) }
+        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
     }
 }

@@ -112,10 +112,10 @@ fn body(request: &Request<Bytes>) -> Result<Map<String, Value>, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Role, Tenant};
+    use super::super::{MockServer, Role};
     use super::*;
 
-    fn status(tenant: &Tenant, path: &str, token: Option<(&str, String)>) -> u16 {
+    fn status(tenant: &MockServer, path: &str, token: Option<(&str, String)>) -> u16 {
         let mut request = Request::get(path);
         if let Some((header, token)) = token {
             request = request.header(header, token);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn guests_see_places_and_packages_and_nothing_else() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         for (path, expected) in [
             ("/api/unified/clubs/locations", 200),
             ("/api/unified/clubs/locations/1.json", 200),
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_dead_token_is_refused_even_where_none_is_needed() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let path = "/api/unified/clubs/locations";
         for header in ["authorization", "x-fisikal-token"] {
             assert_eq!(status(&tenant, path, Some((header, "Bearer nobody".to_owned()))), 401, "{header}");
@@ -148,13 +148,13 @@ mod tests {
         let access = tenant.access_token();
         assert_eq!(status(&tenant, path, Some(("authorization", format!("bearer {access}")))), 200);
         assert_eq!(status(&tenant, path, Some(("authorization", access.clone()))), 401, "without its scheme");
-        tenant.end_logins();
+        tenant.revoke_all();
         assert_eq!(status(&tenant, path, Some(("authorization", format!("Bearer {access}")))), 401);
     }
 
     #[test]
     fn roles_are_kept_apart() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let path = "/api/unified/transactions/credits";
         for (role, expected) in [(Role::Manager, 200), (Role::Trainer, 403), (Role::Client, 403)] {
             assert_eq!(
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_how_they_identify_themselves() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         status(&tenant, "/api/unified/clubs/locations", None);
         status(&tenant, "/api/unified/clubs/regions", Some(("x-fisikal-token", tenant.session_token(Role::Client))));
         status(

@@ -285,17 +285,17 @@ impl Form {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Role, Tenant, TenantBuilder};
+    use super::super::{MockServer, MockServerBuilder, Role};
     use super::*;
 
     const LOGIN: &str = "grant_type=password&client_id=test-application&client_secret=test-application-secret\
                          &username=manager%40club.example&password=manager-password";
 
-    fn builder() -> TenantBuilder {
-        Tenant::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range"))
+    fn builder() -> MockServerBuilder {
+        MockServer::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range"))
     }
 
-    fn post(tenant: &Tenant, path: &str, body: &str) -> (Response<Bytes>, Value) {
+    fn post(tenant: &MockServer, path: &str, body: &str) -> (Response<Bytes>, Value) {
         let kind = if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
         let request = Request::post(path).header("content-type", kind).body(Bytes::from(body.to_owned()));
         let response = tenant.reply(&request.expect("a request")).response;
@@ -303,17 +303,17 @@ mod tests {
         (response, body)
     }
 
-    fn token(tenant: &Tenant, body: &str) -> (u16, Value) {
+    fn token(tenant: &MockServer, body: &str) -> (u16, Value) {
         let (response, body) = post(tenant, "/oauth/token", body);
         (response.status().as_u16(), body)
     }
 
-    fn get(tenant: &Tenant, header: &str, token: &str) -> u16 {
+    fn get(tenant: &MockServer, header: &str, token: &str) -> u16 {
         let request = Request::get("/api/unified/users/profile").header(header, token).body(Bytes::new());
         tenant.reply(&request.expect("a request")).response.status().as_u16()
     }
 
-    fn refresh(tenant: &Tenant, token_: &Value) -> (u16, Value) {
+    fn refresh(tenant: &MockServer, token_: &Value) -> (u16, Value) {
         let token_ = token_.as_str().expect("a refresh token");
         token(
             tenant,
@@ -417,7 +417,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn tokens_end_on_the_tenants_own_clock() {
-        let tenant = Tenant::builder().with_access_lifetime(std::time::Duration::from_secs(60)).in_memory();
+        let tenant = MockServer::builder().with_access_lifetime(std::time::Duration::from_secs(60)).in_memory();
         let access = format!("Bearer {}", tenant.access_token());
         tokio::time::advance(std::time::Duration::from_secs(59)).await;
         assert_eq!(get(&tenant, "authorization", &access), 200);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::Tenant;
+use super::MockServer;
 use super::shop::Shop;
 use crate::testing::ResetFormat;
 use crate::testing::clock::Clock;
@@ -14,7 +14,7 @@ use crate::testing::reply;
 /// The host of a tenant that has no socket.
 const IN_MEMORY: &str = "https://demo.fixably.com";
 
-/// Chooses what the vendor's pages leave open, then starts a [`Tenant`].
+/// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
 ///
 /// Each choice has the default that the known clients of the vendor point to, or the one that hides the fewest mistakes.
 /// A client that passes with the other values too does not depend on a guess.
@@ -25,9 +25,9 @@ const IN_MEMORY: &str = "https://demo.fixably.com";
 /// use std::time::Duration;
 ///
 /// use servicebay::testing::ResetFormat;
-/// use servicebay::testing::fixably::{Amounts, Tenant};
+/// use servicebay::testing::fixably::{Amounts, MockServer};
 ///
-/// let tenant = Tenant::builder()
+/// let tenant = MockServer::builder()
 ///     .with_rate_limit(10, Duration::from_secs(1))
 ///     .with_reset_format(ResetFormat::DeltaSeconds)
 ///     .with_amounts(Amounts::Text)
@@ -39,7 +39,7 @@ const IN_MEMORY: &str = "https://demo.fixably.com";
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a tenant begins with `start` or `in_memory`"]
-pub struct TenantBuilder {
+pub struct MockServerBuilder {
     clock: Option<Clock>,
     options: Options,
 }
@@ -79,11 +79,11 @@ pub(super) struct Options {
     pub(super) validation_status: StatusCode,
 }
 
-crate::testing::tenant::limit_options!();
-crate::testing::tenant::field_options!();
-crate::testing::tenant::options!(|host, options, _| Shop::new(host, options));
+crate::testing::mock_server::limit_options!();
+crate::testing::mock_server::field_options!();
+crate::testing::mock_server::options!(|host, options, _| Shop::new(host, options));
 
-impl TenantBuilder {
+impl MockServerBuilder {
     pub(super) fn new() -> Self {
         let limit_headers = LimitHeaders { limit: Limit::Sent, reset: ResetFormat::EpochSeconds, retry_after: None };
         let options = Options {
@@ -180,7 +180,7 @@ impl TenantBuilder {
         self
     }
 
-    /// Makes the tenant without any socket, at `https://demo.fixably.com`. Only a [client that was made for it](Tenant::client_builder)
+    /// Makes the tenant without any socket, at `https://demo.fixably.com`. Only a [client that was made for it](MockServer::client_builder)
     /// can reach it; in return its delays and windows follow tokio's paused clock, and months pass in milliseconds.
     ///
     /// ```
@@ -188,12 +188,12 @@ impl TenantBuilder {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// use std::time::Duration;
     ///
-    /// use servicebay::testing::fixably::{Tenant, TokenKind};
+    /// use servicebay::testing::fixably::{MockServer, TokenKind};
     ///
-    /// let tenant = Tenant::builder().with_rate_limit(10, Duration::from_secs(3600)).in_memory();
+    /// let tenant = MockServer::builder().with_rate_limit(10, Duration::from_secs(3600)).in_memory();
     /// let client = tenant.client_builder(TokenKind::AdminAll).with_max_wait(Duration::from_secs(7200)).build()?;
     ///
-    /// tenant.use_up_limit();
+    /// tenant.exhaust_rate_limit();
     /// let before = tenant.now();
     /// client.get_order().id(20000010).send().await?; // waits most of an hour, on a clock that is paused
     /// assert!(tenant.now().duration_since(before).as_mins() >= 58);
@@ -201,7 +201,7 @@ impl TenantBuilder {
     /// # }
     /// ```
     #[must_use]
-    pub fn in_memory(self) -> Tenant {
-        Tenant::without_a_port(self.clock.unwrap_or_else(Clock::starting_now), Shop::new(IN_MEMORY, self.options))
+    pub fn in_memory(self) -> MockServer {
+        MockServer::without_a_port(self.clock.unwrap_or_else(Clock::starting_now), Shop::new(IN_MEMORY, self.options))
     }
 }

@@ -233,10 +233,10 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::{Tenant, Token, TokenKind};
+    use super::super::{MockServer, Token, TokenKind};
 
-    fn tenant() -> Tenant {
-        Tenant::builder().in_memory()
+    fn tenant() -> MockServer {
+        MockServer::builder().in_memory()
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_status_of_a_post_can_be_chosen() {
-        let tenant = Tenant::builder().with_post_status(200).in_memory();
+        let tenant = MockServer::builder().with_post_status(200).in_memory();
         assert_eq!(tenant.ask("POST", "/orders", Some(json!({}))).0, 200);
     }
 
@@ -388,7 +388,7 @@ mod tests {
     #[test]
     fn a_foreign_record_is_hidden_or_forbidden() {
         for (code, expected) in [(404, "There is no such record."), (403, "The token may not do this.")] {
-            let tenant = Tenant::builder().with_foreign_record_status(code).in_memory();
+            let tenant = MockServer::builder().with_foreign_record_status(code).in_memory();
             let token = format!("Bearer {}", tenant.token(TokenKind::Customer));
             let (status, body) = tenant.ask_as(&token, "GET", "/orders/20000011", None);
             assert_eq!((status.as_u16(), &body["developerMessage"]), (code, &json!(expected)));

@@ -1,10 +1,10 @@
 //! Clients of a tenant.
 
-use super::{Tenant, TokenKind};
+use super::{MockServer, TokenKind};
 use crate::fixably::{Client, Credentials};
 use crate::{ClientBuilder, Error};
 
-impl Tenant {
+impl MockServer {
     /// A client of this tenant that may do everything.
     ///
     /// # Errors
@@ -28,11 +28,11 @@ impl Tenant {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use servicebay::testing::fixably::{Tenant, TokenKind};
+    /// use servicebay::testing::fixably::{MockServer, TokenKind};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-    /// let tenant = Tenant::builder().in_memory();
-    /// let client = tenant.client_builder(TokenKind::AdminAll).with_deadline(Duration::from_secs(3)).build()?;
+    /// let tenant = MockServer::builder().in_memory();
+    /// let client = tenant.client_builder(TokenKind::AdminAll).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.get_order().id(20000010).send().await.is_ok());
     /// # Ok(()) }
     /// ```
@@ -42,6 +42,6 @@ impl Tenant {
             _ => Credentials::bearer(self.token(kind)),
         };
         let builder = Client::builder(credentials).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_wire(self.clone()) }
+        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
     }
 }

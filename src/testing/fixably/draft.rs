@@ -180,10 +180,10 @@ fn blank(values: &Map<String, Value>, name: &str) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::Tenant;
+    use super::super::MockServer;
 
     fn refused(method: &str, path: &str, body: Value) -> (u16, String) {
-        let (status, answer) = Tenant::builder().in_memory().ask(method, path, Some(body));
+        let (status, answer) = MockServer::builder().in_memory().ask(method, path, Some(body));
         (status.as_u16(), answer["developerMessage"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -252,14 +252,14 @@ mod tests {
 
     #[test]
     fn the_status_of_an_invalid_body_can_be_chosen() {
-        let tenant = Tenant::builder().with_validation_status(422).in_memory();
+        let tenant = MockServer::builder().with_validation_status(422).in_memory();
         let (status, body) = tenant.ask("POST", "/customers", Some(json!({})));
         assert_eq!((status.as_u16(), &body["status"]), (422, &json!(422)));
     }
 
     #[test]
     fn unknown_fields_can_be_let_through_and_the_vendors_own_still_cannot() {
-        let tenant = Tenant::builder().with_unknown_fields_ignored().in_memory();
+        let tenant = MockServer::builder().with_unknown_fields_ignored().in_memory();
         let (status, order) = tenant.ask("POST", "/orders", Some(json!({"colour": "blue"})));
         assert_eq!(status, 201);
         assert_eq!(order.get("colour"), None);

@@ -297,10 +297,10 @@ fn amount(cents: i64) -> Value {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::Tenant;
+    use super::super::MockServer;
 
     fn all(path: &str) -> Vec<Value> {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let mut items = Vec::new();
         loop {
             let (_, list) = tenant.ask("GET", &format!("{path}?limit=100&expand=items&offset={}", items.len()), None);
@@ -311,13 +311,13 @@ mod tests {
         }
     }
 
-    fn tenant() -> Tenant {
-        Tenant::builder().in_memory()
+    fn tenant() -> MockServer {
+        MockServer::builder().in_memory()
     }
 
     #[test]
     fn the_first_order_has_everything_that_examples_use() {
-        let order = tenant().peek("orders/20000010?expand=customer,device,store,location,queue,status,lines(items(product)),notes(items),tasks(items)");
+        let order = tenant().snapshot("orders/20000010?expand=customer,device,store,location,queue,status,lines(items(product)),notes(items),tasks(items)");
         for (relation, id) in
             [("customer", 1), ("device", 1), ("store", 1), ("location", 1), ("queue", 1), ("status", 450)]
         {
@@ -377,24 +377,24 @@ mod tests {
     #[test]
     fn customers_and_devices_have_what_makes_them_special() {
         let tenant = tenant();
-        assert_eq!(tenant.peek("customers/1?expand=children(items)")["children"]["totalItems"], 2);
-        let phone_only = tenant.peek("customers/4");
+        assert_eq!(tenant.snapshot("customers/1?expand=children(items)")["children"]["totalItems"], 2);
+        let phone_only = tenant.snapshot("customers/4");
         assert!(phone_only["phone"].is_string() && phone_only["email"].is_null(), "{phone_only}");
-        let imei_only = tenant.peek("devices/3");
+        let imei_only = tenant.snapshot("devices/3");
         assert!(imei_only["imeiNumber1"].is_string() && imei_only["serialNumber"].is_null(), "{imei_only}");
-        assert_eq!(tenant.peek("queues")["totalItems"], 4);
-        assert_eq!(tenant.peek("users/107460")["firstName"], "Sofia");
+        assert_eq!(tenant.snapshot("queues")["totalItems"], 4);
+        assert_eq!(tenant.snapshot("users/107460")["firstName"], "Sofia");
     }
 
     #[test]
     fn two_tenants_start_alike() {
-        let [one, other] = [tenant(), tenant()].map(|tenant| tenant.peek("orders?limit=100&expand=items"));
+        let [one, other] = [tenant(), tenant()].map(|tenant| tenant.snapshot("orders?limit=100&expand=items"));
         assert_eq!(one, other);
     }
 
     #[test]
     fn a_tenant_may_have_no_order_at_all() {
-        let tenant = Tenant::builder().with_order_count(0).in_memory();
-        assert_eq!(tenant.peek("orders")["totalItems"], 0);
+        let tenant = MockServer::builder().with_order_count(0).in_memory();
+        assert_eq!(tenant.snapshot("orders")["totalItems"], 0);
     }
 }

@@ -41,7 +41,7 @@ impl Shop {
     }
 
     /// What a token would see at a path, without a limit, a fault or a count.
-    pub(super) fn peek(&mut self, token: &Token, path: &str, time: Time) -> Option<Bytes> {
+    pub(super) fn snapshot(&mut self, token: &Token, path: &str, time: Time) -> Option<Bytes> {
         let request = Request::get(format!("{API}/{}", path.trim_start_matches('/'))).body(Bytes::new()).ok()?;
         let found = find(&request).ok()?;
         let response = self.call(token, time).carry_out(&found, &request);
@@ -104,25 +104,25 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
     use serde_json::json;
 
-    use super::super::{Tenant, TenantBuilder, TokenKind};
+    use super::super::{MockServer, MockServerBuilder, TokenKind};
     use super::*;
     use crate::testing::reply::{Ending, Reply};
     use crate::testing::{Fault, ResetFormat, TokenSeen};
 
     const ADMIN: &str = "Bearer test-admin-all";
 
-    fn builder() -> TenantBuilder {
+    fn builder() -> MockServerBuilder {
         // A clock that stands still, at a whole second: 2026-06-01T12:00:00Z.
-        Tenant::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range"))
+        MockServer::builder().with_clock(|| Timestamp::from_second(1_780_315_200).expect("in range"))
     }
 
-    fn send(tenant: &Tenant, token: &str, method: &str, path: &str) -> Reply {
+    fn send(tenant: &MockServer, token: &str, method: &str, path: &str) -> Reply {
         let request = Request::builder().method(method).uri(format!("{API}{path}"));
         let request = if token.is_empty() { request } else { request.header("authorization", token) };
         tenant.reply(&request.body(Bytes::new()).expect("a request"))
     }
 
-    fn status(tenant: &Tenant, token: &str, method: &str, path: &str) -> u16 {
+    fn status(tenant: &MockServer, token: &str, method: &str, path: &str) -> u16 {
         send(tenant, token, method, path).response.status().as_u16()
     }
 
@@ -202,8 +202,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_window_ends_on_the_paused_clock() {
-        let tenant = Tenant::builder().in_memory();
-        tenant.use_up_limit();
+        let tenant = MockServer::builder().in_memory();
+        tenant.exhaust_rate_limit();
         assert_eq!(status(&tenant, ADMIN, "GET", "/orders"), 429);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(status(&tenant, ADMIN, "GET", "/orders"), 200);
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn others_eat_from_the_same_budget() {
         let tenant = builder().in_memory();
-        tenant.foreign_traffic(60);
+        tenant.add_external_requests(60);
         let response = send(&tenant, ADMIN, "GET", "/orders").response;
         assert_eq!(response.headers()["x-ratelimit-remaining"], "39");
         assert_eq!(tenant.counters().requests(), 1);
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(tenant.counters().faults(), 1);
     }
 
-    fn patch(tenant: &Tenant) -> Reply {
+    fn patch(tenant: &MockServer) -> Reply {
         let request = Request::patch(format!("{API}/orders/20000010"))
             .header("authorization", ADMIN)
             .header("content-type", "application/json; charset=utf-8")

@@ -39,9 +39,9 @@ const OWNER: i64 = 107_460;
 /// The tokens that every tenant starts with.
 ///
 /// ```
-/// use servicebay::testing::fixably::{Tenant, TokenKind};
+/// use servicebay::testing::fixably::{MockServer, TokenKind};
 ///
-/// let tenant = Tenant::builder().in_memory();
+/// let tenant = MockServer::builder().in_memory();
 /// assert_eq!(tenant.token(TokenKind::AdminViewOnly), "test-admin-view-only");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,15 +96,15 @@ impl TokenKind {
     }
 }
 
-/// A token of your own making, for [`Tenant::add_token`](super::Tenant::add_token).
+/// A token of your own making, for [`MockServer::add_token`](super::MockServer::add_token).
 ///
 /// It starts as an Admin token of user 107460 that never expires. An OAuth2 token starts without a scope, so that a test
 /// names the ones its integration needs, which is the list to ask the tenant's owner for.
 ///
 /// ```
-/// use servicebay::testing::fixably::{Tenant, Token};
+/// use servicebay::testing::fixably::{MockServer, Token};
 ///
-/// let tenant = Tenant::builder().in_memory();
+/// let tenant = MockServer::builder().in_memory();
 /// tenant.add_token(Token::bearer("test-sync").with_scopes(["orders:view", "customers:view"]));
 /// ```
 #[derive(Clone)]

@@ -124,12 +124,12 @@ mod tests {
     use http::StatusCode;
     use serde_json::{Value, json};
 
-    use super::super::{Amounts, ExcludedField, Tenant, TokenKind};
+    use super::super::{Amounts, ExcludedField, MockServer, TokenKind};
 
     const BASE: &str = "https://demo.fixably.com/api/v3";
 
     fn get(path: &str) -> Value {
-        let (status, body) = Tenant::builder().in_memory().ask("GET", path, None);
+        let (status, body) = MockServer::builder().in_memory().ask("GET", path, None);
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         body
     }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn an_excluded_field_is_absent_or_null() {
         for (mode, expected) in [(ExcludedField::Absent, None), (ExcludedField::Null, Some(&Value::Null))] {
-            let tenant = Tenant::builder().with_excluded_fields_as(mode).in_memory();
+            let tenant = MockServer::builder().with_excluded_fields_as(mode).in_memory();
             let token = tenant.token(TokenKind::ExcludedFields);
             let (_, line) = tenant.ask_as(&format!("Bearer {token}"), "GET", "/orders/20000010/lines/1", None);
             assert_eq!(line.get("discount"), expected, "{mode:?}");
@@ -207,14 +207,14 @@ mod tests {
     #[test]
     fn amounts_are_numbers_or_text() {
         for (amounts, price) in [(Amounts::Number, json!(249.0)), (Amounts::Text, json!("249.00"))] {
-            let tenant = Tenant::builder().with_amounts(amounts).in_memory();
+            let tenant = MockServer::builder().with_amounts(amounts).in_memory();
             assert_eq!(tenant.ask("GET", "/orders/20000010/lines/1", None).1["price"], price, "{amounts:?}");
         }
     }
 
     #[test]
     fn a_customer_sees_what_is_its_own_and_nothing_else() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let token = format!("Bearer {}", tenant.token(TokenKind::Customer));
         let get = |path: &str| tenant.ask_as(&token, "GET", path, None);
         for (path, status) in [

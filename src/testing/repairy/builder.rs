@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::Tenant;
+use super::MockServer;
 use super::garage::Garage;
 use super::partners::{LIFETIMES, RefreshTokens};
 use super::rules::{DailyLimits, Transitions};
@@ -15,7 +15,7 @@ use crate::testing::reply;
 /// The base URL of a tenant that has no socket. The vendor publishes none, so this one leads nowhere.
 const IN_MEMORY: &str = "https://partners.repairy.invalid";
 
-/// Chooses what the vendor's pages leave open, then starts a [`Tenant`].
+/// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
 ///
 /// Each choice has the default that hides the fewest mistakes. A client that passes with the other values too does not
 /// depend on a guess.
@@ -23,10 +23,10 @@ const IN_MEMORY: &str = "https://partners.repairy.invalid";
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), servicebay::Error> {
-/// use servicebay::testing::repairy::Tenant;
+/// use servicebay::testing::repairy::MockServer;
 ///
 /// // Answers wrapped, and changes answered with nothing: neither is known, so neither should matter.
-/// let tenant = Tenant::builder().with_envelope("data").with_silent_changes().start().await;
+/// let tenant = MockServer::builder().with_envelope("data").with_silent_changes().start().await;
 /// let booking = tenant.client()?.get_booking().id("670000000000000000000001").send().await?;
 /// assert_eq!(booking.code.as_deref(), Some("BK000001"));
 /// # Ok(())
@@ -34,7 +34,7 @@ const IN_MEMORY: &str = "https://partners.repairy.invalid";
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a tenant begins with `start` or `in_memory`"]
-pub struct TenantBuilder {
+pub struct MockServerBuilder {
     clock: Option<Clock>,
     options: Options,
 }
@@ -66,10 +66,10 @@ pub(super) struct Options {
     pub(super) unknown_phone: UnknownPhone,
 }
 
-crate::testing::tenant::field_options!();
-crate::testing::tenant::options!(|host, options, _| Garage::new(host, options));
+crate::testing::mock_server::field_options!();
+crate::testing::mock_server::options!(|host, options, _| Garage::new(host, options));
 
-impl TenantBuilder {
+impl MockServerBuilder {
     pub(super) fn new() -> Self {
         let editable = [
             "customer",
@@ -193,7 +193,7 @@ impl TenantBuilder {
         self
     }
 
-    /// Makes the tenant without any socket. Only a [client that was made for it](Tenant::client_builder) can reach it; in
+    /// Makes the tenant without any socket. Only a [client that was made for it](MockServer::client_builder) can reach it; in
     /// return its delays and the life of its tokens follow tokio's paused clock, and weeks pass in milliseconds.
     ///
     /// ```
@@ -201,9 +201,9 @@ impl TenantBuilder {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// use std::time::Duration;
     ///
-    /// use servicebay::testing::repairy::{Partner, Tenant};
+    /// use servicebay::testing::repairy::{Partner, MockServer};
     ///
-    /// let tenant = Tenant::builder().in_memory();
+    /// let tenant = MockServer::builder().in_memory();
     /// let tokens = tenant.issue_tokens(Partner::Main);
     /// assert!(tenant.is_valid(&tokens.access_token));
     /// tokio::time::advance(Duration::from_secs(48 * 3600)).await;
@@ -212,7 +212,7 @@ impl TenantBuilder {
     /// # }
     /// ```
     #[must_use]
-    pub fn in_memory(self) -> Tenant {
-        Tenant::without_a_port(self.clock.unwrap_or_else(Clock::starting_now), Garage::new(IN_MEMORY, self.options))
+    pub fn in_memory(self) -> MockServer {
+        MockServer::without_a_port(self.clock.unwrap_or_else(Clock::starting_now), Garage::new(IN_MEMORY, self.options))
     }
 }

@@ -402,13 +402,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::seed::{LEGACY_WORKSHOP, LOGBOOK, WORKSHOP};
-    use super::super::{Dispatch, Partner, Tenant, TenantBuilder, UnknownPhone};
+    use super::super::{Dispatch, MockServer, MockServerBuilder, Partner, UnknownPhone};
 
     const BOOKING: &str = "670000000000000000000001";
     const CUSTOMER: &str = "650000000000000000000001";
 
-    fn tenant() -> Tenant {
-        Tenant::builder().in_memory()
+    fn tenant() -> MockServer {
+        MockServer::builder().in_memory()
     }
 
     fn booking() -> Value {
@@ -432,11 +432,11 @@ mod tests {
         body
     }
 
-    fn book(tenant: &Tenant, body: Value) -> (u16, Value) {
+    fn book(tenant: &MockServer, body: Value) -> (u16, Value) {
         tenant.ask("POST", "/bookings", Some(body))
     }
 
-    fn free(tenant: &Tenant, query: &str) -> Vec<usize> {
+    fn free(tenant: &MockServer, query: &str) -> Vec<usize> {
         let (status, days) = tenant.ask("GET", &format!("/workshops/{WORKSHOP}/availabilities?{query}"), None);
         assert_eq!(status, 200, "{days}");
         days.as_array().expect("days").iter().map(|day| day["slots"].as_array().expect("slots").len()).collect()
@@ -541,7 +541,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_can_be_let_through() {
-        let tenant = Tenant::builder().with_unknown_fields_ignored().in_memory();
+        let tenant = MockServer::builder().with_unknown_fields_ignored().in_memory();
         assert_eq!(book(&tenant, with(&json!({"colour": "red"}))).0, 201);
     }
 
@@ -561,15 +561,16 @@ mod tests {
     #[test]
     fn a_full_day_takes_no_more_of_a_category_and_a_services_own_limit_goes_before() {
         let monday = |filter: &str| format!("startDate=2026-06-01&endDate=2026-06-01{filter}");
-        let limited = |builder: TenantBuilder| builder.in_memory();
-        let tenant = limited(Tenant::builder().with_daily_limit("service", 1));
+        let limited = |builder: MockServerBuilder| builder.in_memory();
+        let tenant = limited(MockServer::builder().with_daily_limit("service", 1));
         assert_eq!(free(&tenant, &monday("&serviceCategory=service")), [0]);
         assert_eq!(free(&tenant, &monday(&format!("&catalogId={LOGBOOK}"))), [0]);
         assert_eq!((free(&tenant, &monday("&serviceCategory=repair")), free(&tenant, &monday(""))), (vec![4], vec![4]));
         let (status, _) = book(&tenant, with(&json!({"dropOffTime": "2026-06-01T10:00:00"})));
         assert_eq!(status, 409);
 
-        let tenant = limited(Tenant::builder().with_daily_limit("service", 1).with_daily_limit_of_service(LOGBOOK, 2));
+        let tenant =
+            limited(MockServer::builder().with_daily_limit("service", 1).with_daily_limit_of_service(LOGBOOK, 2));
         assert_eq!(free(&tenant, &monday(&format!("&catalogId={LOGBOOK}"))), [4]);
         assert_eq!(book(&tenant, with(&json!({"dropOffTime": "2026-06-01T10:00:00"}))).0, 201);
         assert_eq!(book(&tenant, with(&json!({"dropOffTime": "2026-06-01T11:00:00"}))).0, 409);
@@ -588,7 +589,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_changed_is_refused_by_name() {
-        let tenant = Tenant::builder().with_editable_fields(["externalId"]).in_memory();
+        let tenant = MockServer::builder().with_editable_fields(["externalId"]).in_memory();
         for (field, message) in [
             ("workshopId", "cannot be changed"),
             ("car", "cannot be changed"),
@@ -614,7 +615,7 @@ mod tests {
 
     #[test]
     fn the_table_of_moves_can_be_another() {
-        let tenant = Tenant::builder().with_transitions([("new", "in_progress"), ("pending", "new")]).in_memory();
+        let tenant = MockServer::builder().with_transitions([("new", "in_progress"), ("pending", "new")]).in_memory();
         assert_eq!(tenant.ask("POST", &format!("/bookings/{BOOKING}/new"), Some(json!({"note": "x"}))).0, 200);
         assert_eq!(tenant.ask("POST", &format!("/bookings/{BOOKING}/in_progress"), None).0, 200);
         let (_, created) = book(&tenant, booking());
@@ -636,7 +637,7 @@ mod tests {
         }
     }
 
-    fn remind(tenant: &Tenant, mut body: Value) -> (u16, Value) {
+    fn remind(tenant: &MockServer, mut body: Value) -> (u16, Value) {
         body["workshopId"] = WORKSHOP.into();
         tenant.ask("POST", "/reminders/services", Some(body))
     }
@@ -674,7 +675,7 @@ mod tests {
         assert_eq!(remind(&tenant(), json!({})).0, 400);
         let (status, reminder) = remind(&tenant(), json!({"customerPhone": "0499999999"}));
         assert_eq!((status, &reminder["customerId"]), (201, &json!("650000000000000000000002")));
-        let tenant = Tenant::builder().with_unknown_phone(UnknownPhone::Refused).in_memory();
+        let tenant = MockServer::builder().with_unknown_phone(UnknownPhone::Refused).in_memory();
         assert_eq!(remind(&tenant, json!({"customerPhone": "0499999999"})).0, 400);
     }
 
@@ -706,7 +707,7 @@ mod tests {
 
     #[test]
     fn changes_can_be_answered_with_nothing() {
-        let tenant = Tenant::builder().with_silent_changes().with_post_status(200).in_memory();
+        let tenant = MockServer::builder().with_silent_changes().with_post_status(200).in_memory();
         let (status, answer) = tenant.ask("POST", &format!("/bookings/{BOOKING}/confirmed"), None);
         assert_eq!((status, answer), (200, Value::Null));
         assert_eq!(book(&tenant, booking()).0, 200);

@@ -1,10 +1,10 @@
 //! Clients of a tenant.
 
-use super::{Partner, Tenant};
+use super::{MockServer, Partner};
 use crate::repairy::{Client, Credentials};
 use crate::{ClientBuilder, Error};
 
-impl Tenant {
+impl MockServer {
     /// A client of the partner that the seeded data belongs to.
     ///
     /// # Errors
@@ -28,17 +28,17 @@ impl Tenant {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use servicebay::testing::repairy::{Partner, Tenant};
+    /// use servicebay::testing::repairy::{Partner, MockServer};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-    /// let tenant = Tenant::builder().in_memory();
-    /// let client = tenant.client_builder(Partner::Main).with_deadline(Duration::from_secs(3)).build()?;
+    /// let tenant = MockServer::builder().in_memory();
+    /// let client = tenant.client_builder(Partner::Main).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.get_booking().id("670000000000000000000001").send().await.is_ok());
     /// # Ok(()) }
     /// ```
     pub fn client_builder(&self, partner: Partner) -> ClientBuilder<Client> {
         let builder = Client::builder(self.credentials_of(partner)).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_wire(self.clone()) }
+        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
     }
 
     /// The credentials of the partner that the seeded data belongs to, for a client of your own making.

@@ -91,19 +91,19 @@ impl House for Garage {
 mod tests {
     use serde_json::Value;
 
-    use super::super::{Partner, Tenant};
+    use super::super::{MockServer, Partner};
     use super::*;
     use crate::testing::{Fault, TokenSeen};
 
     const BOOKING: &str = "/bookings/670000000000000000000001";
 
-    fn get(tenant: &Tenant, headers: &[(&str, &str)], path: &str) -> u16 {
+    fn get(tenant: &MockServer, headers: &[(&str, &str)], path: &str) -> u16 {
         tenant.ask_with(headers, "GET", path, None).0.as_u16()
     }
 
     #[test]
     fn who_does_not_say_who_it_is_hears_nothing_else() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let bearer = format!("Bearer {}", tenant.issue_tokens(Partner::Main).access_token);
         let token = ("authorization", bearer.as_str());
         for path in [BOOKING, "/nowhere", "/auth/token"] {
@@ -115,13 +115,13 @@ mod tests {
 
     #[test]
     fn the_status_for_a_missing_partner_can_be_chosen() {
-        let tenant = Tenant::builder().with_missing_partner_status(401).in_memory();
+        let tenant = MockServer::builder().with_missing_partner_status(401).in_memory();
         assert_eq!(get(&tenant, &[], BOOKING), 401);
     }
 
     #[test]
     fn who_has_no_valid_token_does_not_hear_what_is_there() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         for path in [BOOKING, "/nowhere"] {
             assert_eq!(get(&tenant, &[("x-partner-id", "test-partner")], path), 401, "{path}");
         }
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_token_is_good_for_its_own_partner_alone() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let access = tenant.issue_tokens(Partner::Main).access_token;
         let (status, answer) = tenant.ask_of(Partner::Other, &access, "GET", BOOKING, None);
         assert_eq!((status, &answer["message"]), (403, &json!("The access token is another partner's.")));
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn another_partners_booking_is_refused() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let foreign = "/bookings/670000000000000000000002";
         assert_eq!(tenant.ask("GET", foreign, None).0, 403);
         assert_eq!(tenant.ask("PUT", foreign, Some(json!({"externalId": "x"}))).0, 403);
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_success_can_be_wrapped_and_a_refusal_never_is() {
-        let tenant = Tenant::builder().with_envelope("result").in_memory();
+        let tenant = MockServer::builder().with_envelope("result").in_memory();
         let (_, answer) = tenant.ask("GET", BOOKING, None);
         assert_eq!((&answer["success"], &answer["result"]["code"]), (&json!(true), &json!("BK000001")));
         let (status, answer) = tenant.ask("GET", "/bookings/none", None);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn requests_are_remembered_with_their_operation_and_without_their_token() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         tenant.ask("GET", BOOKING, None);
         let headers = [("x-partner-id", "test-partner")];
         tenant.ask_with(&headers, "POST", "/auth/token", Some(json!({"appKey": "hidden", "appSecret": "hidden"})));
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_fault_strikes_the_token_endpoint_too() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         tenant.fault(Fault::status(503).on("POST", "/auth/token"));
         let headers = [("x-partner-id", "test-partner")];
         let (status, _) = tenant.ask_with(&headers, "POST", "/auth/token", Some(Value::Null));

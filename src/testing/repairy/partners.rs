@@ -211,22 +211,22 @@ fn unauthorized(message: &str) -> Refusal {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Tenant, TokenPair};
+    use super::super::{MockServer, TokenPair};
     use super::*;
     use crate::testing::Fault;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn log_in(tenant: &Tenant, body: Value) -> (u16, Value) {
+    fn log_in(tenant: &MockServer, body: Value) -> (u16, Value) {
         let (status, body) = tenant.ask_with(&[("x-partner-id", "test-partner")], "POST", "/auth/token", Some(body));
         (status.as_u16(), body)
     }
 
-    fn refresh(tenant: &Tenant, access: &str, refresh: &str) -> (u16, Value) {
+    fn refresh(tenant: &MockServer, access: &str, refresh: &str) -> (u16, Value) {
         tenant.ask_of(Partner::Main, access, "POST", "/auth/refresh", Some(json!({"refreshToken": refresh})))
     }
 
-    fn call(tenant: &Tenant, access: &str) -> u16 {
+    fn call(tenant: &MockServer, access: &str) -> u16 {
         tenant.ask_of(Partner::Main, access, "GET", "/bookings/670000000000000000000001", None).0
     }
 
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn key_and_secret_of_the_partner_give_a_pair() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let (status, answer) = log_in(&tenant, json!({"appKey": "test-app-key", "appSecret": "test-app-secret"}));
         assert_eq!((status, answer.as_object().map(Map::len)), (200, Some(2)));
         assert_eq!(call(&tenant, &pair(&answer).access_token), 200);
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_login_with_anything_else_is_refused_and_counted() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         for (body, code) in [
             (json!({"appKey": "test-app-key", "appSecret": "wrong"}), 401),
             (json!({"appKey": "test-other-app-key", "appSecret": "test-other-app-secret"}), 401),
@@ -263,7 +263,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_access_token_lasts_forty_eight_hours() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let tokens = tenant.issue_tokens(Partner::Main);
         tokio::time::advance(48 * HOUR - Duration::from_secs(1)).await;
         assert_eq!(call(&tenant, &tokens.access_token), 200);
@@ -273,7 +273,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refresh_needs_the_access_token_alive() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let tokens = tenant.issue_tokens(Partner::Main);
         tokio::time::advance(48 * HOUR).await;
         let (status, answer) = refresh(&tenant, &tokens.access_token, &tokens.refresh_token);
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_refresh_needs_the_access_token_of_the_same_login() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let (one, two) = (tenant.issue_tokens(Partner::Main), tenant.issue_tokens(Partner::Main));
         assert_eq!(refresh(&tenant, &two.access_token, &one.refresh_token).0, 401);
         assert_eq!(refresh(&tenant, "nobody's", &one.refresh_token).0, 401);
@@ -294,7 +294,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_refreshes_every_two_days_stays_in_for_ever() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let mut tokens = tenant.issue_tokens(Partner::Main);
         for _ in 0..20 {
             tokio::time::advance(47 * HOUR).await;
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn an_old_refresh_token_used_twice_revokes_its_login() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let old = tenant.issue_tokens(Partner::Main);
         let new = pair(&refresh(&tenant, &old.access_token, &old.refresh_token).1);
         assert_eq!((call(&tenant, &old.access_token), call(&tenant, &new.access_token)), (200, 200));
@@ -321,7 +321,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refresh_token_that_is_kept_ends_fourteen_days_after_the_login() {
-        let tenant = Tenant::builder().with_refresh_tokens(RefreshTokens::Kept).in_memory();
+        let tenant = MockServer::builder().with_refresh_tokens(RefreshTokens::Kept).in_memory();
         let TokenPair { access_token: mut access, refresh_token: kept } = tenant.issue_tokens(Partner::Main);
         for _ in 0..8 {
             tokio::time::advance(41 * HOUR).await;
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_lost_answer_has_rotated_the_tokens_all_the_same() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let tokens = tenant.issue_tokens(Partner::Main);
         tenant.fault(Fault::lost_response().on("POST", "/auth/refresh"));
         refresh(&tenant, &tokens.access_token, &tokens.refresh_token);
@@ -347,19 +347,19 @@ mod tests {
 
     #[test]
     fn the_life_of_a_token_can_be_told() {
-        let tenant = Tenant::builder().with_expiry_told().with_envelope("data").in_memory();
+        let tenant = MockServer::builder().with_expiry_told().with_envelope("data").in_memory();
         let (_, answer) = log_in(&tenant, json!({"appKey": "test-app-key", "appSecret": "test-app-secret"}));
         assert_eq!(answer["data"]["expiresIn"], 172_800);
     }
 
     #[test]
     fn tokens_that_are_expired_or_revoked_by_order_get_nobody_in() {
-        let tenant = Tenant::builder().in_memory();
+        let tenant = MockServer::builder().in_memory();
         let tokens = tenant.issue_tokens(Partner::Main);
         tenant.end_access_tokens();
         assert_eq!(call(&tenant, &tokens.access_token), 401);
         let tokens = tenant.issue_tokens(Partner::Main);
-        tenant.end_logins();
+        tenant.revoke_all();
         assert_eq!(call(&tenant, &tokens.access_token), 401);
         assert_eq!(refresh(&tenant, &tokens.access_token, &tokens.refresh_token).0, 401);
     }

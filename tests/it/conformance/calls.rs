@@ -20,7 +20,7 @@ pub(super) async fn a_403_is_forbidden_with_the_scopes_and_not_repeated<W: WayIn
     match read::<W>(&client).await {
         Err(error @ Error::Forbidden(_)) => {
             assert!(error.is_auth() && !error.is_retryable());
-            let failure = error.failure().unwrap();
+            let failure = error.call_error().unwrap();
             assert_eq!((failure.operation().required_scopes(), failure.attempts()), (W::Vendor::SCOPES, 1));
         }
         other => panic!("{other:?}"),

@@ -9,13 +9,13 @@ use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _};
 use servicebay::fentu::types::{Task, WorkOrderCreate};
 use servicebay::fentu::{Client, Credentials};
 use servicebay::testing::Fault;
-use servicebay::testing::fentu::{ApiKey, KeyKind, RefreshTokens, Tenant, Tier, TokenPair};
+use servicebay::testing::fentu::{ApiKey, KeyKind, MockServer, RefreshTokens, Tier, TokenPair};
 use servicebay::{ClientBuilder, Error, Response};
 
 use super::{Paged, Renewed, Scoped, Vendor, WayIn, handles};
 use crate::support;
 
-impl Vendor for Tenant {
+impl Vendor for MockServer {
     type Client = Client;
     type Record = Task;
 
@@ -43,7 +43,7 @@ impl Vendor for Tenant {
     handles!(logins);
 }
 
-impl Paged for Tenant {
+impl Paged for MockServer {
     const ITEMS: usize = 69;
 
     fn walk(client: &Client, size: u32) -> BoxStream<'static, Result<String, Error>> {
@@ -54,7 +54,7 @@ impl Paged for Tenant {
 
 /// An application that a user has just let in.
 pub(super) struct OAuth {
-    tenant: Tenant,
+    tenant: MockServer,
     pair: TokenPair,
 }
 
@@ -71,19 +71,19 @@ impl OAuth {
 }
 
 impl WayIn for OAuth {
-    type Vendor = Tenant;
+    type Vendor = MockServer;
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-application-secret"];
     const RENEWED: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
 
     fn new() -> Self {
-        let builder = Tenant::builder().with_tier(Tier::Enterprise).with_refresh_tokens(RefreshTokens::Rotated);
+        let builder = MockServer::builder().with_tier(Tier::Enterprise).with_refresh_tokens(RefreshTokens::Rotated);
         let tenant = builder.in_memory();
         Self { pair: tenant.sign_in(["admin"]), tenant }
     }
 
-    fn tenant(&self) -> &Tenant {
+    fn tenant(&self) -> &MockServer {
         &self.tenant
     }
 
@@ -109,20 +109,20 @@ impl Scoped for OAuth {
 }
 
 /// An API key.
-pub(super) struct Key(Tenant);
+pub(super) struct Key(MockServer);
 
 impl WayIn for Key {
-    type Vendor = Tenant;
+    type Vendor = MockServer;
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-key-admin"];
     const RENEWED: &[&str] = &[];
 
     fn new() -> Self {
-        Self(Tenant::builder().with_tier(Tier::Enterprise).in_memory())
+        Self(MockServer::builder().with_tier(Tier::Enterprise).in_memory())
     }
 
-    fn tenant(&self) -> &Tenant {
+    fn tenant(&self) -> &MockServer {
         &self.0
     }
 

@@ -10,12 +10,12 @@ use serde_json::json;
 use servicebay::fisikal::types::{ClientCreate, Profile};
 use servicebay::fisikal::{Client, Credentials};
 use servicebay::testing::Fault;
-use servicebay::testing::fisikal::{Role, Tenant};
+use servicebay::testing::fisikal::{MockServer, Role};
 use servicebay::{ClientBuilder, Error, Response};
 
 use super::{Paged, Renewed, Vendor, WayIn, handles};
 
-impl Vendor for Tenant {
+impl Vendor for MockServer {
     type Client = Client;
     type Record = Profile;
 
@@ -45,7 +45,7 @@ impl Vendor for Tenant {
     handles!(logins);
 }
 
-impl Paged for Tenant {
+impl Paged for MockServer {
     const ITEMS: usize = 60;
 
     fn walk(client: &Client, size: u32) -> BoxStream<'static, Result<String, Error>> {
@@ -55,27 +55,27 @@ impl Paged for Tenant {
 }
 
 /// An application with the password of a manager, and refresh tokens.
-pub(super) struct Password(Tenant);
+pub(super) struct Password(MockServer);
 
 impl Password {
     fn credentials_of_manager(&self) -> Credentials {
         let (user, password) = self.0.login(Role::Manager);
-        Credentials::password(Tenant::CLIENT_ID, Tenant::CLIENT_SECRET, user, password)
+        Credentials::password(MockServer::CLIENT_ID, MockServer::CLIENT_SECRET, user, password)
     }
 }
 
 impl WayIn for Password {
-    type Vendor = Tenant;
+    type Vendor = MockServer;
 
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-application-secret", "manager-password"];
     const RENEWED: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
 
     fn new() -> Self {
-        Self(Tenant::builder().with_refresh_tokens().in_memory())
+        Self(MockServer::builder().with_refresh_tokens().in_memory())
     }
 
-    fn tenant(&self) -> &Tenant {
+    fn tenant(&self) -> &MockServer {
         &self.0
     }
 
@@ -95,7 +95,7 @@ impl Renewed for Password {
 }
 
 /// A manager's session, whose end nobody tells.
-pub(super) struct Session(Tenant);
+pub(super) struct Session(MockServer);
 
 impl Session {
     fn credentials_of_manager(&self) -> Credentials {
@@ -105,17 +105,17 @@ impl Session {
 }
 
 impl WayIn for Session {
-    type Vendor = Tenant;
+    type Vendor = MockServer;
 
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "manager-password"];
     const RENEWED: &[&str] = &["test-access-2-1"];
 
     fn new() -> Self {
-        Self(Tenant::builder().in_memory())
+        Self(MockServer::builder().in_memory())
     }
 
-    fn tenant(&self) -> &Tenant {
+    fn tenant(&self) -> &MockServer {
         &self.0
     }
 

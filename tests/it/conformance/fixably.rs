@@ -8,12 +8,12 @@ use futures_util::{StreamExt as _, TryFutureExt as _, TryStreamExt as _};
 use servicebay::fixably::types::{Order, OrderCreate};
 use servicebay::fixably::{Client, Credentials};
 use servicebay::testing::Fault;
-use servicebay::testing::fixably::{Tenant, Token, TokenKind};
+use servicebay::testing::fixably::{MockServer, Token, TokenKind};
 use servicebay::{ClientBuilder, Error, Response};
 
 use super::{Paged, Scoped, Vendor, WayIn, handles};
 
-impl Vendor for Tenant {
+impl Vendor for MockServer {
     type Client = Client;
     type Record = Order;
 
@@ -40,7 +40,7 @@ impl Vendor for Tenant {
     handles!();
 }
 
-impl Paged for Tenant {
+impl Paged for MockServer {
     const ITEMS: usize = 140;
 
     fn walk(client: &Client, size: u32) -> BoxStream<'static, Result<String, Error>> {
@@ -50,20 +50,20 @@ impl Paged for Tenant {
 }
 
 /// The token of an OAuth2 client.
-pub(super) struct Bearer(Tenant);
+pub(super) struct Bearer(MockServer);
 
 impl WayIn for Bearer {
-    type Vendor = Tenant;
+    type Vendor = MockServer;
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-admin-all"];
     const RENEWED: &[&str] = &[];
 
     fn new() -> Self {
-        Self(Tenant::builder().without_rate_limit().in_memory())
+        Self(MockServer::builder().without_rate_limit().in_memory())
     }
 
-    fn tenant(&self) -> &Tenant {
+    fn tenant(&self) -> &MockServer {
         &self.0
     }
 
@@ -80,6 +80,6 @@ impl Scoped for Bearer {
     fn unprivileged(&self) -> ClientBuilder<Client> {
         self.0.add_token(Token::bearer("test-narrow").with_scopes(["customers:view"]));
         let builder = Client::builder(Credentials::bearer("test-narrow"));
-        builder.with_base_url(self.0.base_url()).with_wire(self.0.clone())
+        builder.with_base_url(self.0.base_url()).with_transport(self.0.clone())
     }
 }

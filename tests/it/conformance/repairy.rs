@@ -9,12 +9,12 @@ use jiff::civil::date;
 use servicebay::repairy::Client;
 use servicebay::repairy::types::{Booking, BookingCreate, CarInput, CustomerInput, ServiceCategory, ServiceInput};
 use servicebay::testing::Fault;
-use servicebay::testing::repairy::{Partner, Tenant};
+use servicebay::testing::repairy::{MockServer, Partner};
 use servicebay::{ClientBuilder, Error, Response};
 
 use super::{Renewed, Vendor, WayIn, handles};
 
-impl Vendor for Tenant {
+impl Vendor for MockServer {
     type Client = Client;
     type Record = Booking;
 
@@ -48,10 +48,10 @@ impl Vendor for Tenant {
 }
 
 /// A partner's app.
-pub(super) struct App(Tenant);
+pub(super) struct App(MockServer);
 
 impl WayIn for App {
-    type Vendor = Tenant;
+    type Vendor = MockServer;
 
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-app-secret"];
@@ -59,10 +59,10 @@ impl WayIn for App {
     const RENEWED: &[&str] = &["test-access-2-1", "test-refresh-2-1"];
 
     fn new() -> Self {
-        Self(Tenant::builder().in_memory())
+        Self(MockServer::builder().in_memory())
     }
 
-    fn tenant(&self) -> &Tenant {
+    fn tenant(&self) -> &MockServer {
         &self.0
     }
 

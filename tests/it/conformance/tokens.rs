@@ -134,7 +134,7 @@ pub(super) async fn a_second_401_is_unauthorized<W: WayIn>() {
     match read::<W>(&client).await {
         Err(error @ Error::Unauthorized(_)) => {
             assert!(error.is_auth() && !error.is_retryable());
-            assert_eq!(error.failure().map(servicebay::Failure::attempts), Some(2));
+            assert_eq!(error.call_error().map(servicebay::CallError::attempts), Some(2));
         }
         other => panic!("{other:?}"),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use serde_json::json;
 use servicebay::testing::{Script, Step};
-use servicebay::{Event, EventKind, Observer, Outcome, RetryPolicy, Tally, Wait, repairy};
+use servicebay::{CountingObserver, Event, EventKind, Observer, Outcome, RetryPolicy, Wait, repairy};
 use tokio::time::{sleep, timeout};
 use tracing::Subscriber;
 use tracing::span::{Attributes, Id};
@@ -78,7 +78,7 @@ async fn an_observer_is_told_all_that_happens_in_its_order_with_vendor_tenant_an
 
 #[tokio::test(start_paused = true)]
 async fn one_tally_counts_what_many_clients_do() {
-    let tally = Tally::new();
+    let tally = CountingObserver::new();
     let tokens = AtomicU64::new(0);
     // Every second login fails once, after which it is sent again.
     let token = move |_: &_| match tokens.fetch_add(1, Ordering::Relaxed) {
@@ -103,7 +103,7 @@ async fn one_tally_counts_what_many_clients_do() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_in_the_background_is_told_though_no_call_waits_for_it() {
-    let (tally, fails) = (Tally::new(), Arc::new(AtomicBool::new(false)));
+    let (tally, fails) = (CountingObserver::new(), Arc::new(AtomicBool::new(false)));
     let failing = Arc::clone(&fails);
     let token = move |_: &_| match failing.load(Ordering::Relaxed) {
         true => Step::json(500, json!({})),
@@ -122,7 +122,7 @@ async fn a_refresh_in_the_background_is_told_though_no_call_waits_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_is_counted_as_cancelled() {
-    let tally = Tally::new();
+    let tally = CountingObserver::new();
     let script = Script::new([order().delay(Duration::from_secs(5))]);
     let client = builder(&script).with_observer(tally.clone()).build().unwrap();
     assert!(client.get_order().id(1).send().now_or_never().is_none());
@@ -131,7 +131,7 @@ async fn a_call_that_is_dropped_is_counted_as_cancelled() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_its_caller_gives_up_is_told_as_long_as_it_was() {
-    let tally = Tally::new();
+    let tally = CountingObserver::new();
     let client = builder(&Script::new([refused("60")])).with_observer(tally.clone()).build().unwrap();
     timeout(Duration::from_secs(10), client.get_order().id(1).send()).await.unwrap_err();
     assert_eq!((tally.waits(Wait::Limit), tally.waited(Wait::Limit).as_secs()), (1, 10));

@@ -187,6 +187,6 @@ async fn a_call_that_is_refused_before_it_begins_is_told_nowhere() {
     let (client, _script): (fixably::Client, _) = client([]);
     let error = client.get_order().send().await.unwrap_err();
     drop(listening);
-    assert!(matches!(error, Error::Request(_)), "{error:?}");
+    assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
     assert!(recorder.records().is_empty());
 }

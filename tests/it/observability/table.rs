@@ -10,7 +10,9 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use servicebay::testing::{Script, Step};
-use servicebay::{Error, Event, Lease, MemoryStore, Observer, StoreError, Swap, TokenKey, TokenSet, TokenStore, fentu};
+use servicebay::{
+    CompareAndSwap, Error, Event, Lease, MemoryStore, Observer, StoreError, TokenKey, TokenSet, TokenStore, fentu,
+};
 
 use super::{Recorder, call, granted, pair};
 use crate::support::{builder, client, order, refused};
@@ -43,7 +45,7 @@ impl TokenStore for Broken {
         _: &'a TokenKey,
         _: u64,
         _: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         Box::pin(async { Err(StoreError::new("the shelf is locked")) })
     }
 
@@ -80,7 +82,7 @@ async fn a_bad_day() -> Result<(), Error> {
 /// A vendor that is found at the other of its two addresses.
 async fn a_move() -> Result<(), Error> {
     let script = Script::new([Step::status(404), Step::json(200, json!({"data": {"id": "task-1"}}))]);
-    let client = fentu::Client::builder(fentu::Credentials::api_key("key")).with_wire(script).build()?;
+    let client = fentu::Client::builder(fentu::Credentials::api_key("key")).with_transport(script).build()?;
     client.get_task().id("task-1").send().await.map(drop)
 }
 
@@ -147,7 +149,7 @@ async fn events_that_do_not_name_their_client_are_inside_a_span_that_does() {
     drop(listening);
     let inside = |name| recorder.named(name).first().and_then(|record| record.parent);
     for (event, span) in [
-        ("servicebay.drift", "servicebay.call"),
+        ("servicebay.skipped_value", "servicebay.call"),
         ("servicebay.mended_body", "servicebay.call"),
         ("servicebay.odd_life", "servicebay.renewal"),
     ] {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
-use servicebay::testing::{ResetFormat, Wire, WireFailure};
+use servicebay::testing::{ResetFormat, Transport, TransportError};
 use tokio::time::Instant;
 
 use super::setup::{Grid, Lie, Setup};
@@ -113,7 +113,7 @@ impl Vendor {
     /// The time that the vendor shows.
     fn wall(&self, at: Instant) -> Timestamp {
         let since = SignedDuration::try_from(at - self.begun).unwrap();
-        Wire::wall(self).checked_add(since + self.setup.skew).unwrap()
+        Transport::wall(self).checked_add(since + self.setup.skew).unwrap()
     }
 
     /// One request arrives.
@@ -204,11 +204,11 @@ impl State {
     }
 }
 
-impl Wire for Vendor {
-    fn answer(
+impl Transport for Vendor {
+    fn send(
         &self,
         request: Request<Bytes>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, WireFailure>> + Send>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send>> {
         let vendor = self.clone();
         Box::pin(async move {
             let id = request.uri().path().rsplit('/').next().and_then(|id| id.parse().ok()).expect("an order's path");

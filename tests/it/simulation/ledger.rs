@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use secrecy::ExposeSecret as _;
 use servicebay::testing::Counters;
-use servicebay::{AuthStatus, Error, Swap, TokenSet};
+use servicebay::{AuthStatus, CompareAndSwap, Error, TokenSet};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -117,12 +117,12 @@ pub(super) struct Ledger {
     revocations: u32,
     /// Refreshes that the tenant saw twice for a reason.
     repeats: u64,
-    tally: Tally,
+    tally: CountingObserver,
 }
 
 /// What happened how often: a simulation in which nothing happens proves nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct CountingObserver {
     pub(super) calls: u64,
     pub(super) cancelled_calls: u64,
     pub(super) waited_calls: u64,
@@ -135,7 +135,7 @@ pub(super) struct Tally {
     pub(super) kills_under_way: u64,
 }
 
-impl Tally {
+impl CountingObserver {
     pub(super) fn add(&mut self, other: Self) {
         self.calls += other.calls;
         self.cancelled_calls += other.cancelled_calls;
@@ -219,7 +219,7 @@ impl Ledger {
             jumps: 0,
             revocations: 0,
             repeats: 0,
-            tally: Tally::default(),
+            tally: CountingObserver::default(),
         }
     }
 
@@ -251,7 +251,7 @@ impl Ledger {
         Arc::clone(&self.alarm)
     }
 
-    pub(super) fn tally(&self) -> Tally {
+    pub(super) fn tally(&self) -> CountingObserver {
         self.tally
     }
 
@@ -539,11 +539,11 @@ impl Ledger {
     }
 
     /// A process has stored a pair.
-    pub(super) fn stores(&mut self, who: Who, tokens: &TokenSet, swap: &Swap) {
+    pub(super) fn stores(&mut self, who: Who, tokens: &TokenSet, swap: &CompareAndSwap) {
         let access = tokens.access_token().expose_secret();
         let refresh = tokens.refresh_token().map(|refresh| refresh.expose_secret());
         self.note(format_args!("process {who} stores generation {}: {access} {refresh:?}", tokens.generation()));
-        if !matches!(swap, Swap::Stored) {
+        if !matches!(swap, CompareAndSwap::Stored) {
             self.violated(format_args!("process {who} finds that another renewed beside it: {swap:?}"));
         }
         let newest = self.pairs.last_mut();

@@ -9,7 +9,7 @@ use futures_core::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use serde_json::Value;
-use servicebay::testing::{WallClock, Wire, WireFailure};
+use servicebay::testing::{Transport, TransportError, WallClock};
 use tokio::time::sleep;
 
 use super::ledger::{Asked, Ending, Kind};
@@ -27,7 +27,7 @@ impl Line {
         Self { who, site: Arc::clone(site) }
     }
 
-    async fn carry(self, request: Request<Bytes>) -> Result<Response<Bytes>, WireFailure> {
+    async fn carry(self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         self.stop_if_killed().await;
         match Asked::of(&request) {
             Some(asked) => self.ask(asked, request).await,
@@ -36,11 +36,11 @@ impl Line {
     }
 
     /// A call of the API: it meets no outage, and a token that is good or not.
-    async fn call(self, request: Request<Bytes>) -> Result<Response<Bytes>, WireFailure> {
+    async fn call(self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let access = bearer(&request).to_owned();
         self.site.ledger().sends(self.who, &access);
         self.travel(self.site.api_travel()).await;
-        let answer = self.site.tenant.wire().answer(request).await?;
+        let answer = self.site.tenant.wire().send(request).await?;
         self.site.ledger().arrives(self.who, &access, answer.status());
         self.travel(self.site.api_travel()).await;
         if answer.status() == 401 {
@@ -50,7 +50,7 @@ impl Line {
     }
 
     /// A request for tokens.
-    async fn ask(self, asked: Asked, request: Request<Bytes>) -> Result<Response<Bytes>, WireFailure> {
+    async fn ask(self, asked: Asked, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let stored = self.site.stored();
         let number = self.site.ledger().asks(self.who, asked, stored.as_ref());
         let mut under_way = UnderWay { line: &self, number, is_over: false };
@@ -65,7 +65,7 @@ impl Line {
             self.site.tenant.fault(self.site.fault(trouble));
         }
         let before = self.site.tenant.counters();
-        let answer = self.site.tenant.wire().answer(request).await;
+        let answer = self.site.tenant.wire().send(request).await;
         let after = self.site.tenant.counters();
         let accepted = after.refreshes() + after.logins() > before.refreshes() + before.logins();
         let given = answer.as_ref().ok().and_then(tokens);
@@ -100,8 +100,8 @@ impl Line {
     }
 }
 
-impl Wire for Line {
-    fn answer(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, WireFailure>> {
+impl Transport for Line {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
         Box::pin(self.clone().carry(request))
     }
 

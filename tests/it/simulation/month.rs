@@ -10,7 +10,7 @@ use servicebay::TokenSet;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::ledger::{PERSON, Returned, Tally};
+use super::ledger::{CountingObserver, PERSON, Returned};
 use super::line::Line;
 use super::shelf::Shelf;
 use super::site::{Outage, Site, Trouble, Who};
@@ -88,7 +88,7 @@ struct Month {
 /// # Panics
 ///
 /// With the seed, the moment and the history, when something did not hold.
-pub(super) fn live_through(vendor: Vendor, seed: u64) -> Tally {
+pub(super) fn live_through(vendor: Vendor, seed: u64) -> CountingObserver {
     // The client's own jitter comes from here.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -224,7 +224,7 @@ impl Month {
                 self.site.ledger().access_ends();
             }
             Event::EndLogins => {
-                self.site.tenant.end_logins();
+                self.site.tenant.revoke_all();
                 self.site.ledger().logins_end();
             }
             Event::Jump => self.jump(),

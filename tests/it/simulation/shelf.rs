@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use futures_core::future::BoxFuture;
-use servicebay::{Lease, MemoryStore, StoreError, Swap, TokenKey, TokenSet, TokenStore};
+use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
 
 use super::site::{Site, Who};
 
@@ -66,7 +66,7 @@ impl TokenStore for Shelf {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         Box::pin(async move {
             self.arrive().await;
             let swap = self.store.compare_and_swap(key, expected, tokens).await?;

@@ -11,7 +11,7 @@ use servicebay::{MemoryStore, TokenKey, TokenSet, TokenStore as _};
 use tokio::time::Instant;
 
 use super::ledger::Ledger;
-use super::vendor::{Rules, Tenant, Vendor};
+use super::vendor::{MockServer, Rules, Vendor};
 
 /// A process by its number; each start counts.
 pub(super) type Who = usize;
@@ -24,7 +24,7 @@ const TOKEN_TRAVEL: Duration = Duration::from_millis(1500);
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) rules: Rules,
-    pub(super) tenant: Tenant,
+    pub(super) tenant: MockServer,
     pub(super) clock: WallClock,
     pub(super) store: MemoryStore,
     key: OnceLock<TokenKey>,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::fentu::Tier;
 use servicebay::testing::repairy::Partner;
 use servicebay::testing::{
-    Counters, Fault, TokenRequest, Wire, fentu as at_fentu, fisikal as at_fisikal, repairy as at_repairy,
+    Counters, Fault, TokenRequest, Transport, fentu as at_fentu, fisikal as at_fisikal, repairy as at_repairy,
 };
 use servicebay::{AuthStatus, CallOptions, ClientBuilder, Error, TokenSet, fentu, fisikal, repairy};
 use tokio::time::Instant;
@@ -83,25 +83,27 @@ impl Vendor {
     }
 
     /// A tenant on a clock that nobody sets.
-    pub(super) fn tenant(self, start: Timestamp) -> Tenant {
+    pub(super) fn tenant(self, start: Timestamp) -> MockServer {
         let begun = Instant::now();
         let now = move || start.checked_add(SignedDuration::try_from(begun.elapsed()).unwrap()).unwrap();
         let fentu = |tokens| {
-            let builder = at_fentu::Tenant::builder().with_clock(now).with_tier(Tier::Enterprise);
-            Tenant::Fentu(builder.with_refresh_tokens(tokens).in_memory())
+            let builder = at_fentu::MockServer::builder().with_clock(now).with_tier(Tier::Enterprise);
+            MockServer::Fentu(builder.with_refresh_tokens(tokens).in_memory())
         };
-        let fisikal = || at_fisikal::Tenant::builder().with_clock(now);
+        let fisikal = || at_fisikal::MockServer::builder().with_clock(now);
         let repairy = |tokens| {
-            Tenant::Repairy(at_repairy::Tenant::builder().with_clock(now).with_refresh_tokens(tokens).in_memory())
+            MockServer::Repairy(
+                at_repairy::MockServer::builder().with_clock(now).with_refresh_tokens(tokens).in_memory(),
+            )
         };
         match self {
             Self::FentuLeftOut => fentu(at_fentu::RefreshTokens::LeftOut),
             Self::FentuRepeated => fentu(at_fentu::RefreshTokens::Repeated),
             Self::FentuRotated => fentu(at_fentu::RefreshTokens::Rotated),
-            Self::FisikalLogins => Tenant::Fisikal(fisikal().in_memory()),
-            Self::FisikalRotated => Tenant::Fisikal(fisikal().with_refresh_tokens().in_memory()),
+            Self::FisikalLogins => MockServer::Fisikal(fisikal().in_memory()),
+            Self::FisikalRotated => MockServer::Fisikal(fisikal().with_refresh_tokens().in_memory()),
             Self::FisikalStrict => {
-                Tenant::Fisikal(fisikal().with_refresh_tokens().with_old_tokens_revoked().in_memory())
+                MockServer::Fisikal(fisikal().with_refresh_tokens().with_old_tokens_revoked().in_memory())
             }
             Self::RepairyKept => repairy(at_repairy::RefreshTokens::Kept),
             Self::RepairyRotated => repairy(at_repairy::RefreshTokens::Rotated),
@@ -111,10 +113,10 @@ impl Vendor {
 
 /// A tenant of any vendor.
 #[derive(Clone, Debug)]
-pub(super) enum Tenant {
-    Fentu(at_fentu::Tenant),
-    Fisikal(at_fisikal::Tenant),
-    Repairy(at_repairy::Tenant),
+pub(super) enum MockServer {
+    Fentu(at_fentu::MockServer),
+    Fisikal(at_fisikal::MockServer),
+    Repairy(at_repairy::MockServer),
 }
 
 macro_rules! whichever {
@@ -127,8 +129,8 @@ macro_rules! whichever {
     };
 }
 
-impl Tenant {
-    pub(super) fn wire(&self) -> &dyn Wire {
+impl MockServer {
+    pub(super) fn wire(&self) -> &dyn Transport {
         whichever!(self, tenant => tenant)
     }
 
@@ -150,8 +152,8 @@ impl Tenant {
     }
 
     /// Takes back everything.
-    pub(super) fn end_logins(&self) {
-        whichever!(self, tenant => tenant.end_logins());
+    pub(super) fn revoke_all(&self) {
+        whichever!(self, tenant => tenant.revoke_all());
     }
 
     /// Lets a person log in where only a person can.
@@ -159,7 +161,7 @@ impl Tenant {
         let Self::Fentu(tenant) = self else { return None };
         let known = tenant.application();
         let application = fentu::Application::builder(known.client_id(), known.client_secret());
-        let application = application.with_base_url(tenant.base_url()).with_wire(line).build().unwrap();
+        let application = application.with_base_url(tenant.base_url()).with_transport(line).build().unwrap();
         let login = application.authorize("http://127.0.0.1:49152/callback", ["admin"]).unwrap();
         let sent_to = tenant.visit(login.url().as_str()).expect("a redirect");
         Some(application.exchange(&login, sent_to.as_str()).await.expect("tokens"))
@@ -179,7 +181,7 @@ impl Tenant {
                 Client::Fentu(built(builder, tenant.base_url(), line, shelf))
             }
             Self::Fisikal(tenant) => {
-                let (id, secret) = (at_fisikal::Tenant::CLIENT_ID, at_fisikal::Tenant::CLIENT_SECRET);
+                let (id, secret) = (at_fisikal::MockServer::CLIENT_ID, at_fisikal::MockServer::CLIENT_SECRET);
                 let (user, password) = tenant.login(at_fisikal::Role::Manager);
                 let credentials = fisikal::Credentials::password(id, secret, user, password);
                 Client::Fisikal(built(fisikal::Client::builder(credentials), tenant.base_url(), line, shelf))
@@ -193,7 +195,7 @@ impl Tenant {
 }
 
 fn built<C>(builder: ClientBuilder<C>, base_url: &str, line: Line, shelf: Shelf) -> C {
-    builder.with_base_url(base_url).with_wire(line).with_token_store(shelf).build().unwrap()
+    builder.with_base_url(base_url).with_transport(line).with_token_store(shelf).build().unwrap()
 }
 
 /// A client of any vendor.

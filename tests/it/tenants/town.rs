@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use servicebay::testing::{Wire, WireFailure};
+use servicebay::testing::{Transport, TransportError};
 use servicebay::{ClientBuilder, Error, TokenSet, fentu, fisikal, fixably, repairy};
 use tokio::time::{Instant, sleep};
 
@@ -63,7 +63,7 @@ impl Vendor for Fentu {
     /// was.
     fn builder(town: &Town, key: &str) -> ClientBuilder<fentu::Client> {
         let tokens = TokenSet::new(access(key, 1)).with_refresh_token(refresh(key, 1));
-        fentu::Client::builder(fentu::Credentials::oauth("application", "secret", tokens)).with_wire(town.clone())
+        fentu::Client::builder(fentu::Credentials::oauth("application", "secret", tokens)).with_transport(town.clone())
     }
 
     fn call(client: &fentu::Client, key: &str) -> BoxFuture<'static, Result<String, Error>> {
@@ -80,7 +80,7 @@ impl Vendor for Fisikal {
 
     fn builder(town: &Town, key: &str) -> ClientBuilder<fisikal::Client> {
         let credentials = fisikal::Credentials::password("application", "secret", key, "password");
-        fisikal::Client::builder(credentials).with_wire(town.clone())
+        fisikal::Client::builder(credentials).with_transport(town.clone())
     }
 
     fn call(client: &fisikal::Client, key: &str) -> BoxFuture<'static, Result<String, Error>> {
@@ -93,7 +93,7 @@ impl Vendor for Fixably {
     const GRANTS: bool = false;
 
     fn builder(town: &Town, key: &str) -> ClientBuilder<fixably::Client> {
-        fixably::Client::builder(fixably::Credentials::bearer(access(key, 1))).with_wire(town.clone())
+        fixably::Client::builder(fixably::Credentials::bearer(access(key, 1))).with_transport(town.clone())
     }
 
     fn call(client: &fixably::Client, key: &str) -> BoxFuture<'static, Result<String, Error>> {
@@ -107,7 +107,7 @@ impl Vendor for Repairy {
     /// All tenants have one host.
     fn builder(town: &Town, key: &str) -> ClientBuilder<repairy::Client> {
         let credentials = repairy::Credentials::app("app key", "secret", key);
-        repairy::Client::builder(credentials).with_base_url("https://partner-api.example").with_wire(town.clone())
+        repairy::Client::builder(credentials).with_base_url("https://partner-api.example").with_transport(town.clone())
     }
 
     fn call(client: &repairy::Client, key: &str) -> BoxFuture<'static, Result<String, Error>> {
@@ -307,8 +307,8 @@ fn bearer(request: &Request<Bytes>) -> Option<&str> {
     request.headers().get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-impl Wire for Town {
-    fn answer(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, WireFailure>> {
+impl Transport for Town {
+    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
         let town = self.clone();
         Box::pin(async move {
             sleep(ANSWER).await;

@@ -52,7 +52,7 @@ async fn renewals<C: Send + Sync>(
 
 #[tokio::test(start_paused = true)]
 async fn a_token_of_48_hours_is_renewed_from_5_hours_before_its_end_each_process_at_its_own_moment() {
-    let tenant = repairy_testing::Tenant::builder().in_memory();
+    let tenant = repairy_testing::MockServer::builder().in_memory();
     let clients: Vec<_> = (0..50).map(|_| tenant.client().unwrap()).collect();
     for client in &clients {
         booking(client).await.unwrap();

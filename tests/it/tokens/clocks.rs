@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use servicebay::MemoryStore;
-use servicebay::testing::{WallClock, Wire, WireFailure};
+use servicebay::testing::{Transport, TransportError, WallClock};
 use tokio::time::sleep;
 
 use super::*;
@@ -12,9 +12,9 @@ use super::*;
 #[derive(Clone, Debug)]
 struct Displaced<T>(T, SignedDuration);
 
-impl<T: Wire> Wire for Displaced<T> {
-    fn answer(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, WireFailure>> {
-        self.0.answer(request)
+impl<T: Transport> Transport for Displaced<T> {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
+        self.0.send(request)
     }
 
     fn identity(&self) -> usize {
@@ -44,9 +44,9 @@ async fn a_vendor_whose_clock_is_wrong_by_days_is_served_as_well() {
 #[tokio::test(start_paused = true)]
 async fn a_client_whose_clock_is_wrong_by_days_is_served_as_well() {
     for hours in [-48, -1, 1, 48] {
-        let tenant = fisikal_testing::Tenant::builder().with_refresh_tokens().in_memory();
+        let tenant = fisikal_testing::MockServer::builder().with_refresh_tokens().in_memory();
         let wire = Displaced(tenant.clone(), SignedDuration::from_hours(hours));
-        let client = tenant.client_builder(manager(&tenant)).with_wire(wire).build().unwrap();
+        let client = tenant.client_builder(manager(&tenant)).with_transport(wire).build().unwrap();
         for _ in 0..20 {
             profile(&client).await.unwrap();
             sleep(HOUR / 4).await;
@@ -66,7 +66,7 @@ async fn tokens_from_a_store_serve_a_process_whose_clock_has_jumped() {
         sleep(HOUR / 2).await;
 
         let wire = Displaced(tenant.clone(), SignedDuration::from_hours(hours));
-        let client = builder().with_wire(wire).build().unwrap();
+        let client = builder().with_transport(wire).build().unwrap();
         for _ in 0..12 {
             task(&client).await.unwrap_or_else(|error| panic!("{hours} h: {error}"));
             sleep(HOUR / 4).await;
@@ -81,13 +81,13 @@ async fn tokens_from_a_store_serve_a_process_whose_clock_has_jumped() {
 #[tokio::test(start_paused = true)]
 async fn a_repairy_process_whose_clock_has_jumped_logs_in_anew_at_worst() {
     for hours in [-24 * 40, -2, 2, 24 * 40] {
-        let (tenant, store) = (repairy_testing::Tenant::builder().in_memory(), MemoryStore::new());
+        let (tenant, store) = (repairy_testing::MockServer::builder().in_memory(), MemoryStore::new());
         let builder = || tenant.client_builder(repairy_testing::Partner::Main).with_token_store(store.clone());
         booking(&builder().build().unwrap()).await.unwrap();
         sleep(HOUR).await;
 
         let wire = Displaced(tenant.clone(), SignedDuration::from_hours(hours));
-        let client = builder().with_wire(wire).build().unwrap();
+        let client = builder().with_transport(wire).build().unwrap();
         for _ in 0..100 {
             booking(&client).await.unwrap_or_else(|error| panic!("{hours} h: {error}"));
             sleep(HOUR).await;
@@ -102,9 +102,9 @@ async fn a_repairy_process_whose_clock_has_jumped_logs_in_anew_at_worst() {
 #[derive(Clone, Debug)]
 struct On<T>(T, WallClock);
 
-impl<T: Wire> Wire for On<T> {
-    fn answer(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, WireFailure>> {
-        self.0.answer(request)
+impl<T: Transport> Transport for On<T> {
+    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
+        self.0.send(request)
     }
 
     fn identity(&self) -> usize {
@@ -123,13 +123,13 @@ async fn tokens_that_are_handed_in_at_every_start_do_not_come_back_when_the_cloc
         let wire = On(tenant.clone(), WallClock::starting_at(tenant.now()));
         let known = tenant.application();
         let application = fentu::Application::builder(known.client_id(), known.client_secret());
-        let application = application.with_base_url(tenant.base_url()).with_wire(wire.clone()).build().unwrap();
+        let application = application.with_base_url(tenant.base_url()).with_transport(wire.clone()).build().unwrap();
         let login = application.authorize("http://127.0.0.1:4000/callback", ["admin"]).unwrap();
         let tokens = application.exchange(&login, tenant.visit(login.url().as_str()).unwrap().as_str()).await.unwrap();
         let start = || {
             let credentials = application.credentials(tokens.clone());
             let builder = fentu::Client::builder(credentials).with_base_url(tenant.base_url()).with_tenant("acme");
-            builder.with_wire(wire.clone()).with_token_store(store.clone()).build().unwrap()
+            builder.with_transport(wire.clone()).with_token_store(store.clone()).build().unwrap()
         };
         task(&start()).await.unwrap();
         sleep(HOUR / 4).await;
@@ -150,7 +150,7 @@ async fn a_clock_that_is_set_while_the_client_is_idle_neither_delays_nor_hurries
         for refresh_tokens in [RefreshTokens::Rotated, RefreshTokens::Repeated] {
             let tenant = fentu_tenant(refresh_tokens);
             let clock = WallClock::starting_at(tenant.now());
-            let builder = fentu_builder(&tenant, consent(&tenant)).with_wire(On(tenant.clone(), clock));
+            let builder = fentu_builder(&tenant, consent(&tenant)).with_transport(On(tenant.clone(), clock));
             let client = builder.build().unwrap();
             task(&client).await.unwrap();
             let keeping = tokio::spawn(client.keep_alive());

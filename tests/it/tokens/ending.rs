@@ -36,7 +36,7 @@ async fn repairy_logs_in_anew_without_a_refresh_when_its_tokens_are_past_their_d
 async fn fisikal_logs_in_anew_after_a_refused_refresh() {
     let (tenant, client) = fisikal(|tenant| tenant.with_refresh_tokens());
     profile(&client).await.unwrap();
-    tenant.end_logins();
+    tenant.revoke_all();
     profile(&client).await.unwrap();
     let counters = tenant.counters();
     assert_eq!((counters.refused_refreshes(), counters.logins()), (1, 2));
@@ -44,7 +44,7 @@ async fn fisikal_logs_in_anew_after_a_refused_refresh() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_was_ended_is_begun_anew() {
-    let tenant = fisikal_testing::Tenant::builder().in_memory();
+    let tenant = fisikal_testing::MockServer::builder().in_memory();
     let (email, password) = tenant.login(Role::Manager);
     let credentials = fisikal::Credentials::session(email, password, ["manager"]);
     let client = tenant.client_builder(credentials).build().unwrap();
@@ -59,10 +59,10 @@ async fn a_session_that_was_ended_is_begun_anew() {
 async fn fentu_asks_for_a_person_and_not_again_however_many_calls_there_are() {
     let (tenant, client) = fentu();
     task(&client).await.unwrap();
-    tenant.end_logins();
+    tenant.revoke_all();
     let error = task(&client).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(error.failure().unwrap().code(), Some("invalid_grant"));
+    assert_eq!(error.call_error().unwrap().code(), Some("invalid_grant"));
     assert!(error.is_auth() && !error.is_retryable() && !error.maybe_applied());
     let requests = tenant.counters().requests();
     for _ in 0..1000 {
@@ -162,7 +162,7 @@ async fn better_tokens_in_the_store_are_found_within_half_a_minute_of_calls() {
     let client = |tokens| fentu_builder(&tenant, tokens).with_token_store(store.clone()).build().unwrap();
     let first = client(consent(&tenant));
     task(&first).await.unwrap();
-    tenant.end_logins();
+    tenant.revoke_all();
     task(&first).await.unwrap_err();
     sleep(DAY).await;
 
@@ -202,7 +202,7 @@ async fn tokens_that_were_handed_in_are_tried_when_those_in_the_store_are_refuse
     let (tenant, store) = (fentu_tenant(RefreshTokens::Rotated), MemoryStore::new());
     let client = |tokens| fentu_builder(&tenant, tokens).with_token_store(store.clone()).build().unwrap();
     task(&client(consent(&tenant))).await.unwrap();
-    tenant.end_logins();
+    tenant.revoke_all();
     // The program is started again, with the tokens of a new login.
     let restarted = client(consent(&tenant));
     task(&restarted).await.unwrap();
@@ -221,7 +221,7 @@ async fn what_the_vendor_refused_is_not_presented_again() {
         task(&first).await.unwrap();
         sleep(HOUR).await;
     }
-    tenant.end_logins();
+    tenant.revoke_all();
     // It has renewed what it was handed in, so that this is worth nothing any more.
     for _ in 0..10 {
         assert!(matches!(task(&first).await, Err(Error::ReauthRequired(_))));

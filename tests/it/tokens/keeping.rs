@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use servicebay::fixably;
-use servicebay::testing::{Fault, Script, Wire as _};
+use servicebay::testing::{Fault, Script, Transport as _};
 use tokio::time::sleep;
 
 use super::*;
@@ -86,7 +86,7 @@ async fn keeping_alive_ends_with_the_error_when_the_login_is_revoked() {
     task(&client).await.unwrap();
     let keeping = tokio::spawn(client.keep_alive());
     sleep(DAY).await;
-    tenant.end_logins();
+    tenant.revoke_all();
     sleep(30 * DAY).await;
     let error = keeping.now_or_never().expect("it has ended").unwrap();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
@@ -113,8 +113,8 @@ async fn keeping_alive_goes_on_over_an_identity_server_that_fails_for_a_day() {
 async fn a_token_that_a_person_made_is_kept_until_it_expires() {
     let script = Script::new([]);
     let expires_at = script.wall().checked_add(SignedDuration::from_hours(240)).unwrap();
-    let credentials = fixably::Credentials::bearer("t").expires_at(expires_at);
-    let client = fixably::Client::builder(credentials).with_tenant("acme").with_wire(script).build().unwrap();
+    let credentials = fixably::Credentials::bearer("t").with_expires_at(expires_at);
+    let client = fixably::Client::builder(credentials).with_tenant("acme").with_transport(script).build().unwrap();
     let keeping = tokio::spawn(client.keep_alive());
     sleep(10 * DAY - SECOND).await;
     assert!(!keeping.is_finished());

@@ -14,10 +14,10 @@ use crate::support::print;
 
 const BACK: &str = "http://127.0.0.1:4000/callback";
 
-fn application(tenant: &fentu_testing::Tenant) -> Application {
+fn application(tenant: &fentu_testing::MockServer) -> Application {
     let known = tenant.application();
     let builder = Application::builder(known.client_id(), known.client_secret());
-    builder.with_base_url(tenant.base_url()).with_wire(tenant.clone()).build().unwrap()
+    builder.with_base_url(tenant.base_url()).with_transport(tenant.clone()).build().unwrap()
 }
 
 fn begun(application: &Application) -> Authorization {
@@ -25,13 +25,13 @@ fn begun(application: &Application) -> Authorization {
 }
 
 /// Where the tenant sends the browser.
-fn visited(tenant: &fentu_testing::Tenant, login: &Authorization) -> Url {
+fn visited(tenant: &fentu_testing::MockServer, login: &Authorization) -> Url {
     tenant.visit(login.url().as_str()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_code_gives_tokens_that_a_client_lives_on() {
-    let tenant = fentu_testing::Tenant::builder().with_pkce(fentu_testing::Pkce::Required).in_memory();
+    let tenant = fentu_testing::MockServer::builder().with_pkce(fentu_testing::Pkce::Required).in_memory();
     let application = application(&tenant);
     let login = begun(&application);
     let tokens = application.exchange(&login, visited(&tenant, &login).as_str()).await.unwrap();
@@ -53,7 +53,7 @@ async fn an_answer_with_another_state_is_refused_before_anything_is_sent() {
     let before = tenant.counters().requests();
     for redirected in [foreign.as_str(), &without] {
         match application.exchange(&login, redirected).await {
-            Err(Error::Request(error)) => assert_eq!(error.parameter(), "state"),
+            Err(Error::InvalidRequest(error)) => assert_eq!(error.parameter(), "state"),
             other => panic!("{redirected}: {other:?}"),
         }
     }
@@ -70,7 +70,7 @@ async fn a_code_that_comes_twice_is_refused_and_ends_what_it_gave() {
     let tokens = application.exchange(&login, redirected.as_str()).await.unwrap();
     let error = application.exchange(&login, redirected.as_str()).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(error.failure().unwrap().code(), Some("invalid_grant"));
+    assert_eq!(error.call_error().unwrap().code(), Some("invalid_grant"));
     let client = tenant.client_builder_with(application.credentials(tokens)).build().unwrap();
     assert!(matches!(task(&client).await, Err(Error::ReauthRequired(_))));
 }
@@ -88,12 +88,12 @@ async fn a_code_whose_answer_is_lost_is_not_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_user_who_refuses_is_told_as_such() {
-    let tenant = fentu_testing::Tenant::builder().with_consent(Consent::Refused).in_memory();
+    let tenant = fentu_testing::MockServer::builder().with_consent(Consent::Refused).in_memory();
     let application = application(&tenant);
     let login = begun(&application);
     let error = application.exchange(&login, visited(&tenant, &login).as_str()).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(error.failure().unwrap().code(), Some("access_denied"));
+    assert_eq!(error.call_error().unwrap().code(), Some("access_denied"));
     assert_eq!(asked(&tenant.requests(), "/oauth/token"), 0);
 }
 
@@ -112,11 +112,11 @@ async fn a_code_that_is_too_old_takes_a_new_login() {
 async fn a_wrong_secret_of_an_application_is_told_at_the_exchange() {
     let tenant = fentu_tenant(RefreshTokens::Rotated);
     let wrong = Application::builder("test-application", "wr0ng");
-    let wrong = wrong.with_base_url(tenant.base_url()).with_wire(tenant.clone()).build().unwrap();
+    let wrong = wrong.with_base_url(tenant.base_url()).with_transport(tenant.clone()).build().unwrap();
     let login = begun(&wrong);
     let error = wrong.exchange(&login, visited(&tenant, &login).as_str()).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(error.failure().unwrap().code(), Some("invalid_client"));
+    assert_eq!(error.call_error().unwrap().code(), Some("invalid_client"));
     assert!(!format!("{error:?} {wrong:?}").contains("wr0ng"));
 }
 
@@ -221,7 +221,7 @@ async fn a_browser_that_comes_back_twice_is_served_once() {
 
 #[tokio::test]
 async fn a_user_who_refuses_sees_that_and_the_program_too() {
-    let tenant = fentu_testing::Tenant::builder().with_consent(Consent::Refused).in_memory();
+    let tenant = fentu_testing::MockServer::builder().with_consent(Consent::Refused).in_memory();
     let login = application(&tenant).log_in_here([Scope::ReadWorkOrders]).await.unwrap();
     let url = login.url().clone();
     let tokens = tokio::spawn(login.tokens());

@@ -9,10 +9,11 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_secret_takes_a_person_and_is_sent_once() {
-    let repairy = repairy_testing::Tenant::builder().in_memory();
+    let repairy = repairy_testing::MockServer::builder().in_memory();
     let app = repairy::Credentials::app("test-app-key", "wr0ng", "test-partner");
-    let partner = repairy::Client::builder(app).with_base_url(repairy.base_url()).with_wire(repairy.clone()).build();
-    let fisikal = fisikal_testing::Tenant::builder().in_memory();
+    let partner =
+        repairy::Client::builder(app).with_base_url(repairy.base_url()).with_transport(repairy.clone()).build();
+    let fisikal = fisikal_testing::MockServer::builder().in_memory();
     let user = fisikal::Credentials::password("test-application", "wr0ng", "manager@club.example", "manager-password");
     let club = fisikal.client_builder(user).build().unwrap();
     let fentu = fentu_tenant(RefreshTokens::Rotated);
@@ -25,7 +26,7 @@ async fn a_wrong_secret_takes_a_person_and_is_sent_once() {
         for error in [booking(&partner).await, profile(&club).await, task(&office).await] {
             let error = error.unwrap_err();
             assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-            assert!(error.failure().unwrap().message().is_some(), "the vendor's words: {error:?}");
+            assert!(error.call_error().unwrap().message().is_some(), "the vendor's words: {error:?}");
             assert!(!error.to_string().contains("wr0ng"), "{error}");
         }
         sleep(60 * SECOND).await;

@@ -11,7 +11,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_callers_share_one_refusal() {
-    let tenant = fisikal_testing::Tenant::builder().in_memory();
+    let tenant = fisikal_testing::MockServer::builder().in_memory();
     let wrong = fisikal::Credentials::password("test-application", "test-application-secret", "nobody", "wrong");
     let client = tenant.client_builder(wrong).build().unwrap();
     let answers = join_all((0..1000).map(|_| profile(&client))).await;
@@ -152,7 +152,7 @@ async fn a_vendor_that_refuses_every_token_is_not_asked_for_one_with_every_call(
 // A9
 
 /// The pauses between bursts of requests, in seconds.
-fn pauses(requests: &[servicebay::testing::Received], path: &str) -> Vec<i64> {
+fn pauses(requests: &[servicebay::testing::RecordedRequest], path: &str) -> Vec<i64> {
     let moments = requests.iter().filter(|request| request.path == path).map(|request| request.at);
     let moments: Vec<_> = moments.collect();
     let gaps = moments.windows(2).map(|two| two[1].duration_since(two[0]).as_secs());

@@ -70,11 +70,11 @@ async fn a_revocation_that_fails_leaves_the_tokens_as_good_as_before() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_a_person_made_is_revoked_where_it_was_made() {
-    let office = fentu_testing::Tenant::builder().in_memory();
-    let club = fisikal_testing::Tenant::builder().in_memory();
+    let office = fentu_testing::MockServer::builder().in_memory();
+    let club = fisikal_testing::MockServer::builder().in_memory();
     for outcome in [office.client().unwrap().revoke().await, club.client().unwrap().revoke().await] {
         let error = outcome.unwrap_err();
-        let Error::Request(request) = &error else { panic!("{error:?}") };
+        let Error::InvalidRequest(request) = &error else { panic!("{error:?}") };
         assert_eq!(request.parameter(), "credentials");
     }
     assert_eq!(office.counters().requests() + club.counters().requests(), 0);

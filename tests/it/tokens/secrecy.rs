@@ -8,8 +8,8 @@ use super::*;
 #[tokio::test]
 async fn a_token_endpoint_that_redirects_gets_neither_password_nor_secret_sent_elsewhere() {
     let (tenant, elsewhere) = tokio::join!(
-        fisikal_testing::Tenant::start(),
-        fisikal_testing::Tenant::builder().with_refresh_tokens().start()
+        fisikal_testing::MockServer::start(),
+        fisikal_testing::MockServer::builder().with_refresh_tokens().start()
     );
     let trap = format!("{}/oauth/token", elsewhere.base_url());
     tenant.fault(Fault::redirect(&trap).on("POST", "/oauth/token").always());
@@ -22,11 +22,11 @@ async fn a_token_endpoint_that_redirects_gets_neither_password_nor_secret_sent_e
 
 #[tokio::test]
 async fn a_call_that_is_redirected_carries_no_granted_token_elsewhere() {
-    let (tenant, elsewhere) = tokio::join!(repairy_testing::Tenant::start(), repairy_testing::Tenant::start());
+    let (tenant, elsewhere) = tokio::join!(repairy_testing::MockServer::start(), repairy_testing::MockServer::start());
     let trap = format!("{}/bookings/1", elsewhere.base_url());
     tenant.fault(Fault::redirect(&trap).on("GET", "/bookings/{id}"));
     let error = booking(&tenant.client().unwrap()).await.unwrap_err();
-    assert_eq!(error.failure().unwrap().status().unwrap().as_u16(), 307);
+    assert_eq!(error.call_error().unwrap().status().unwrap().as_u16(), 307);
     assert_eq!(elsewhere.counters().requests(), 0);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use servicebay::testing::Fault;
-use servicebay::{Lease, MemoryStore, StoreError, Swap, TokenKey, TokenStore};
+use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
 use tokio::time::{Instant, sleep};
 
 use super::*;
@@ -45,7 +45,7 @@ impl TokenStore for Shaky {
         key: &'a TokenKey,
         expected: u64,
         tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<Swap, StoreError>> {
+    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         if self.saves.load(Ordering::Relaxed) > 0 {
             return self.ask(&self.saves, Box::pin(pending()));
         }
@@ -127,7 +127,7 @@ async fn a_store_that_does_not_work_at_all_does_not_keep_a_client_from_logging_i
     for failures in [&store.loads, &store.saves, &store.leases] {
         failures.store(u32::MAX, Ordering::Relaxed);
     }
-    let tenant = repairy_testing::Tenant::builder().in_memory();
+    let tenant = repairy_testing::MockServer::builder().in_memory();
     let client = tenant.client_builder(repairy_testing::Partner::Main).with_token_store(store).build().unwrap();
     booking(&client).await.unwrap();
     sleep(4 * DAY).await;
@@ -140,7 +140,7 @@ async fn a_store_that_does_not_work_at_all_does_not_keep_a_client_from_logging_i
 async fn a_store_that_does_not_answer_costs_ten_seconds_each_time_and_no_more() {
     let store = Shaky { hangs: true, ..Shaky::default() };
     store.saves.store(u32::MAX, Ordering::Relaxed);
-    let tenant = repairy_testing::Tenant::builder().in_memory();
+    let tenant = repairy_testing::MockServer::builder().in_memory();
     let client = tenant.client_builder(repairy_testing::Partner::Main).with_token_store(store).build().unwrap();
     let begun = Instant::now();
     booking(&client).await.unwrap();

@@ -120,7 +120,7 @@ impl Client {
             Peer::Servicebay => Self::Servicebay(
                 fixably::Client::builder(Credentials::bearer(TOKEN))
                     .with_base_url(base_url)
-                    .with_timeout(TIMEOUT)
+                    .with_attempt_timeout(TIMEOUT)
                     .build()
                     .expect("a loopback address is a base URL"),
             ),

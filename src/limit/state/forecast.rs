@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lanes::PATIENCE;
-use super::{Ask, Gate, PROBE_PATIENCE, Phase};
+use super::queue::PATIENCE;
+use super::{AcquireRequest, LimiterState, PROBE_PATIENCE, Phase};
 
 /// As far ahead as anybody is told of.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-impl Gate {
+impl LimiterState {
     /// How many such calls can go without waiting, where that is known.
-    pub(in crate::limit) fn room(&self, ask: Ask, now: Instant) -> Option<u64> {
+    pub(in crate::limit) fn room(&self, ask: AcquireRequest, now: Instant) -> Option<u64> {
         match self.phase {
             _ if self.lanes.is_waiting() => Some(0),
             // A window that has begun since the last answer is whole.
@@ -24,7 +24,7 @@ impl Gate {
     }
 
     /// The earliest moment at which there is room for one that has so many before it, where that is known and not now.
-    pub(super) fn room_for(&self, ask: Ask, ahead: u64, now: Instant) -> Option<Instant> {
+    pub(super) fn room_for(&self, ask: AcquireRequest, ahead: u64, now: Instant) -> Option<Instant> {
         let (moment, left) = match self.phase {
             Phase::Closed { until } if now < until => (until, 0),
             Phase::Open | Phase::Spreading { .. } => {

@@ -6,7 +6,7 @@ use http::header::DATE;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
-use super::reset::{self, Odd};
+use super::reset::{self, HeaderProblem};
 
 const LIMIT: &str = "x-ratelimit-limit";
 const REMAINING: &str = "x-ratelimit-remaining";
@@ -18,7 +18,7 @@ const RATELIMIT_POLICY: &str = "ratelimit-policy";
 
 /// What an answer says about the limit. Everything may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Signals {
+pub(crate) struct RateLimitHeaders {
     /// Requests in a window.
     pub(crate) limit: Option<u64>,
     /// Requests left in this window.
@@ -31,13 +31,13 @@ pub(crate) struct Signals {
 
 /// A header that makes no sense. What it says may be anything, even what the vendor should not repeat.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OddHeader<'a> {
+pub(crate) struct InvalidHeader<'a> {
     pub(crate) name: &'a str,
     pub(crate) value: &'a str,
     pub(crate) why: &'static str,
 }
 
-impl Signals {
+impl RateLimitHeaders {
     /// How long to wait after a refusal: what is meant for this caller wins over what describes the window.
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.retry_after.or(self.reset)
@@ -49,10 +49,10 @@ pub(crate) fn read(
     headers: &HeaderMap,
     wall: impl Fn() -> Timestamp,
     max_window: Duration,
-    tell: &dyn Fn(OddHeader<'_>),
-) -> Signals {
+    tell: &dyn Fn(InvalidHeader<'_>),
+) -> RateLimitHeaders {
     let vendor_now = || headers.get(DATE).and_then(text).and_then(reset::http_date).unwrap_or_else(&wall);
-    let mut signals = Signals::default();
+    let mut signals = RateLimitHeaders::default();
     let mut has_ietf = false;
     // One pass over the headers: an answer has about ten, and to look each name up costs more.
     for (name, value) in headers {
@@ -77,11 +77,11 @@ pub(crate) fn read(
 
 /// Fills what the vendor's own headers left open from the IETF ones: `RateLimit: "default";r=50;t=30` and
 /// `RateLimit-Policy: "default";q=100;w=60`. Of several policies the one with the least left counts.
-fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals, tell: &dyn Fn(OddHeader<'_>)) {
+fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut RateLimitHeaders, tell: &dyn Fn(InvalidHeader<'_>)) {
     let mut tightest: Option<(&str, u64, Option<u64>)> = None;
     for (name, item) in items(headers, RATELIMIT) {
         let Some(remaining) = parameter(item, "r") else {
-            tell(odd(RATELIMIT, item, Odd::Unreadable));
+            tell(odd(RATELIMIT, item, HeaderProblem::Unreadable));
             continue;
         };
         if tightest.is_none_or(|(_, least, _)| remaining < least) {
@@ -97,7 +97,7 @@ fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut Signals, tell: 
     if let (None, Some(seconds)) = (signals.reset, reset) {
         let ahead = Duration::from_secs(seconds);
         if ahead > max_window {
-            tell(odd(RATELIMIT, &seconds.to_string(), Odd::TooFar));
+            tell(odd(RATELIMIT, &seconds.to_string(), HeaderProblem::TooFar));
         } else {
             signals.reset = Some(ahead);
         }
@@ -118,11 +118,11 @@ fn parameter(item: &str, name: &str) -> Option<u64> {
     item.split(';').skip(1).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-fn count(header: &str, value: &HeaderValue, tell: &dyn Fn(OddHeader<'_>)) -> Option<u64> {
+fn count(header: &str, value: &HeaderValue, tell: &dyn Fn(InvalidHeader<'_>)) -> Option<u64> {
     let text = text(value).unwrap_or_default();
     let count = text.parse().ok();
     if count.is_none() {
-        tell(odd(header, text, Odd::Unreadable));
+        tell(odd(header, text, HeaderProblem::Unreadable));
     }
     count
 }
@@ -132,7 +132,7 @@ fn moment(
     value: &HeaderValue,
     vendor_now: Timestamp,
     max_window: Duration,
-    tell: &dyn Fn(OddHeader<'_>),
+    tell: &dyn Fn(InvalidHeader<'_>),
 ) -> Option<Duration> {
     let text = text(value).unwrap_or_default();
     match reset::read(text, vendor_now, max_window) {
@@ -149,13 +149,13 @@ fn text(value: &HeaderValue) -> Option<&str> {
 }
 
 #[cold]
-fn odd<'a>(name: &'a str, value: &'a str, why: Odd) -> OddHeader<'a> {
+fn odd<'a>(name: &'a str, value: &'a str, why: HeaderProblem) -> InvalidHeader<'a> {
     let why = match why {
-        Odd::Unreadable => "unreadable",
-        Odd::Past => "past",
-        Odd::TooFar => "too_far",
+        HeaderProblem::Unreadable => "unreadable",
+        HeaderProblem::Past => "past",
+        HeaderProblem::TooFar => "too_far",
     };
-    OddHeader { name, value, why }
+    InvalidHeader { name, value, why }
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn signals(headers: &[(&str, &str)]) -> Signals {
+    fn signals(headers: &[(&str, &str)]) -> RateLimitHeaders {
         let headers = headers
             .iter()
             .map(|(name, value)| {
@@ -185,7 +185,12 @@ mod tests {
             signals(&[("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "30")]);
         assert_eq!(
             read,
-            Signals { limit: Some(100), remaining: Some(7), reset: Some(Duration::from_secs(30)), retry_after: None }
+            RateLimitHeaders {
+                limit: Some(100),
+                remaining: Some(7),
+                reset: Some(Duration::from_secs(30)),
+                retry_after: None
+            }
         );
     }
 
@@ -217,9 +222,12 @@ mod tests {
     #[test]
     fn nonsense_is_as_if_missing() {
         for reset in ["banana", "-1", "99999999999999", "3313526400", "", "\u{fc}"] {
-            assert_eq!(signals(&[("x-ratelimit-reset", reset)]), Signals::default(), "{reset:?}");
+            assert_eq!(signals(&[("x-ratelimit-reset", reset)]), RateLimitHeaders::default(), "{reset:?}");
         }
-        assert_eq!(signals(&[("x-ratelimit-remaining", "-3"), ("x-ratelimit-limit", "many")]), Signals::default());
+        assert_eq!(
+            signals(&[("x-ratelimit-remaining", "-3"), ("x-ratelimit-limit", "many")]),
+            RateLimitHeaders::default()
+        );
     }
 
     #[test]
@@ -230,7 +238,12 @@ mod tests {
         ]);
         assert_eq!(
             read,
-            Signals { limit: Some(10), remaining: Some(2), reset: Some(Duration::from_secs(1)), retry_after: None }
+            RateLimitHeaders {
+                limit: Some(10),
+                remaining: Some(2),
+                reset: Some(Duration::from_secs(1)),
+                retry_after: None
+            }
         );
     }
 
@@ -244,7 +257,7 @@ mod tests {
     #[test]
     fn malformed_ietf_headers_are_ignored() {
         for value in ["", ";;;", "\"a\"", "\"a\";r=x", "\"a\";t=5", ",,,"] {
-            assert_eq!(signals(&[("ratelimit", value)]), Signals::default(), "{value:?}");
+            assert_eq!(signals(&[("ratelimit", value)]), RateLimitHeaders::default(), "{value:?}");
         }
         assert_eq!(signals(&[("ratelimit", "\"a\";r=1;t=9999999")]).reset, None);
     }

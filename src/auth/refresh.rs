@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cache::{Cache, Live};
-use super::endpoint::Repeat;
-use super::fixed;
+use super::expiry::{Expiry, Stage};
 use super::grant::Granted;
-use super::keeping::unbroken;
-use super::life::{Life, Stage};
+use super::persistence::unbroken;
+use super::static_token;
 use super::store::Lease;
-use super::tokens::TokenSet;
-use super::trouble::{Trouble, Why};
+use super::token_cache::{CachedToken, TokenCache};
+use super::token_endpoint::Repeat;
+use super::token_error::{TokenError, TokenErrorKind};
+use super::token_set::TokenSet;
 
 /// How many pairs one renewal tries: ours, the store's and the one that was handed in, and one that came meanwhile.
 const PAIRS: u32 = 4;
@@ -19,14 +19,14 @@ const PAIRS: u32 = 4;
 /// pauses between them.
 const LEASE: Duration = Duration::from_secs(150);
 
-impl Cache {
+impl TokenCache {
     /// One renewal, from the lease to the swap.
-    pub(super) async fn renew(self: &Arc<Self>) -> Result<Arc<Live>, Trouble> {
+    pub(super) async fn renew(self: &Arc<Self>) -> Result<Arc<CachedToken>, TokenError> {
         let _lease = self.lease().await?;
         let is_latched = self.state().latched.is_some();
         let found = if is_latched { self.look(TokenSet::differs).await } else { self.look(TokenSet::follows).await };
         if !found && let Some(trouble) = &self.state().latched {
-            return Err(Trouble::clone(trouble));
+            return Err(TokenError::clone(trouble));
         }
         let mut tried = 1;
         loop {
@@ -39,7 +39,7 @@ impl Cache {
                 Some(Err(trouble)) => Some(trouble),
                 None => None,
             };
-            let is_refused = refused.as_ref().is_some_and(|trouble| trouble.why == Why::Refused);
+            let is_refused = refused.as_ref().is_some_and(|trouble| trouble.why == TokenErrorKind::Refused);
             // An end to a store that has another pair each time.
             if is_refused && tried < PAIRS && (self.look(TokenSet::differs).await || self.fall_back()) {
                 tried += 1;
@@ -56,7 +56,7 @@ impl Cache {
 
     /// The sole right to renew. A store that cannot give it does not keep us from renewing; another process that holds
     /// it for too long does, for what it does with the refresh token nobody knows.
-    pub(super) async fn lease(&self) -> Result<Option<Lease>, Trouble> {
+    pub(super) async fn lease(&self) -> Result<Option<Lease>, TokenError> {
         let clock = self.setting.endpoint.clock;
         let lease = unbroken(async { self.setting.store.lease(&self.setting.key).await });
         match clock.within(lease, clock.now() + LEASE).await {
@@ -65,7 +65,11 @@ impl Cache {
                 self.store_failed(&error);
                 Ok(None)
             }
-            None => Err(Trouble::new(Why::Store, "another process is renewing the tokens and does not finish", clock)),
+            None => Err(TokenError::new(
+                TokenErrorKind::Store,
+                "another process is renewing the tokens and does not finish",
+                clock,
+            )),
         }
     }
 
@@ -120,7 +124,7 @@ impl Cache {
     }
 
     /// Takes up the newest pair, if it is alive and not in use already.
-    async fn take_up(self: &Arc<Self>) -> Option<Arc<Live>> {
+    async fn take_up(self: &Arc<Self>) -> Option<Arc<CachedToken>> {
         let (tokens, is_stored) = {
             let state = self.state();
             let newest = state.newest.clone()?;
@@ -134,7 +138,7 @@ impl Cache {
             return None;
         }
         let live = self.live(tokens.clone()).ok()?;
-        if live.stage(self.setting.endpoint.clock.now()) == Stage::Over {
+        if live.stage(self.setting.endpoint.clock.now()) == Stage::Expired {
             return None;
         }
         if is_stored {
@@ -146,7 +150,7 @@ impl Cache {
     }
 
     /// Asks the vendor to renew the newest pair, where there is one that can be.
-    async fn refresh(&self) -> Option<Result<TokenSet, Trouble>> {
+    async fn refresh(&self) -> Option<Result<TokenSet, TokenError>> {
         let (newest, rejected) = {
             let state = self.state();
             (state.newest.clone()?, state.rejected)
@@ -166,7 +170,8 @@ impl Cache {
         let request = grant.refresh(&newest, access_lives)?.with_secrets(self.secrets());
         let granted = self.setting.endpoint.grant(grant, request, Repeat::Spends).await;
         // One that may have been replaced would end all that came of its login; who can log in does that instead.
-        let is_spent = |why| why == Why::Refused || (why == Why::Unknown && grant.login().is_some());
+        let is_spent =
+            |why| why == TokenErrorKind::Refused || (why == TokenErrorKind::Unknown && grant.login().is_some());
         if granted.as_ref().is_err_and(|trouble| is_spent(trouble.why)) {
             self.state().refuse(newest.clone());
         }
@@ -178,17 +183,17 @@ impl Cache {
         let live = self.live.load();
         let clock = self.setting.endpoint.clock;
         match live.as_ref().filter(|live| live.tokens.generation() == tokens.generation()) {
-            Some(live) => live.stage(clock.now()) != Stage::Over,
+            Some(live) => live.stage(clock.now()) != Stage::Expired,
             None => tokens.access_expires_at().is_none_or(|expiry| expiry > clock.wall()),
         }
     }
 
     /// Nothing to renew, and no way to log in.
-    fn at_an_end(&self) -> Trouble {
+    fn at_an_end(&self) -> TokenError {
         let clock = self.setting.endpoint.clock;
         let state = self.state();
         match &state.store_failure {
-            Some(failure) if state.newest.is_none() => Trouble::new(Why::Store, failure.clone(), clock),
+            Some(failure) if state.newest.is_none() => TokenError::new(TokenErrorKind::Store, failure.clone(), clock),
             _ => {
                 let reason = match &state.newest {
                     None => "there are no tokens yet; a person has to log in",
@@ -197,13 +202,13 @@ impl Cache {
                     }
                     Some(_) => "the refresh token is over; a person has to log in again",
                 };
-                Trouble::new(Why::Refused, reason, clock)
+                TokenError::new(TokenErrorKind::Refused, reason, clock)
             }
         }
     }
 
     /// Stores a pair that was granted, and then lets it be used.
-    async fn publish(self: &Arc<Self>, tokens: TokenSet) -> Result<Arc<Live>, Trouble> {
+    async fn publish(self: &Arc<Self>, tokens: TokenSet) -> Result<Arc<CachedToken>, TokenError> {
         let live = self.live(tokens.clone());
         if live.is_ok() || tokens.refresh_token().is_some() {
             // Whatever happens from here on, the pair is not lost to this process. What it follows is worth nothing now:
@@ -228,12 +233,12 @@ impl Cache {
         granted.into_tokens(&*self.setting.grant, now, before).with_generation(generation)
     }
 
-    fn live(&self, tokens: TokenSet) -> Result<Live, Trouble> {
+    fn live(&self, tokens: TokenSet) -> Result<CachedToken, TokenError> {
         let clock = self.setting.endpoint.clock;
         let (name, scheme) = self.setting.grant.header();
-        let value = fixed::value(scheme, tokens.access_token()).map_err(|_| {
+        let value = static_token::value(scheme, tokens.access_token()).map_err(|_| {
             let reason = "the token that the vendor granted holds a character that no header can";
-            Trouble::new(Why::Unreadable, reason, clock)
+            TokenError::new(TokenErrorKind::Unreadable, reason, clock)
         })?;
         let life = tokens.access_expires_at().map(|expiry| {
             let span = |from| Duration::try_from(expiry.duration_since(from)).unwrap_or_default();
@@ -241,8 +246,8 @@ impl Cache {
             let whole = tokens.obtained_at().map_or(left, span);
             // However the wall clock jumped since it was stored, no token lives longer than it did at first.
             let left = left.min(whole);
-            Life::new(clock.now(), left, whole, fastrand::f64())
+            Expiry::new(clock.now(), left, whole, fastrand::f64())
         });
-        Ok(Live { tokens, header: (name, value), life })
+        Ok(CachedToken { tokens, header: (name, value), life })
     }
 }

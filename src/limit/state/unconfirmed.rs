@@ -5,14 +5,14 @@
 /// An answer counts them if its call was sent after they ended. There are nearly always calls under way that were sent
 /// before, so newer ones wait until the older ones are settled: else they never would be.
 #[derive(Debug, Default)]
-pub(super) struct Unheard {
+pub(super) struct Unconfirmed {
     settling: u64,
     /// The number of the first call that was sent after those ended.
     mark: u64,
     newer: u64,
 }
 
-impl Unheard {
+impl Unconfirmed {
     pub(super) fn add(&mut self, next: u64) {
         self.add_all(1, next);
     }

@@ -11,14 +11,14 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
-use super::journey::Journey;
-use crate::auth::{NoToken, Trouble, Why};
-use crate::error::{Decode, Error, Failure, FailureParts, Invalid, RateLimited};
-use crate::limit::Signals;
-use crate::transport::{Answer, Lost};
+use super::retry_context::RetryContext;
+use crate::auth::{NoToken, TokenError, TokenErrorKind};
+use crate::error::{CallError, CallErrorParts, DecodeError, Error, RateLimitedError, ValidationError};
+use crate::limit::RateLimitHeaders;
+use crate::transport::{HttpError, HttpResponse};
 use crate::vendor::Explanation;
 
-impl Journey<'_> {
+impl RetryContext<'_> {
     /// The tenant's limit is spent for longer than the call can wait.
     #[cold]
     pub(super) fn rate_limited(&mut self, resume_at: Instant) -> Error {
@@ -28,8 +28,8 @@ impl Journey<'_> {
             parts.retry_after = signals.wait();
             self.explain(&mut parts, &answer);
         }
-        Error::RateLimited(Box::new(RateLimited {
-            failure: Failure::new(parts),
+        Error::RateLimited(Box::new(RateLimitedError {
+            failure: CallError::new(parts),
             resume_at: self.pipeline.clock.wall_at(resume_at),
             limit: known.limit(),
             remaining: known.remaining(),
@@ -42,35 +42,35 @@ impl Journey<'_> {
         match why {
             NoToken::Expired(expired_at) => {
                 let reason = format!("the token expired at {expired_at:.0}; nothing was sent, make a new token");
-                Error::Unauthorized(Box::new(Failure::new(self.parts(reason))))
+                Error::Unauthorized(Box::new(CallError::new(self.parts(reason))))
             }
             NoToken::TooLate => {
                 let reason = "no new token in time; it is still being asked for";
-                Error::Timeout(Box::new(Failure::new(self.parts(reason))))
+                Error::Timeout(Box::new(CallError::new(self.parts(reason))))
             }
-            NoToken::Trouble(trouble) => self.troubled(&trouble),
+            NoToken::TokenError(trouble) => self.troubled(&trouble),
         }
     }
 
-    fn troubled(&self, trouble: &Trouble) -> Error {
+    fn troubled(&self, trouble: &TokenError) -> Error {
         let mut parts = self.parts(format!("no token: {}", trouble.reason));
         parts.status = trouble.status;
         parts.message.clone_from(&trouble.message);
         parts.code.clone_from(&trouble.code);
         parts.retry_after = trouble.rest;
-        let failure = Failure::new(parts);
+        let failure = CallError::new(parts);
         match trouble.why {
-            Why::Failed => Error::Server(Box::new(failure)),
-            Why::Refused => Error::ReauthRequired(Box::new(failure)),
-            Why::Store => Error::Store(Box::new(failure)),
-            Why::Unknown | Why::Unreached => Error::Connect(Box::new(failure)),
-            Why::Unreadable => Error::Decode(Box::new(Decode { failure, path: None })),
+            TokenErrorKind::Failed => Error::Server(Box::new(failure)),
+            TokenErrorKind::Refused => Error::ReauthRequired(Box::new(failure)),
+            TokenErrorKind::Store => Error::Store(Box::new(failure)),
+            TokenErrorKind::Unknown | TokenErrorKind::Unreached => Error::Connect(Box::new(failure)),
+            TokenErrorKind::Unreadable => Error::Decode(Box::new(DecodeError { failure, path: None })),
         }
     }
 
     /// The attempt failed for good.
     #[cold]
-    pub(super) fn fails(&self, outcome: Result<Answer, Lost>, signals: &Signals) -> Error {
+    pub(super) fn into_error(&self, outcome: Result<HttpResponse, HttpError>, signals: &RateLimitHeaders) -> Error {
         match outcome {
             Ok(answer) => self.refused(&answer, signals),
             Err(lost) => self.lost(lost),
@@ -81,7 +81,7 @@ impl Journey<'_> {
     #[cold]
     pub(crate) fn unreadable(
         &self,
-        answer: &Answer,
+        answer: &HttpResponse,
         reason: impl Into<Cow<'static, str>>,
         path: Option<String>,
         source: Option<Box<dyn StdError + Send + Sync>>,
@@ -90,29 +90,29 @@ impl Journey<'_> {
         self.keep(&mut parts, answer);
         parts.maybe_applied = self.call.writes();
         parts.source = source;
-        Error::Decode(Box::new(Decode { failure: Failure::new(parts), path }))
+        Error::Decode(Box::new(DecodeError { failure: CallError::new(parts), path }))
     }
 
     /// The refusal that a success holds, where the vendor complains in it.
-    pub(crate) fn refusal_inside(&self, answer: &Answer) -> Option<Error> {
+    pub(crate) fn refusal_inside(&self, answer: &HttpResponse) -> Option<Error> {
         let mut parts = self.parts("the vendor refuses the call, inside an answer that is a success by its status");
         let fields = self.explain(&mut parts, answer);
         let refused = parts.code.is_some() || !fields.is_empty();
-        refused.then(|| Error::Invalid(Box::new(Invalid { failure: Failure::new(parts), fields })))
+        refused.then(|| Error::Validation(Box::new(ValidationError { failure: CallError::new(parts), fields })))
     }
 
     /// A success that says there is nothing where an object was asked for; nothing for a write, which was carried out.
     #[cold]
-    pub(crate) fn absent(&self, answer: &Answer) -> Option<Error> {
+    pub(crate) fn absent(&self, answer: &HttpResponse) -> Option<Error> {
         if self.call.writes() {
             return None;
         }
         let mut parts = self.parts("there is no such object, or these credentials may not see it");
         self.keep(&mut parts, answer);
-        Some(Error::NotFound(Box::new(Failure::new(parts))))
+        Some(Error::NotFound(Box::new(CallError::new(parts))))
     }
 
-    fn refused(&self, answer: &Answer, signals: &Signals) -> Error {
+    fn refused(&self, answer: &HttpResponse, signals: &RateLimitHeaders) -> Error {
         let status = answer.status;
         let mut parts = self.parts(self.pipeline.auth.cleaned(&reason(answer)));
         parts.retry_after = signals.retry_after;
@@ -123,13 +123,13 @@ impl Journey<'_> {
                 parts.reason = format!("the token lacks the right, which should be {}", scopes.join(" and ")).into();
             }
         }
-        let failure = Failure::new(parts);
+        let failure = CallError::new(parts);
         match status.as_u16() {
             401 => Error::Unauthorized(Box::new(failure)),
             403 => Error::Forbidden(Box::new(failure)),
             404 | 410 => Error::NotFound(Box::new(failure)),
             409 | 412 => Error::Conflict(Box::new(failure)),
-            400 | 422 => Error::Invalid(Box::new(Invalid { failure, fields })),
+            400 | 422 => Error::Validation(Box::new(ValidationError { failure, fields })),
             // A gateway that got no answer, or a server that got no whole request, cannot tell what became of a write.
             408 | 502 | 504 if !self.call.idempotent => Error::OutcomeUnknown(Box::new(failure)),
             408 => Error::Timeout(Box::new(failure)),
@@ -138,51 +138,51 @@ impl Journey<'_> {
         }
     }
 
-    fn lost(&self, lost: Lost) -> Error {
+    fn lost(&self, lost: HttpError) -> Error {
         let unknown = self.call.writes() && !self.call.idempotent;
         match lost {
-            Lost::NotSent(source) => {
+            HttpError::NotSent(source) => {
                 let mut parts = self.parts("no connection; the request never left");
                 parts.source = Some(source);
-                Error::Connect(Box::new(Failure::new(parts)))
+                Error::Connect(Box::new(CallError::new(parts)))
             }
-            Lost::Broken(status, source) => {
+            HttpError::Broken(status, source) => {
                 let mut parts = self.parts("the connection broke before the answer was whole");
                 parts.status = status;
                 parts.source = Some(source);
-                let failure = Box::new(Failure::new(parts));
+                let failure = Box::new(CallError::new(parts));
                 if unknown { Error::OutcomeUnknown(failure) } else { Error::Connect(failure) }
             }
-            Lost::TimedOut => {
-                let failure = Box::new(Failure::new(self.parts("no answer in time")));
+            HttpError::TimedOut => {
+                let failure = Box::new(CallError::new(self.parts("no answer in time")));
                 if unknown { Error::OutcomeUnknown(failure) } else { Error::Timeout(failure) }
             }
-            Lost::TooLarge(status) => {
+            HttpError::TooLarge(status) => {
                 let mut parts = self.parts(format!(
                     "the answer is larger than {} bytes; ask for less, or raise with_max_body",
                     self.settings.max_body
                 ));
                 parts.status = Some(status);
-                Error::Decode(Box::new(Decode { failure: Failure::new(parts), path: None }))
+                Error::Decode(Box::new(DecodeError { failure: CallError::new(parts), path: None }))
             }
         }
     }
 
-    fn parts(&self, reason: impl Into<Cow<'static, str>>) -> FailureParts {
+    fn parts(&self, reason: impl Into<Cow<'static, str>>) -> CallErrorParts {
         let pipeline = self.pipeline;
-        FailureParts {
+        CallErrorParts {
             vendor: pipeline.vendor.name,
             tenant: pipeline.tenant.clone(),
             operation: self.call.operation,
             method: self.call.method.clone(),
             url: self.url().clone(),
-            sent: self.call.body.clone().unwrap_or_default(),
+            request_body: self.call.body.clone().unwrap_or_default(),
             client: Arc::clone(&pipeline.user_agent),
             status: None,
             request_id: None,
             attempts: self.sent,
             elapsed: pipeline.clock.now() - self.begun,
-            at: pipeline.clock.wall(),
+            failed_at: pipeline.clock.wall(),
             reason: reason.into(),
             message: None,
             code: None,
@@ -195,7 +195,7 @@ impl Journey<'_> {
     }
 
     /// Notes what came: status, request id, and the body without our own token in it. Returns the body where it is JSON.
-    fn keep(&self, parts: &mut FailureParts, answer: &Answer) -> Option<Value> {
+    fn keep(&self, parts: &mut CallErrorParts, answer: &HttpResponse) -> Option<Value> {
         parts.status = Some(answer.status);
         parts.request_id = self.request_id(answer);
         let (body, value) = self.pipeline.auth.cleaned_body(&answer.body);
@@ -204,12 +204,12 @@ impl Journey<'_> {
     }
 
     /// The vendor's id of the request, without our own token in it.
-    pub(super) fn request_id(&self, answer: &Answer) -> Option<String> {
+    pub(super) fn request_id(&self, answer: &HttpResponse) -> Option<String> {
         self.pipeline.vendor.request_id(&answer.headers).map(|id| self.pipeline.auth.cleaned(id))
     }
 
     /// Notes what came and what the vendor says in it. Returns the fields that it complains about.
-    fn explain(&self, parts: &mut FailureParts, answer: &Answer) -> Vec<(String, String)> {
+    fn explain(&self, parts: &mut CallErrorParts, answer: &HttpResponse) -> Vec<(String, String)> {
         let Some(body) = self.keep(parts, answer) else {
             return Vec::new();
         };
@@ -221,7 +221,7 @@ impl Journey<'_> {
 }
 
 /// What a status means, in our words.
-fn reason(answer: &Answer) -> Cow<'static, str> {
+fn reason(answer: &HttpResponse) -> Cow<'static, str> {
     match answer.status.as_u16() {
         300..=399 => match answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
             Some(location) => {

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::cache::Cache;
-use super::life;
-use super::tokens::TokenSet;
-use super::trouble::{Trouble, Why};
+use super::expiry;
+use super::token_cache::TokenCache;
+use super::token_error::{TokenError, TokenErrorKind};
+use super::token_set::TokenSet;
 
 /// A refresh token on the monotonic clock: however the wall clock is set while the client runs, the token is renewed in
 /// time, and no more often.
@@ -22,9 +22,9 @@ struct Kept {
     due: Instant,
 }
 
-impl Cache {
+impl TokenCache {
     /// Renews in time even while nobody calls. Ends with the reason when the credentials give no token any more.
-    pub(crate) async fn keep_alive(self: Arc<Self>) -> Arc<Trouble> {
+    pub(crate) async fn keep_alive(self: Arc<Self>) -> Arc<TokenError> {
         let clock = self.setting.endpoint.clock;
         let mut kept = None;
         loop {
@@ -33,19 +33,19 @@ impl Cache {
                 Some(due) if due <= self.now() => {}
                 // Looked at anew now and then: another process may renew.
                 due => {
-                    let look = self.now() + life::LOOK;
+                    let look = self.now() + expiry::LOOK;
                     clock.sleep_until(due.map_or(look, |due| due.min(look))).await;
                     continue;
                 }
             }
             let begun = self.now();
-            let landing = self.landing(old.as_ref(), begun + life::LOOK).await;
+            let landing = self.landing(old.as_ref(), begun + expiry::LOOK).await;
             match landing {
-                Some(Err(trouble)) if trouble.why == Why::Refused => return trouble,
+                Some(Err(trouble)) if trouble.why == TokenErrorKind::Refused => return trouble,
                 // A renewal that leaves the end where it was must not be repeated at once.
-                Some(Ok(_)) => clock.sleep_until(self.now() + life::BREATH).await,
+                Some(Ok(_)) => clock.sleep_until(self.now() + expiry::BREATH).await,
                 Some(Err(_)) | None => {
-                    let pause = life::pause(self.state().failures);
+                    let pause = expiry::pause(self.state().failures);
                     clock.sleep_until(self.now().max(begun) + pause).await;
                 }
             }
@@ -85,7 +85,7 @@ impl Kept {
         if let Some(before) = before.filter(stayed) {
             // It stayed, and so did its end. Where the vendor prolongs it all the same, renewals go on after that end.
             let left = before.ends.saturating_duration_since(since);
-            return Self { ends: before.ends, due: since + (left - left / 5).max(life::LOOK), tokens };
+            return Self { ends: before.ends, due: since + (left - left / 5).max(expiry::LOOK), tokens };
         }
         let span = |from| {
             let until = tokens.refresh_expires_at()?;
@@ -94,7 +94,7 @@ impl Kept {
         let left = span(wall).unwrap_or_default();
         let (left, due) = match tokens.obtained_at().map(span) {
             // The vendor renewed it when its days seemed over: what wall time says of them is wrong.
-            Some(None) => (Duration::ZERO, life::LOOK),
+            Some(None) => (Duration::ZERO, expiry::LOOK),
             Some(Some(whole)) => (left.min(whole), left.min(whole).saturating_sub(whole / 5)),
             None => (left, left - left / 5),
         };

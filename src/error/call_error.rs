@@ -19,25 +19,25 @@ const SHOWN_MESSAGE: usize = 300;
 const REPORTED_BODY: usize = 4096;
 
 /// What is known of a call that failed: enough to find it in the vendor's logs.
-pub struct Failure {
-    parts: FailureParts,
+pub struct CallError {
+    parts: CallErrorParts,
 }
 
-/// The parts of a [`Failure`], as the pipeline gathers them.
-pub(crate) struct FailureParts {
+/// The parts of a [`CallError`], as the pipeline gathers them.
+pub(crate) struct CallErrorParts {
     pub(crate) vendor: &'static str,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) operation: &'static Operation,
     pub(crate) method: Method,
     pub(crate) url: Url,
     /// The body of the request.
-    pub(crate) sent: Bytes,
+    pub(crate) request_body: Bytes,
     pub(crate) client: Arc<str>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) request_id: Option<String>,
     pub(crate) attempts: u32,
     pub(crate) elapsed: Duration,
-    pub(crate) at: Timestamp,
+    pub(crate) failed_at: Timestamp,
     pub(crate) reason: Cow<'static, str>,
     pub(crate) message: Option<String>,
     pub(crate) code: Option<String>,
@@ -49,8 +49,8 @@ pub(crate) struct FailureParts {
     pub(crate) source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-impl Failure {
-    pub(crate) fn new(parts: FailureParts) -> Self {
+impl CallError {
+    pub(crate) fn new(parts: CallErrorParts) -> Self {
         Self { parts }
     }
 
@@ -87,14 +87,14 @@ impl Failure {
     }
 
     /// The body of the request, as it was sent or would have been; empty where the call has none. It may name customers.
-    pub fn sent(&self) -> &Bytes {
-        &self.parts.sent
+    pub fn request_body(&self) -> &Bytes {
+        &self.parts.request_body
     }
 
     /// When the call began.
-    pub fn began_at(&self) -> Timestamp {
+    pub fn started_at(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.parts.elapsed).unwrap_or(SignedDuration::MAX);
-        self.parts.at.checked_sub(elapsed).unwrap_or(Timestamp::MIN)
+        self.parts.failed_at.checked_sub(elapsed).unwrap_or(Timestamp::MIN)
     }
 
     /// The status of the vendor's last answer; `None` when there was none.
@@ -118,8 +118,8 @@ impl Failure {
     }
 
     /// When the call failed.
-    pub fn at(&self) -> Timestamp {
-        self.parts.at
+    pub fn failed_at(&self) -> Timestamp {
+        self.parts.failed_at
     }
 
     /// What went wrong, in the words of this crate.
@@ -167,7 +167,7 @@ impl Failure {
             // Writing to a String cannot fail.
             let _ = writeln!(report, "{name:<11}{value}");
         };
-        line("time", &parts.at);
+        line("time", &parts.failed_at);
         line("vendor", &parts.vendor);
         line("tenant", &parts.tenant.as_deref().unwrap_or_else(|| parts.url.host_str().unwrap_or("none")));
         line("client", &parts.client);
@@ -190,7 +190,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = &self.parts;
         write!(f, "{} {}: ", parts.vendor, parts.operation.id())?;
@@ -215,10 +215,10 @@ impl fmt::Display for Failure {
     }
 }
 
-impl fmt::Debug for Failure {
+impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = &self.parts;
-        f.debug_struct("Failure")
+        f.debug_struct("CallError")
             .field("vendor", &parts.vendor)
             .field("tenant", &parts.tenant)
             .field("operation", &parts.operation.id())
@@ -228,7 +228,7 @@ impl fmt::Debug for Failure {
             .field("request_id", &parts.request_id)
             .field("attempts", &parts.attempts)
             .field("elapsed", &parts.elapsed)
-            .field("at", &format_args!("{}", parts.at))
+            .field("at", &format_args!("{}", parts.failed_at))
             .field("reason", &parts.reason)
             .field("message", &parts.message)
             .field("code", &parts.code)
@@ -239,7 +239,7 @@ impl fmt::Debug for Failure {
     }
 }
 
-impl StdError for Failure {
+impl StdError for CallError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.parts.source.as_deref().map(|source| source as _)
     }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::signals::Signals;
-use super::Ask;
-use super::others::Others;
-use super::underway::Underway;
-use super::unheard::Unheard;
+use super::super::headers::RateLimitHeaders;
+use super::AcquireRequest;
+use super::external_usage::ExternalUsage;
+use super::in_flight::InFlight;
+use super::unconfirmed::Unconfirmed;
 
 /// Most vendors name their reset in whole seconds, rounded up, and the time of their answer too, rounded down.
 const RESOLUTION: Duration = Duration::from_secs(2);
@@ -30,17 +30,17 @@ pub(in crate::limit) struct Window {
     /// Calls of this process, ever.
     sent: u64,
     ended: u64,
-    underway: Underway,
+    underway: InFlight,
     limit: Option<u64>,
     remaining: Option<u64>,
     /// The most that a window was seen to take, where the vendor does not tell.
     largest: Option<u64>,
     /// The window, where the vendor tells both what remains and until when.
     known: Option<Known>,
-    unheard: Unheard,
+    unheard: Unconfirmed,
     /// How many answers may miss the word that is due at the beginning of a window.
     credit: u32,
-    others: Others,
+    others: ExternalUsage,
     /// How long calls take, smoothed.
     round_trip: Duration,
     /// What others are likely to spend while a call is on its way.
@@ -65,7 +65,7 @@ struct Known {
     /// What the first answer said, and the calls that it knew of.
     first: (u64, u64),
     /// What became of the call that it answered.
-    by: Verdict,
+    by: Observation,
 }
 
 /// A call that was sent: how many were before it, and how many of those had ended.
@@ -82,12 +82,12 @@ pub(super) struct Sent {
 pub(super) struct Heard {
     pub(super) sent: Sent,
     pub(super) sent_at: Instant,
-    pub(super) signals: Signals,
+    pub(super) signals: RateLimitHeaders,
 }
 
 /// Whether the vendor took a call, and counted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Observation {
     Taken,
     /// With 429.
     Refused,
@@ -95,9 +95,9 @@ pub(super) enum Verdict {
 
 impl Known {
     /// Whether an answer is of a later window.
-    fn is_before(&self, call: Heard, remaining: u64, verdict: Verdict) -> bool {
+    fn is_before(&self, call: Heard, remaining: u64, verdict: Observation) -> bool {
         // A call that takes nothing from what was left when it was sent shows that the vendor began anew.
-        let rises = verdict == Verdict::Taken && call.sent.number >= self.mark && remaining >= self.least;
+        let rises = verdict == Observation::Taken && call.sent.number >= self.mark && remaining >= self.least;
         // The vendor wrote its answer after the call was sent, so its reset lies no earlier than this.
         let reset_at = call.signals.reset.map(|ahead| call.sent_at + ahead);
         rises
@@ -148,7 +148,7 @@ impl Window {
     }
 
     /// A call was answered. Says whether the prospects of those who wait have changed.
-    pub(super) fn hear(&mut self, call: Heard, verdict: Verdict, now: Instant) -> bool {
+    pub(super) fn hear(&mut self, call: Heard, verdict: Observation, now: Instant) -> bool {
         let Heard { sent, sent_at, signals } = call;
         let trip = now.saturating_duration_since(sent_at);
         self.round_trip = if self.round_trip.is_zero() { trip } else { (self.round_trip * 7 + trip) / 8 };
@@ -156,15 +156,15 @@ impl Window {
         self.limit = signals.limit.filter(|limit| *limit > 0).or(self.limit);
         self.remaining = signals.remaining.or(self.remaining);
         let reset_at = signals.reset.map(|ahead| now + ahead);
-        if signals.remaining.is_some() && verdict == Verdict::Taken {
+        if signals.remaining.is_some() && verdict == Observation::Taken {
             self.credit = CREDIT;
         }
         match (signals.remaining, &mut self.known, verdict) {
-            (None, _, Verdict::Refused) => {
+            (None, _, Observation::Refused) => {
                 self.end(sent);
                 false
             }
-            (None, _, Verdict::Taken) => {
+            (None, _, Observation::Taken) => {
                 self.miss(sent, now);
                 self.doubt(sent_at)
             }
@@ -185,7 +185,7 @@ impl Window {
             }
             (Some(remaining), Some(known), verdict) if known.is_before(call, remaining, verdict) => {
                 let reset_at = reset_at.unwrap_or(sent_at + known.length);
-                if verdict == Verdict::Taken {
+                if verdict == Observation::Taken {
                     self.largest = self.largest.max(Some(remaining.saturating_add(1)));
                 }
                 self.begin(call, verdict, remaining, reset_at, now);
@@ -228,7 +228,7 @@ impl Window {
         self.credit == 0
     }
 
-    fn begin(&mut self, call: Heard, verdict: Verdict, remaining: u64, reset_at: Instant, now: Instant) {
+    fn begin(&mut self, call: Heard, verdict: Observation, remaining: u64, reset_at: Instant, now: Instant) {
         let Heard { sent, sent_at, .. } = call;
         let since = self.known.map(|known| known.reset_at.min(sent_at));
         self.known = Some(Known {
@@ -244,7 +244,7 @@ impl Window {
         // What ended while this call was on its way may have come to the vendor after it.
         let meanwhile = self.ended - sent.ended;
         self.end(sent);
-        self.unheard = Unheard::default();
+        self.unheard = Unconfirmed::default();
         self.unheard.add_all(meanwhile, self.sent);
         self.others.turn(now);
         self.widen();
@@ -265,12 +265,12 @@ impl Window {
             && now >= known.turns_at
         {
             known.turns_at = now + known.length;
-            self.unheard = Unheard::default();
+            self.unheard = Unconfirmed::default();
         }
     }
 
     /// What may be sent: all there is where nothing is known.
-    pub(super) fn room(&self, ask: Ask) -> u64 {
+    pub(super) fn room(&self, ask: AcquireRequest) -> u64 {
         match &self.known {
             Some(known) => known.least.saturating_sub(self.underway.count() + self.taken(ask)),
             None => u64::MAX,
@@ -279,7 +279,7 @@ impl Window {
 
     /// What may be sent, with what others are likely to have spent since the last answer. One call may be under way to
     /// ask.
-    pub(super) fn room_at(&self, ask: Ask, now: Instant) -> u64 {
+    pub(super) fn room_at(&self, ask: AcquireRequest, now: Instant) -> u64 {
         let room = self.room(ask);
         if self.underway.count() == 0 || !self.has_others() || self.is_over(now) {
             return room;
@@ -288,16 +288,16 @@ impl Window {
     }
 
     /// What will be left for those who wait once no call is in flight, if that is known to be all until the reset.
-    pub(super) fn left(&self, ask: Ask) -> Option<u64> {
+    pub(super) fn left(&self, ask: AcquireRequest) -> Option<u64> {
         self.known.map(|known| known.least.saturating_sub(self.taken(ask)))
     }
 
-    fn taken(&self, ask: Ask) -> u64 {
+    fn taken(&self, ask: AcquireRequest) -> u64 {
         self.unheard.count() + self.margin + self.reserve(ask)
     }
 
     /// What a call leaves to others.
-    fn reserve(&self, ask: Ask) -> u64 {
+    fn reserve(&self, ask: AcquireRequest) -> u64 {
         match ask.reserve {
             0 => 0,
             // In thousandths; no window is so large that this overflows.
@@ -307,12 +307,13 @@ impl Window {
 
     /// How many calls a window takes at least, where anything is known of that. A refusal tells nothing.
     fn least_size(&self) -> Option<u64> {
-        let first = self.known.filter(|known| known.by == Verdict::Taken).map(|known| known.first.0.saturating_add(1));
+        let first =
+            self.known.filter(|known| known.by == Observation::Taken).map(|known| known.first.0.saturating_add(1));
         self.size().or(first)
     }
 
     /// What a whole window holds for a call of this kind.
-    pub(super) fn share(&self, ask: Ask) -> Option<u64> {
+    pub(super) fn share(&self, ask: AcquireRequest) -> Option<u64> {
         self.size().map(|size| size.saturating_sub(self.reserve(ask)).max(1))
     }
 
@@ -381,15 +382,15 @@ mod tests {
     use crate::priority::Priority;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const NORMAL: Ask = Ask { priority: Priority::Normal, reserve: 0 };
+    const NORMAL: AcquireRequest = AcquireRequest { priority: Priority::Normal, reserve: 0 };
 
-    fn told(remaining: u64, seconds: u64) -> Signals {
+    fn told(remaining: u64, seconds: u64) -> RateLimitHeaders {
         let reset = Some(Duration::from_secs(seconds));
-        Signals { limit: Some(100), remaining: Some(remaining), reset, retry_after: None }
+        RateLimitHeaders { limit: Some(100), remaining: Some(remaining), reset, retry_after: None }
     }
 
-    fn hear(window: &mut Window, sent: Sent, sent_at: Instant, signals: Signals, now: Instant) {
-        window.hear(Heard { sent, sent_at, signals }, Verdict::Taken, now);
+    fn hear(window: &mut Window, sent: Sent, sent_at: Instant, signals: RateLimitHeaders, now: Instant) {
+        window.hear(Heard { sent, sent_at, signals }, Observation::Taken, now);
     }
 
     /// A window of a minute with so much left.
@@ -500,7 +501,7 @@ mod tests {
         let now = Instant::now();
         let mut window = Window::default();
         let call = window.send();
-        hear(&mut window, call, now, Signals { reset: None, ..told(0, 0) }, now);
+        hear(&mut window, call, now, RateLimitHeaders { reset: None, ..told(0, 0) }, now);
         assert_eq!((window.room(NORMAL), window.remaining()), (u64::MAX, Some(0)));
     }
 
@@ -509,7 +510,7 @@ mod tests {
         let (mut window, now) = window(0);
         let reset = now + 60 * SECOND;
         let call = window.send();
-        hear(&mut window, call, reset, Signals { reset: None, ..told(99, 0) }, reset);
+        hear(&mut window, call, reset, RateLimitHeaders { reset: None, ..told(99, 0) }, reset);
         assert_eq!((window.room(NORMAL), window.reset_at()), (99, Some(reset + 60 * SECOND)));
     }
 
@@ -520,7 +521,7 @@ mod tests {
         for _ in 0..CREDIT {
             assert_eq!(window.room(NORMAL), 0);
             let call = window.send();
-            hear(&mut window, call, reset, Signals::default(), reset);
+            hear(&mut window, call, reset, RateLimitHeaders::default(), reset);
         }
         assert_eq!(window.room(NORMAL), u64::MAX);
     }
@@ -530,11 +531,11 @@ mod tests {
         let now = Instant::now();
         let mut window = Window::default();
         let sent = window.send();
-        window.hear(Heard { sent, sent_at: now, signals: told(0, 60) }, Verdict::Refused, now);
+        window.hear(Heard { sent, sent_at: now, signals: told(0, 60) }, Observation::Refused, now);
         assert_eq!(window.room(NORMAL), 0);
         let reset = now + 60 * SECOND;
         let call = window.send();
-        hear(&mut window, call, reset, Signals::default(), reset);
+        hear(&mut window, call, reset, RateLimitHeaders::default(), reset);
         assert_eq!(window.room(NORMAL), u64::MAX);
     }
 
@@ -542,15 +543,15 @@ mod tests {
     async fn a_limit_of_zero_is_none() {
         let (mut window, now) = window(30);
         let call = window.send();
-        hear(&mut window, call, now, Signals { limit: Some(0), ..told(29, 60) }, now);
+        hear(&mut window, call, now, RateLimitHeaders { limit: Some(0), ..told(29, 60) }, now);
         assert_eq!((window.limit(), window.share(NORMAL)), (Some(100), Some(100)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_a_call_leaves_to_others_is_a_share_of_the_window() {
         let (window, _) = window(30);
-        assert_eq!(window.room(Ask { priority: Priority::Bulk, reserve: 200 }), 10);
-        assert_eq!(window.room(Ask { priority: Priority::Bulk, reserve: 900 }), 0);
+        assert_eq!(window.room(AcquireRequest { priority: Priority::Bulk, reserve: 200 }), 10);
+        assert_eq!(window.room(AcquireRequest { priority: Priority::Bulk, reserve: 900 }), 0);
     }
 
     #[tokio::test(start_paused = true)]

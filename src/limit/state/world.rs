@@ -6,23 +6,23 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::super::signals::Signals;
-use super::{Ask, Gate, Pass, Place, Report, Turn};
+use super::super::headers::RateLimitHeaders;
+use super::{AcquireRequest, Completion, LimiterState, QueuePosition, Reservation, WaitDecision};
 use crate::priority::Priority;
 use crate::vendor::LimitHeaders;
 
 struct World {
     random: fastrand::Rng,
-    gate: Gate,
+    gate: LimiterState,
     now: Instant,
     limit: u64,
     length: Duration,
     /// The end of the vendor's window, and what was counted in it.
     window: Option<(Instant, u64)>,
-    waiting: Vec<Place>,
+    waiting: Vec<QueuePosition>,
     /// When it arrives, when it was sent, its pass.
-    going: Vec<(Instant, Instant, Pass)>,
-    coming: Vec<(Instant, Instant, Pass, Signals)>,
+    going: Vec<(Instant, Instant, Reservation)>,
+    coming: Vec<(Instant, Instant, Reservation, RateLimitHeaders)>,
     silence: f64,
     silent: bool,
     refused: u64,
@@ -45,7 +45,7 @@ impl World {
 
     fn call(&mut self) {
         let priority = *self.random.choice(&Priority::ALL).unwrap();
-        let ask = Ask { priority, reserve: if priority == Priority::Bulk { 200 } else { 0 } };
+        let ask = AcquireRequest { priority, reserve: if priority == Priority::Bulk { 200 } else { 0 } };
         let pass = self.gate.enter(ask).or_else(|| self.gate.enter_at(ask, self.now));
         if let Some(pass) = pass {
             return self.send(pass);
@@ -60,19 +60,19 @@ impl World {
         }
         let index = self.random.usize(..self.waiting.len());
         match self.gate.turn(self.waiting[index].ticket, self.now) {
-            Turn::Go(pass) => {
+            WaitDecision::Go(pass) => {
                 self.waiting.swap_remove(index);
                 self.send(pass);
             }
-            Turn::GiveUp(moment) => {
+            WaitDecision::GiveUp(moment) => {
                 assert!(moment > self.now, "told to come back in the past");
                 self.waiting.swap_remove(index);
             }
-            Turn::WaitUntil(moment) => assert!(moment > self.now, "told to look again at once"),
+            WaitDecision::WaitUntil(moment) => assert!(moment > self.now, "told to look again at once"),
         }
     }
 
-    fn send(&mut self, pass: Pass) {
+    fn send(&mut self, pass: Reservation) {
         let way = Duration::from_millis(self.random.u64(0..40));
         self.going.push((self.now + way, self.now, pass));
     }
@@ -91,10 +91,10 @@ impl World {
             if self.random.bool() {
                 self.count();
             }
-            self.gate.report(pass, Report::Cancelled, self.now);
+            self.gate.report(pass, Completion::Cancelled, self.now);
         } else if !self.coming.is_empty() {
             let (_, _, pass, _) = self.coming.swap_remove(self.random.usize(..self.coming.len()));
-            self.gate.report(pass, Report::Cancelled, self.now);
+            self.gate.report(pass, Completion::Cancelled, self.now);
         }
     }
 
@@ -114,14 +114,14 @@ impl World {
             } else {
                 let index = self.coming.iter().position(|(at, ..)| *at == next).unwrap();
                 let (_, sent_at, pass, signals) = self.coming.swap_remove(index);
-                self.gate.report(pass, Report::Accepted { sent_at, signals }, self.now);
+                self.gate.report(pass, Completion::Accepted { sent_at, signals }, self.now);
             }
         }
         self.now = until;
     }
 
     /// A call arrives at the vendor, which says what is left.
-    fn count(&mut self) -> Signals {
+    fn count(&mut self) -> RateLimitHeaders {
         let (ends, counted) = match self.window {
             Some((ends, counted)) if self.now < ends => (ends, counted),
             _ => (self.now + self.length, 0),
@@ -131,11 +131,11 @@ impl World {
         // The first word opens the gate if it says nothing, and so do several in a row.
         self.silent = !self.silent && self.random.f64() < self.silence;
         if self.silent {
-            return Signals::default();
+            return RateLimitHeaders::default();
         }
         let remaining = self.limit.saturating_sub(counted + 1);
         let limit = self.limit.is_multiple_of(2).then_some(self.limit);
-        Signals { limit, remaining: Some(remaining), reset: Some(ends - self.now), retry_after: None }
+        RateLimitHeaders { limit, remaining: Some(remaining), reset: Some(ends - self.now), retry_after: None }
     }
 }
 
@@ -153,7 +153,7 @@ proptest! {
         let _guard = runtime.enter();
         let mut world = World {
             random: fastrand::Rng::with_seed(seed),
-            gate: Gate::new(LimitHeaders::Sent),
+            gate: LimiterState::new(LimitHeaders::Sent),
             now: Instant::now(),
             limit,
             length: Duration::from_millis(length),

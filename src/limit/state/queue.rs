@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Ask;
+use super::AcquireRequest;
 use crate::priority::Priority;
 
 /// How long one that was called may take to come.
@@ -21,7 +21,7 @@ const EIGHTH: u64 = TURNS - 1;
 const LANES: usize = Priority::ALL.len();
 
 #[derive(Debug, Default)]
-pub(super) struct Lanes {
+pub(super) struct Queue {
     waiting: [BTreeMap<u64, Waiter>; LANES],
     called: BTreeMap<u64, Called>,
     /// How many were called and are expected.
@@ -39,7 +39,7 @@ pub(super) struct Lanes {
 
 #[derive(Debug)]
 struct Waiter {
-    ask: Ask,
+    ask: AcquireRequest,
     latest: Instant,
     /// The moment at which there is room, where that is too late.
     too_late: Option<Instant>,
@@ -59,7 +59,7 @@ struct Called {
 
 /// A place in a lane.
 #[derive(Debug)]
-pub(in crate::limit) struct Place {
+pub(in crate::limit) struct QueuePosition {
     pub(in crate::limit) ticket: u64,
     pub(in crate::limit) wake: Arc<Notify>,
 }
@@ -68,18 +68,18 @@ pub(in crate::limit) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Standing {
     /// It was called, and may go from this moment on. It waits at most until `latest`.
-    Called { ask: Ask, at: Instant, latest: Instant },
+    Called { ask: AcquireRequest, at: Instant, latest: Instant },
     /// It was called and did not come in time.
-    Overslept(Ask),
+    Overslept(AcquireRequest),
     /// It waits, at most until then.
     Waiting { latest: Instant },
     /// It cannot wait until there is room, which is then.
     TooLate(Instant),
 }
 
-impl Lanes {
-    pub(super) fn push(&mut self, ask: Ask, latest: Instant) -> Place {
-        let place = Place { ticket: self.next_ticket, wake: Arc::new(Notify::new()) };
+impl Queue {
+    pub(super) fn push(&mut self, ask: AcquireRequest, latest: Instant) -> QueuePosition {
+        let place = QueuePosition { ticket: self.next_ticket, wake: Arc::new(Notify::new()) };
         self.next_ticket += 1;
         let waiter = Waiter { ask, latest, too_late: None, wake: Arc::clone(&place.wake) };
         self.waiting[ask.lane()].insert(place.ticket, waiter);
@@ -115,7 +115,7 @@ impl Lanes {
 
     /// Tells all that wait how many go before them, and takes the moment at which there is room for them, where that
     /// is known. Who cannot wait for it is woken to hear so.
-    pub(super) fn judge(&mut self, room: impl Fn(Ask, u64) -> Option<Instant>) {
+    pub(super) fn judge(&mut self, room: impl Fn(AcquireRequest, u64) -> Option<Instant>) {
         let mut above = 0;
         for lane in 0..LANES {
             for (waiter, own) in self.waiting[lane].values_mut().zip(0..) {
@@ -129,14 +129,14 @@ impl Lanes {
     }
 
     /// How many could be called: one fits if `fits` says so with the number of those that were called before it.
-    pub(super) fn fitting(&self, fits: impl Fn(Ask, u64) -> bool) -> u32 {
+    pub(super) fn fitting(&self, fits: impl Fn(AcquireRequest, u64) -> bool) -> u32 {
         let fitting = self.waiting.iter().flat_map(BTreeMap::values).zip(self.expected..);
         let fitting = fitting.filter(|(waiter, before)| fits(waiter.ask, *before)).count();
         u32::try_from(fitting).unwrap_or(u32::MAX)
     }
 
     /// Calls the next of those that `fits` lets go: from `at` on it may.
-    pub(super) fn call(&mut self, at: Instant, fits: impl Fn(Ask) -> bool) -> bool {
+    pub(super) fn call(&mut self, at: Instant, fits: impl Fn(AcquireRequest) -> bool) -> bool {
         let fitting = |lane: &usize| self.waiting[*lane].values().next().is_some_and(|waiter| fits(waiter.ask));
         let mut lanes = (0..LANES).filter(fitting);
         let lane = match self.turns % TURNS {
@@ -154,7 +154,7 @@ impl Lanes {
     }
 
     /// Calls this one, out of turn, if it waits and `fits` lets it go: those whose turn it is may be asleep, and it is here.
-    pub(super) fn call_instead(&mut self, ticket: u64, at: Instant, fits: impl Fn(Ask) -> bool) {
+    pub(super) fn call_instead(&mut self, ticket: u64, at: Instant, fits: impl Fn(AcquireRequest) -> bool) {
         let found = |lane: &&mut BTreeMap<u64, Waiter>| lane.get(&ticket).is_some_and(|waiter| fits(waiter.ask));
         if !self.dozing {
             return;
@@ -287,21 +287,21 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn ask(priority: Priority) -> Ask {
-        Ask { priority, reserve: 0 }
+    fn ask(priority: Priority) -> AcquireRequest {
+        AcquireRequest { priority, reserve: 0 }
     }
 
-    /// Lanes in which so many wait, the highest first, and when they do.
-    fn waiting(counts: [usize; LANES]) -> (Lanes, Vec<Place>, Instant) {
+    /// Queue in which so many wait, the highest first, and when they do.
+    fn waiting(counts: [usize; LANES]) -> (Queue, Vec<QueuePosition>, Instant) {
         let now = Instant::now();
-        let mut lanes = Lanes::default();
+        let mut lanes = Queue::default();
         let asks = Priority::ALL.iter().zip(counts).flat_map(|(priority, count)| vec![ask(*priority); count]);
         let places = asks.map(|ask| lanes.push(ask, now + 60 * SECOND)).collect();
         (lanes, places, now)
     }
 
     /// Who is called, in order.
-    fn order(lanes: &mut Lanes, now: Instant) -> Vec<u64> {
+    fn order(lanes: &mut Queue, now: Instant) -> Vec<u64> {
         std::iter::from_fn(|| {
             let before: Vec<u64> = lanes.called.keys().copied().collect();
             lanes.call(now, |_| true).then(|| *lanes.called.keys().find(|ticket| !before.contains(ticket)).unwrap())

@@ -9,18 +9,18 @@ use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::life::LOOK;
+use super::expiry::LOOK;
 use crate::clock::Clock;
 
 /// A token that somebody made by hand, in the header that carries it.
 #[derive(Debug)]
-pub(crate) struct Fixed {
+pub(crate) struct StaticToken {
     header: Option<(HeaderName, HeaderValue)>,
     token: SecretString,
     expires_at: Option<Timestamp>,
 }
 
-impl Fixed {
+impl StaticToken {
     /// A token sent as it is in `header`, after `scheme` where there is one.
     pub(crate) fn new(
         header: HeaderName,
@@ -107,8 +107,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn fixed(expires_at: Option<Timestamp>) -> Fixed {
-        Fixed::new(AUTHORIZATION, Some("Bearer"), "hush-hush".into(), expires_at).unwrap()
+    fn fixed(expires_at: Option<Timestamp>) -> StaticToken {
+        StaticToken::new(AUTHORIZATION, Some("Bearer"), "hush-hush".into(), expires_at).unwrap()
     }
 
     #[test]
@@ -133,6 +133,6 @@ mod tests {
 
     #[test]
     fn a_token_that_cannot_be_a_header_is_refused() {
-        assert!(Fixed::new(AUTHORIZATION, None, "two\nlines".into(), None).is_err());
+        assert!(StaticToken::new(AUTHORIZATION, None, "two\nlines".into(), None).is_err());
     }
 }

@@ -12,12 +12,12 @@ use super::{Event, EventKind, Observer, Outcome, Wait};
 /// # Example
 ///
 /// ```
-/// use servicebay::{Tally, Wait};
-/// # use servicebay::testing::fixably::{Tenant, TokenKind};
+/// use servicebay::{CountingObserver, Wait};
+/// # use servicebay::testing::fixably::{MockServer, TokenKind};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = Tenant::start().await;
-/// let tally = Tally::new();
+/// # let tenant = MockServer::start().await;
+/// let tally = CountingObserver::new();
 /// let client = tenant.client_builder(TokenKind::AdminAll).with_observer(tally.clone()).build()?;
 /// client.get_order().id(20000010).send().await?;
 /// assert_eq!((tally.calls(), tally.failed_calls(), tally.attempts()), (1, 0, 1));
@@ -25,7 +25,7 @@ use super::{Event, EventKind, Observer, Outcome, Wait};
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct CountingObserver {
     counts: Arc<Counts>,
 }
 
@@ -51,7 +51,7 @@ struct Waits {
     nanoseconds: AtomicU64,
 }
 
-impl Tally {
+impl CountingObserver {
     /// A tally with every count at zero.
     pub fn new() -> Self {
         Self::default()
@@ -108,7 +108,7 @@ impl Tally {
     }
 }
 
-impl Observer for Tally {
+impl Observer for CountingObserver {
     fn observe(&self, event: &Event<'_>) {
         let counts = &*self.counts;
         let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);

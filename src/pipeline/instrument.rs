@@ -2,17 +2,17 @@
 
 use tracing::Span;
 
-use super::journey::Journey;
+use super::retry_context::RetryContext;
 use crate::error::Error;
-use crate::limit::OddHeader;
+use crate::limit::InvalidHeader;
 use crate::observer::Outcome;
-use crate::trace::{Attempt, Caller};
+use crate::telemetry::{AttemptSpan, CallScope};
 
-impl<'a> Journey<'a> {
+impl<'a> RetryContext<'a> {
     /// Begins to tell of the call, where somebody listens. All of it happens in the span that this returns, until it `ends`.
     pub(crate) fn opens(&mut self) -> Option<Span> {
-        if self.pipeline.teller.is_heard() {
-            self.span = Some(self.pipeline.teller.call(self.call.operation));
+        if self.pipeline.telemetry.is_heard() {
+            self.span = Some(self.pipeline.telemetry.call(self.call.operation));
         }
         self.span.clone()
     }
@@ -30,31 +30,31 @@ impl<'a> Journey<'a> {
     }
 
     /// Who waits, where it has to wait.
-    pub(super) fn caller(&self) -> Caller<'a> {
-        Caller { teller: &self.pipeline.teller, operation: self.call.operation }
+    pub(super) fn caller(&self) -> CallScope<'a> {
+        CallScope { telemetry: &self.pipeline.telemetry, operation: self.call.operation }
     }
 
     /// An attempt sets out; nothing where nobody listens.
-    pub(super) fn attempts(&self) -> Option<Box<Attempt<'a>>> {
+    pub(super) fn attempts(&self) -> Option<Box<AttemptSpan<'a>>> {
         self.span.as_ref()?;
-        let (call, teller) = (self.call, &self.pipeline.teller);
-        Some(Box::new(teller.attempt(call.operation, &call.method, self.url(), self.sent, self.since)))
+        let (call, telemetry) = (self.call, &self.pipeline.telemetry);
+        Some(Box::new(telemetry.attempt(call.operation, &call.method, self.url(), self.sent, self.since)))
     }
 
     /// A header about the limit makes no sense.
-    pub(super) fn notices(&self, odd: OddHeader<'_>) {
+    pub(super) fn notices(&self, odd: InvalidHeader<'_>) {
         let value = self.pipeline.auth.cleaned(odd.value);
-        self.pipeline.teller.odd_header(self.call.operation, odd.name, &value, odd.why);
+        self.pipeline.telemetry.odd_header(self.call.operation, odd.name, &value, odd.why);
     }
 
     fn closes(&mut self, outcome: Outcome<'_>) {
         if let Some(span) = self.span.take() {
-            self.pipeline.teller.called(&span, self.call.operation, outcome, self.sent, self.begun);
+            self.pipeline.telemetry.called(&span, self.call.operation, outcome, self.sent, self.begun);
         }
     }
 }
 
-impl Drop for Journey<'_> {
+impl Drop for RetryContext<'_> {
     fn drop(&mut self) {
         self.closes(Outcome::Cancelled);
     }

@@ -1,17 +1,17 @@
 //! What the tenant of every vendor can do, whatever it knows.
 
-/// Defines a vendor's `Tenant` around the desk of its house. `TenantBuilder::new` has to be in scope.
-macro_rules! tenant {
+/// Defines a vendor's `MockServer` around the desk of its house. `MockServerBuilder::new` has to be in scope.
+macro_rules! mock_server {
     ($house:ty, $(#[$docs:meta])*) => {
         $(#[$docs])*
         #[derive(Clone)]
-        pub struct Tenant {
+        pub struct MockServer {
             base_url: std::sync::Arc<str>,
             desk: std::sync::Arc<$crate::testing::desk::Desk<$house>>,
             server: Option<std::sync::Arc<wiremock::MockServer>>,
         }
 
-        impl Tenant {
+        impl MockServer {
             /// Starts a tenant with all defaults on a port of its own on the loopback interface. It stops when its last
             /// clone is dropped.
             ///
@@ -23,8 +23,8 @@ macro_rules! tenant {
             }
 
             /// Chooses how the tenant behaves before it starts.
-            pub fn builder() -> TenantBuilder {
-                TenantBuilder::new()
+            pub fn builder() -> MockServerBuilder {
+                MockServerBuilder::new()
             }
 
             /// Where the API begins: scheme, host, port and path, without a slash at the end.
@@ -70,7 +70,7 @@ macro_rules! tenant {
 
             /// The latest requests that the tenant has seen, oldest first, at most 10,000 of them.
             #[must_use]
-            pub fn requests(&self) -> Vec<$crate::testing::Received> {
+            pub fn requests(&self) -> Vec<$crate::testing::RecordedRequest> {
                 self.desk.state().log.latest().cloned().collect()
             }
 
@@ -106,7 +106,7 @@ macro_rules! tenant {
         }
 
         #[cfg(test)]
-        impl Tenant {
+        impl MockServer {
             /// One request with this `Authorization` to a path below the base URL: its status and its JSON body.
             #[allow(dead_code, reason = "not every vendor's requests need no more")]
             fn ask_as(
@@ -140,13 +140,13 @@ macro_rules! tenant {
             }
         }
 
-        impl $crate::testing::Wire for Tenant {
-            fn answer(
+        impl $crate::testing::Transport for MockServer {
+            fn send(
                 &self,
                 request: http::Request<bytes::Bytes>,
             ) -> futures_core::future::BoxFuture<
                 'static,
-                Result<http::Response<bytes::Bytes>, $crate::testing::WireFailure>,
+                Result<http::Response<bytes::Bytes>, $crate::testing::TransportError>,
             > {
                 let tenant = self.clone();
                 Box::pin(async move { tenant.reply(&request).deliver().await })
@@ -161,9 +161,9 @@ macro_rules! tenant {
             }
         }
 
-        impl std::fmt::Debug for Tenant {
+        impl std::fmt::Debug for MockServer {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct("Tenant").field("base_url", &self.base_url()).finish_non_exhaustive()
+                f.debug_struct("MockServer").field("base_url", &self.base_url()).finish_non_exhaustive()
             }
         }
     };
@@ -173,7 +173,7 @@ macro_rules! tenant {
 /// authority of its address, the options, and the time.
 macro_rules! options {
     (|$host:ident, $options:ident, $now:pat_param| $house:expr) => {
-        impl TenantBuilder {
+        impl MockServerBuilder {
             /// Starts the tenant on a port of its own on the loopback interface. It stops when its last clone is dropped.
             ///
             /// It runs on a thread of its own, in real time; under a paused clock take [`in_memory`](Self::in_memory).
@@ -181,10 +181,10 @@ macro_rules! options {
             /// # Panics
             ///
             /// If no port can be had.
-            pub async fn start(self) -> Tenant {
+            pub async fn start(self) -> MockServer {
                 let clock = self.clock.unwrap_or_else($crate::testing::clock::Clock::starting_now);
                 let ($options, $now) = (self.options, clock.now());
-                Tenant::on_a_port(clock, |$host| $house).await
+                MockServer::on_a_port(clock, |$host| $house).await
             }
 
             /// Where the tenant reads the time from. Default: the wall clock at its start, and tokio's clock from there, so
@@ -200,7 +200,7 @@ macro_rules! options {
 /// What can be chosen about the tenant of every vendor that looks closely at what is written.
 macro_rules! field_options {
     () => {
-        impl TenantBuilder {
+        impl MockServerBuilder {
             /// Lets bodies have fields that nobody knows, and ignores them. Default: refused, so that a misspelt field
             /// shows.
             pub fn with_unknown_fields_ignored(mut self) -> Self {
@@ -214,7 +214,7 @@ macro_rules! field_options {
 /// What can be chosen about the tenant of every vendor that tells of its limit.
 macro_rules! limit_options {
     () => {
-        impl TenantBuilder {
+        impl MockServerBuilder {
             /// How `X-RateLimit-Reset` is written. Default [`ResetFormat::EpochSeconds`]; the vendor only says "time".
             ///
             /// [`ResetFormat::EpochSeconds`]: crate::testing::ResetFormat::EpochSeconds
@@ -241,14 +241,14 @@ macro_rules! limit_options {
 /// What the tenant of every vendor that gives out tokens can do with them. `$grants` is where its house keeps them.
 macro_rules! logins {
     ($($grants:ident).+) => {
-        impl Tenant {
+        impl MockServer {
             /// Ends all access tokens before their time and leaves refresh tokens as they are: from now on they get 401.
             pub fn end_access_tokens(&self) {
                 self.desk.state().house.$($grants).+.end_access();
             }
 
             /// Ends all that came of any login: access and refresh tokens alike.
-            pub fn end_logins(&self) {
+            pub fn revoke_all(&self) {
                 self.desk.state().house.$($grants).+.end_all();
             }
 
@@ -261,4 +261,4 @@ macro_rules! logins {
     };
 }
 
-pub(crate) use {field_options, limit_options, logins, options, tenant};
+pub(crate) use {field_options, limit_options, logins, mock_server, options};

@@ -1,4 +1,4 @@
-//! Why there is no new token.
+//! TokenErrorKind there is no new token.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,11 +11,11 @@ use crate::clock::Clock;
 use crate::error::one_line;
 use crate::operation::Operation;
 
-/// Why there is no new token. Shared by all who waited for it, and free of secrets: bodies of token endpoints are not
+/// TokenErrorKind there is no new token. Shared by all who waited for it, and free of secrets: bodies of token endpoints are not
 /// kept.
 #[derive(Clone, Debug)]
-pub(crate) struct Trouble {
-    pub(crate) why: Why,
+pub(crate) struct TokenError {
+    pub(crate) why: TokenErrorKind,
     pub(crate) reason: Cow<'static, str>,
     pub(crate) operation: Option<&'static Operation>,
     pub(crate) status: Option<StatusCode>,
@@ -28,7 +28,7 @@ pub(crate) struct Trouble {
     pub(super) holds_until: Instant,
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason)?;
         if let Some(status) = self.status {
@@ -43,7 +43,7 @@ impl fmt::Display for Trouble {
 
 /// The kinds of trouble, by what can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum TokenErrorKind {
     /// The vendor failed, and granted nothing.
     Failed,
     /// The vendor refused: asking again cannot help.
@@ -58,7 +58,7 @@ pub(crate) enum Why {
     Unreadable,
 }
 
-impl Why {
+impl TokenErrorKind {
     /// Its name, as events have it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -72,8 +72,8 @@ impl Why {
     }
 }
 
-impl Trouble {
-    pub(crate) fn new(why: Why, reason: impl Into<Cow<'static, str>>, clock: Clock) -> Self {
+impl TokenError {
+    pub(crate) fn new(why: TokenErrorKind, reason: impl Into<Cow<'static, str>>, clock: Clock) -> Self {
         Self {
             why,
             reason: reason.into(),
@@ -88,7 +88,7 @@ impl Trouble {
 
     /// Whether a login may still help.
     pub(super) fn leaves_login(&self) -> bool {
-        matches!(self.why, Why::Refused | Why::Unknown | Why::Unreadable)
+        matches!(self.why, TokenErrorKind::Refused | TokenErrorKind::Unknown | TokenErrorKind::Unreadable)
     }
 
     pub(super) fn of(self, operation: &'static Operation) -> Self {

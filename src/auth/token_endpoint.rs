@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use super::grant::{Body, Grant, Granted, Place, TokenRequest};
 use super::redaction::Redaction;
-use super::trouble::{Trouble, Why};
+use super::token_error::{TokenError, TokenErrorKind};
 use crate::base::Base;
 use crate::clock::Clock;
 use crate::observer::Wait;
 use crate::retry::RetryPolicy;
-use crate::trace::{Teller, status};
-use crate::transport::{Answer, Lost, Outgoing, Transport};
+use crate::telemetry::{Telemetry, status};
+use crate::transport::{HttpClient, HttpError, HttpRequest, HttpResponse};
 
 /// How long one token request may take.
 const REQUEST: Duration = Duration::from_secs(30);
@@ -30,12 +30,12 @@ const LONGEST_REST: u64 = 3600;
 /// Where tokens are asked for, and with what.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
-    pub(crate) transport: Transport,
+    pub(crate) transport: HttpClient,
     pub(crate) clock: Clock,
     pub(crate) base: Arc<Base>,
     /// What every token request carries.
     pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
-    pub(crate) teller: Teller,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// Whether a request may be sent again when nobody knows what became of it.
@@ -54,7 +54,7 @@ impl Endpoint {
         grant: &dyn Grant,
         request: TokenRequest,
         repeat: Repeat,
-    ) -> Result<Granted, Trouble> {
+    ) -> Result<Granted, TokenError> {
         let operation = request.operation;
         let answer = self.ask(grant, request, repeat).await?;
         self.read(grant, &answer).map_err(|trouble| trouble.of(operation))
@@ -66,13 +66,13 @@ impl Endpoint {
         grant: &dyn Grant,
         request: TokenRequest,
         repeat: Repeat,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<HttpResponse, TokenError> {
         let operation = request.operation;
         let mut attempt = 0;
         loop {
             let begun = self.clock.now();
             let outgoing = self.outgoing(&request);
-            let told = self.teller.attempt(operation, &outgoing.method, &outgoing.url, attempt, begun);
+            let told = self.telemetry.attempt(operation, &outgoing.method, &outgoing.url, attempt, begun);
             let outcome = self.transport.execute(outgoing, begun + REQUEST, LARGEST_ANSWER, Some(told.span())).await;
             told.ends(&outcome, |answer| self.request_id(grant, &request, answer));
             attempt += 1;
@@ -83,30 +83,32 @@ impl Endpoint {
                 Err(lost) => self.lost(&lost),
             };
             let again = match trouble.why {
-                Why::Unreached => true,
-                Why::Unknown => repeat == Repeat::Harmless,
+                TokenErrorKind::Unreached => true,
+                TokenErrorKind::Unknown => repeat == Repeat::Harmless,
                 // Asked to stay away, it stays away, for however long that is.
-                Why::Failed => trouble.rest.is_none() && trouble.status != Some(StatusCode::TOO_MANY_REQUESTS),
-                Why::Refused | Why::Store | Why::Unreadable => false,
+                TokenErrorKind::Failed => {
+                    trouble.rest.is_none() && trouble.status != Some(StatusCode::TOO_MANY_REQUESTS)
+                }
+                TokenErrorKind::Refused | TokenErrorKind::Store | TokenErrorKind::Unreadable => false,
             };
             if !again || attempt >= ATTEMPTS {
                 return Err(trouble.of(operation));
             }
             let delay = RetryPolicy::new().delay(attempt - 1, fastrand::f64());
-            self.teller.retries(operation, attempt, status, delay);
+            self.telemetry.retries(operation, attempt, status, delay);
             let begun = self.clock.now();
             self.clock.sleep_until(begun + delay).await;
-            self.teller.waited(operation, Wait::Backoff, begun);
+            self.telemetry.waited(operation, Wait::Backoff, begun);
         }
     }
 
     /// The vendor's id of a token request, without any secret in it.
-    fn request_id(&self, grant: &dyn Grant, request: &TokenRequest, answer: &Answer) -> Option<String> {
-        let id = self.teller.vendor().request_id(&answer.headers)?;
+    fn request_id(&self, grant: &dyn Grant, request: &TokenRequest, answer: &HttpResponse) -> Option<String> {
+        let id = self.telemetry.vendor().request_id(&answer.headers)?;
         Some(redaction(grant, request).text(id).unwrap_or_else(|| id.to_owned()))
     }
 
-    fn outgoing(&self, request: &TokenRequest) -> Outgoing {
+    fn outgoing(&self, request: &TokenRequest) -> HttpRequest {
         let mut url = match request.place {
             Place::Base => self.base.url().clone(),
             Place::Root => self.base.root(),
@@ -122,12 +124,13 @@ impl Endpoint {
             }
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        Outgoing { method: request.operation.method().clone(), url, headers, body: Some(body.into()) }
+        HttpRequest { method: request.operation.method().clone(), url, headers, body: Some(body.into()) }
     }
 
-    fn read(&self, grant: &dyn Grant, answer: &Answer) -> Result<Granted, Trouble> {
-        let unreadable =
-            |reason: Cow<'static, str>| Trouble::new(Why::Unreadable, reason, self.clock).with_status(answer.status);
+    fn read(&self, grant: &dyn Grant, answer: &HttpResponse) -> Result<Granted, TokenError> {
+        let unreadable = |reason: Cow<'static, str>| {
+            TokenError::new(TokenErrorKind::Unreadable, reason, self.clock).with_status(answer.status)
+        };
         if answer.is_html() {
             return Err(unreadable("the token endpoint answered with a web page; check the base URL".into()));
         }
@@ -140,22 +143,26 @@ impl Endpoint {
 
     /// What a refusal or a failure of the token endpoint means. Its body may repeat what was sent, so only the words
     /// that are meant for people are taken from it.
-    fn refused(&self, grant: &dyn Grant, request: &TokenRequest, answer: &Answer) -> Trouble {
+    fn refused(&self, grant: &dyn Grant, request: &TokenRequest, answer: &HttpResponse) -> TokenError {
         let body = serde_json::from_slice::<Value>(&answer.body).ok();
         let (why, reason) = match answer.status.as_u16() {
-            300..=399 => (Why::Unreadable, "the token endpoint redirects, which is not followed; check the base URL"),
-            _ if answer.is_html() => {
-                (Why::Unreadable, "the token endpoint answered with a web page; check the base URL")
+            300..=399 => {
+                (TokenErrorKind::Unreadable, "the token endpoint redirects, which is not followed; check the base URL")
             }
-            404 if body.is_none() => (Why::Unreadable, "there is no token endpoint; check the base URL"),
+            _ if answer.is_html() => {
+                (TokenErrorKind::Unreadable, "the token endpoint answered with a web page; check the base URL")
+            }
+            404 if body.is_none() => (TokenErrorKind::Unreadable, "there is no token endpoint; check the base URL"),
             // Vendors give their reasons in JSON; a firewall, a proxy or a load balancer before them does not.
-            403 | 410 if body.is_none() => (Why::Unreadable, "something before the token endpoint refuses the request"),
-            400 | 401 | 403 | 404 | 410 | 422 => (Why::Refused, "the vendor refuses these credentials"),
-            408 | 502 | 504 => (Why::Unknown, "something on the way to the token endpoint gave up"),
-            429 => (Why::Failed, "the token endpoint is asked too often"),
-            _ => (Why::Failed, "the token endpoint failed"),
+            403 | 410 if body.is_none() => {
+                (TokenErrorKind::Unreadable, "something before the token endpoint refuses the request")
+            }
+            400 | 401 | 403 | 404 | 410 | 422 => (TokenErrorKind::Refused, "the vendor refuses these credentials"),
+            408 | 502 | 504 => (TokenErrorKind::Unknown, "something on the way to the token endpoint gave up"),
+            429 => (TokenErrorKind::Failed, "the token endpoint is asked too often"),
+            _ => (TokenErrorKind::Failed, "the token endpoint failed"),
         };
-        let mut trouble = Trouble::new(why, reason, self.clock).with_status(answer.status);
+        let mut trouble = TokenError::new(why, reason, self.clock).with_status(answer.status);
         trouble.rest = rest(&answer.headers);
         if let Some(body) = body {
             let redaction = redaction(grant, request);
@@ -166,14 +173,14 @@ impl Endpoint {
         trouble
     }
 
-    fn lost(&self, lost: &Lost) -> Trouble {
+    fn lost(&self, lost: &HttpError) -> TokenError {
         let (why, reason) = match lost {
-            Lost::NotSent(_) => (Why::Unreached, "no connection to the token endpoint"),
-            Lost::Broken(..) => (Why::Unknown, "the connection to the token endpoint broke"),
-            Lost::TimedOut => (Why::Unknown, "the token endpoint did not answer in time"),
-            Lost::TooLarge(_) => (Why::Unreadable, "the token endpoint's answer is too large"),
+            HttpError::NotSent(_) => (TokenErrorKind::Unreached, "no connection to the token endpoint"),
+            HttpError::Broken(..) => (TokenErrorKind::Unknown, "the connection to the token endpoint broke"),
+            HttpError::TimedOut => (TokenErrorKind::Unknown, "the token endpoint did not answer in time"),
+            HttpError::TooLarge(_) => (TokenErrorKind::Unreadable, "the token endpoint's answer is too large"),
         };
-        Trouble::new(why, reason, self.clock)
+        TokenError::new(why, reason, self.clock)
     }
 }
 

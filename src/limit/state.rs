@@ -7,11 +7,11 @@
 //! probes, and each of the others gets a moment of its own within a short spread; whoever comes meanwhile goes at the
 //! end of it.
 
+mod external_usage;
 mod forecast;
-mod lanes;
-mod others;
-mod underway;
-mod unheard;
+mod in_flight;
+mod queue;
+mod unconfirmed;
 mod window;
 #[cfg(test)]
 mod world;
@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(super) use self::lanes::Place;
-use self::lanes::{Lanes, PATIENCE, Standing};
-use self::window::{Heard, Sent, Verdict, Window};
-use super::signals::Signals;
+pub(super) use self::queue::QueuePosition;
+use self::queue::{PATIENCE, Queue, Standing};
+use self::window::{Heard, Observation, Sent, Window};
+use super::headers::RateLimitHeaders;
 use crate::priority::Priority;
 use crate::vendor::LimitHeaders;
 
@@ -41,10 +41,10 @@ const MAX_SPREAD: Duration = Duration::from_secs(1);
 const EARLIER: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct LimiterState {
     phase: Phase,
     window: Window,
-    lanes: Lanes,
+    lanes: Queue,
     /// Refusals in a row.
     refusals: u32,
     /// Counts closures, so that answers to calls sent before one are told from those after it.
@@ -75,13 +75,13 @@ enum Phase {
 
 /// What a caller asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Ask {
+pub(crate) struct AcquireRequest {
     pub(super) priority: Priority,
     /// What it leaves of every window to others, in thousandths.
     pub(super) reserve: u16,
 }
 
-impl Ask {
+impl AcquireRequest {
     fn lane(self) -> usize {
         self.priority.lane()
     }
@@ -89,7 +89,7 @@ impl Ask {
 
 /// The right to send one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Pass {
+pub(super) struct Reservation {
     sent: Sent,
     era: u64,
     /// The number of the probe, if it is one.
@@ -98,9 +98,9 @@ pub(super) struct Pass {
 
 /// What a caller may do now.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(super) enum WaitDecision {
     /// Send.
-    Go(Pass),
+    Go(Reservation),
     /// Nothing until then, or until woken.
     WaitUntil(Instant),
     /// There will be no room before then, which is later than the caller can wait.
@@ -109,11 +109,11 @@ pub(super) enum Turn {
 
 /// How a call that had a pass ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Report {
+pub(super) enum Completion {
     /// The vendor took it.
-    Accepted { sent_at: Instant, signals: Signals },
+    Accepted { sent_at: Instant, signals: RateLimitHeaders },
     /// The vendor refused it with 429.
-    Refused { sent_at: Instant, signals: Signals },
+    Refused { sent_at: Instant, signals: RateLimitHeaders },
     /// No answer came.
     Failed,
     /// Nobody waits for the answer any more.
@@ -122,7 +122,7 @@ pub(super) enum Report {
     Unused,
 }
 
-impl Gate {
+impl LimiterState {
     /// A gate before the first call to a vendor that is known to tell its limit, or is not.
     pub(super) fn new(headers: LimitHeaders) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl Gate {
                 LimitHeaders::Unsure => Phase::Open,
             },
             window: Window::default(),
-            lanes: Lanes::default(),
+            lanes: Queue::default(),
             refusals: 0,
             era: 0,
             probes: 0,
@@ -158,20 +158,25 @@ impl Gate {
     }
 
     /// Passes at once if there is room: the common case, which reads no clock.
-    pub(super) fn enter(&mut self, ask: Ask) -> Option<Pass> {
+    pub(super) fn enter(&mut self, ask: AcquireRequest) -> Option<Reservation> {
         let room = self.phase == Phase::Open && self.window.room(ask) > self.lanes.expected();
         (room && !self.window.has_others()).then(|| self.pass(None))
     }
 
     /// Passes at once if there is room now: what time has changed counts too.
-    pub(super) fn enter_at(&mut self, ask: Ask, now: Instant) -> Option<Pass> {
+    pub(super) fn enter_at(&mut self, ask: AcquireRequest, now: Instant) -> Option<Reservation> {
         self.window.pass_time(now);
         let room = self.phase == Phase::Open && self.window.room_at(ask, now) > self.lanes.expected();
         room.then(|| self.pass(None))
     }
 
     /// Queues up a caller that can wait until `latest`, unless there is no point.
-    pub(super) fn queue(&mut self, ask: Ask, now: Instant, latest: Instant) -> Result<Place, Instant> {
+    pub(super) fn queue(
+        &mut self,
+        ask: AcquireRequest,
+        now: Instant,
+        latest: Instant,
+    ) -> Result<QueuePosition, Instant> {
         let ahead = self.lanes.ahead(ask.lane());
         let soonest = match self.phase {
             // Nothing is known yet that would turn anybody away.
@@ -186,26 +191,30 @@ impl Gate {
     }
 
     /// What the holder of `ticket` may do now.
-    pub(super) fn turn(&mut self, ticket: u64, now: Instant) -> Turn {
+    pub(super) fn turn(&mut self, ticket: u64, now: Instant) -> WaitDecision {
         self.dispatch(now, Some(ticket));
         if self.lanes.standing(ticket).is_some_and(|standing| self.is_outdated(standing, now)) {
             self.lanes.requeue(ticket);
             self.dispatch(now, Some(ticket));
         }
         match self.lanes.standing(ticket) {
-            Some(Standing::Called { at, latest, .. }) if now < at.min(latest) => Turn::WaitUntil(at.min(latest)),
+            Some(Standing::Called { at, latest, .. }) if now < at.min(latest) => {
+                WaitDecision::WaitUntil(at.min(latest))
+            }
             Some(Standing::Called { .. } | Standing::Overslept(_)) => {
                 self.lanes.go(ticket);
-                Turn::Go(self.admit(now))
+                WaitDecision::Go(self.admit(now))
             }
-            Some(Standing::Waiting { latest }) if now < latest => Turn::WaitUntil(self.next_look(now).min(latest)),
+            Some(Standing::Waiting { latest }) if now < latest => {
+                WaitDecision::WaitUntil(self.next_look(now).min(latest))
+            }
             Some(Standing::TooLate(moment)) if now < moment => {
                 self.leave(ticket, now);
-                Turn::GiveUp(moment)
+                WaitDecision::GiveUp(moment)
             }
             Some(Standing::Waiting { .. } | Standing::TooLate(_)) => self.end_of_patience(ticket, now),
             // Only a holder removes its own ticket, so this is a second question after the answer.
-            None => Turn::GiveUp(now),
+            None => WaitDecision::GiveUp(now),
         }
     }
 
@@ -214,7 +223,7 @@ impl Gate {
         let open = matches!(self.phase, Phase::Open | Phase::Spreading { .. });
         match standing {
             // What it leaves to others it left when it was called; they may have taken it since.
-            Standing::Called { ask, .. } => open && self.window.room_at(Ask { reserve: 0, ..ask }, now) == 0,
+            Standing::Called { ask, .. } => open && self.window.room_at(AcquireRequest { reserve: 0, ..ask }, now) == 0,
             Standing::Overslept(ask) => !open || self.window.room_at(ask, now) <= self.lanes.expected(),
             Standing::Waiting { .. } | Standing::TooLate(_) => false,
         }
@@ -229,13 +238,13 @@ impl Gate {
     }
 
     /// Takes back a pass.
-    pub(super) fn report(&mut self, pass: Pass, report: Report, now: Instant) {
+    pub(super) fn report(&mut self, pass: Reservation, report: Completion, now: Instant) {
         let reset_at = self.window.reset_at();
         let probing = matches!(self.phase, Phase::Probing { .. });
         let mut changed = false;
         match report {
-            Report::Accepted { sent_at, signals } => {
-                changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Verdict::Taken, now);
+            Completion::Accepted { sent_at, signals } => {
+                changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Observation::Taken, now);
                 // An answer to a call sent before the gate closed says nothing about now.
                 if pass.era == self.era {
                     self.refusals = 0;
@@ -244,19 +253,19 @@ impl Gate {
                     self.spread(now);
                 }
             }
-            Report::Refused { sent_at, signals } => {
-                changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Verdict::Refused, now);
+            Completion::Refused { sent_at, signals } => {
+                changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Observation::Refused, now);
                 changed |= self.close(pass, signals, now);
             }
-            Report::Failed | Report::Cancelled => self.window.miss(pass.sent, now),
-            Report::Unused => self.window.end(pass.sent),
+            Completion::Failed | Completion::Cancelled => self.window.miss(pass.sent, now),
+            Completion::Unused => self.window.end(pass.sent),
         }
         if probing && pass.probe == Some(self.probes) {
             match report {
-                Report::Failed => self.give_up_probe(now),
+                Completion::Failed => self.give_up_probe(now),
                 // The next in line probes instead.
-                Report::Cancelled | Report::Unused => self.probe_anew(now),
-                Report::Accepted { .. } | Report::Refused { .. } => {}
+                Completion::Cancelled | Completion::Unused => self.probe_anew(now),
+                Completion::Accepted { .. } | Completion::Refused { .. } => {}
             }
         }
         self.open_with_the_window(now);
@@ -272,13 +281,13 @@ impl Gate {
             (Some(before), Some(after)) => after > before || after + EARLIER < before,
             (before, after) => before != after,
         };
-        if moved || (changed && probing) || matches!(report, Report::Refused { .. }) {
+        if moved || (changed && probing) || matches!(report, Completion::Refused { .. }) {
             self.lanes.wake_all();
         }
     }
 
     /// Closes the gate after a refusal. Says whether that is news.
-    fn close(&mut self, pass: Pass, signals: Signals, now: Instant) -> bool {
+    fn close(&mut self, pass: Reservation, signals: RateLimitHeaders, now: Instant) -> bool {
         // Of the calls that were under way together only the first refusal counts. The others may say better how long
         // it takes, as long as it takes; once it is over they speak of what is past.
         let first = pass.era == self.era;
@@ -299,7 +308,7 @@ impl Gate {
 
     /// What the vendor asks for, unless that is so short that taking it would be knocking without pause. Where it asks for
     /// nothing, the rest of the window if that is spent.
-    fn closure_for(&self, signals: Signals, now: Instant) -> Duration {
+    fn closure_for(&self, signals: RateLimitHeaders, now: Instant) -> Duration {
         let rest = self.window.spent_until(now).map(|reset_at| reset_at - now);
         match signals.wait().or(rest) {
             Some(wait) if wait >= MIN_CLOSURE => wait,
@@ -409,7 +418,7 @@ impl Gate {
     }
 
     /// Lets one go whose turn it is.
-    fn admit(&mut self, now: Instant) -> Pass {
+    fn admit(&mut self, now: Instant) -> Reservation {
         match self.phase {
             Phase::Unknown | Phase::Over | Phase::Closed { .. } | Phase::Probing { .. } => {
                 self.phase = Phase::Probing { since: now };
@@ -420,19 +429,19 @@ impl Gate {
         }
     }
 
-    fn pass(&mut self, probe: Option<u64>) -> Pass {
-        Pass { sent: self.window.send(), era: self.era, probe }
+    fn pass(&mut self, probe: Option<u64>) -> Reservation {
+        Reservation { sent: self.window.send(), era: self.era, probe }
     }
 
     /// One that was not called can wait no longer.
-    fn end_of_patience(&mut self, ticket: u64, now: Instant) -> Turn {
+    fn end_of_patience(&mut self, ticket: u64, now: Instant) -> WaitDecision {
         self.lanes.remove(ticket);
         match self.phase {
-            Phase::Closed { until } if now < until => Turn::GiveUp(until),
-            Phase::Open | Phase::Spreading { .. } => Turn::GiveUp(self.next_look(now)),
+            Phase::Closed { until } if now < until => WaitDecision::GiveUp(until),
+            Phase::Open | Phase::Spreading { .. } => WaitDecision::GiveUp(self.next_look(now)),
             // It has waited for the reset, and the reset has come: what is left is our own caution.
-            _ if self.window.may_probe(self.lanes.expected()) => Turn::Go(self.pass(None)),
-            _ => Turn::GiveUp(self.next_look(now)),
+            _ if self.window.may_probe(self.lanes.expected()) => WaitDecision::Go(self.pass(None)),
+            _ => WaitDecision::GiveUp(self.next_look(now)),
         }
     }
 }
@@ -444,38 +453,38 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn wait(seconds: u64) -> Signals {
-        Signals { retry_after: Some(Duration::from_secs(seconds)), ..Signals::default() }
+    fn wait(seconds: u64) -> RateLimitHeaders {
+        RateLimitHeaders { retry_after: Some(Duration::from_secs(seconds)), ..RateLimitHeaders::default() }
     }
 
-    const NORMAL: Ask = Ask { priority: Priority::Normal, reserve: 0 };
+    const NORMAL: AcquireRequest = AcquireRequest { priority: Priority::Normal, reserve: 0 };
 
-    fn accepted(signals: Signals, now: Instant) -> Report {
-        Report::Accepted { sent_at: now, signals }
+    fn accepted(signals: RateLimitHeaders, now: Instant) -> Completion {
+        Completion::Accepted { sent_at: now, signals }
     }
 
-    fn refused(signals: Signals, now: Instant) -> Report {
-        Report::Refused { sent_at: now, signals }
+    fn refused(signals: RateLimitHeaders, now: Instant) -> Completion {
+        Completion::Refused { sent_at: now, signals }
     }
 
     /// A gate that a refusal has closed for ten seconds.
-    fn closed(now: Instant) -> Gate {
-        let mut gate = Gate::new(LimitHeaders::Unsure);
+    fn closed(now: Instant) -> LimiterState {
+        let mut gate = LimiterState::new(LimitHeaders::Unsure);
         let pass = gate.enter(NORMAL).unwrap();
         gate.report(pass, refused(wait(10), now), now);
         gate
     }
 
-    fn go(gate: &mut Gate, place: &Place, now: Instant) -> Pass {
+    fn go(gate: &mut LimiterState, place: &QueuePosition, now: Instant) -> Reservation {
         match gate.turn(place.ticket, now) {
-            Turn::Go(pass) => pass,
+            WaitDecision::Go(pass) => pass,
             other => panic!("{other:?}"),
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_open_gate_lets_everybody_pass() {
-        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let mut gate = LimiterState::new(LimitHeaders::Unsure);
         assert!((0..1000).all(|_| gate.enter(NORMAL).is_some()));
         assert_eq!(gate.window().in_flight(), 1000);
     }
@@ -487,7 +496,7 @@ mod tests {
         assert!(gate.enter(NORMAL).is_none());
         assert_eq!(gate.closed_until(now), Some(now + 10 * SECOND));
         let place = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(at) if at == now + 10 * SECOND));
+        assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(at) if at == now + 10 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
@@ -502,19 +511,19 @@ mod tests {
     async fn after_the_reset_one_probes_and_the_rest_follow_in_order_and_spread() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let places: Vec<Place> = (0..5).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        let places: Vec<QueuePosition> = (0..5).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
         let reset = now + 10 * SECOND;
 
         let probe = go(&mut gate, &places[0], reset);
         assert!(probe.probe.is_some());
-        assert!(matches!(gate.turn(places[1].ticket, reset), Turn::WaitUntil(_)));
+        assert!(matches!(gate.turn(places[1].ticket, reset), WaitDecision::WaitUntil(_)));
 
         let answered = reset + SECOND / 10;
-        gate.report(probe, accepted(Signals::default(), answered), answered);
+        gate.report(probe, accepted(RateLimitHeaders::default(), answered), answered);
         for (place, quarters) in places[1..].iter().zip(0..) {
             let slot = answered + quarters * SECOND / 4;
             if quarters > 0 {
-                assert!(matches!(gate.turn(place.ticket, answered), Turn::WaitUntil(at) if at == slot));
+                assert!(matches!(gate.turn(place.ticket, answered), WaitDecision::WaitUntil(at) if at == slot));
             }
             assert!(go(&mut gate, place, slot).probe.is_none());
         }
@@ -528,10 +537,10 @@ mod tests {
         let _asleep = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         let pass = go(&mut gate, &probe, reset);
-        gate.report(pass, accepted(Signals::default(), reset), reset);
+        gate.report(pass, accepted(RateLimitHeaders::default(), reset), reset);
         assert!(gate.enter(NORMAL).is_none());
         let late = gate.queue(NORMAL, reset, now + MINUTE).unwrap();
-        assert!(matches!(gate.turn(late.ticket, reset), Turn::WaitUntil(at) if at == reset + SECOND));
+        assert!(matches!(gate.turn(late.ticket, reset), WaitDecision::WaitUntil(at) if at == reset + SECOND));
         go(&mut gate, &late, reset + SECOND);
         assert!(gate.enter(NORMAL).is_some(), "whoever sleeps in the queue does not keep it closed");
     }
@@ -560,13 +569,13 @@ mod tests {
     async fn a_probe_that_was_replaced_does_not_undo_its_replacement() {
         let now = Instant::now();
         let mut gate = closed(now);
-        let places: Vec<Place> = (0..3).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
+        let places: Vec<QueuePosition> = (0..3).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
         let reset = now + 10 * SECOND;
         let stale = go(&mut gate, &places[0], reset);
         let replaced = reset + PROBE_PATIENCE;
         go(&mut gate, &places[1], replaced);
-        gate.report(stale, Report::Cancelled, replaced);
-        assert!(matches!(gate.turn(places[2].ticket, replaced), Turn::WaitUntil(_)));
+        gate.report(stale, Completion::Cancelled, replaced);
+        assert!(matches!(gate.turn(places[2].ticket, replaced), WaitDecision::WaitUntil(_)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -577,7 +586,7 @@ mod tests {
         let second = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         assert!(gate.enter(NORMAL).is_none());
-        assert!(matches!(gate.turn(second.ticket, reset), Turn::WaitUntil(_)));
+        assert!(matches!(gate.turn(second.ticket, reset), WaitDecision::WaitUntil(_)));
         go(&mut gate, &first, reset);
     }
 
@@ -591,8 +600,8 @@ mod tests {
         let reset = now + 10 * SECOND;
         let pass = go(&mut gate, &probe, reset);
         gate.report(pass, refused(wait(10), reset), reset);
-        assert!(matches!(gate.turn(hasty.ticket, reset), Turn::GiveUp(at) if at == reset + 10 * SECOND));
-        assert!(matches!(gate.turn(patient.ticket, reset), Turn::WaitUntil(at) if at == reset + 10 * SECOND));
+        assert!(matches!(gate.turn(hasty.ticket, reset), WaitDecision::GiveUp(at) if at == reset + 10 * SECOND));
+        assert!(matches!(gate.turn(patient.ticket, reset), WaitDecision::WaitUntil(at) if at == reset + 10 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
@@ -603,7 +612,7 @@ mod tests {
         let second = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         let pass = go(&mut gate, &first, reset);
-        gate.report(pass, Report::Cancelled, reset);
+        gate.report(pass, Completion::Cancelled, reset);
         assert!(go(&mut gate, &second, reset).probe.is_some());
     }
 
@@ -614,7 +623,7 @@ mod tests {
         let _asleep = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let awake = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
-        assert!(matches!(gate.turn(awake.ticket, reset), Turn::WaitUntil(at) if at == reset + PATIENCE));
+        assert!(matches!(gate.turn(awake.ticket, reset), WaitDecision::WaitUntil(at) if at == reset + PATIENCE));
         assert!(go(&mut gate, &awake, reset + PATIENCE).probe.is_some());
     }
 
@@ -636,20 +645,20 @@ mod tests {
         let place = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
         let at = now + MINUTE;
         let pass = go(&mut gate, &probe, at);
-        assert!(matches!(gate.turn(place.ticket, at), Turn::WaitUntil(look) if look == at + PATIENCE));
+        assert!(matches!(gate.turn(place.ticket, at), WaitDecision::WaitUntil(look) if look == at + PATIENCE));
         gate.report(pass, refused(told(0, 0), at), at);
         let until = gate.closed_until(at).unwrap();
         let later = at + MIN_CLOSURE / 2;
-        assert!(matches!(gate.turn(place.ticket, later), Turn::WaitUntil(look) if look == until));
+        assert!(matches!(gate.turn(place.ticket, later), WaitDecision::WaitUntil(look) if look == until));
     }
 
     #[tokio::test(start_paused = true)]
     async fn refusals_without_a_reset_close_for_longer_each_time() {
         let mut now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let mut gate = LimiterState::new(LimitHeaders::Unsure);
         let mut pass = gate.enter(NORMAL).unwrap();
         for seconds in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-            gate.report(pass, refused(Signals::default(), now), now);
+            gate.report(pass, refused(RateLimitHeaders::default(), now), now);
             assert_eq!(gate.closed_until(now).unwrap() - now, Duration::from_secs_f64(seconds));
             let place = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
             now = gate.closed_until(now).unwrap();
@@ -660,10 +669,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn calls_refused_together_count_as_one_refusal() {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Unsure);
-        let passes: Vec<Pass> = (0..50).map(|_| gate.enter(NORMAL).unwrap()).collect();
+        let mut gate = LimiterState::new(LimitHeaders::Unsure);
+        let passes: Vec<Reservation> = (0..50).map(|_| gate.enter(NORMAL).unwrap()).collect();
         for pass in passes {
-            gate.report(pass, refused(Signals::default(), now), now);
+            gate.report(pass, refused(RateLimitHeaders::default(), now), now);
         }
         assert_eq!(gate.closed_until(now), Some(now + MIN_CLOSURE));
         assert_eq!(gate.window().in_flight(), 0);
@@ -672,20 +681,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_late_answer_from_before_the_closure_does_not_open_the_gate() {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let mut gate = LimiterState::new(LimitHeaders::Unsure);
         let early = gate.enter(NORMAL).unwrap();
         let late = gate.enter(NORMAL).unwrap();
         gate.report(late, refused(wait(10), now), now);
-        gate.report(early, accepted(Signals::default(), now), now);
+        gate.report(early, accepted(RateLimitHeaders::default(), now), now);
         assert!(gate.enter(NORMAL).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn every_answer_teaches_and_silence_forgets_nothing() {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Unsure);
-        let told = Signals { limit: Some(100), remaining: Some(9), reset: Some(SECOND), retry_after: None };
-        for signals in [told, Signals::default()] {
+        let mut gate = LimiterState::new(LimitHeaders::Unsure);
+        let told = RateLimitHeaders { limit: Some(100), remaining: Some(9), reset: Some(SECOND), retry_after: None };
+        for signals in [told, RateLimitHeaders::default()] {
             let pass = gate.enter(NORMAL).unwrap();
             gate.report(pass, accepted(signals, now), now);
         }
@@ -693,15 +702,15 @@ mod tests {
         assert_eq!((known.limit(), known.remaining(), known.reset_at()), (Some(100), Some(9), Some(now + SECOND)));
     }
 
-    fn told(remaining: u64, seconds: u64) -> Signals {
+    fn told(remaining: u64, seconds: u64) -> RateLimitHeaders {
         let reset = Some(Duration::from_secs(seconds));
-        Signals { limit: Some(100), remaining: Some(remaining), reset, retry_after: None }
+        RateLimitHeaders { limit: Some(100), remaining: Some(remaining), reset, retry_after: None }
     }
 
     /// A gate before a window of a minute with so much left.
-    fn open(remaining: u64) -> (Gate, Instant) {
+    fn open(remaining: u64) -> (LimiterState, Instant) {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let mut gate = LimiterState::new(LimitHeaders::Unsure);
         let pass = gate.enter(NORMAL).unwrap();
         gate.report(pass, accepted(told(remaining, 60), now), now);
         (gate, now)
@@ -710,24 +719,24 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_the_limit_is_told_the_first_call_probes_and_the_others_wait_for_its_answer() {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Sent);
+        let mut gate = LimiterState::new(LimitHeaders::Sent);
         assert!(gate.enter(NORMAL).is_none());
-        let places: Vec<Place> = (0..4).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        let places: Vec<QueuePosition> = (0..4).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
         let probe = go(&mut gate, &places[0], now);
-        assert!(matches!(gate.turn(places[1].ticket, now), Turn::WaitUntil(_)));
+        assert!(matches!(gate.turn(places[1].ticket, now), WaitDecision::WaitUntil(_)));
         gate.report(probe, accepted(told(2, 60), now), now);
         go(&mut gate, &places[1], now);
         go(&mut gate, &places[2], now);
-        assert!(matches!(gate.turn(places[3].ticket, now), Turn::WaitUntil(_)), "two were left");
+        assert!(matches!(gate.turn(places[3].ticket, now), WaitDecision::WaitUntil(_)), "two were left");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_first_answer_that_says_nothing_lets_everybody_pass() {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Sent);
-        let places: Vec<Place> = (0..4).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        let mut gate = LimiterState::new(LimitHeaders::Sent);
+        let places: Vec<QueuePosition> = (0..4).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
         let probe = go(&mut gate, &places[0], now);
-        gate.report(probe, accepted(Signals::default(), now), now);
+        gate.report(probe, accepted(RateLimitHeaders::default(), now), now);
         for place in &places[1..] {
             go(&mut gate, place, now);
         }
@@ -737,12 +746,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn first_probes_that_fail_open_the_gate_after_a_few() {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Sent);
-        let places: Vec<Place> = (0..5).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        let mut gate = LimiterState::new(LimitHeaders::Sent);
+        let places: Vec<QueuePosition> = (0..5).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
         for place in &places[..3] {
             let probe = go(&mut gate, place, now);
-            assert!(matches!(gate.turn(places[4].ticket, now), Turn::WaitUntil(_)));
-            gate.report(probe, Report::Failed, now);
+            assert!(matches!(gate.turn(places[4].ticket, now), WaitDecision::WaitUntil(_)));
+            gate.report(probe, Completion::Failed, now);
         }
         go(&mut gate, &places[3], now);
         go(&mut gate, &places[4], now);
@@ -751,7 +760,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_cannot_wait_at_all_is_not_turned_away_for_a_first_probe() {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Sent);
+        let mut gate = LimiterState::new(LimitHeaders::Sent);
         for _ in 0..2 {
             let place = gate.queue(NORMAL, now, now).unwrap();
             go(&mut gate, &place, now);
@@ -765,10 +774,10 @@ mod tests {
         assert!(gate.enter(NORMAL).is_none());
         let place = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
         for (pass, remaining) in passes.into_iter().zip([1, 0]) {
-            assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(_)));
+            assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(_)));
             gate.report(pass, accepted(told(remaining, 60), now), now);
         }
-        assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(at) if at == now + MINUTE));
+        assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(at) if at == now + MINUTE));
         assert!(go(&mut gate, &place, now + MINUTE).probe.is_some());
     }
 
@@ -777,7 +786,7 @@ mod tests {
         for (left, until) in [(1, MINUTE), (2, MIN_CLOSURE)] {
             let (mut gate, now) = open(left);
             let pass = gate.enter(NORMAL).unwrap();
-            gate.report(pass, refused(Signals::default(), now), now);
+            gate.report(pass, refused(RateLimitHeaders::default(), now), now);
             assert_eq!(gate.closed_until(now), Some(now + until), "{left} were left");
         }
     }
@@ -785,10 +794,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_window_that_was_spent_one_probes_and_the_rest_follow_at_once() {
         let (mut gate, now) = open(0);
-        let places: Vec<Place> = (0..20).map(|_| gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap()).collect();
+        let places: Vec<QueuePosition> = (0..20).map(|_| gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap()).collect();
         let reset = now + MINUTE;
         let probe = go(&mut gate, &places[0], reset);
-        assert!(matches!(gate.turn(places[1].ticket, reset), Turn::WaitUntil(_)));
+        assert!(matches!(gate.turn(places[1].ticket, reset), WaitDecision::WaitUntil(_)));
         gate.report(probe, accepted(told(99, 60), reset), reset);
         for place in &places[1..] {
             go(&mut gate, place, reset);
@@ -801,7 +810,7 @@ mod tests {
         let (mut gate, now) = open(0);
         let asked = gate.queue(NORMAL, now, now + MINUTE - SECOND);
         assert_eq!(asked.unwrap_err(), now + MINUTE);
-        let places: Vec<Place> = (0..100).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
+        let places: Vec<QueuePosition> = (0..100).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
         let asked = gate.queue(NORMAL, now, now + MINUTE + SECOND);
         assert_eq!(asked.unwrap_err(), now + 2 * MINUTE, "a window takes a hundred");
         drop(places);
@@ -811,25 +820,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_for_whom_a_new_window_holds_less_than_they_hoped_are_told_when_it_begins() {
         let (mut gate, now) = open(0);
-        let places: Vec<Place> = (0..10).map(|_| gate.queue(NORMAL, now, now + MINUTE + SECOND).unwrap()).collect();
+        let places: Vec<QueuePosition> =
+            (0..10).map(|_| gate.queue(NORMAL, now, now + MINUTE + SECOND).unwrap()).collect();
         let reset = now + MINUTE;
         let probe = go(&mut gate, &places[0], reset);
         gate.report(probe, accepted(told(3, 60), reset), reset);
         for place in &places[1..4] {
             go(&mut gate, place, reset);
         }
-        assert!(matches!(gate.turn(places[4].ticket, reset), Turn::GiveUp(at) if at == reset + MINUTE));
+        assert!(matches!(gate.turn(places[4].ticket, reset), WaitDecision::GiveUp(at) if at == reset + MINUTE));
     }
 
     #[tokio::test(start_paused = true)]
     async fn bulk_waits_at_its_reserve_and_others_do_not() {
         let (mut gate, now) = open(21);
-        let bulk = Ask { priority: Priority::Bulk, reserve: 200 };
+        let bulk = AcquireRequest { priority: Priority::Bulk, reserve: 200 };
         let pass = gate.enter(bulk).unwrap();
         gate.report(pass, accepted(told(20, 60), now), now);
         assert!(gate.enter(bulk).is_none());
         let place = gate.queue(bulk, now, now + 2 * MINUTE).unwrap();
-        assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(at) if at == now + MINUTE));
+        assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(at) if at == now + MINUTE));
         assert!((0..20).all(|_| gate.enter(NORMAL).is_some()), "the reserve is there for these");
         assert_eq!(gate.waiting_at(Priority::Bulk), 1);
     }
@@ -837,7 +847,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bulk_that_was_called_goes_though_a_hurried_call_has_taken_what_it_left() {
         let (mut gate, now) = open(0);
-        let bulk = Ask { priority: Priority::Bulk, reserve: 200 };
+        let bulk = AcquireRequest { priority: Priority::Bulk, reserve: 200 };
         let place = gate.queue(bulk, now, now + 2 * MINUTE).unwrap();
         let reset = now + MINUTE;
         let probe = go(&mut gate, &place, reset);
@@ -860,7 +870,7 @@ mod tests {
             assert_eq!(gate.room(NORMAL, at), Some(room), "window {window}");
         }
         for pass in asleep {
-            gate.report(pass, Report::Cancelled, now + 4 * MINUTE);
+            gate.report(pass, Completion::Cancelled, now + 4 * MINUTE);
         }
         assert_eq!(gate.window().in_flight(), 0);
     }
@@ -870,7 +880,7 @@ mod tests {
         let (mut gate, now) = open(2);
         let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
         let first = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        gate.report(passes[0], Report::Unused, now);
+        gate.report(passes[0], Completion::Unused, now);
         assert!(gate.enter(NORMAL).is_none() && gate.enter_at(NORMAL, now).is_none());
         go(&mut gate, &first, now);
     }
@@ -881,8 +891,8 @@ mod tests {
         let pass = gate.enter(NORMAL).unwrap();
         let first = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
         let second = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        gate.report(pass, Report::Unused, now);
-        assert!(matches!(gate.turn(second.ticket, now), Turn::WaitUntil(at) if at <= now + PATIENCE));
+        gate.report(pass, Completion::Unused, now);
+        assert!(matches!(gate.turn(second.ticket, now), WaitDecision::WaitUntil(at) if at <= now + PATIENCE));
         gate.leave(first.ticket, now);
         go(&mut gate, &second, now);
     }
@@ -893,29 +903,29 @@ mod tests {
         let pass = gate.enter(NORMAL).unwrap();
         let asleep = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
         let awake = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        gate.report(pass, Report::Unused, now);
+        gate.report(pass, Completion::Unused, now);
         go(&mut gate, &awake, now + PATIENCE);
-        assert!(matches!(gate.turn(asleep.ticket, now + PATIENCE), Turn::WaitUntil(_)));
+        assert!(matches!(gate.turn(asleep.ticket, now + PATIENCE), WaitDecision::WaitUntil(_)));
         go(&mut gate, &asleep, now + MINUTE);
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_that_sleep_cost_the_others_one_second_and_not_one_each() {
         let (mut gate, now) = open(0);
-        let _asleep: Vec<Place> = (0..50).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
+        let _asleep: Vec<QueuePosition> = (0..50).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
         let awake = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
         let reset = now + MINUTE;
-        assert!(matches!(gate.turn(awake.ticket, reset), Turn::WaitUntil(at) if at == reset + PATIENCE));
+        assert!(matches!(gate.turn(awake.ticket, reset), WaitDecision::WaitUntil(at) if at == reset + PATIENCE));
         assert!(go(&mut gate, &awake, reset + PATIENCE).probe.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn beside_many_that_sleep_the_others_fill_a_window_without_a_second_for_each() {
         let (mut gate, now) = open(0);
-        let _asleep: Vec<Place> = (0..50).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
-        let awake: Vec<Place> = (0..10).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
+        let _asleep: Vec<QueuePosition> = (0..50).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
+        let awake: Vec<QueuePosition> = (0..10).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
         let at = now + MINUTE;
-        assert!(matches!(gate.turn(awake[0].ticket, at), Turn::WaitUntil(_)));
+        assert!(matches!(gate.turn(awake[0].ticket, at), WaitDecision::WaitUntil(_)));
         let at = at + PATIENCE;
         let probe = go(&mut gate, &awake[0], at);
         gate.report(probe, accepted(told(20, 60), at), at);
@@ -929,21 +939,21 @@ mod tests {
         let (mut gate, now) = open(2);
         let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
         let place = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        gate.report(passes[0], Report::Unused, now);
+        gate.report(passes[0], Completion::Unused, now);
         gate.report(passes[1], refused(wait(10), now), now);
-        assert!(matches!(gate.turn(place.ticket, now), Turn::WaitUntil(at) if at == now + 10 * SECOND));
+        assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(at) if at == now + 10 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_of_a_call_from_before_the_closure_does_not_close_the_gate_again() {
         let now = Instant::now();
-        let mut gate = Gate::new(LimitHeaders::Unsure);
+        let mut gate = LimiterState::new(LimitHeaders::Unsure);
         let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
         gate.report(passes[0], refused(wait(10), now), now);
         let place = gate.queue(NORMAL, now, now + MINUTE).unwrap();
         let reset = now + 10 * SECOND;
         let probe = go(&mut gate, &place, reset);
-        gate.report(probe, accepted(Signals::default(), reset), reset);
+        gate.report(probe, accepted(RateLimitHeaders::default(), reset), reset);
         gate.report(passes[1], refused(wait(10), now), reset);
         assert!(gate.enter(NORMAL).is_some());
     }

@@ -17,14 +17,14 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::endpoint::Endpoint;
+use super::expiry::{self, Expiry, Stage};
 use super::grant::Grant;
-use super::life::{self, Life, Stage};
 use super::status::AuthStatus;
 use super::store::{TokenKey, TokenStore};
-use super::tokens::TokenSet;
-use super::trouble::{Trouble, Why};
-use super::{NoToken, Pass};
+use super::token_endpoint::Endpoint;
+use super::token_error::{TokenError, TokenErrorKind};
+use super::token_set::TokenSet;
+use super::{AuthHeader, NoToken};
 
 /// How often a client without credentials that work looks whether somebody has stored better ones.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -33,9 +33,9 @@ const REFUSED: usize = 4;
 
 /// The tokens of one client.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(crate) struct TokenCache {
     pub(super) setting: Setting,
-    pub(super) live: ArcSwapOption<Live>,
+    pub(super) live: ArcSwapOption<CachedToken>,
     state: Mutex<State>,
 }
 
@@ -50,16 +50,16 @@ pub(crate) struct Setting {
 
 /// A token as it is sent.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(super) struct CachedToken {
     pub(super) tokens: TokenSet,
     pub(super) header: (HeaderName, HeaderValue),
     /// `None` where nobody knows when it ends.
-    pub(super) life: Option<Life>,
+    pub(super) life: Option<Expiry>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    flight: Option<watch::Receiver<Landing>>,
+    flight: Option<watch::Receiver<RefreshResult>>,
     /// The newest pair, dead or alive: what the next renewal begins with.
     pub(super) newest: Option<TokenSet>,
     /// The pair before it: answers to calls that went out with it still come in, and may quote it.
@@ -77,49 +77,49 @@ pub(super) struct State {
     pub(super) failures: u32,
     not_before: Option<Instant>,
     /// No token is to be had until the credentials change.
-    pub(super) latched: Option<Arc<Trouble>>,
+    pub(super) latched: Option<Arc<TokenError>>,
     /// When the living token was put in place, on both clocks.
     pub(super) last_refresh: Option<(Instant, Timestamp)>,
-    last_failure: Option<Arc<Trouble>>,
+    last_failure: Option<Arc<TokenError>>,
     pub(super) store_failure: Option<String>,
     /// The task that is trying to store the newest pair.
     pub(super) saving: Option<AbortHandle>,
 }
 
 /// How a flight ended; `None` while it is under way.
-type Landing = Option<Result<Arc<Live>, Arc<Trouble>>>;
+type RefreshResult = Option<Result<Arc<CachedToken>, Arc<TokenError>>>;
 
 /// Where the next token comes from.
-enum Boarding {
+enum RefreshTicket {
     /// It came while the caller was on its way here.
-    Arrived(Arc<Live>),
-    Flight(watch::Receiver<Landing>),
+    Arrived(Arc<CachedToken>),
+    Flight(watch::Receiver<RefreshResult>),
 }
 
-impl Cache {
+impl TokenCache {
     pub(crate) fn new(setting: Setting, handed_in: Option<TokenSet>) -> Self {
         let state = State { spare: handed_in.map(TokenSet::with_own_origin), ..State::default() };
         Self { setting, live: ArcSwapOption::empty(), state: Mutex::new(state) }
     }
 
     /// The living token, if there is one.
-    pub(crate) fn ready(self: &Arc<Self>) -> Option<Pass> {
+    pub(crate) fn ready(self: &Arc<Self>) -> Option<AuthHeader> {
         let live = self.live.load();
         let live = live.as_ref()?;
         match live.stage(self.now()) {
             Stage::Fresh => {}
-            Stage::Ripe => self.renew_ahead(live),
-            Stage::Over => return None,
+            Stage::Stale => self.renew_ahead(live),
+            Stage::Expired => return None,
         }
         Some(live.pass())
     }
 
     /// The next token, as soon as it is there.
-    pub(crate) async fn next(self: &Arc<Self>, latest: Instant) -> Result<Pass, NoToken> {
+    pub(crate) async fn next(self: &Arc<Self>, latest: Instant) -> Result<AuthHeader, NoToken> {
         match self.landing(None, latest).await {
             // Even a token that is over at birth serves those who waited for it.
             Some(Ok(live)) => Ok(live.pass()),
-            Some(Err(trouble)) => Err(NoToken::Trouble(trouble)),
+            Some(Err(trouble)) => Err(NoToken::TokenError(trouble)),
             None => Err(NoToken::TooLate),
         }
     }
@@ -128,7 +128,7 @@ impl Cache {
     pub(crate) fn is_good(&self, generation: u64) -> bool {
         let live = self.live.load();
         live.as_ref()
-            .is_some_and(|live| live.tokens.generation() == generation && live.stage(self.now()) != Stage::Over)
+            .is_some_and(|live| live.tokens.generation() == generation && live.stage(self.now()) != Stage::Expired)
     }
 
     /// Whether a call that the vendor refused with 401 is worth repeating, with a token newer than `generation`.
@@ -150,13 +150,13 @@ impl Cache {
     /// one that lives needs no flight, unless it is the `old` one.
     pub(super) async fn landing(
         self: &Arc<Self>,
-        old: Option<&Arc<Live>>,
+        old: Option<&Arc<CachedToken>>,
         latest: Instant,
-    ) -> Option<Result<Arc<Live>, Arc<Trouble>>> {
+    ) -> Option<Result<Arc<CachedToken>, Arc<TokenError>>> {
         for _ in 0..2 {
             let mut flight = match self.board(old) {
-                Ok(Boarding::Flight(flight)) => flight,
-                Ok(Boarding::Arrived(live)) => return Some(Ok(live)),
+                Ok(RefreshTicket::Flight(flight)) => flight,
+                Ok(RefreshTicket::Arrived(live)) => return Some(Ok(live)),
                 Err(trouble) => return Some(Err(trouble)),
             };
             let landed = self.setting.endpoint.clock.within(flight.wait_for(Option::is_some), latest).await?;
@@ -166,11 +166,11 @@ impl Cache {
             // The flight's runtime ended under it; the next one starts on ours.
         }
         let reason = "the renewal ended without an outcome";
-        Some(Err(Arc::new(Trouble::new(Why::Store, reason, self.setting.endpoint.clock))))
+        Some(Err(Arc::new(TokenError::new(TokenErrorKind::Store, reason, self.setting.endpoint.clock))))
     }
 
     /// Starts a renewal while the old token still serves, if it is time for one.
-    fn renew_ahead(self: &Arc<Self>, old: &Arc<Live>) {
+    fn renew_ahead(self: &Arc<Self>, old: &Arc<CachedToken>) {
         let mut state = self.state();
         let too_soon = state.not_before.is_some_and(|moment| self.now() < moment);
         // Since the old one was read, a flight may have landed: the new one is not to be renewed at once.
@@ -183,16 +183,17 @@ impl Cache {
     }
 
     /// Joins the flight under way, or starts one.
-    fn board(self: &Arc<Self>, old: Option<&Arc<Live>>) -> Result<Boarding, Arc<Trouble>> {
+    fn board(self: &Arc<Self>, old: Option<&Arc<CachedToken>>) -> Result<RefreshTicket, Arc<TokenError>> {
         let mut state = self.state();
         if let Some(flight) = state.flight.as_ref().filter(|_| state.is_flying()) {
-            return Ok(Boarding::Flight(flight.clone()));
+            return Ok(RefreshTicket::Flight(flight.clone()));
         }
         // The flight that the caller came for may have landed before the lock was had.
-        let is_old = |live: &Arc<Live>| old.is_some_and(|old| Arc::ptr_eq(live, old));
-        if let Some(live) = self.live.load_full().filter(|live| !is_old(live) && live.stage(self.now()) != Stage::Over)
+        let is_old = |live: &Arc<CachedToken>| old.is_some_and(|old| Arc::ptr_eq(live, old));
+        if let Some(live) =
+            self.live.load_full().filter(|live| !is_old(live) && live.stage(self.now()) != Stage::Expired)
         {
-            return Ok(Boarding::Arrived(live));
+            return Ok(RefreshTicket::Arrived(live));
         }
         if let Some(trouble) = &state.last_failure
             && self.now() < trouble.holds_until
@@ -202,19 +203,19 @@ impl Cache {
         let (landing, flight) = state.take_off();
         drop(state);
         self.fly(landing);
-        Ok(Boarding::Flight(flight))
+        Ok(RefreshTicket::Flight(flight))
     }
 
     /// Renews the tokens in a task. Its span is made here, so nobody holds the state: whoever listens may ask this
     /// client how it is.
     #[expect(clippy::disallowed_methods, reason = "a renewal goes on when the callers that waited for it are gone")]
-    fn fly(self: &Arc<Self>, landing: watch::Sender<Landing>) {
+    fn fly(self: &Arc<Self>, landing: watch::Sender<RefreshResult>) {
         let cache = Arc::clone(self);
-        let (begun, span) = (self.now(), self.setting.endpoint.teller.renewal());
+        let (begun, span) = (self.now(), self.setting.endpoint.telemetry.renewal());
         let flying = async move {
             let outcome = cache.renew().await.map_err(|trouble| cache.note(trouble, begun));
             if let Ok(live) = &outcome {
-                cache.setting.endpoint.teller.refreshed(live.tokens.generation(), begun);
+                cache.setting.endpoint.telemetry.refreshed(live.tokens.generation(), begun);
             }
             landing.send_replace(Some(outcome));
             // Unless another has begun since: who comes now finds what this one brought.
@@ -224,18 +225,18 @@ impl Cache {
     }
 
     /// Takes note of a renewal that failed.
-    fn note(&self, mut trouble: Trouble, begun: Instant) -> Arc<Trouble> {
+    fn note(&self, mut trouble: TokenError, begun: Instant) -> Arc<TokenError> {
         let now = self.now();
         let mut state = self.state();
         state.failures += 1;
         let rest = trouble.rest.unwrap_or_default();
-        state.not_before = Some(now + life::pause(state.failures).max(rest));
-        trouble.holds_until = now + life::hold(state.failures).max(rest);
-        if trouble.why == Why::Refused {
+        state.not_before = Some(now + expiry::pause(state.failures).max(rest));
+        trouble.holds_until = now + expiry::hold(state.failures).max(rest);
+        if trouble.why == TokenErrorKind::Refused {
             trouble.holds_until = now + LOOK_AGAIN;
         }
         let trouble = Arc::new(trouble);
-        if trouble.why == Why::Refused {
+        if trouble.why == TokenErrorKind::Refused {
             // A token that lives serves to its end all the same.
             state.latched = Some(Arc::clone(&trouble));
         }
@@ -243,12 +244,12 @@ impl Cache {
         let failures = state.failures;
         // Before the event: whoever listens may ask this client how it is.
         drop(state);
-        self.setting.endpoint.teller.not_refreshed(trouble.why.as_str(), &trouble.to_string(), failures, begun);
+        self.setting.endpoint.telemetry.not_refreshed(trouble.why.as_str(), &trouble.to_string(), failures, begun);
         trouble
     }
 
     /// Puts a token in place for everybody.
-    pub(super) fn swap(&self, live: Live) -> Arc<Live> {
+    pub(super) fn swap(&self, live: CachedToken) -> Arc<CachedToken> {
         let live = Arc::new(live);
         let mut state = self.state();
         state.failures = 0;
@@ -307,7 +308,7 @@ impl State {
     }
 
     /// Begins a flight, for whoever holds its landing to fly.
-    fn take_off(&mut self) -> (watch::Sender<Landing>, watch::Receiver<Landing>) {
+    fn take_off(&mut self) -> (watch::Sender<RefreshResult>, watch::Receiver<RefreshResult>) {
         let (landing, flight) = watch::channel(None);
         self.flight = Some(flight.clone());
         (landing, flight)
@@ -338,8 +339,8 @@ impl State {
         let since = last.map(|last| now.saturating_duration_since(last));
         let (counts, in_a_row) = match since {
             None => (true, 1),
-            Some(since) if since >= life::FORGOTTEN => (true, 1),
-            Some(since) => (since >= life::pause(so_far), so_far + 1),
+            Some(since) if since >= expiry::FORGOTTEN => (true, 1),
+            Some(since) => (since >= expiry::pause(so_far), so_far + 1),
         };
         if counts {
             self.rejections = (in_a_row, Some(now));
@@ -348,12 +349,12 @@ impl State {
     }
 }
 
-impl Live {
+impl CachedToken {
     pub(super) fn stage(&self, now: Instant) -> Stage {
         self.life.map_or(Stage::Fresh, |life| life.stage(now))
     }
 
-    fn pass(&self) -> Pass {
-        Pass { header: Some(self.header.clone()), generation: self.tokens.generation() }
+    fn pass(&self) -> AuthHeader {
+        AuthHeader { header: Some(self.header.clone()), generation: self.tokens.generation() }
     }
 }

@@ -20,19 +20,19 @@ use url::Url;
 use crate::clock::Clock;
 use crate::observer::{Event, EventKind, Observer, Outcome, Wait};
 use crate::operation::Operation;
-use crate::transport::{Answer, Lost};
+use crate::transport::{HttpError, HttpResponse};
 use crate::vendor::Vendor;
 
 /// Tells what one client does.
 #[derive(Clone)]
-pub(crate) struct Teller {
+pub(crate) struct Telemetry {
     vendor: &'static Vendor,
     tenant: Option<Arc<str>>,
     observer: Option<Arc<dyn Observer>>,
     clock: Clock,
 }
 
-impl Teller {
+impl Telemetry {
     pub(crate) fn new(
         vendor: &'static Vendor,
         tenant: Option<Arc<str>>,
@@ -92,7 +92,7 @@ impl Teller {
         url: &Url,
         resends: u32,
         begun: Instant,
-    ) -> Attempt<'_> {
+    ) -> AttemptSpan<'_> {
         let span = tracing::info_span!(
             "servicebay.attempt",
             otel.name = %Name(method, operation, url),
@@ -112,7 +112,7 @@ impl Teller {
             "error.type" = Empty,
             request_id = Empty,
         );
-        Attempt { teller: self, operation, attempt: resends + 1, begun, span, is_over: false }
+        AttemptSpan { telemetry: self, operation, attempt: resends + 1, begun, span, is_over: false }
     }
 
     /// The span of a renewal, which belongs to no call: the one that set it off may be gone before it ends.
@@ -292,28 +292,28 @@ impl Teller {
     }
 }
 
-impl fmt::Debug for Teller {
+impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Teller").field("is_observed", &self.observer.is_some()).finish_non_exhaustive()
+        f.debug_struct("Telemetry").field("is_observed", &self.observer.is_some()).finish_non_exhaustive()
     }
 }
 
 /// Whose waits are told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller<'a> {
-    pub(crate) teller: &'a Teller,
+pub(crate) struct CallScope<'a> {
+    pub(crate) telemetry: &'a Telemetry,
     pub(crate) operation: &'static Operation,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> CallScope<'a> {
     /// Waits for something, and tells how long that was where it was not there at once.
     pub(crate) async fn waits<T>(self, why: Wait, awaited: impl Future<Output = T>) -> T {
-        let mut waiting = Waiting { caller: self, why, begun: None };
+        let mut waiting = WaitGuard { scope: self, why, begun: None };
         let mut awaited = pin!(awaited);
         let value = poll_fn(|context| {
             let polled = awaited.as_mut().poll(context);
             if polled.is_pending() {
-                waiting.begun.get_or_insert_with(|| self.teller.clock.now());
+                waiting.begun.get_or_insert_with(|| self.telemetry.clock.now());
             }
             polled
         });
@@ -321,32 +321,32 @@ impl<'a> Caller<'a> {
     }
 
     /// A wait that has begun, told when what this returns is dropped.
-    pub(crate) fn began_to_wait(self, why: Wait, begun: Instant) -> Waiting<'a> {
-        Waiting { caller: self, why, begun: Some(begun) }
+    pub(crate) fn began_to_wait(self, why: Wait, begun: Instant) -> WaitGuard<'a> {
+        WaitGuard { scope: self, why, begun: Some(begun) }
     }
 }
 
 /// A wait, which is told when it ends: because it is over, or because its caller went away.
 #[derive(Debug)]
-pub(crate) struct Waiting<'a> {
-    caller: Caller<'a>,
+pub(crate) struct WaitGuard<'a> {
+    scope: CallScope<'a>,
     why: Wait,
     /// Nothing where it was no wait.
     begun: Option<Instant>,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         if let Some(begun) = self.begun {
-            self.caller.teller.waited(self.caller.operation, self.why, begun);
+            self.scope.telemetry.waited(self.scope.operation, self.why, begun);
         }
     }
 }
 
 /// One attempt that is being told of. Dropped before it is over, its caller went away.
 #[derive(Debug)]
-pub(crate) struct Attempt<'a> {
-    teller: &'a Teller,
+pub(crate) struct AttemptSpan<'a> {
+    telemetry: &'a Telemetry,
     operation: &'static Operation,
     attempt: u32,
     begun: Instant,
@@ -354,14 +354,18 @@ pub(crate) struct Attempt<'a> {
     is_over: bool,
 }
 
-impl Attempt<'_> {
+impl AttemptSpan<'_> {
     /// What the attempt happens in.
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
 
     /// The attempt is over. `request_id` is asked for the vendor's id of it, without any secret in it.
-    pub(crate) fn ends(mut self, outcome: &Result<Answer, Lost>, request_id: impl FnOnce(&Answer) -> Option<String>) {
+    pub(crate) fn ends(
+        mut self,
+        outcome: &Result<HttpResponse, HttpError>,
+        request_id: impl FnOnce(&HttpResponse) -> Option<String>,
+    ) {
         self.is_over = true;
         let status = status(outcome);
         if !self.span.is_disabled() {
@@ -381,15 +385,15 @@ impl Attempt<'_> {
     }
 
     fn tell(&self, status: Option<StatusCode>) {
-        if self.teller.observer.is_some() {
-            let elapsed = self.teller.clock.now() - self.begun;
+        if self.telemetry.observer.is_some() {
+            let elapsed = self.telemetry.clock.now() - self.begun;
             let kind = EventKind::Attempt { attempt: self.attempt, status, elapsed };
-            self.teller.tell(Some(self.operation), kind);
+            self.telemetry.tell(Some(self.operation), kind);
         }
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for AttemptSpan<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             failed(&self.span, CANCELLED);
@@ -402,12 +406,12 @@ impl Drop for Attempt<'_> {
 const CANCELLED: &str = "cancelled";
 
 /// The status of an attempt's answer, of which perhaps no more arrived.
-pub(crate) fn status(outcome: &Result<Answer, Lost>) -> Option<StatusCode> {
+pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<StatusCode> {
     match outcome {
         Ok(answer) => Some(answer.status),
-        Err(Lost::Broken(status, _)) => *status,
-        Err(Lost::TooLarge(status)) => Some(*status),
-        Err(Lost::NotSent(_) | Lost::TimedOut) => None,
+        Err(HttpError::Broken(status, _)) => *status,
+        Err(HttpError::TooLarge(status)) => Some(*status),
+        Err(HttpError::NotSent(_) | HttpError::TimedOut) => None,
     }
 }
 

@@ -12,19 +12,19 @@ use url::Url;
 
 use super::{Call, Pipeline};
 use crate::error::Error;
-use crate::limit::Signals;
+use crate::limit::RateLimitHeaders;
 use crate::observer::Wait;
 use crate::options::Settings;
 use crate::retry::Attempt;
-use crate::trace::{Attempt as Told, status};
-use crate::transport::{Answer, Lost};
+use crate::telemetry::{AttemptSpan, status};
+use crate::transport::{HttpError, HttpResponse};
 
 /// A span that is as good as for ever, and can still be added to an instant.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// One call on its way.
 #[derive(Debug)]
-pub(crate) struct Journey<'a> {
+pub(crate) struct RetryContext<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) call: &'a Call,
     pub(super) settings: &'a Settings,
@@ -42,14 +42,14 @@ pub(crate) struct Journey<'a> {
     /// Since when the call waits, or has been under way.
     pub(super) since: Instant,
     /// The last answer of the vendor that said "too many".
-    pub(super) refusal: Option<(Answer, Signals)>,
+    pub(super) refusal: Option<(HttpResponse, RateLimitHeaders)>,
     /// Where the call goes instead, after the vendor's first base did not know it.
     elsewhere: Option<Box<Url>>,
     /// The span of the call, while it is being told of.
     pub(super) span: Option<Span>,
 }
 
-impl<'a> Journey<'a> {
+impl<'a> RetryContext<'a> {
     pub(crate) fn begin(pipeline: &'a Pipeline, call: &'a Call, settings: &'a Settings) -> Self {
         let begun = pipeline.clock.now();
         Self {
@@ -85,7 +85,7 @@ impl<'a> Journey<'a> {
 
     /// Whether the call goes on at the vendor's other base. It does once, after a 404, which had no effect, and as long as
     /// nobody knows which of the two holds. Where the other says the same, it is the object that does not exist.
-    pub(super) fn turns_elsewhere(&mut self, outcome: &Result<Answer, Lost>) -> bool {
+    pub(super) fn switch_base_url(&mut self, outcome: &Result<HttpResponse, HttpError>) -> bool {
         let unknown = outcome.as_ref().is_ok_and(|answer| answer.status == StatusCode::NOT_FOUND);
         if unknown {
             let turned = self.elsewhere.take().is_some();
@@ -94,7 +94,7 @@ impl<'a> Journey<'a> {
         }
         let turns = unknown && self.elsewhere.is_some();
         if turns {
-            self.pipeline.teller.turned(self.call.operation, self.sent);
+            self.pipeline.telemetry.turned(self.call.operation, self.sent);
         }
         turns
     }
@@ -106,7 +106,7 @@ impl<'a> Journey<'a> {
     }
 
     /// The waits for a token and for the limit are over; an attempt begins now, which is returned.
-    pub(super) fn sets_out(&mut self) -> Instant {
+    pub(super) fn start_attempt(&mut self) -> Instant {
         let now = self.pipeline.clock.now();
         self.waited += now - self.since;
         self.since = now;
@@ -115,11 +115,15 @@ impl<'a> Journey<'a> {
 
     /// Until when the attempt may take.
     pub(super) fn until(&self) -> Instant {
-        (self.since + self.settings.timeout.min(FOREVER)).min(self.deadline())
+        (self.since + self.settings.attempt_timeout.min(FOREVER)).min(self.deadline())
     }
 
     /// The attempt is over.
-    pub(super) fn returns(&mut self, outcome: &Result<Answer, Lost>, told: Option<Box<Told<'_>>>) {
+    pub(super) fn record_attempt(
+        &mut self,
+        outcome: &Result<HttpResponse, HttpError>,
+        told: Option<Box<AttemptSpan<'_>>>,
+    ) {
         if let Some(told) = told {
             told.ends(outcome, |answer| self.request_id(answer));
         }
@@ -133,21 +137,21 @@ impl<'a> Journey<'a> {
     pub(super) fn reauthorises(&mut self) {
         self.counted -= 1;
         self.reauthorised = true;
-        self.pipeline.teller.rejected(self.call.operation, self.sent);
+        self.pipeline.telemetry.rejected(self.call.operation, self.sent);
     }
 
     /// The vendor refused the attempt for its limit: that costs waiting, not attempts.
-    pub(super) fn was_refused(&mut self, outcome: Result<Answer, Lost>, signals: Signals) {
+    pub(super) fn was_refused(&mut self, outcome: Result<HttpResponse, HttpError>, signals: RateLimitHeaders) {
         self.counted -= 1;
-        self.pipeline.teller.refused(self.call.operation, self.sent, signals.wait());
+        self.pipeline.telemetry.refused(self.call.operation, self.sent, signals.wait());
         if let Ok(answer) = outcome {
             self.refusal = Some((answer, signals));
         }
     }
 
     /// The wait before the next attempt: with jitter, and no shorter than the vendor asks.
-    pub(super) fn backoff(&self, luck: f64, signals: &Signals) -> Duration {
-        let own = self.settings.retry.delay(self.counted.saturating_sub(1), luck);
+    pub(super) fn backoff(&self, jitter: f64, signals: &RateLimitHeaders) -> Duration {
+        let own = self.settings.retry.delay(self.counted.saturating_sub(1), jitter);
         own.max(signals.retry_after.unwrap_or_default())
     }
 
@@ -157,9 +161,9 @@ impl<'a> Journey<'a> {
     }
 
     /// Waits before the next attempt.
-    pub(super) async fn pauses(&mut self, delay: Duration, outcome: &Result<Answer, Lost>) {
+    pub(super) async fn back_off(&mut self, delay: Duration, outcome: &Result<HttpResponse, HttpError>) {
         let clock = self.pipeline.clock;
-        self.pipeline.teller.retries(self.call.operation, self.sent, status(outcome), delay);
+        self.pipeline.telemetry.retries(self.call.operation, self.sent, status(outcome), delay);
         let waiting = self.caller().began_to_wait(Wait::Backoff, self.since);
         clock.sleep_until(self.since + delay).await;
         drop(waiting);
@@ -168,31 +172,35 @@ impl<'a> Journey<'a> {
     }
 
     /// The answer stands: a success, or the error that its status means.
-    pub(super) fn arrives(&self, outcome: Result<Answer, Lost>, signals: Signals) -> Result<(Answer, Signals), Error> {
+    pub(super) fn finish(
+        &self,
+        outcome: Result<HttpResponse, HttpError>,
+        signals: RateLimitHeaders,
+    ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
         match outcome {
             Ok(answer) if answer.status.is_success() => {
-                self.pipeline.retries.earn();
+                self.pipeline.retries.deposit();
                 self.pipeline.base.understood(self.url());
                 Ok((answer, signals))
             }
-            _ => Err(self.fails(outcome, &signals)),
+            _ => Err(self.into_error(outcome, &signals)),
         }
     }
 
     fn deadline(&self) -> Instant {
-        self.begun + self.settings.deadline.unwrap_or(FOREVER).min(FOREVER)
+        self.begun + self.settings.operation_timeout.unwrap_or(FOREVER).min(FOREVER)
     }
 }
 
 /// Whether a write that ended so may have been carried out.
-fn may_be_carried_out(outcome: &Result<Answer, Lost>) -> bool {
+fn may_be_carried_out(outcome: &Result<HttpResponse, HttpError>) -> bool {
     match outcome {
         Ok(answer) => {
             // What a redirect stands for nobody knows: it is how a web form says that it took the data.
             let status = answer.status;
             status.is_server_error() || status.is_redirection() || status == StatusCode::REQUEST_TIMEOUT
         }
-        Err(Lost::NotSent(_)) => false,
-        Err(Lost::Broken(..) | Lost::TimedOut | Lost::TooLarge(_)) => true,
+        Err(HttpError::NotSent(_)) => false,
+        Err(HttpError::Broken(..) | HttpError::TimedOut | HttpError::TooLarge(_)) => true,
     }
 }

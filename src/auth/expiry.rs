@@ -18,7 +18,7 @@ pub(super) const FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// The moments in the life of a token.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Life {
+pub(super) struct Expiry {
     /// From here on it is renewed in the background.
     pub(super) soft: Instant,
     /// From here on callers wait for the new one.
@@ -31,12 +31,12 @@ pub(super) enum Stage {
     /// Good, and nothing to do.
     Fresh,
     /// Good, and it is time to renew it.
-    Ripe,
+    Stale,
     /// Not to be sent.
-    Over,
+    Expired,
 }
 
-impl Life {
+impl Expiry {
     /// The life of a token that has `left` of its `whole` life to live: all of it where it was just granted, less where it
     /// was found in a store. `luck`, from 0 to 1, spreads the processes that share a tenant.
     pub(super) fn new(now: Instant, left: Duration, whole: Duration, luck: f64) -> Self {
@@ -49,9 +49,9 @@ impl Life {
         if now < self.soft {
             Stage::Fresh
         } else if now < self.hard {
-            Stage::Ripe
+            Stage::Stale
         } else {
-            Stage::Over
+            Stage::Expired
         }
     }
 }
@@ -83,33 +83,33 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_of_48_hours_is_renewed_in_its_last_five() {
         let now = Instant::now();
-        let life = Life::new(now, 48 * HOUR, 48 * HOUR, 0.0);
+        let life = Expiry::new(now, 48 * HOUR, 48 * HOUR, 0.0);
         assert_eq!(life.soft - now, 43 * HOUR);
         assert_eq!(life.hard - now, 48 * HOUR - Duration::from_secs(30));
         assert_eq!(life.stage(now + 42 * HOUR), Stage::Fresh);
-        assert_eq!(life.stage(now + 43 * HOUR), Stage::Ripe);
-        assert_eq!(life.stage(now + 48 * HOUR), Stage::Over);
+        assert_eq!(life.stage(now + 43 * HOUR), Stage::Stale);
+        assert_eq!(life.stage(now + 48 * HOUR), Stage::Expired);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_token_of_an_hour_is_renewed_in_its_last_fifth() {
         let now = Instant::now();
-        assert_eq!(Life::new(now, HOUR, HOUR, 0.0).soft - now, 48 * HOUR / 60);
+        assert_eq!(Expiry::new(now, HOUR, HOUR, 0.0).soft - now, 48 * HOUR / 60);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_token_of_a_minute_keeps_a_tenth_as_its_buffer() {
         let now = Instant::now();
-        let life = Life::new(now, 60 * SECOND, 60 * SECOND, 0.0);
+        let life = Expiry::new(now, 60 * SECOND, 60 * SECOND, 0.0);
         assert_eq!((life.soft - now, life.hard - now), (Duration::from_secs(48), Duration::from_secs(54)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_token_that_is_found_in_its_last_fifth_is_ripe_and_keeps_its_whole_buffer() {
         let now = Instant::now();
-        let life = Life::new(now, 10 * 60 * SECOND, HOUR, 0.0);
-        assert_eq!((life.stage(now), life.hard - now), (Stage::Ripe, 570 * SECOND));
-        assert_eq!(Life::new(now, 29 * SECOND, HOUR, 0.0).stage(now), Stage::Over);
+        let life = Expiry::new(now, 10 * 60 * SECOND, HOUR, 0.0);
+        assert_eq!((life.stage(now), life.hard - now), (Stage::Stale, 570 * SECOND));
+        assert_eq!(Expiry::new(now, 29 * SECOND, HOUR, 0.0).stage(now), Stage::Expired);
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
             let now = Instant::now();
             let whole = Duration::from_secs(seconds);
             let left = whole.mul_f64(spent);
-            let life = Life::new(now, left, whole, luck);
+            let life = Expiry::new(now, left, whole, luck);
             prop_assert!(life.soft <= life.hard && life.hard <= now + left);
             prop_assert!(life.soft + whole / 5 >= now + left);
         }

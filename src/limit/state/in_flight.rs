@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(30);
 /// vendor counted it in a window that is long over. So a call is let go once it has been under way for longer than a call
 /// takes, and for a whole window.
 #[derive(Debug, Default)]
-pub(super) struct Underway {
+pub(super) struct InFlight {
     /// Those of this span of time, and those of the one before.
     spans: [u64; 2],
     /// The number of this span.
@@ -21,7 +21,7 @@ pub(super) struct Underway {
     since: Option<Instant>,
 }
 
-impl Underway {
+impl InFlight {
     /// One more is under way. Returns the number of its span.
     pub(super) fn begin(&mut self) -> u64 {
         self.spans[0] += 1;
@@ -60,7 +60,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_is_held_against_what_remains_for_a_window_at_least_and_for_two_at_most() {
         let now = Instant::now();
-        let mut underway = Underway::default();
+        let mut underway = InFlight::default();
         underway.pass_time(MINUTE, now);
         let first = underway.begin();
         underway.pass_time(MINUTE, now + MINUTE);
@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_after_a_long_rest_and_one_in_a_short_window_have_their_time() {
         let now = Instant::now();
-        let mut underway = Underway::default();
+        let mut underway = InFlight::default();
         underway.pass_time(Duration::ZERO, now);
         underway.begin();
         for seconds in [3600, 3601, 3629] {

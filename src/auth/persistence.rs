@@ -7,16 +7,16 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::cache::Cache;
-use super::store::{StoreError, Swap};
-use super::tokens::TokenSet;
+use super::store::{CompareAndSwap, StoreError};
+use super::token_cache::TokenCache;
+use super::token_set::TokenSet;
 
 /// How long a store may take for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long the first and the longest pause are before storing is tried again.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-impl Cache {
+impl TokenCache {
     /// The pair in the store, as far as it can be read.
     pub(super) async fn load(&self) -> Option<TokenSet> {
         match self.in_time(async { self.setting.store.load(&self.setting.key).await }).await {
@@ -41,7 +41,7 @@ impl Cache {
     }
 
     pub(super) fn store_failed(&self, error: &StoreError) {
-        self.setting.endpoint.teller.store_failed(error.reason());
+        self.setting.endpoint.telemetry.store_failed(error.reason());
         self.state().store_failure = Some(error.to_string());
     }
 
@@ -53,9 +53,9 @@ impl Cache {
             Ok(swap) => {
                 let mut state = self.state();
                 state.stored = match swap {
-                    Swap::Stored => tokens.generation(),
+                    CompareAndSwap::Stored => tokens.generation(),
                     // Somebody renewed without the lease. What we hold is what we know to be alive.
-                    Swap::Newer(other) => other.generation(),
+                    CompareAndSwap::Conflict(other) => other.generation(),
                 };
                 let saved = tokens.generation() <= state.stored;
                 if saved {

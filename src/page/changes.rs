@@ -12,24 +12,24 @@ use crate::operation::Operation;
 ///   [`Cursor`](crate::Cursor), which also knows how many of its page were taken. [`repeated`](Self::repeated) counts
 ///   them.
 /// * **When the total falls it goes back** by as much and more, and leaves out what it has handed out already, so that
-///   nothing is skipped. [`steps_back`](Self::steps_back) counts that. Where it cannot go back far enough, or items have no
+///   nothing is skipped. [`backtracks`](Self::backtracks) counts that. Where it cannot go back far enough, or items have no
 ///   ids, [`maybe_missed`](Self::maybe_missed) says how many may be missing: walk the list anew if they matter.
 /// * **When more is added than it remembers**, [`maybe_repeated`](Self::maybe_repeated) says how many items may come twice.
 ///
-/// Each time there is an event too, `servicebay.list_drift`, or `servicebay.list_loss` where items may be missing or come twice. Not noticed is what leaves no trace on a page: as many items
+/// Each time there is an event too, `servicebay.list_changed`, or `servicebay.list_loss` where items may be missing or come twice. Not noticed is what leaves no trace on a page: as many items
 /// removed as added between one page and the next, where none of them is on either. Lists that are sorted by id or by
 /// when things were made drift least; one that is sorted by what users change has no order that a walk could keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drift {
+pub struct ListChanges {
     pub(super) total_before: Option<u64>,
     pub(super) total_now: Option<u64>,
     pub(super) repeated: u64,
-    pub(super) steps_back: u64,
+    pub(super) backtracks: u64,
     pub(super) maybe_missed: u64,
     pub(super) maybe_repeated: u64,
 }
 
-impl Drift {
+impl ListChanges {
     /// Tells what was noticed on one page, if anything.
     pub(super) fn tell(self, vendor: &'static str, operation: &'static Operation) {
         let Self { total_before, total_now, repeated, maybe_missed, maybe_repeated, .. } = self;
@@ -42,7 +42,7 @@ impl Drift {
             );
         } else if !self.is_none() {
             tracing::info!(
-                name: "servicebay.list_drift",
+                name: "servicebay.list_changed",
                 vendor, operation, total_before, total_now, repeated,
                 "a list changed during its walk; nothing is missing or doubled, as far as it tells"
             );
@@ -70,8 +70,8 @@ impl Drift {
     }
 
     /// How many times the walk went back for what would have been skipped.
-    pub fn steps_back(&self) -> u64 {
-        self.steps_back
+    pub fn backtracks(&self) -> u64 {
+        self.backtracks
     }
 
     /// How many items may be missing, at the most that the totals account for. Zero: none, as far as they tell.

@@ -11,7 +11,7 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 /// How fast others spend.
 #[derive(Debug, Default)]
-pub(super) struct Others {
+pub(super) struct ExternalUsage {
     /// Calls a second in the windows before this one: what was seen in each counts half of what is known after it.
     before: f64,
     /// Calls of this window that were not ours, for certain.
@@ -20,7 +20,7 @@ pub(super) struct Others {
     span: Option<(Instant, Instant)>,
 }
 
-impl Others {
+impl ExternalUsage {
     /// A new window began at `now`.
     pub(super) fn turn(&mut self, now: Instant) {
         if let Some((since, until)) = self.span {
@@ -79,7 +79,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_else_leaves_no_margin() {
         let now = Instant::now();
-        let mut others = Others::default();
+        let mut others = ExternalUsage::default();
         others.turn(now);
         assert!(!others.see(0, now + SECOND));
         assert_eq!((others.rate(), others.within(SECOND), others.since_heard(now + 9 * SECOND)), (0.0, 0, 0));
@@ -88,7 +88,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_others_spend_becomes_a_rate_and_a_margin() {
         let now = Instant::now();
-        let mut others = Others::default();
+        let mut others = ExternalUsage::default();
         others.turn(now);
         assert!(others.see(20, now + 2 * SECOND));
         assert_eq!(others.rate(), 10.0);
@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_rate_outlives_the_window_and_fades_with_those_that_follow() {
         let now = Instant::now();
-        let mut others = Others::default();
+        let mut others = ExternalUsage::default();
         others.turn(now);
         others.see(20, now + 2 * SECOND);
         for window in 1..=3 {
