@@ -18,6 +18,7 @@ pub(crate) use self::pool::Pool;
 pub(crate) use self::tenancy::{Shared, Tenancy};
 use crate::auth::{Auth, Endpoint, MemoryStore, PART, Plan, Setting, TokenCache, TokenKey, TokenStore, Way};
 use crate::base::Base;
+use crate::client_inner::ClientInner;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitPolicy, Registry};
@@ -26,7 +27,6 @@ use crate::options::{CallOptions, Settings};
 use crate::pipeline::Pipeline;
 use crate::priority::Priority;
 use crate::retry::{RetryBudget, RetryPolicy};
-use crate::runtime::Core;
 use crate::telemetry::Telemetry;
 use crate::transport::HttpClient;
 use crate::vendor::Vendor;
@@ -56,7 +56,7 @@ const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 pub struct ClientBuilder<C> {
     vendor: &'static Vendor,
     plan: Result<Plan, Error>,
-    wrap: Arc<dyn Fn(Core) -> C + Send + Sync>,
+    wrap: Arc<dyn Fn(ClientInner) -> C + Send + Sync>,
     tenant: Option<String>,
     base_url: Option<String>,
     options: CallOptions,
@@ -74,7 +74,7 @@ impl<C> ClientBuilder<C> {
     pub(crate) fn new(
         vendor: &'static Vendor,
         plan: Result<Plan, Error>,
-        wrap: impl Fn(Core) -> C + Send + Sync + 'static,
+        wrap: impl Fn(ClientInner) -> C + Send + Sync + 'static,
     ) -> Self {
         Self {
             vendor,
@@ -305,25 +305,25 @@ impl<C> ClientBuilder<C> {
             clock,
             telemetry,
         };
-        Ok(Assembled { core: Core::new(pipeline, settings), wrap: self.wrap })
+        Ok(Assembled { inner: ClientInner::new(pipeline, settings), wrap: self.wrap })
     }
 }
 
 /// All of a client but its vendor's own type.
 pub(crate) struct Assembled<C> {
-    pub(crate) core: Core,
-    wrap: Arc<dyn Fn(Core) -> C + Send + Sync>,
+    pub(crate) inner: ClientInner,
+    wrap: Arc<dyn Fn(ClientInner) -> C + Send + Sync>,
 }
 
 impl<C> Assembled<C> {
     pub(crate) fn client(&self) -> C {
-        (self.wrap)(self.core.clone())
+        (self.wrap)(self.inner.clone())
     }
 }
 
 impl<C> Clone for Assembled<C> {
     fn clone(&self) -> Self {
-        Self { core: self.core.clone(), wrap: Arc::clone(&self.wrap) }
+        Self { inner: self.inner.clone(), wrap: Arc::clone(&self.wrap) }
     }
 }
 

@@ -6,25 +6,25 @@ macro_rules! client {
         $(#[$docs])*
         #[derive(Clone, Debug)]
         pub struct Client {
-            core: $crate::runtime::Core,
+            inner: $crate::client_inner::ClientInner,
         }
 
         impl Client {
             /// A builder for a client with these credentials.
             pub fn builder(credentials: Credentials) -> $crate::ClientBuilder<Self> {
-                $crate::ClientBuilder::new(&$vendor, credentials.into_plan(), |core| Self { core })
+                $crate::ClientBuilder::new(&$vendor, credentials.into_plan(), |inner| Self { inner })
             }
 
             /// The same client with other options, for one call or for many. Connections, credentials and the budget
             /// stay shared.
             pub fn with_options(&self, options: $crate::CallOptions) -> Self {
-                Self { core: self.core.with_options(options) }
+                Self { inner: self.inner.with_options(options) }
             }
 
             /// Begins a request to an endpoint that this crate does not model: same credentials, pacing, retries and
             /// errors. `path` is relative to the base URL; see [`RawRequest`](crate::RawRequest).
             pub fn request(&self, method: ::http::Method, path: &str) -> $crate::RawRequest {
-                $crate::RawRequest::new(&self.core, method, path)
+                $crate::RawRequest::new(&self.inner, method, path)
             }
 
             /// Makes a request of a call that was [put off](crate::RateLimitedError::postpone) because the limit was spent. It
@@ -32,33 +32,33 @@ macro_rules! client {
             /// it is, for which [`serde_json::Value`] always fits. A call to another vendor or tenant is refused when it
             /// is sent.
             pub fn resume(&self, postponed: &$crate::Postponed) -> $crate::RawRequest {
-                $crate::RawRequest::resumed(&self.core, $vendor.name, postponed)
+                $crate::RawRequest::resumed(&self.inner, $vendor.name, postponed)
             }
 
             /// How long the credentials last.
             pub fn auth_status(&self) -> $crate::AuthStatus {
-                self.core.auth_status()
+                self.inner.auth_status()
             }
 
             /// Renews tokens in time even while nobody calls, so that a refresh token that ends with disuse never does.
             /// Spawn it. It goes on for as long as the credentials give tokens, and ends with the error that calls
             /// then get: a person has to log in again. With a token made by hand it waits until that expires.
             pub fn keep_alive(&self) -> impl Future<Output = $crate::Error> + Send + use<> {
-                self.core.clone().keep_alive()
+                self.inner.clone().keep_alive()
             }
 
             /// What is known of the tenant's rate limit, from all calls that this process makes to it.
             pub fn rate_limit(&self) -> $crate::RateLimit {
-                self.core.rate_limit()
+                self.inner.rate_limit()
             }
 
             /// The address below which the client calls.
             pub fn base_url(&self) -> &::url::Url {
-                self.core.base_url()
+                self.inner.base_url()
             }
 
-            pub(crate) fn core(&self) -> &$crate::runtime::Core {
-                &self.core
+            pub(crate) fn inner(&self) -> &$crate::client_inner::ClientInner {
+                &self.inner
             }
         }
     };

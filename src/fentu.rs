@@ -137,7 +137,7 @@ impl Client {
     /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for an API key, which is revoked where it was made; otherwise as a token
     /// request can fail, and then the tokens are as good as before.
     pub async fn revoke(&self) -> Result<(), crate::Error> {
-        self.core.revoke().await
+        self.inner.revoke().await
     }
 }
 

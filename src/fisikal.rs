@@ -81,7 +81,7 @@
 //! * Durations come as hours and minutes that must not simply be added: [`Occurrence::duration`](types::Occurrence::duration).
 //! * Prices are in the smallest unit of their currency, [`Money`](types::Money); transactions have decimal numbers.
 //! * `is_joined` in a list can be stale.
-//! * A [profile](types::Profile) is sent back whole. Members that this crate does not model are kept for that.
+//! * A [profile](types::Profile) is sent back whole. JsonObject that this crate does not model are kept for that.
 //! * [`list_time_slots`](Client::list_time_slots) has a number in its path that nothing depends on; it is set to 1.
 //!
 //! # What is known, and how well
@@ -153,6 +153,6 @@ impl Client {
     /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for a token that was handed in; otherwise as a token request can fail, and
     /// then the tokens are as good as before.
     pub async fn revoke(&self) -> Result<(), crate::Error> {
-        self.core.revoke().await
+        self.inner.revoke().await
     }
 }

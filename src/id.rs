@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use crate::lenient::Numeric;
-use crate::runtime::Param;
+use crate::request::Param;
 
 /// Compares, orders, hashes and prints the `Id<T>` in scope by its `id`. By hand, for a derive would ask the same of `T`.
 macro_rules! like_its_id {

@@ -16,14 +16,16 @@ mod transport;
 
 mod builder;
 mod client;
+mod client_inner;
+mod decode;
 mod id;
 mod options;
 mod page;
 mod priority;
 mod raw;
 mod reconcile;
+mod request;
 mod response;
-mod runtime;
 mod tenants;
 
 mod amount;

@@ -4,10 +4,11 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::client_inner::ClientInner;
 use crate::error::{Error, Postponed};
 use crate::operation::Operation;
+use crate::request::Request;
 use crate::response::Response;
-use crate::runtime::{Core, Request};
 
 /// A request to an endpoint that this crate does not model, with the same credentials, pacing, retries and errors as
 /// any other.
@@ -32,8 +33,8 @@ pub struct RawRequest {
 }
 
 impl RawRequest {
-    pub(crate) fn new(core: &Core, method: Method, path: &str) -> Self {
-        let mut request = core.call(operation(&method));
+    pub(crate) fn new(client: &ClientInner, method: Method, path: &str) -> Self {
+        let mut request = Request::new(client, operation(&method));
         request.set_method(method);
         match below_base(path) {
             Ok(path) => request.append(path),
@@ -43,12 +44,12 @@ impl RawRequest {
     }
 
     /// The request that was put off, to be sent by this client.
-    pub(crate) fn resumed(core: &Core, vendor: &'static str, postponed: &Postponed) -> Self {
+    pub(crate) fn resumed(client: &ClientInner, vendor: &'static str, postponed: &Postponed) -> Self {
         let method = postponed.method().clone();
-        let mut request = core.call(operation(&method));
+        let mut request = Request::new(client, operation(&method));
         request.set_method(method);
         request.set_idempotent(postponed.is_idempotent());
-        match rest(core, postponed) {
+        match rest(client, postponed) {
             Some(path) if postponed.vendor() == vendor => {
                 request.append(path);
                 request.append_query(postponed.url().query());
@@ -90,8 +91,8 @@ impl RawRequest {
 }
 
 /// What stands below the client's base in the address of a call that was put off.
-fn rest<'a>(core: &Core, postponed: &'a Postponed) -> Option<&'a str> {
-    core.below_base(postponed.url()).filter(|rest| below_base(rest).is_ok())
+fn rest<'a>(client: &ClientInner, postponed: &'a Postponed) -> Option<&'a str> {
+    client.below_base(postponed.url()).filter(|rest| below_base(rest).is_ok())
 }
 
 /// A path that stays below the base URL, without the slash that may begin it.

@@ -185,7 +185,7 @@ impl<C> Inside<C> {
 impl<C> State<C> {
     /// Takes out the clients that are due.
     fn sweep(&mut self) -> Vec<Assembled<C>> {
-        self.shelf.sweep(Clock::System.now(), |assembled| assembled.core.is_needed())
+        self.shelf.sweep(Clock::System.now(), |assembled| assembled.inner.is_needed())
     }
 
     fn is_under_way(&self, key: &str, number: u64) -> bool {

@@ -9,8 +9,8 @@ use super::loopback::LoopbackLogin;
 use super::{Credentials, FENTU};
 use crate::auth::{NoToken, Plan, Repeat, StaticToken, TokenError, TokenErrorKind, TokenSet};
 use crate::builder::ClientBuilder;
+use crate::client_inner::ClientInner;
 use crate::error::Error;
-use crate::runtime::Core;
 
 /// An application that is registered with Fentu, and that users let in with their browser: the authorization-code flow of
 /// OAuth 2.0, with PKCE (S256) and a `state`.
@@ -45,7 +45,7 @@ use crate::runtime::Core;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Application {
-    core: Core,
+    inner: ClientInner,
     grant: CodeGrant,
     client_secret: SecretString,
 }
@@ -60,8 +60,8 @@ impl Application {
             Ok(grant) => (Some(grant), Ok(Plan::from(StaticToken::none()))),
             Err(error) => (None, Err(error)),
         };
-        ClientBuilder::new(&FENTU, plan, move |core| Self {
-            core,
+        ClientBuilder::new(&FENTU, plan, move |inner| Self {
+            inner,
             grant: grant.clone().expect("the builder fails before with what was wrong with it"),
             client_secret: client_secret.clone(),
         })
@@ -87,7 +87,7 @@ impl Application {
         if scopes.is_empty() || scopes.iter().any(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
             return Err(refused("scopes", "are none, or one is empty or holds a space; give each of them by itself"));
         }
-        let mut page = self.core.endpoint().base.root();
+        let mut page = self.inner.endpoint().base.root();
         page.set_path(&format!("{}/oauth/authorize", page.path().trim_end_matches('/')));
         Ok(Authorization::new(page, self.grant.client_id(), redirect_uri, &scopes.join(" ")))
     }
@@ -103,7 +103,7 @@ impl Application {
     pub async fn exchange(&self, login: &Authorization, redirected: &str) -> Result<TokenSet, Error> {
         let code = login.answer(redirected)?.map_err(|refusal| self.refused(refusal))?;
         let request = self.grant.exchange(code, login.redirect_uri().to_owned(), login.verifier());
-        let endpoint = self.core.endpoint();
+        let endpoint = self.inner.endpoint();
         // A code works once: where nobody knows what became of it, a new login is the only way.
         let granted = endpoint.grant(&self.grant, request, Repeat::Spends).await;
         let granted = granted.map_err(|trouble| self.failed(trouble))?;
@@ -131,24 +131,24 @@ impl Application {
 
     /// The error of a login that took too long.
     pub(super) fn too_late(&self) -> Error {
-        self.core.without_token(NoToken::TooLate, &EXCHANGE)
+        self.inner.without_token(NoToken::TooLate, &EXCHANGE)
     }
 
-    pub(super) fn core(&self) -> &Core {
-        &self.core
+    pub(super) fn inner(&self) -> &ClientInner {
+        &self.inner
     }
 
     fn refused(&self, refusal: Refusal) -> Error {
         let mut trouble = TokenError::new(
             TokenErrorKind::Refused,
             "the user or the vendor refused the login",
-            self.core.endpoint().clock,
+            self.inner.endpoint().clock,
         );
         (trouble.code, trouble.message) = (Some(refusal.code), refusal.description);
         self.failed(trouble)
     }
 
     fn failed(&self, trouble: TokenError) -> Error {
-        self.core.without_token(NoToken::TokenError(trouble.into()), &EXCHANGE)
+        self.inner.without_token(NoToken::TokenError(trouble.into()), &EXCHANGE)
     }
 }

@@ -13,7 +13,7 @@ pub mod types {
         /// The work order's id, such as `wo-12345`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<WorkOrder>>,
@@ -21,21 +21,21 @@ pub mod types {
         /// Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub work_order_number: Option<String>,
         /// How far it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<WorkOrderStatus>,
         /// Whom the work is for: id and name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<CustomerReference>,
@@ -43,21 +43,21 @@ pub mod types {
         /// where nothing is planned. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub scheduled_date: Option<crate::Open<jiff::Timestamp>>,
         /// How urgent it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub priority: Option<WorkOrderPriority>,
         /// When it was created, in UTC to the second. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
@@ -74,7 +74,7 @@ pub mod types {
         /// The work order's id, such as `wo-12345`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<WorkOrder>>,
@@ -82,42 +82,42 @@ pub mod types {
         /// Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub work_order_number: Option<String>,
         /// How far it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<WorkOrderStatus>,
         /// How urgent it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub priority: Option<WorkOrderPriority>,
         /// What is to be done. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
         /// Whom the work is for: id, name, and the address in one line. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<CustomerReference>,
         /// Whom to speak to about this job: id, name and phone. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub contact: Option<Contact>,
@@ -125,7 +125,7 @@ pub mod types {
         /// where nothing is planned. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub scheduled_date: Option<crate::Open<jiff::Timestamp>>,
@@ -133,14 +133,14 @@ pub mod types {
         /// are minutes. Unit: minutes. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub estimated_duration: Option<u32>,
         /// Who does the work. Absent until somebody is assigned. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub technician: Option<Technician>,
@@ -148,21 +148,21 @@ pub mod types {
         /// list of tasks holds. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tasks: Vec<TaskSummary>,
         /// When it was created. Known from the list. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
         /// When it last changed. Nothing shows that it exists. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
@@ -177,14 +177,14 @@ pub mod types {
         /// The technician's id, such as `tech-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Technician>>,
         /// The full name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -200,21 +200,21 @@ pub mod types {
         /// The customer's id, such as `cust-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Customer>>,
         /// The customer's name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// The address in one line. In a work order alone; the customer itself has an object here. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address: Option<String>,
@@ -231,42 +231,42 @@ pub mod types {
         /// The contact's id, such as `contact-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Contact>>,
         /// First and last name in one. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// The job title or role. With a customer's contacts alone. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
         /// The e-mail address. With a customer's contacts alone. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// The phone number, as in `+1-555-111-2222`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
         /// Whether this is the customer's main contact. With a customer's contacts alone. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_primary: Option<bool>,
@@ -281,56 +281,56 @@ pub mod types {
         /// The customer's id, such as `cust-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Customer>>,
         /// The company's name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Its number on paper, such as `C-10001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_number: Option<String>,
         /// Whether business is done with the customer. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<CustomerStatus>,
         /// The e-mail address. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// The phone number, as in `+1-555-123-4567`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
         /// The address of the site or head office. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub address: Option<Address>,
         /// When the customer was created, in UTC to the second. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
@@ -346,119 +346,119 @@ pub mod types {
         /// The customer's id, such as `cust-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Customer>>,
         /// The company's name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Its number on paper, such as `C-10001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_number: Option<String>,
         /// Whether business is done with the customer. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<CustomerStatus>,
         /// What kind of customer it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_type: Option<CustomerType>,
         /// The e-mail address. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// The phone number, as in `+1-555-123-4567`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
         /// The fax number. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub fax: Option<String>,
         /// The web site's address. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub website: Option<String>,
         /// The address of the site or head office. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub address: Option<Address>,
         /// Where bills go. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub billing_address: Option<Address>,
         /// The people to speak to. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub contacts: Vec<Contact>,
         /// The region or office of your own organisation that looks after the customer. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub branch: Option<Branch>,
         /// The tax number, as in `12-3456789`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub tax_id: Option<String>,
         /// The terms of payment, such as `net30`. Which there are is unknown. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_terms: Option<String>,
         /// When the customer was created. Known from the list. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
         /// When the customer last changed. Nothing shows that it exists. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
@@ -473,35 +473,35 @@ pub mod types {
         /// The street with its number; one line only. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub street: Option<String>,
         /// The city. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub city: Option<String>,
         /// The state or region, in two letters in the vendor's samples. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub state: Option<String>,
         /// The postal code. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub postal_code: Option<String>,
         /// The country in two letters, as in `US`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub country: Option<String>,
@@ -560,14 +560,14 @@ pub mod types {
         /// The branch's id, such as `branch-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Branch>>,
         /// The name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -582,35 +582,35 @@ pub mod types {
         /// The asset's id, such as `asset-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Asset>>,
         /// The name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// The serial number. No two assets have the same. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub serial_number: Option<String>,
         /// What was installed: id and name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub product: Option<Product>,
         /// Whose it is: id and name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<CustomerReference>,
@@ -618,28 +618,28 @@ pub mod types {
         /// Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub location: Option<String>,
         /// In which state it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<AssetStatus>,
         /// The day on which the warranty ends. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub warranty_expiry: Option<crate::Open<jiff::civil::Date>>,
         /// When it was last serviced, in UTC to the second. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_service: Option<crate::Open<jiff::Timestamp>>,
@@ -655,112 +655,112 @@ pub mod types {
         /// The asset's id, such as `asset-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Asset>>,
         /// The name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// The tag on the machine, such as `A-10001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub asset_tag: Option<String>,
         /// The serial number. No two assets have the same. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub serial_number: Option<String>,
         /// The model's number. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub model_number: Option<String>,
         /// What was installed: id, name and manufacturer. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub product: Option<Product>,
         /// Whose it is: id and name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<CustomerReference>,
         /// The site or building where it is: id, name, and the address in one line. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub object: Option<Object>,
         /// The place inside the object, in words. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub location: Option<String>,
         /// In which state it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<AssetStatus>,
         /// The day on which it was installed. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub install_date: Option<crate::Open<jiff::civil::Date>>,
         /// The day on which the warranty begins. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub warranty_start: Option<crate::Open<jiff::civil::Date>>,
         /// The day on which the warranty ends. Known from the list. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub warranty_expiry: Option<crate::Open<jiff::civil::Date>>,
         /// When it was last serviced. Known from the list. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_service: Option<crate::Open<jiff::Timestamp>>,
         /// When it was created. Nothing shows that it exists. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
         /// When it last changed. Nothing shows that it exists. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
@@ -776,21 +776,21 @@ pub mod types {
         /// The product's id, such as `prod-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Product>>,
         /// The name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Who makes it. With `get_asset` alone. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub manufacturer: Option<String>,
@@ -806,21 +806,21 @@ pub mod types {
         /// The object's id, such as `obj-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Object>>,
         /// The name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// The address in one line. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address: Option<String>,
@@ -837,49 +837,49 @@ pub mod types {
         /// The task's id, such as `task-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Task>>,
         /// What to do, in a few words. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// What to do, at length. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
         /// How far it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<TaskStatus>,
         /// Who does it. Absent until somebody is assigned. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub technician: Option<Technician>,
         /// When work on it began, in UTC to the second. Absent until then. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub started_at: Option<crate::Open<jiff::Timestamp>>,
         /// When it was done, in UTC to the second. Absent until then. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub completed_at: Option<crate::Open<jiff::Timestamp>>,
@@ -887,14 +887,14 @@ pub mod types {
         /// it is minutes. Unit: minutes. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub duration: Option<u32>,
         /// The parts that it needs. Seen on a pending task. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub parts_required: Vec<PartLine>,
@@ -910,42 +910,42 @@ pub mod types {
         /// The task's id, such as `task-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Task>>,
         /// The work order that it belongs to. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub work_order_id: Option<crate::fentu::Id<WorkOrder>>,
         /// What to do, in a few words. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// What to do, at length. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
         /// How far it is. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<TaskStatus>,
         /// Its place among the tasks of its work order, from 1. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub sequence: Option<u32>,
@@ -953,7 +953,7 @@ pub mod types {
         /// minutes. Unit: minutes. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub estimated_duration: Option<u32>,
@@ -961,63 +961,63 @@ pub mod types {
         /// Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub actual_duration: Option<u32>,
         /// Who does it. Absent until somebody is assigned. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub technician: Option<Technician>,
         /// What to go through while doing it. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub checklist: Option<Checklist>,
         /// The parts that were put in. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub parts_used: Vec<PartLine>,
         /// The parts that it needs. Known from the list. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub parts_required: Vec<PartLine>,
         /// What the technician wrote. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub notes: Option<String>,
         /// The pictures that were taken. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub photos: Vec<Photo>,
         /// When work on it began, in UTC to the second. Absent until then. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub started_at: Option<crate::Open<jiff::Timestamp>>,
         /// When it was done. Known from the list. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub completed_at: Option<crate::Open<jiff::Timestamp>>,
@@ -1032,14 +1032,14 @@ pub mod types {
         /// The checklist's id, such as `checklist-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Checklist>>,
         /// The name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -1054,7 +1054,7 @@ pub mod types {
         /// The picture's id, such as `photo-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Photo>>,
@@ -1062,7 +1062,7 @@ pub mod types {
         /// Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub url: Option<String>,
@@ -1077,21 +1077,21 @@ pub mod types {
         /// The part's id, such as `part-001`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub part_id: Option<crate::fentu::Id<crate::fentu::Part>>,
         /// The part's name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// How many. Whole in the samples. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub quantity: Option<f64>,
@@ -1197,7 +1197,7 @@ pub mod types {
         }
     }
 
-    impl crate::runtime::Param for WorkOrderStatus {
+    impl crate::request::Param for WorkOrderStatus {
         fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
             Ok(::std::borrow::Cow::Borrowed(self.as_str()))
         }
@@ -1345,7 +1345,7 @@ pub mod types {
         }
     }
 
-    impl crate::runtime::Param for CustomerStatus {
+    impl crate::request::Param for CustomerStatus {
         fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
             Ok(::std::borrow::Cow::Borrowed(self.as_str()))
         }
@@ -1512,7 +1512,7 @@ pub mod types {
         }
     }
 
-    impl crate::runtime::Param for AssetStatus {
+    impl crate::request::Param for AssetStatus {
         fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
             Ok(::std::borrow::Cow::Borrowed(self.as_str()))
         }
@@ -1594,7 +1594,7 @@ pub mod types {
         }
     }
 
-    impl crate::runtime::Param for TaskStatus {
+    impl crate::request::Param for TaskStatus {
         fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
             Ok(::std::borrow::Cow::Borrowed(self.as_str()))
         }
@@ -2533,7 +2533,7 @@ pub mod types {
         /// What is wrong, taken to be an object with `code`, `message` and, for 422, `details`. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub error: Option<serde_json::Value>,
@@ -2548,21 +2548,21 @@ pub mod types {
         /// The page that was answered, from 1. Unit: pages. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub current_page: Option<u32>,
         /// How many pages there are at this size. Unit: pages. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub total_pages: Option<u32>,
         /// How many records match on all pages. Unit: items. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub total_count: Option<u64>,
@@ -2840,7 +2840,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListWorkOrders::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_work_orders(&self) -> builder::ListWorkOrders {
-        builder::ListWorkOrders::new(self.core())
+        builder::ListWorkOrders::new(self.inner())
     }
 
     /// Create a work order.
@@ -2872,7 +2872,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateWorkOrder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_work_order(&self) -> builder::CreateWorkOrder {
-        builder::CreateWorkOrder::new(self.core())
+        builder::CreateWorkOrder::new(self.inner())
     }
 
     /// Read a work order.
@@ -2902,7 +2902,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetWorkOrder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_work_order(&self) -> builder::GetWorkOrder {
-        builder::GetWorkOrder::new(self.core())
+        builder::GetWorkOrder::new(self.inner())
     }
 
     /// Update a work order.
@@ -2934,7 +2934,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateWorkOrder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_work_order(&self) -> builder::UpdateWorkOrder {
-        builder::UpdateWorkOrder::new(self.core())
+        builder::UpdateWorkOrder::new(self.inner())
     }
 
     /// Move a work order to the trash.
@@ -2965,7 +2965,7 @@ impl super::Client {
     ///
     /// [`send`](builder::DeleteWorkOrder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn delete_work_order(&self) -> builder::DeleteWorkOrder {
-        builder::DeleteWorkOrder::new(self.core())
+        builder::DeleteWorkOrder::new(self.inner())
     }
 
     /// List the tasks of a work order.
@@ -2995,7 +2995,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListWorkOrderTasks::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_work_order_tasks(&self) -> builder::ListWorkOrderTasks {
-        builder::ListWorkOrderTasks::new(self.core())
+        builder::ListWorkOrderTasks::new(self.inner())
     }
 
     /// Read a task.
@@ -3025,7 +3025,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetTask::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_task(&self) -> builder::GetTask {
-        builder::GetTask::new(self.core())
+        builder::GetTask::new(self.inner())
     }
 
     /// List customers.
@@ -3056,7 +3056,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListCustomers::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_customers(&self) -> builder::ListCustomers {
-        builder::ListCustomers::new(self.core())
+        builder::ListCustomers::new(self.inner())
     }
 
     /// Create a customer.
@@ -3089,7 +3089,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateCustomer::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_customer(&self) -> builder::CreateCustomer {
-        builder::CreateCustomer::new(self.core())
+        builder::CreateCustomer::new(self.inner())
     }
 
     /// Read a customer.
@@ -3119,7 +3119,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetCustomer::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_customer(&self) -> builder::GetCustomer {
-        builder::GetCustomer::new(self.core())
+        builder::GetCustomer::new(self.inner())
     }
 
     /// Update a customer.
@@ -3151,7 +3151,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateCustomer::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_customer(&self) -> builder::UpdateCustomer {
-        builder::UpdateCustomer::new(self.core())
+        builder::UpdateCustomer::new(self.inner())
     }
 
     /// List assets.
@@ -3182,7 +3182,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListAssets::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_assets(&self) -> builder::ListAssets {
-        builder::ListAssets::new(self.core())
+        builder::ListAssets::new(self.inner())
     }
 
     /// Create an asset.
@@ -3214,7 +3214,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateAsset::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_asset(&self) -> builder::CreateAsset {
-        builder::CreateAsset::new(self.core())
+        builder::CreateAsset::new(self.inner())
     }
 
     /// Read an asset.
@@ -3244,7 +3244,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetAsset::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_asset(&self) -> builder::GetAsset {
-        builder::GetAsset::new(self.core())
+        builder::GetAsset::new(self.inner())
     }
 
     /// Update an asset.
@@ -3277,7 +3277,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateAsset::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_asset(&self) -> builder::UpdateAsset {
-        builder::UpdateAsset::new(self.core())
+        builder::UpdateAsset::new(self.inner())
     }
 
     /// Move an asset to the trash.
@@ -3308,7 +3308,7 @@ impl super::Client {
     ///
     /// [`send`](builder::DeleteAsset::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn delete_asset(&self) -> builder::DeleteAsset {
-        builder::DeleteAsset::new(self.core())
+        builder::DeleteAsset::new(self.inner())
     }
 
     /// Read the service history of an asset.
@@ -3339,7 +3339,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListAssetServiceHistory::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_asset_service_history(&self) -> builder::ListAssetServiceHistory {
-        builder::ListAssetServiceHistory::new(self.core())
+        builder::ListAssetServiceHistory::new(self.inner())
     }
 
     /// List the parts of an asset.
@@ -3371,7 +3371,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListAssetParts::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_asset_parts(&self) -> builder::ListAssetParts {
-        builder::ListAssetParts::new(self.core())
+        builder::ListAssetParts::new(self.inner())
     }
 
     /// Add a part to an asset.
@@ -3404,7 +3404,7 @@ impl super::Client {
     ///
     /// [`send`](builder::AddAssetPart::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn add_asset_part(&self) -> builder::AddAssetPart {
-        builder::AddAssetPart::new(self.core())
+        builder::AddAssetPart::new(self.inner())
     }
 
     /// Check the warranty of an asset.
@@ -3435,7 +3435,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetAssetWarranty::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_asset_warranty(&self) -> builder::GetAssetWarranty {
-        builder::GetAssetWarranty::new(self.core())
+        builder::GetAssetWarranty::new(self.inner())
     }
 }
 
@@ -3447,7 +3447,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListWorkOrders {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         page: Option<u32>,
         per_page: Option<u32>,
         status: Option<types::WorkOrderStatus>,
@@ -3458,9 +3458,9 @@ pub mod builder {
     }
 
     impl ListWorkOrders {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 page: None,
                 per_page: None,
                 status: None,
@@ -3542,8 +3542,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_WORK_ORDERS);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_WORK_ORDERS,
+            );
             request.range("page", self.page, 1, i64::MAX);
             request.query("page", self.page.as_ref());
             request.range("per_page", self.per_page, 1, 100);
@@ -3632,7 +3635,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -3640,14 +3643,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateWorkOrder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::WorkOrderCreate>,
     }
 
     impl CreateWorkOrder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -3666,7 +3669,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::WorkOrder>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_WORK_ORDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_WORK_ORDER,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -3703,14 +3709,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetWorkOrder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::WorkOrder>>,
     }
 
     impl GetWorkOrder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -3732,7 +3738,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::WorkOrder>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_WORK_ORDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_WORK_ORDER,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -3742,15 +3751,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateWorkOrder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::WorkOrder>>,
         body: Option<types::WorkOrderUpdate>,
     }
 
     impl UpdateWorkOrder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -3779,7 +3788,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::WorkOrder>, crate::Error> {
-            let mut request = self.core.call(&super::operations::UPDATE_WORK_ORDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_WORK_ORDER,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -3790,14 +3802,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct DeleteWorkOrder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::WorkOrder>>,
     }
 
     impl DeleteWorkOrder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -3817,7 +3829,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<()>, crate::Error> {
-            let mut request = self.core.call(&super::operations::DELETE_WORK_ORDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::DELETE_WORK_ORDER,
+            );
             request.path("id", self.id.as_ref());
             request.send_only().await
         }
@@ -3827,16 +3842,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListWorkOrderTasks {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         work_order_id: Option<crate::fentu::Id<types::WorkOrder>>,
         status: Option<types::TaskStatus>,
         technician_id: Option<crate::fentu::Id<types::Technician>>,
     }
 
     impl ListWorkOrderTasks {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 work_order_id: None,
                 status: None,
                 technician_id: None,
@@ -3875,7 +3890,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<Vec<types::TaskSummary>>, crate::Error> {
-            let mut request = self.core.call(&super::operations::LIST_WORK_ORDER_TASKS);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_WORK_ORDER_TASKS,
+            );
             request.path("work_order_id", self.work_order_id.as_ref());
             request.query("status", self.status.as_ref());
             request.query("technician_id", self.technician_id.as_ref());
@@ -3887,14 +3905,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetTask {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Task>>,
     }
 
     impl GetTask {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -3911,7 +3929,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Task>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_TASK);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_TASK,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -3921,7 +3942,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListCustomers {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         page: Option<u32>,
         per_page: Option<u32>,
         search: Option<String>,
@@ -3931,9 +3952,9 @@ pub mod builder {
     }
 
     impl ListCustomers {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 page: None,
                 per_page: None,
                 search: None,
@@ -4003,8 +4024,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_CUSTOMERS);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_CUSTOMERS,
+            );
             request.range("page", self.page, 1, i64::MAX);
             request.query("page", self.page.as_ref());
             request.range("per_page", self.per_page, 1, 100);
@@ -4092,7 +4116,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -4100,14 +4124,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateCustomer {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::CustomerCreate>,
     }
 
     impl CreateCustomer {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -4126,7 +4150,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_CUSTOMER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_CUSTOMER,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -4163,14 +4190,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetCustomer {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Customer>>,
     }
 
     impl GetCustomer {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -4192,7 +4219,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_CUSTOMER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_CUSTOMER,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -4202,15 +4232,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateCustomer {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Customer>>,
         body: Option<types::CustomerUpdate>,
     }
 
     impl UpdateCustomer {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -4239,7 +4269,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
-            let mut request = self.core.call(&super::operations::UPDATE_CUSTOMER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_CUSTOMER,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -4250,7 +4283,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListAssets {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         page: Option<u32>,
         per_page: Option<u32>,
         customer_id: Option<crate::fentu::Id<types::Customer>>,
@@ -4261,9 +4294,9 @@ pub mod builder {
     }
 
     impl ListAssets {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 page: None,
                 per_page: None,
                 customer_id: None,
@@ -4342,8 +4375,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_ASSETS);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ASSETS,
+            );
             request.range("page", self.page, 1, i64::MAX);
             request.query("page", self.page.as_ref());
             request.range("per_page", self.per_page, 1, 100);
@@ -4432,7 +4468,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -4440,14 +4476,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateAsset {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::AssetCreate>,
     }
 
     impl CreateAsset {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -4464,7 +4500,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Asset>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_ASSET);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_ASSET,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -4501,14 +4540,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetAsset {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Asset>>,
     }
 
     impl GetAsset {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -4525,7 +4564,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Asset>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_ASSET);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_ASSET,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -4535,15 +4577,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateAsset {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Asset>>,
         body: Option<types::AssetUpdate>,
     }
 
     impl UpdateAsset {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -4567,7 +4609,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Asset>, crate::Error> {
-            let mut request = self.core.call(&super::operations::UPDATE_ASSET);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_ASSET,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -4578,14 +4623,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct DeleteAsset {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Asset>>,
     }
 
     impl DeleteAsset {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -4602,7 +4647,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<()>, crate::Error> {
-            let mut request = self.core.call(&super::operations::DELETE_ASSET);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::DELETE_ASSET,
+            );
             request.path("id", self.id.as_ref());
             request.send_only().await
         }
@@ -4612,14 +4660,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListAssetServiceHistory {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Asset>>,
     }
 
     impl ListAssetServiceHistory {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -4638,9 +4686,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self
-                .core
-                .call(&super::operations::LIST_ASSET_SERVICE_HISTORY);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ASSET_SERVICE_HISTORY,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -4650,14 +4699,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListAssetParts {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Asset>>,
     }
 
     impl ListAssetParts {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -4676,7 +4725,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::LIST_ASSET_PARTS);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ASSET_PARTS,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -4686,15 +4738,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct AddAssetPart {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Asset>>,
         body: Option<types::AssetPartCreate>,
     }
 
     impl AddAssetPart {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -4720,7 +4772,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::ADD_ASSET_PART);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::ADD_ASSET_PART,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -4758,14 +4813,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetAssetWarranty {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fentu::Id<types::Asset>>,
     }
 
     impl GetAssetWarranty {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -4784,7 +4839,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_ASSET_WARRANTY);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_ASSET_WARRANTY,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }

@@ -69,13 +69,13 @@ impl LoopbackLogin {
     ///
     /// [`Error::Timeout`] when nobody comes back; otherwise those of [`Application::exchange`].
     pub async fn tokens(self) -> Result<TokenSet, Error> {
-        let clock = self.application.core().endpoint().clock;
+        let clock = self.application.inner().endpoint().clock;
         let outcome = clock.within(self.serve(), clock.now() + PATIENCE).await;
         outcome.unwrap_or_else(|| Err(self.application.too_late()))
     }
 
     async fn serve(&self) -> Result<TokenSet, Error> {
-        let clock = self.application.core().endpoint().clock;
+        let clock = self.application.inner().endpoint().clock;
         let redeemed = OnceCell::new();
         let mut visits = FuturesUnordered::new();
         loop {
@@ -104,7 +104,7 @@ impl LoopbackLogin {
     /// Serves one connection; whether it was the browser that comes back. It may come more than once, loading a page ahead or
     /// again: the code, which works once, is redeemed for the first and the others get to see the same.
     async fn visit(&self, mut stream: TcpStream, redeemed: &OnceCell<Result<TokenSet, Error>>) -> bool {
-        let clock = self.application.core().endpoint().clock;
+        let clock = self.application.inner().endpoint().clock;
         let Some(Some(target)) = clock.within(target(&mut stream), clock.now() + REQUEST).await else { return false };
         if target.split('?').next() != Some("/callback") {
             answer(&mut stream, "404 Not Found", "There is nothing here.").await;

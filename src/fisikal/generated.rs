@@ -261,7 +261,7 @@ pub mod types {
         }
     }
 
-    impl crate::runtime::Param for PackageStatus {
+    impl crate::request::Param for PackageStatus {
         fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
             Ok(::std::borrow::Cow::Borrowed(self.as_str()))
         }
@@ -439,7 +439,7 @@ pub mod types {
         }
     }
 
-    impl crate::runtime::Param for PaymentProvider {
+    impl crate::request::Param for PaymentProvider {
         fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
             Ok(::std::borrow::Cow::Borrowed(self.as_str()))
         }
@@ -455,7 +455,7 @@ pub mod types {
         /// The field that is meant; absent or null where the whole request is. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub on: Option<String>,
@@ -463,14 +463,14 @@ pub mod types {
         #[serde(
             rename = "type",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub kind: Option<ErrorType>,
         /// What else there is to say; for `requires_action` an object with `stripe_url`. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub options: Option<serde_json::Value>,
@@ -516,21 +516,21 @@ pub mod types {
         /// What is wrong. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub errors: Vec<ErrorItem>,
         /// A code, from the token endpoint and parts of the web portal. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub error: Option<String>,
         /// A sentence, from the token endpoint. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub error_description: Option<String>,
@@ -546,49 +546,49 @@ pub mod types {
         /// Number of the user. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<User>>,
         /// Number in another system. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub alt_id: Option<String>,
         /// The club that the user belongs to. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub club_id: Option<crate::fisikal::Id<Club>>,
         /// Full name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// E-mail address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// Address of a picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image_url: Option<String>,
         /// Address of a wide picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub cover_photo_url: Option<String>,
@@ -596,28 +596,28 @@ pub mod types {
         #[serde(
             rename = "type",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub role: Option<String>,
         /// The location that the user goes to. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub home_location_id: Option<crate::fisikal::Id<Location>>,
         /// Name of the club. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub club_name: Option<String>,
         /// PIN for the doors. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub access_pin: Option<crate::fisikal::Secret>,
@@ -625,7 +625,7 @@ pub mod types {
         /// Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub auth_token: Option<crate::fisikal::Secret>,
@@ -641,28 +641,28 @@ pub mod types {
         /// Number of the club. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Club>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Address of its logo. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image_url: Option<String>,
         /// Name of its time zone. Times in the API are UTC. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub time_zone: Option<String>,
@@ -678,91 +678,91 @@ pub mod types {
         /// Number of the location. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Location>>,
         /// The site that a room belongs to; null for a site. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub parent_id: Option<crate::fisikal::Id<Location>>,
         /// Name of that site. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub parent_name: Option<String>,
         /// The region. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub region_id: Option<crate::fisikal::Id<Region>>,
         /// Number in another system. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub alt_id: Option<String>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Short name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub short_code: Option<String>,
         /// Number of the site, in the club's own count. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub number: Option<String>,
         /// Latitude. Unit: degrees. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub latitude: Option<f64>,
         /// Longitude. Unit: degrees. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub longitude: Option<f64>,
         /// Whether members do not see it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub hidden: Option<bool>,
         /// Whether it has an entry in the directory. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub directory_is_enabled: Option<bool>,
         /// That entry. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub directory: Option<Directory>,
@@ -778,98 +778,98 @@ pub mod types {
         /// Number of the entry. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Directory>>,
         /// The location. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub location_id: Option<crate::fisikal::Id<Location>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Text about it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
         /// Address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address: Option<String>,
         /// Postal code. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub postcode: Option<String>,
         /// Phone number. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone_no: Option<String>,
         /// Address of a picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image_url: Option<String>,
         /// Addresses of wide pictures. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub cover_image_urls: Vec<String>,
         /// Address of the schedule as a PDF. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub schedule_pdf_url: Option<String>,
         /// Whether that PDF is shown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub link_to_pdf_enabled: Option<bool>,
         /// Whether the schedule is shown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub link_to_schedule_enabled: Option<bool>,
         /// The category of services that it stands for. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_category: Option<ServiceCategory>,
         /// Opening hours. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub opening_hours: Vec<OpeningHours>,
@@ -885,35 +885,35 @@ pub mod types {
         /// Number of the entry. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<OpeningHours>>,
         /// The directory entry that it belongs to. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub directory_id: Option<crate::fisikal::Id<Directory>>,
         /// What the hours are for, such as a day. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
         /// When it opens, as the vendor writes it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub start_time: Option<String>,
         /// When it closes, as the vendor writes it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub end_time: Option<String>,
@@ -929,14 +929,14 @@ pub mod types {
         /// Number of the region. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Region>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -952,119 +952,119 @@ pub mod types {
         /// Number of the settings. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<i64>,
         /// Language. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub locale: Option<String>,
         /// Further languages. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub other_locales: Vec<String>,
         /// The grid on which slots begin. Unit: minutes. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub booking_minutes_interval: Option<i64>,
         /// Address at Facebook. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub facebook_url: Option<String>,
         /// Address at Twitter. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub twitter_url: Option<String>,
         /// Address at Instagram. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub instagram_url: Option<String>,
         /// Address at TikTok. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub tiktok_url: Option<String>,
         /// Address of the logo. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub club_logo_url: Option<String>,
         /// Address of the picture that clients have by default. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub client_default_cover_wall_url: Option<String>,
         /// Address of the picture that trainers have by default. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub trainer_default_cover_wall_url: Option<String>,
         /// Whether Golfzone is connected. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub golfzone_integration_enabled: Option<bool>,
         /// Categories whose missed bookings count as strikes. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub strike_service_category_ids: Vec<crate::fisikal::Id<ServiceCategory>>,
         /// Services whose missed bookings count as strikes. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub strike_service_ids: Vec<crate::fisikal::Id<Service>>,
         /// Whether doors are controlled. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub access_control_enabled: Option<bool>,
         /// How long a one-time code for the doors lasts. The unit is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub otp_interval: Option<i64>,
         /// The wallet. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_settings: Option<WalletSettings>,
@@ -1080,35 +1080,35 @@ pub mod types {
         /// Whether there is a wallet. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_enabled: Option<bool>,
         /// What the club calls it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_name: Option<String>,
         /// After how many of the units below a balance expires. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_balance_expiry_after: Option<i64>,
         /// That unit. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_balance_expiry_after_unit: Option<String>,
         /// The balance from which the wallet can be used. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_minimum_activate_balance: Option<f64>,
@@ -1124,28 +1124,28 @@ pub mod types {
         /// Number of the section. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<AppSection>>,
         /// Which section it is. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub section: Option<String>,
         /// Its title. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
         /// The categories in it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub service_categories: Vec<ServiceCategory>,
@@ -1161,42 +1161,42 @@ pub mod types {
         /// Number of the category. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<ServiceCategory>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Name in the member app. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name_in_member_app: Option<String>,
         /// Text about it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
         /// Address of its logo. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub logo_url: Option<String>,
         /// Address of a video. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub video_url: Option<String>,
@@ -1212,14 +1212,14 @@ pub mod types {
         /// Number of the category. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<ActivityCategory>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -1235,21 +1235,21 @@ pub mod types {
         /// Number of the country. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Country>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Abbreviation. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub abbr: Option<String>,
@@ -1257,7 +1257,7 @@ pub mod types {
         /// `mobile_no`. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub dialing_code: Option<String>,
@@ -1273,14 +1273,14 @@ pub mod types {
         /// Number of the occurrence. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Occurrence>>,
         /// When it begins, in UTC. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub occurs_at: Option<crate::Open<jiff::Timestamp>>,
@@ -1288,7 +1288,7 @@ pub mod types {
         /// Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub duration_in_hours: Option<i64>,
@@ -1296,140 +1296,140 @@ pub mod types {
         /// Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub duration_in_minutes: Option<i64>,
         /// The service. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_id: Option<crate::fisikal::Id<Service>>,
         /// Its title. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_title: Option<String>,
         /// Text about it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_description: Option<String>,
         /// Address of its logo. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_logo_url: Option<String>,
         /// The category of the activity. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub activity_category_id: Option<crate::fisikal::Id<ActivityCategory>>,
         /// How many places there are. Unit: places. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_group_size: Option<i64>,
         /// How many of them are taken. Unit: places. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub attended_clients_count: Option<i64>,
         /// Whether members see how many are free. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub show_free_spaces: Option<bool>,
         /// The trainer. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub trainer_id: Option<crate::fisikal::Id<Trainer>>,
         /// Name of the trainer. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub trainer_name: Option<String>,
         /// Name of the site. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub location_name: Option<String>,
         /// Name of the room. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub sub_location_name: Option<String>,
         /// Whether the caller has a place. May be stale in a list. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_joined: Option<bool>,
         /// Whether the caller is on the waiting list. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_waiting: Option<bool>,
         /// Whether the caller has asked for a place. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_requested: Option<bool>,
         /// Whether it can only be looked at, as the lanes of a pool. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_readonly: Option<bool>,
         /// Whether it takes place online. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_online: Option<bool>,
         /// The caller's position on the waiting list. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub position_on_waiting_list: Option<i64>,
         /// How long before its beginning it can be booked at the earliest, days of it. Unit: days. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub restrict_to_book_in_advance_time_in_days: Option<i64>,
@@ -1437,84 +1437,84 @@ pub mod types {
         /// seen. Unit: hours. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub restrict_to_book_in_advance_time_in_hours: Option<i64>,
         /// How long until it can be booked. Unit: seconds. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub seconds_until_booking_open: Option<i64>,
         /// Version for optimistic locking. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub lock_version: Option<i64>,
         /// What the caller may do with it. The values are unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub actions: Vec<String>,
         /// Whether the caller can be prompted to rate it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub can_be_prompted: Option<bool>,
         /// Whether the caller can rate it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub can_be_rated: Option<bool>,
         /// Address of the livestream. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_url: Option<String>,
         /// Who carries the livestream. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_origin: Option<String>,
         /// Its number at Vimeo. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_vimeo_id: Option<String>,
         /// Its number at YouTube. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_youtube_id: Option<String>,
         /// From when the livestream can be seen. The form is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_available_prior: Option<serde_json::Value>,
         /// Until when it can be seen. The form is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_available_after: Option<serde_json::Value>,
@@ -1530,7 +1530,7 @@ pub mod types {
         /// Number of the appointment, as every other object has one. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Appointment>>,
@@ -1546,21 +1546,21 @@ pub mod types {
         /// When it begins. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub since: Option<crate::Open<jiff::Timestamp>>,
         /// When it ends. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub till: Option<crate::Open<jiff::Timestamp>>,
         /// What is offered in it, by whom and where. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub trainer_activity: Option<TrainerActivity>,
@@ -1576,14 +1576,14 @@ pub mod types {
         /// Number of the service. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Service>>,
         /// Its title. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_title: Option<String>,
@@ -1591,7 +1591,7 @@ pub mod types {
         /// Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub duration_in_hours: Option<i64>,
@@ -1599,56 +1599,56 @@ pub mod types {
         /// Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub duration_in_minutes: Option<i64>,
         /// How many places there are. Unit: places. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub group_size: Option<i64>,
         /// Address of its logo. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub logo_url: Option<String>,
         /// Address of a picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_image_url: Option<String>,
         /// Address of a video. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub video_url: Option<String>,
         /// What a client has to agree to. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub declaration: Option<String>,
         /// Whether members see how many places are free. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub show_free_spaces: Option<bool>,
         /// Whether the caller has marked it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub starred: Option<bool>,
@@ -1664,28 +1664,28 @@ pub mod types {
         /// Number of the offer. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<TrainerActivity>>,
         /// The trainer. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub trainer: Option<Trainer>,
         /// The service. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub service: Option<Service>,
         /// The location. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub location: Option<Location>,
@@ -1701,14 +1701,14 @@ pub mod types {
         /// Number of the trainer. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Trainer>>,
         /// Full name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -1716,56 +1716,56 @@ pub mod types {
         #[serde(
             rename = "type",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub role: Option<String>,
         /// E-mail address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// Number in another system; in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub alt_id: Option<String>,
         /// Address of a picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image: Option<String>,
         /// Qualifications. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub qualifications: Option<String>,
         /// Text about the trainer. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub bio: Option<String>,
         /// Address of a wide picture. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub cover_photo: Option<String>,
         /// Tags. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tags: Vec<Tag>,
@@ -1774,7 +1774,7 @@ pub mod types {
         /// is unknown. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub relationships: Option<serde_json::Value>,
@@ -1790,49 +1790,49 @@ pub mod types {
         /// Number of the tag. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Tag>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Text about it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
         /// Its name in other languages. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub translations: Option<serde_json::Value>,
         /// Address of a picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub tag_image_url: Option<String>,
         /// Whether it can be edited. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub editable: Option<bool>,
         /// Its category. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub tag_category: Option<TagCategory>,
@@ -1848,42 +1848,42 @@ pub mod types {
         /// Number of the category. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<TagCategory>>,
         /// Whether it is out of use. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub disabled: Option<bool>,
         /// Who sees it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub human_user_visibility: Vec<String>,
         /// Its name in other languages. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub translations: Vec<serde_json::Value>,
         /// What it can be put on. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tag_category_entities: Vec<serde_json::Value>,
         /// Address of its logo. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub logo_url: Option<String>,
@@ -1899,14 +1899,14 @@ pub mod types {
         /// The amount: clients divide it by 100. Unit: minor units of the currency. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub amount: Option<i64>,
         /// ISO 4217 code of the currency. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub currency_code: Option<String>,
@@ -1922,14 +1922,14 @@ pub mod types {
         /// Address of a player. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub player_url: Option<String>,
         /// Address of the file. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub file_url: Option<String>,
@@ -1947,196 +1947,196 @@ pub mod types {
         /// Number of the package. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<ServicePackage>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Text about it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
         /// Address of its logo. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub logo_url: Option<String>,
         /// Address of a picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_package_image_url: Option<String>,
         /// A video about it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub video: Option<Video>,
         /// Its price. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub price: Option<Money>,
         /// The price for this caller, which takes the place of `price`. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub custom_price: Option<Money>,
         /// Its number as a product, which a purchase names. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub product_id: Option<i64>,
         /// Whether it is out of sale. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub disabled: Option<bool>,
         /// Whether the caller has it as a subscription. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub subscribed: Option<bool>,
         /// Whether it is a subscription. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub subscribable: Option<bool>,
         /// Whether it can be paused. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub pause_allowance_enabled: Option<bool>,
         /// How pauses are counted. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub pause_allowance_type: Option<String>,
         /// How much can be paused. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub pause_allowance_limit: Option<i64>,
         /// Whether only bookings with the payee are covered. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub restrict_bookings_to_payee: Option<bool>,
         /// Who is paid. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub payee_id: Option<crate::fisikal::Id<User>>,
         /// Who sees it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub user_visibility: Vec<String>,
         /// How a subscription is paid. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub subscription_payment_type: Option<String>,
         /// What is in it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub service_package_services: Vec<ServicePackageService>,
         /// Whether it never expires. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub single: Option<bool>,
         /// Whether it expires. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub expirable: Option<bool>,
         /// After how many of the periods below it expires. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub expires_in: Option<i64>,
         /// That period: days, weeks or months. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub expires_period_type: Option<String>,
         /// After how many periods a limited subscription ends. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub expires_ends_in: Option<i64>,
         /// How many bookings it covers. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub bookings_limit: Option<i64>,
         /// Tags. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tags: Vec<Tag>,
         /// How the tags hang on it. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub service_package_tags: Vec<serde_json::Value>,
@@ -2152,28 +2152,28 @@ pub mod types {
         /// Number of the entry. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<ServicePackageService>>,
         /// How many credits. Unit: credits. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub amount: Option<f64>,
         /// Its price. The form is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub price: Option<serde_json::Value>,
         /// The service. Not in lists. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub service: Option<Service>,
@@ -2189,77 +2189,77 @@ pub mod types {
         /// Number of the client's package. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<ClientServicePackage>>,
         /// When the client got it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub assigned_at: Option<crate::Open<jiff::Timestamp>>,
         /// When it expires. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub expires_at: Option<crate::Open<jiff::Timestamp>>,
         /// Credits in it. Unit: credits. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub total_credits: Option<f64>,
         /// Credits used. Unit: credits. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub used_credits: Option<f64>,
         /// Whether it was paid back. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub refunded: Option<bool>,
         /// Whether it is paused. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub paused: Option<bool>,
         /// From when it is paused. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub pause_start_on: Option<crate::Open<jiff::civil::Date>>,
         /// Until when it is paused. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub pause_end_on: Option<crate::Open<jiff::civil::Date>>,
         /// What was taken off its price. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub cost_discount: Option<Money>,
         /// The package. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_package: Option<ServicePackage>,
@@ -2276,259 +2276,259 @@ pub mod types {
         /// Number of the user. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<User>>,
         /// Number in another system. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub alt_id: Option<String>,
         /// Title. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
         /// Full name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Nickname. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub nickname: Option<String>,
         /// E-mail address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// Date of birth. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub dob: Option<crate::Open<jiff::civil::Date>>,
         /// Sex. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub sex: Option<crate::fisikal::Sex>,
         /// First line of the address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address_1: Option<String>,
         /// Second line of the address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address_2: Option<String>,
         /// Third line of the address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address_3: Option<String>,
         /// Town. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub town: Option<String>,
         /// Postal code. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub postcode: Option<String>,
         /// Country. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub country_id: Option<crate::fisikal::Id<Country>>,
         /// Phone number. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone_no: Option<String>,
         /// Mobile number, with the international prefix in front. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub mobile_no: Option<String>,
         /// Phone number at work. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub work_no: Option<String>,
         /// Height. The unit is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub height: Option<f64>,
         /// Weight. The unit is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub weight: Option<f64>,
         /// Main hand. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub main_hand: Option<String>,
         /// Language. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub locale: Option<String>,
         /// Address of a picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image: Option<String>,
         /// Address of a wide picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub cover_photo: Option<String>,
         /// The location that the user goes to. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub home_location_id: Option<crate::fisikal::Id<Location>>,
         /// The location that is shown first. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub default_location_id: Option<crate::fisikal::Id<Location>>,
         /// When the user last logged in. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_login_at: Option<crate::Open<jiff::Timestamp>>,
         /// Members of the family. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub linked_clients: Vec<crate::fisikal::Id<User>>,
         /// Whether the user wants the newsletter. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub receive_newsletter: Option<bool>,
         /// How many strikes the user has. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub strike_count: Option<i64>,
         /// From when strikes keep the user from booking. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub strike_out_from: Option<crate::Open<jiff::Timestamp>>,
         /// Until when. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub strike_out_till: Option<crate::Open<jiff::Timestamp>>,
         /// Whether the user has a wallet. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_enabled: Option<bool>,
         /// The stored card. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub credit_card: Option<CreditCard>,
         /// Direct-debit mandates. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub gocardless_mandates: Vec<GocardlessMandate>,
         /// What the family may do. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub hashed_permissions: Option<HashedPermissions>,
         /// Where goods are sent. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub shipping_address: Option<ShippingAddress>,
         /// What is wrong with the profile. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub errors: Vec<ErrorItem>,
@@ -2855,84 +2855,84 @@ pub mod types {
         /// Title. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
         /// Full name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// E-mail address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// First line. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address_1: Option<String>,
         /// Second line. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address_2: Option<String>,
         /// Third line. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address_3: Option<String>,
         /// Town. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub town: Option<String>,
         /// Postal code. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub postcode: Option<String>,
         /// Country. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub country_id: Option<crate::fisikal::Id<Country>>,
         /// Phone number. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone_no: Option<String>,
         /// Mobile number. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub mobile_no: Option<String>,
         /// Phone number at work. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub work_no: Option<String>,
@@ -3057,14 +3057,14 @@ pub mod types {
         /// Number of the card's record. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<CreditCard>>,
         /// How it is shown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
@@ -3116,14 +3116,14 @@ pub mod types {
         /// Number of the mandate's record. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<GocardlessMandate>>,
         /// How it is shown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
@@ -3178,14 +3178,14 @@ pub mod types {
         /// For whom the person may book. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub book_for: Vec<crate::fisikal::Id<User>>,
         /// Whose mail the person gets. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub email_redirection_for: Vec<crate::fisikal::Id<User>>,
@@ -3243,35 +3243,35 @@ pub mod types {
         /// Number of the person. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<User>>,
         /// Full name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Address of a picture. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image_url: Option<String>,
         /// Date of birth. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub dob: Option<crate::Open<jiff::civil::Date>>,
         /// What the family may do. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub hashed_permissions: Option<HashedPermissions>,
@@ -3287,175 +3287,175 @@ pub mod types {
         /// Number of the transaction. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<MoneyTransaction>>,
         /// When it was written. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
         /// When it was paid. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub paid_at: Option<crate::Open<jiff::Timestamp>>,
         /// How many. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub quantity: Option<i64>,
         /// Where in the product it belongs. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub section: Option<String>,
         /// What was bought. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub product_name: Option<String>,
         /// What kind of movement it is. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub transaction_type: Option<String>,
         /// Reference. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub reference: Option<String>,
         /// Number of its document. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub document_ref: Option<String>,
         /// Note. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub note: Option<String>,
         /// Who wrote it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_by: Option<String>,
         /// Code. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub code: Option<String>,
         /// How it was paid. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_method: Option<String>,
         /// Who was paid. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub payee: Option<String>,
         /// Name of the client. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub client_name: Option<String>,
         /// The client. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub client_id: Option<crate::fisikal::Id<User>>,
         /// Name of the location. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub location_name: Option<String>,
         /// Which instalment it is. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub installment_number: Option<i64>,
         /// Of how many. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub installments_count: Option<i64>,
         /// The balance after it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub balance: Option<crate::Amount>,
         /// The amount. Sent as text. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub amount: Option<crate::Amount>,
         /// The total. Sent as a number or as text. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub total: Option<crate::Amount>,
         /// What was taken off. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub discounts_amount: Option<crate::Amount>,
         /// Address of the receipt. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub receipt_url: Option<String>,
         /// Number of the payment. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_id: Option<i64>,
@@ -3472,14 +3472,14 @@ pub mod types {
         /// Number of the transaction. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<CreditTransaction>>,
         /// When it was written. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
@@ -3495,14 +3495,14 @@ pub mod types {
         /// Whether the order was made. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub success: Option<bool>,
         /// How to pay for it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_intent: Option<PaymentIntent>,
@@ -3518,49 +3518,49 @@ pub mod types {
         /// The order. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub order_id: Option<crate::fisikal::Id<Order>>,
         /// How the payment is made. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub flow: Option<PaymentFlow>,
         /// The ways to choose from. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub payment_layouts: Vec<PaymentLayout>,
         /// Who takes the payment. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_provider: Option<PaymentProvider>,
         /// Whether the order can be paid. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub valid: Option<bool>,
         /// Terms to agree to, as HTML; may be empty or absent. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub tos: Option<String>,
         /// The stored card; for Stripe alone. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub credit_card_id: Option<crate::fisikal::Id<CreditCard>>,
@@ -3576,7 +3576,7 @@ pub mod types {
         /// Which one it is. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub flow: Option<PaymentProvider>,
@@ -3592,7 +3592,7 @@ pub mod types {
         /// Whether it is paid. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub completed: Option<bool>,
@@ -3608,28 +3608,28 @@ pub mod types {
         /// Number of the discount. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Discount>>,
         /// Name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Percent taken off. Unit: percent. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub percentage_off: Option<f64>,
         /// Amount taken off. Whether in minor units is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub amount_off: Option<f64>,
@@ -3645,7 +3645,7 @@ pub mod types {
         /// What it takes off; absent or null where it takes nothing. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub discount: Option<Discount>,
@@ -3661,56 +3661,56 @@ pub mod types {
         /// The amount. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub amount: Option<String>,
         /// Name of the company. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub company_name: Option<String>,
         /// Name of the client. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub full_name: Option<String>,
         /// E-mail address of the client. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// The order. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub order_id: Option<crate::fisikal::Id<Order>>,
         /// Who takes the payment. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_provider: Option<PaymentProvider>,
         /// Scheme of the address to come back to. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub url_schema: Option<String>,
         /// Key of the page. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub key: Option<crate::fisikal::Secret>,
@@ -3726,56 +3726,56 @@ pub mod types {
         /// Number of the set. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<NotificationSettingsSet>>,
         /// The club. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub club_id: Option<crate::fisikal::Id<Club>>,
         /// The user. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub user_id: Option<crate::fisikal::Id<User>>,
         /// When it was made. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
         /// When it last changed. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
         /// Name of the family's lead client. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub lead_client_name: Option<String>,
         /// Whether the lead client has them on. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub global_notifications_enabled_by_lead_client: Option<bool>,
         /// The settings. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub notification_settings: Vec<NotificationSetting>,
@@ -3791,14 +3791,14 @@ pub mod types {
         /// Number of the setting. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<NotificationSetting>>,
         /// The set. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub notification_settings_set_id: Option<
@@ -3808,112 +3808,112 @@ pub mod types {
         /// been seen. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub key: Option<String>,
         /// When it was made. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
         /// When it last changed. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
         /// Whether the client hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_client: Option<bool>,
         /// Whether the trainer hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_trainer: Option<bool>,
         /// Whether the manager hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_manager: Option<bool>,
         /// Whether the front house manager hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_front_house_manager: Option<bool>,
         /// Whether the system hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_system: Option<bool>,
         /// Whether the administrator hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_administrator: Option<bool>,
         /// Whether the self employed hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_self_employed: Option<bool>,
         /// Whether the independent trainer hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_independent_trainer: Option<bool>,
         /// Whether the SJD accountant hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_sjd_accountant: Option<bool>,
         /// Whether the content provider hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_content_provider: Option<bool>,
         /// Whether the accountant hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_accountant: Option<bool>,
         /// Whether the content user hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_content_user: Option<bool>,
         /// Whether the pt manager hears of it. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_pt_manager: Option<bool>,
@@ -5420,7 +5420,7 @@ impl super::Client {
     ///
     /// [`send`](builder::SignUpClient::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn sign_up_client(&self) -> builder::SignUpClient {
-        builder::SignUpClient::new(self.core())
+        builder::SignUpClient::new(self.inner())
     }
 
     /// List locations.
@@ -5453,7 +5453,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListLocations::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_locations(&self) -> builder::ListLocations {
-        builder::ListLocations::new(self.core())
+        builder::ListLocations::new(self.inner())
     }
 
     /// Read a location.
@@ -5482,7 +5482,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetLocation::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_location(&self) -> builder::GetLocation {
-        builder::GetLocation::new(self.core())
+        builder::GetLocation::new(self.inner())
     }
 
     /// List regions.
@@ -5511,7 +5511,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListRegions::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_regions(&self) -> builder::ListRegions {
-        builder::ListRegions::new(self.core())
+        builder::ListRegions::new(self.inner())
     }
 
     /// Read the settings of the caller's club.
@@ -5541,7 +5541,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetClubSettings::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_club_settings(&self) -> builder::GetClubSettings {
-        builder::GetClubSettings::new(self.core())
+        builder::GetClubSettings::new(self.inner())
     }
 
     /// List the sections of the member app.
@@ -5570,7 +5570,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListAppSections::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_app_sections(&self) -> builder::ListAppSections {
-        builder::ListAppSections::new(self.core())
+        builder::ListAppSections::new(self.inner())
     }
 
     /// List countries.
@@ -5599,7 +5599,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListCountries::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_countries(&self) -> builder::ListCountries {
-        builder::ListCountries::new(self.core())
+        builder::ListCountries::new(self.inner())
     }
 
     /// List announcements.
@@ -5629,7 +5629,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListAnnouncements::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_announcements(&self) -> builder::ListAnnouncements {
-        builder::ListAnnouncements::new(self.core())
+        builder::ListAnnouncements::new(self.inner())
     }
 
     /// List classes and bookings.
@@ -5661,7 +5661,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListOccurrences::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_occurrences(&self) -> builder::ListOccurrences {
-        builder::ListOccurrences::new(self.core())
+        builder::ListOccurrences::new(self.inner())
     }
 
     /// Test whether a client could be booked.
@@ -5692,15 +5692,15 @@ impl super::Client {
     ///
     /// [`send`](builder::PrecheckOccurrence::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn precheck_occurrence(&self) -> builder::PrecheckOccurrence {
-        builder::PrecheckOccurrence::new(self.core())
+        builder::PrecheckOccurrence::new(self.inner())
     }
 
     /// Book a client.
     ///
     /// Books a client. The call is known from a client's source, where it is commented out, and the shape
     /// of the answer is taken from `precheck_occurrence`. What stands in the way comes as
-    /// [`Error::Validation`](crate::Error::Validation). Sent again after a lost answer, it may report `taken` for
-    /// the booking that it made itself.
+    /// [`Error::Validation`](crate::Error::Validation). Sent again after a lost answer, it may report
+    /// `taken` for the booking that it made itself.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * The request body. Assumed: nothing that could be read confirms it.
@@ -5726,7 +5726,7 @@ impl super::Client {
     ///
     /// [`send`](builder::JoinOccurrence::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn join_occurrence(&self) -> builder::JoinOccurrence {
-        builder::JoinOccurrence::new(self.core())
+        builder::JoinOccurrence::new(self.inner())
     }
 
     /// Cancel a client's booking.
@@ -5757,7 +5757,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CancelOccurrence::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn cancel_occurrence(&self) -> builder::CancelOccurrence {
-        builder::CancelOccurrence::new(self.core())
+        builder::CancelOccurrence::new(self.inner())
     }
 
     /// Book an appointment.
@@ -5791,7 +5791,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateAppointment::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_appointment(&self) -> builder::CreateAppointment {
-        builder::CreateAppointment::new(self.core())
+        builder::CreateAppointment::new(self.inner())
     }
 
     /// List free slots.
@@ -5822,7 +5822,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListTimeSlots::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_time_slots(&self) -> builder::ListTimeSlots {
-        builder::ListTimeSlots::new(self.core())
+        builder::ListTimeSlots::new(self.inner())
     }
 
     /// List services.
@@ -5851,7 +5851,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListServices::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_services(&self) -> builder::ListServices {
-        builder::ListServices::new(self.core())
+        builder::ListServices::new(self.inner())
     }
 
     /// List activity categories.
@@ -5880,7 +5880,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListActivityCategories::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_activity_categories(&self) -> builder::ListActivityCategories {
-        builder::ListActivityCategories::new(self.core())
+        builder::ListActivityCategories::new(self.inner())
     }
 
     /// List what trainers offer.
@@ -5909,7 +5909,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListTrainerActivities::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_trainer_activities(&self) -> builder::ListTrainerActivities {
-        builder::ListTrainerActivities::new(self.core())
+        builder::ListTrainerActivities::new(self.inner())
     }
 
     /// List packages for sale.
@@ -5940,7 +5940,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListServicePackages::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_service_packages(&self) -> builder::ListServicePackages {
-        builder::ListServicePackages::new(self.core())
+        builder::ListServicePackages::new(self.inner())
     }
 
     /// Read a package.
@@ -5972,7 +5972,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetServicePackage::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_service_package(&self) -> builder::GetServicePackage {
-        builder::GetServicePackage::new(self.core())
+        builder::GetServicePackage::new(self.inner())
     }
 
     /// List the caller's packages.
@@ -6002,7 +6002,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListClientServicePackages::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_client_service_packages(&self) -> builder::ListClientServicePackages {
-        builder::ListClientServicePackages::new(self.core())
+        builder::ListClientServicePackages::new(self.inner())
     }
 
     /// Read the caller's profile.
@@ -6031,7 +6031,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetProfile::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_profile(&self) -> builder::GetProfile {
-        builder::GetProfile::new(self.core())
+        builder::GetProfile::new(self.inner())
     }
 
     /// Change the caller's profile.
@@ -6062,7 +6062,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateProfile::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_profile(&self) -> builder::UpdateProfile {
-        builder::UpdateProfile::new(self.core())
+        builder::UpdateProfile::new(self.inner())
     }
 
     /// Change who may book for whom.
@@ -6092,7 +6092,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateFamilyPermissions::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_family_permissions(&self) -> builder::UpdateFamilyPermissions {
-        builder::UpdateFamilyPermissions::new(self.core())
+        builder::UpdateFamilyPermissions::new(self.inner())
     }
 
     /// List trainers.
@@ -6121,7 +6121,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListTrainers::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_trainers(&self) -> builder::ListTrainers {
-        builder::ListTrainers::new(self.core())
+        builder::ListTrainers::new(self.inner())
     }
 
     /// Read a trainer.
@@ -6150,7 +6150,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetTrainer::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_trainer(&self) -> builder::GetTrainer {
-        builder::GetTrainer::new(self.core())
+        builder::GetTrainer::new(self.inner())
     }
 
     /// Create a client.
@@ -6181,7 +6181,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateClient::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_client(&self) -> builder::CreateClient {
-        builder::CreateClient::new(self.core())
+        builder::CreateClient::new(self.inner())
     }
 
     /// Read a client.
@@ -6210,7 +6210,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetClient::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_client(&self) -> builder::GetClient {
-        builder::GetClient::new(self.core())
+        builder::GetClient::new(self.inner())
     }
 
     /// List the caller's family.
@@ -6239,7 +6239,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListLinkedClients::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_linked_clients(&self) -> builder::ListLinkedClients {
-        builder::ListLinkedClients::new(self.core())
+        builder::ListLinkedClients::new(self.inner())
     }
 
     /// Price a promo code.
@@ -6271,7 +6271,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ApplyPromocode::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn apply_promocode(&self) -> builder::ApplyPromocode {
-        builder::ApplyPromocode::new(self.core())
+        builder::ApplyPromocode::new(self.inner())
     }
 
     /// Order packages.
@@ -6303,14 +6303,14 @@ impl super::Client {
     ///
     /// [`send`](builder::CreatePurchase::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_purchase(&self) -> builder::CreatePurchase {
-        builder::CreatePurchase::new(self.core())
+        builder::CreatePurchase::new(self.inner())
     }
 
     /// Pay an order with Stripe.
     ///
     /// Pays an order with a payment method of Stripe. Where the card's owner has to confirm, the answer is
-    /// [`Error::Validation`](crate::Error::Validation) with `requires_action`, and its `options.stripe_url` is
-    /// the page for that; afterwards call `confirm_stripe`. What else is answered is unknown.
+    /// [`Error::Validation`](crate::Error::Validation) with `requires_action`, and its `options.stripe_url`
+    /// is the page for that; afterwards call `confirm_stripe`. What else is answered is unknown.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs,
@@ -6339,7 +6339,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CheckoutStripe::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn checkout_stripe(&self) -> builder::CheckoutStripe {
-        builder::CheckoutStripe::new(self.core())
+        builder::CheckoutStripe::new(self.inner())
     }
 
     /// Finish a payment that was confirmed.
@@ -6373,7 +6373,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ConfirmStripe::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn confirm_stripe(&self) -> builder::ConfirmStripe {
-        builder::ConfirmStripe::new(self.core())
+        builder::ConfirmStripe::new(self.inner())
     }
 
     /// Mark an order as paid in cash.
@@ -6405,7 +6405,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CheckoutCash::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn checkout_cash(&self) -> builder::CheckoutCash {
-        builder::CheckoutCash::new(self.core())
+        builder::CheckoutCash::new(self.inner())
     }
 
     /// List money transactions.
@@ -6436,7 +6436,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListMoneyTransactions::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_money_transactions(&self) -> builder::ListMoneyTransactions {
-        builder::ListMoneyTransactions::new(self.core())
+        builder::ListMoneyTransactions::new(self.inner())
     }
 
     /// List credit transactions.
@@ -6466,7 +6466,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListCreditTransactions::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_credit_transactions(&self) -> builder::ListCreditTransactions {
-        builder::ListCreditTransactions::new(self.core())
+        builder::ListCreditTransactions::new(self.inner())
     }
 
     /// Read the caller's notification settings.
@@ -6495,7 +6495,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetNotificationSettings::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_notification_settings(&self) -> builder::GetNotificationSettings {
-        builder::GetNotificationSettings::new(self.core())
+        builder::GetNotificationSettings::new(self.inner())
     }
 
     /// Change notification settings.
@@ -6528,7 +6528,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateNotificationSettings::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_notification_settings(&self) -> builder::UpdateNotificationSettings {
-        builder::UpdateNotificationSettings::new(self.core())
+        builder::UpdateNotificationSettings::new(self.inner())
     }
 
     /// Read what Spreedly's card page needs.
@@ -6561,7 +6561,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetSpreedlyPage::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_spreedly_page(&self) -> builder::GetSpreedlyPage {
-        builder::GetSpreedlyPage::new(self.core())
+        builder::GetSpreedlyPage::new(self.inner())
     }
 }
 
@@ -6573,14 +6573,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct SignUpClient {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::SignUp>,
     }
 
     impl SignUpClient {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -6597,7 +6597,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::User>, crate::Error> {
-            let mut request = self.core.call(&super::operations::SIGN_UP_CLIENT);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::SIGN_UP_CLIENT,
+            );
             request.json_under("user", self.body.as_ref());
             request.send().await
         }
@@ -6634,7 +6637,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListLocations {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::Location>>,
         parent_id: Option<crate::fisikal::Id<types::Location>>,
         region_id: Option<crate::fisikal::Id<types::Region>>,
@@ -6649,9 +6652,9 @@ pub mod builder {
     }
 
     impl ListLocations {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 parent_id: None,
                 region_id: None,
@@ -6772,9 +6775,12 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_LOCATIONS);
-            let mut members = crate::runtime::Members::default();
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_LOCATIONS,
+            );
+            let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "id"], self.id.as_ref());
             members.put(&["unified_filters", "parent_id"], self.parent_id.as_ref());
             members.put(&["unified_filters", "region_id"], self.region_id.as_ref());
@@ -6871,7 +6877,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -6879,14 +6885,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetLocation {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::Location>>,
     }
 
     impl GetLocation {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -6908,7 +6914,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Location>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_LOCATION);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_LOCATION,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -6918,14 +6927,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListRegions {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         disabled: Option<bool>,
     }
 
     impl ListRegions {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 disabled: None,
             }
         }
@@ -6944,8 +6953,11 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<crate::fisikal::Page<types::Region>>, crate::Error> {
-            let mut request = self.core.call(&super::operations::LIST_REGIONS);
-            let mut members = crate::runtime::Members::default();
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_REGIONS,
+            );
+            let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "disabled"], self.disabled.as_ref());
             request.members("json", members);
             request.send().await
@@ -6956,12 +6968,12 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetClubSettings {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
     }
 
     impl GetClubSettings {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-            Self { core: core.clone() }
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+            Self { client: client.clone() }
         }
 
         /// Sends the request and reads the answer.
@@ -6972,7 +6984,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::ClubSettings>, crate::Error> {
-            let request = self.core.call(&super::operations::GET_CLUB_SETTINGS);
+            let request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_CLUB_SETTINGS,
+            );
             request.send().await
         }
     }
@@ -6981,12 +6996,12 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListAppSections {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
     }
 
     impl ListAppSections {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-            Self { core: core.clone() }
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+            Self { client: client.clone() }
         }
 
         /// Sends the request and reads the answer.
@@ -7000,7 +7015,10 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::AppSection>>,
             crate::Error,
         > {
-            let request = self.core.call(&super::operations::LIST_APP_SECTIONS);
+            let request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_APP_SECTIONS,
+            );
             request.send().await
         }
     }
@@ -7009,12 +7027,12 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListCountries {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
     }
 
     impl ListCountries {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-            Self { core: core.clone() }
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+            Self { client: client.clone() }
         }
 
         /// Sends the request and reads the answer.
@@ -7028,7 +7046,10 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::Country>>,
             crate::Error,
         > {
-            let request = self.core.call(&super::operations::LIST_COUNTRIES);
+            let request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_COUNTRIES,
+            );
             request.send().await
         }
     }
@@ -7037,15 +7058,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListAnnouncements {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         since: Option<crate::Open<jiff::Timestamp>>,
         till: Option<crate::Open<jiff::Timestamp>>,
     }
 
     impl ListAnnouncements {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 since: None,
                 till: None,
             }
@@ -7071,8 +7092,11 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::LIST_ANNOUNCEMENTS);
-            let mut members = crate::runtime::Members::default();
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ANNOUNCEMENTS,
+            );
+            let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "since"], self.since.as_ref());
             members.put(&["unified_filters", "till"], self.till.as_ref());
             request.members("json", members);
@@ -7084,7 +7108,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListOccurrences {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         since: Option<crate::Open<jiff::Timestamp>>,
         till: Option<crate::Open<jiff::Timestamp>>,
         visible_on_schedule: Option<bool>,
@@ -7093,9 +7117,9 @@ pub mod builder {
     }
 
     impl ListOccurrences {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 since: None,
                 till: None,
                 visible_on_schedule: None,
@@ -7153,9 +7177,12 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_OCCURRENCES);
-            let mut members = crate::runtime::Members::default();
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_OCCURRENCES,
+            );
+            let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "since"], self.since.as_ref());
             members.put(&["unified_filters", "till"], self.till.as_ref());
             members
@@ -7245,7 +7272,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -7253,15 +7280,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct PrecheckOccurrence {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::Occurrence>>,
         body: Option<types::ForClient>,
     }
 
     impl PrecheckOccurrence {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -7290,7 +7317,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Occurrence>, crate::Error> {
-            let mut request = self.core.call(&super::operations::PRECHECK_OCCURRENCE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::PRECHECK_OCCURRENCE,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -7301,15 +7331,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct JoinOccurrence {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::Occurrence>>,
         body: Option<types::ForClient>,
     }
 
     impl JoinOccurrence {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -7338,7 +7368,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Occurrence>, crate::Error> {
-            let mut request = self.core.call(&super::operations::JOIN_OCCURRENCE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::JOIN_OCCURRENCE,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -7349,15 +7382,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CancelOccurrence {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::Occurrence>>,
         body: Option<types::ForClient>,
     }
 
     impl CancelOccurrence {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -7386,7 +7419,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<crate::fisikal::Cancelled>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CANCEL_OCCURRENCE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CANCEL_OCCURRENCE,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -7397,14 +7433,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateAppointment {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::AppointmentCreate>,
     }
 
     impl CreateAppointment {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -7423,7 +7459,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Appointment>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_APPOINTMENT);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_APPOINTMENT,
+            );
             request.json_under("appointment", self.body.as_ref());
             request.send().await
         }
@@ -7460,7 +7499,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListTimeSlots {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         since: Option<crate::Open<jiff::Timestamp>>,
         till: Option<crate::Open<jiff::Timestamp>>,
         service_id: Option<crate::fisikal::Id<types::Service>>,
@@ -7470,9 +7509,9 @@ pub mod builder {
     }
 
     impl ListTimeSlots {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 since: None,
                 till: None,
                 service_id: None,
@@ -7541,7 +7580,10 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::TimeSlot>>,
             crate::Error,
         > {
-            let mut request = self.core.call(&super::operations::LIST_TIME_SLOTS);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_TIME_SLOTS,
+            );
             request.query("since", self.since.as_ref());
             request.query("till", self.till.as_ref());
             request.query("service_id", self.service_id.as_ref());
@@ -7556,12 +7598,12 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListServices {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
     }
 
     impl ListServices {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-            Self { core: core.clone() }
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+            Self { client: client.clone() }
         }
 
         /// Sends the request and reads the answer.
@@ -7575,7 +7617,10 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::Service>>,
             crate::Error,
         > {
-            let request = self.core.call(&super::operations::LIST_SERVICES);
+            let request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_SERVICES,
+            );
             request.send().await
         }
     }
@@ -7584,12 +7629,12 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListActivityCategories {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
     }
 
     impl ListActivityCategories {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-            Self { core: core.clone() }
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+            Self { client: client.clone() }
         }
 
         /// Sends the request and reads the answer.
@@ -7603,7 +7648,10 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::ActivityCategory>>,
             crate::Error,
         > {
-            let request = self.core.call(&super::operations::LIST_ACTIVITY_CATEGORIES);
+            let request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ACTIVITY_CATEGORIES,
+            );
             request.send().await
         }
     }
@@ -7612,16 +7660,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListTrainerActivities {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         service_category_id: Option<crate::fisikal::Id<types::ServiceCategory>>,
         trainer_id: Option<crate::fisikal::Id<types::Trainer>>,
         location_id: Option<crate::fisikal::Id<types::Location>>,
     }
 
     impl ListTrainerActivities {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 service_category_id: None,
                 trainer_id: None,
                 location_id: None,
@@ -7666,10 +7714,11 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::TrainerActivity>>,
             crate::Error,
         > {
-            let mut request = self
-                .core
-                .call(&super::operations::LIST_TRAINER_ACTIVITIES);
-            let mut members = crate::runtime::Members::default();
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_TRAINER_ACTIVITIES,
+            );
+            let mut members = crate::request::JsonObject::default();
             members
                 .put(
                     &["unified_filters", "service_category_id"],
@@ -7686,7 +7735,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListServicePackages {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         at_location: Option<crate::fisikal::Id<types::Location>>,
         of_club: Option<crate::fisikal::Id<types::Club>>,
         location_id: Option<crate::fisikal::Id<types::Location>>,
@@ -7699,9 +7748,9 @@ pub mod builder {
     }
 
     impl ListServicePackages {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 at_location: None,
                 of_club: None,
                 location_id: None,
@@ -7810,9 +7859,12 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_SERVICE_PACKAGES);
-            let mut members = crate::runtime::Members::default();
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_SERVICE_PACKAGES,
+            );
+            let mut members = crate::request::JsonObject::default();
             members.put(&["location_id"], self.at_location.as_ref());
             members.put(&["club_id"], self.of_club.as_ref());
             members.put(&["unified_filters", "location_id"], self.location_id.as_ref());
@@ -7912,7 +7964,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -7920,14 +7972,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetServicePackage {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::ServicePackage>>,
     }
 
     impl GetServicePackage {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -7949,7 +8001,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::ServicePackage>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_SERVICE_PACKAGE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_SERVICE_PACKAGE,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -7960,14 +8015,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListClientServicePackages {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         status: Option<types::PackageStatus>,
     }
 
     impl ListClientServicePackages {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 status: None,
             }
         }
@@ -7989,10 +8044,11 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::ClientServicePackage>>,
             crate::Error,
         > {
-            let mut request = self
-                .core
-                .call(&super::operations::LIST_CLIENT_SERVICE_PACKAGES);
-            let mut members = crate::runtime::Members::default();
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_CLIENT_SERVICE_PACKAGES,
+            );
+            let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "status"], self.status.as_ref());
             request.members("json", members);
             request.send().await
@@ -8003,12 +8059,12 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetProfile {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
     }
 
     impl GetProfile {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-            Self { core: core.clone() }
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+            Self { client: client.clone() }
         }
 
         /// Sends the request and reads the answer.
@@ -8019,7 +8075,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Profile>, crate::Error> {
-            let request = self.core.call(&super::operations::GET_PROFILE);
+            let request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_PROFILE,
+            );
             request.send().await
         }
     }
@@ -8028,14 +8087,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateProfile {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::Profile>,
     }
 
     impl UpdateProfile {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -8054,7 +8113,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::UPDATE_PROFILE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_PROFILE,
+            );
             request.json_under("user", self.body.as_ref());
             request.send().await
         }
@@ -8064,14 +8126,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateFamilyPermissions {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<crate::fisikal::FamilyPermissions>,
     }
 
     impl UpdateFamilyPermissions {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -8093,9 +8155,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self
-                .core
-                .call(&super::operations::UPDATE_FAMILY_PERMISSIONS);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_FAMILY_PERMISSIONS,
+            );
             request.json_under("user", self.body.as_ref());
             request.send().await
         }
@@ -8105,16 +8168,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListTrainers {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         service_category_id: Option<crate::fisikal::Id<types::ServiceCategory>>,
         service_id: Option<crate::fisikal::Id<types::Service>>,
         location_ids: Option<Vec<crate::fisikal::Id<types::Location>>>,
     }
 
     impl ListTrainers {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 service_category_id: None,
                 service_id: None,
                 location_ids: None,
@@ -8161,8 +8224,11 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::Trainer>>,
             crate::Error,
         > {
-            let mut request = self.core.call(&super::operations::LIST_TRAINERS);
-            let mut members = crate::runtime::Members::default();
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_TRAINERS,
+            );
+            let mut members = crate::request::JsonObject::default();
             members
                 .put(
                     &["unified_filters", "service_category_id"],
@@ -8180,14 +8246,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetTrainer {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::Trainer>>,
     }
 
     impl GetTrainer {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -8209,7 +8275,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Trainer>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_TRAINER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_TRAINER,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -8219,14 +8288,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateClient {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::ClientCreate>,
     }
 
     impl CreateClient {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -8243,7 +8312,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::User>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_CLIENT);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_CLIENT,
+            );
             request.json_under("client", self.body.as_ref());
             request.send().await
         }
@@ -8280,14 +8352,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetClient {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::User>>,
     }
 
     impl GetClient {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -8306,7 +8378,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_CLIENT);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_CLIENT,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -8316,12 +8391,12 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListLinkedClients {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
     }
 
     impl ListLinkedClients {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-            Self { core: core.clone() }
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+            Self { client: client.clone() }
         }
 
         /// Sends the request and reads the answer.
@@ -8335,7 +8410,10 @@ pub mod builder {
             crate::Response<crate::fisikal::Page<types::LinkedClient>>,
             crate::Error,
         > {
-            let request = self.core.call(&super::operations::LIST_LINKED_CLIENTS);
+            let request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_LINKED_CLIENTS,
+            );
             request.send().await
         }
     }
@@ -8344,14 +8422,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ApplyPromocode {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::PromocodeApply>,
     }
 
     impl ApplyPromocode {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -8370,7 +8448,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::AppliedPromocode>, crate::Error> {
-            let mut request = self.core.call(&super::operations::APPLY_PROMOCODE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::APPLY_PROMOCODE,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -8380,14 +8461,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreatePurchase {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::PurchaseCreate>,
     }
 
     impl CreatePurchase {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -8406,7 +8487,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Purchase>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_PURCHASE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_PURCHASE,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -8443,14 +8527,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CheckoutStripe {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::StripeCheckout>,
     }
 
     impl CheckoutStripe {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -8469,7 +8553,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CHECKOUT_STRIPE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CHECKOUT_STRIPE,
+            );
             request.json_under("stripe", self.body.as_ref());
             request.send().await
         }
@@ -8506,14 +8593,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ConfirmStripe {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::StripeConfirm>,
     }
 
     impl ConfirmStripe {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -8530,7 +8617,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Order>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CONFIRM_STRIPE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CONFIRM_STRIPE,
+            );
             request.json_under("stripe", self.body.as_ref());
             request.send().await
         }
@@ -8567,14 +8657,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CheckoutCash {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::CashCheckout>,
     }
 
     impl CheckoutCash {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -8593,7 +8683,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CHECKOUT_CASH);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CHECKOUT_CASH,
+            );
             request.json_under("cash", self.body.as_ref());
             request.send().await
         }
@@ -8630,7 +8723,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListMoneyTransactions {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         since: Option<crate::Open<jiff::civil::Date>>,
         till: Option<crate::Open<jiff::civil::Date>>,
         income: Option<bool>,
@@ -8639,9 +8732,9 @@ pub mod builder {
     }
 
     impl ListMoneyTransactions {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 since: None,
                 till: None,
                 income: None,
@@ -8702,11 +8795,12 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self
-                .core
-                .call(&super::operations::LIST_MONEY_TRANSACTIONS);
-            let mut members = crate::runtime::Members::default();
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_MONEY_TRANSACTIONS,
+            );
+            let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "since"], self.since.as_ref());
             members.put(&["unified_filters", "till"], self.till.as_ref());
             members.put(&["unified_filters", "income"], self.income.as_ref());
@@ -8796,7 +8890,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -8804,7 +8898,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListCreditTransactions {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::CreditTransaction>>,
         since: Option<crate::Open<jiff::civil::Date>>,
         till: Option<crate::Open<jiff::civil::Date>>,
@@ -8814,9 +8908,9 @@ pub mod builder {
     }
 
     impl ListCreditTransactions {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 since: None,
                 till: None,
@@ -8890,11 +8984,12 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self
-                .core
-                .call(&super::operations::LIST_CREDIT_TRANSACTIONS);
-            let mut members = crate::runtime::Members::default();
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_CREDIT_TRANSACTIONS,
+            );
+            let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "id"], self.id.as_ref());
             members.put(&["unified_filters", "since"], self.since.as_ref());
             members.put(&["unified_filters", "till"], self.till.as_ref());
@@ -8985,7 +9080,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -8993,12 +9088,12 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetNotificationSettings {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
     }
 
     impl GetNotificationSettings {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-            Self { core: core.clone() }
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+            Self { client: client.clone() }
         }
 
         /// Sends the request and reads the answer.
@@ -9009,7 +9104,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::NotificationSettingsSet>, crate::Error> {
-            let request = self.core.call(&super::operations::GET_NOTIFICATION_SETTINGS);
+            let request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_NOTIFICATION_SETTINGS,
+            );
             request.send().await
         }
     }
@@ -9019,15 +9117,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateNotificationSettings {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fisikal::Id<types::NotificationSettingsSet>>,
         body: Option<types::NotificationSettingsUpdate>,
     }
 
     impl UpdateNotificationSettings {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -9059,9 +9157,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self
-                .core
-                .call(&super::operations::UPDATE_NOTIFICATION_SETTINGS);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_NOTIFICATION_SETTINGS,
+            );
             request.path("id", self.id.as_ref());
             request.json_under("notification_settings_set", self.body.as_ref());
             request.send().await
@@ -9072,16 +9171,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetSpreedlyPage {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fisikal::Id<types::Order>>,
         payment_provider: Option<types::PaymentProvider>,
         url_schema: Option<String>,
     }
 
     impl GetSpreedlyPage {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 payment_provider: None,
                 url_schema: None,
@@ -9120,7 +9219,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::SpreedlyPage>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_SPREEDLY_PAGE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_SPREEDLY_PAGE,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.query("payment_provider", self.payment_provider.as_ref());
             request.query("url_schema", self.url_schema.as_ref());

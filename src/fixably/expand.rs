@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::runtime::Param;
+use crate::request::Param;
 
 /// Which relations an answer holds whole instead of as links.
 ///

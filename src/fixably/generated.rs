@@ -14,14 +14,14 @@ pub mod types {
         /// Order number. Read-only. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Order>>,
         /// Absolute address of this order. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
@@ -29,7 +29,7 @@ pub mod types {
         #[serde(
             rename = "createdAt",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
@@ -38,7 +38,7 @@ pub mod types {
         #[serde(
             rename = "updatedAt",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
@@ -47,7 +47,7 @@ pub mod types {
         #[serde(
             rename = "isClosed",
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_closed: Option<bool>,
@@ -55,14 +55,14 @@ pub mod types {
         #[serde(
             rename = "isDraft",
             default,
-            deserialize_with = "crate::runtime::lenient::flag",
+            deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_draft: Option<bool>,
         /// Reference of the customer or of another system. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub reference: Option<String>,
@@ -70,14 +70,14 @@ pub mod types {
         #[serde(
             rename = "internalLocation",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub internal_location: Option<InternalLocation>,
         /// Order total. Whether it includes tax, and its currency, are unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub total: Option<crate::Amount>,
@@ -85,7 +85,7 @@ pub mod types {
         #[serde(
             rename = "totalRemaining",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub total_remaining: Option<crate::Amount>,
@@ -93,14 +93,14 @@ pub mod types {
         /// `expand`. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub contact: Option<OrderContact>,
         /// The customer; `null` where the order has none. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<crate::fixably::Ref<Customer>>,
@@ -108,7 +108,7 @@ pub mod types {
         #[serde(
             rename = "orderedBy",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub ordered_by: Option<crate::fixably::Ref<Party>>,
@@ -117,63 +117,63 @@ pub mod types {
         #[serde(
             rename = "handledBy",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub handled_by: Option<crate::fixably::Ref<Party>>,
         /// The device under repair; `null` where the order has none. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub device: Option<crate::fixably::Ref<Device>>,
         /// The service location. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub location: Option<crate::fixably::Ref<Location>>,
         /// The store; `null` where the order has none. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub store: Option<crate::fixably::Ref<Store>>,
         /// The queue that the order waits in. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub queue: Option<crate::fixably::Ref<Queue>>,
         /// The order's status; `null` where the order has none. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<crate::fixably::Ref<Status>>,
         /// The order's lines. Read-only here. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub lines: Option<crate::fixably::Many<OrderLine>>,
         /// The order's notes. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub notes: Option<crate::fixably::Many<OrderNote>>,
         /// The order's tasks. Read-only here. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub tasks: Option<crate::fixably::Many<OrderTask>>,
@@ -181,7 +181,7 @@ pub mod types {
         #[serde(
             rename = "billingAddress",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub billing_address: Option<crate::fixably::Ref<Address>>,
@@ -190,7 +190,7 @@ pub mod types {
         #[serde(
             rename = "shippingAddress",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub shipping_address: Option<crate::fixably::Ref<Address>>,
@@ -226,14 +226,14 @@ pub mod types {
         #[serde(
             rename = "fullName",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub full_name: Option<String>,
         /// Company. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub company: Option<String>,
@@ -241,7 +241,7 @@ pub mod types {
         #[serde(
             rename = "phoneNumber",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone_number: Option<String>,
@@ -249,7 +249,7 @@ pub mod types {
         #[serde(
             rename = "emailAddress",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email_address: Option<String>,
@@ -302,35 +302,35 @@ pub mod types {
         /// Number of the line. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<OrderLine>>,
         /// Absolute address of this line. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
         /// The product; `null` where the line has none. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub product: Option<crate::fixably::Ref<Product>>,
         /// Price of one piece. Whether it includes tax, and its currency, are unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub price: Option<crate::Amount>,
         /// Number of pieces. Unit: pieces. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub quantity: Option<f64>,
@@ -338,14 +338,14 @@ pub mod types {
         /// Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub discount: Option<f64>,
         /// Tax rate. Unit: percent. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub vat: Option<f64>,
@@ -353,7 +353,7 @@ pub mod types {
         #[serde(
             rename = "serialNumber",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub serial_number: Option<String>,
@@ -361,7 +361,7 @@ pub mod types {
         #[serde(
             rename = "originalSerialNumber",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub original_serial_number: Option<String>,
@@ -395,14 +395,14 @@ pub mod types {
         /// Number of the note. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<OrderNote>>,
         /// Absolute address of this note. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
@@ -410,21 +410,21 @@ pub mod types {
         #[serde(
             rename = "type",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub kind: Option<NoteType>,
         /// Heading. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
         /// Text of the note. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub text: Option<String>,
@@ -432,7 +432,7 @@ pub mod types {
         #[serde(
             rename = "createdBy",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_by: Option<crate::fixably::Ref<User>>,
@@ -440,7 +440,7 @@ pub mod types {
         #[serde(
             rename = "createdAt",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
@@ -475,14 +475,14 @@ pub mod types {
         /// Number of the task. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<OrderTask>>,
         /// Absolute address of this task. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
@@ -490,7 +490,7 @@ pub mod types {
         /// revision of one client. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub task: Option<serde_json::Value>,
@@ -525,14 +525,14 @@ pub mod types {
         /// Number of the customer. Read-only. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Customer>>,
         /// Absolute address of this customer. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
@@ -540,7 +540,7 @@ pub mod types {
         #[serde(
             rename = "firstName",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub first_name: Option<String>,
@@ -548,28 +548,28 @@ pub mod types {
         #[serde(
             rename = "lastName",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_name: Option<String>,
         /// Name of the company. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub company: Option<String>,
         /// Phone number. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
         /// E-mail address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
@@ -577,7 +577,7 @@ pub mod types {
         #[serde(
             rename = "businessId",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub business_id: Option<String>,
@@ -585,21 +585,21 @@ pub mod types {
         /// unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub language: Option<String>,
         /// Meaning unknown; probably the name of an external system. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub provider: Option<String>,
         /// Meaning unknown; probably the customer's id in the system that `provider` names. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub identifier: Option<String>,
@@ -607,7 +607,7 @@ pub mod types {
         /// Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tags: Vec<serde_json::Value>,
@@ -615,7 +615,7 @@ pub mod types {
         #[serde(
             rename = "billingAddress",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub billing_address: Option<crate::fixably::Ref<Address>>,
@@ -623,14 +623,14 @@ pub mod types {
         #[serde(
             rename = "shippingAddress",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub shipping_address: Option<crate::fixably::Ref<Address>>,
         /// The customers that belong to this one. Read-only here. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub children: Option<crate::fixably::Many<Customer>>,
@@ -638,7 +638,7 @@ pub mod types {
         #[serde(
             rename = "createdAt",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
@@ -672,63 +672,63 @@ pub mod types {
         /// Number of the address. Seen in an early revision of one client and dropped later. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Address>>,
         /// Absolute address of this record, taken over from the way other relations come. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
         /// Addressee. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// First street line. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address1: Option<String>,
         /// Second street line. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address2: Option<String>,
         /// Third street line. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address3: Option<String>,
         /// Postal code. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub zip: Option<String>,
         /// City. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub city: Option<String>,
         /// State or region. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub state: Option<String>,
@@ -736,7 +736,7 @@ pub mod types {
         /// `SE`, one client sends a name. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub country: Option<String>,
@@ -770,21 +770,21 @@ pub mod types {
         /// Number of the device. Read-only. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Device>>,
         /// Absolute address of this device. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
         /// Name of the model. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -792,7 +792,7 @@ pub mod types {
         #[serde(
             rename = "serialNumber",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub serial_number: Option<String>,
@@ -800,7 +800,7 @@ pub mod types {
         #[serde(
             rename = "imeiNumber1",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub imei_number1: Option<String>,
@@ -808,21 +808,21 @@ pub mod types {
         #[serde(
             rename = "imeiNumber2",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub imei_number2: Option<String>,
         /// Configuration, as text. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub configuration: Option<String>,
         /// Brand. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub brand: Option<String>,
@@ -830,7 +830,7 @@ pub mod types {
         #[serde(
             rename = "purchaseCountry",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub purchase_country: Option<String>,
@@ -838,7 +838,7 @@ pub mod types {
         #[serde(
             rename = "purchaseDate",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub purchase_date: Option<crate::Open<jiff::civil::Date>>,
@@ -872,14 +872,14 @@ pub mod types {
         /// Number of the user. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<User>>,
         /// Absolute address of this user. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
@@ -887,7 +887,7 @@ pub mod types {
         #[serde(
             rename = "firstName",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub first_name: Option<String>,
@@ -895,21 +895,21 @@ pub mod types {
         #[serde(
             rename = "lastName",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_name: Option<String>,
         /// E-mail address. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// Phone number. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
@@ -943,21 +943,21 @@ pub mod types {
         /// Number of the location. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Location>>,
         /// Absolute address of this location. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
         /// Name of the location. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -965,7 +965,7 @@ pub mod types {
         /// one client. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub deliveries: Option<serde_json::Value>,
@@ -999,28 +999,28 @@ pub mod types {
         /// Number of the queue. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Queue>>,
         /// Absolute address of this queue. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
         /// Name of the queue. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// The statuses of this queue. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub statuses: Option<crate::fixably::Many<Status>>,
@@ -1054,21 +1054,21 @@ pub mod types {
         /// Number of the status. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Status>>,
         /// Absolute address of this status. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
         /// Name of the status. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -1077,21 +1077,21 @@ pub mod types {
         #[serde(
             rename = "type",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub kind: Option<String>,
         /// The queue that this status belongs to. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub queue: Option<crate::fixably::Ref<Queue>>,
         /// The tenant's own settings of this status; what they hold is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub custom: Option<crate::fixably::Ref<StatusCustom>>,
@@ -1126,7 +1126,7 @@ pub mod types {
         /// Absolute address of this record. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
@@ -1160,21 +1160,21 @@ pub mod types {
         /// Number of the store. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Store>>,
         /// Absolute address of this store. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
         /// Name of the store. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
@@ -1209,42 +1209,42 @@ pub mod types {
         /// Number of the product. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Product>>,
         /// Absolute address of this product. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
         /// Product code; one client uses it as its stock-keeping key. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub code: Option<String>,
         /// Name of the product. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
         /// Description of the product. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
         /// Meaning unknown; text or a whole number. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub version: Option<serde_json::Value>,
@@ -1252,7 +1252,7 @@ pub mod types {
         #[serde(
             rename = "typeString",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub type_string: Option<String>,
@@ -1260,7 +1260,7 @@ pub mod types {
         #[serde(
             rename = "categoryString",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub category_string: Option<String>,
@@ -1268,7 +1268,7 @@ pub mod types {
         #[serde(
             rename = "stockPrice",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub stock_price: Option<crate::Amount>,
@@ -1303,14 +1303,14 @@ pub mod types {
         /// Number of the record; of a customer or of a user, which is unknown. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Party>>,
         /// Absolute address of this record; its path tells which kind of record it is. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
@@ -2304,14 +2304,14 @@ pub mod types {
         #[serde(
             rename = "developerMessage",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub developer_message: Option<String>,
         /// A number, taken to be the HTTP status. Observed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<i64>,
@@ -2724,7 +2724,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListOrders::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_orders(&self) -> builder::ListOrders {
-        builder::ListOrders::new(self.core())
+        builder::ListOrders::new(self.inner())
     }
 
     /// Create an order.
@@ -2756,7 +2756,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateOrder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_order(&self) -> builder::CreateOrder {
-        builder::CreateOrder::new(self.core())
+        builder::CreateOrder::new(self.inner())
     }
 
     /// Read an order.
@@ -2789,7 +2789,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetOrder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_order(&self) -> builder::GetOrder {
-        builder::GetOrder::new(self.core())
+        builder::GetOrder::new(self.inner())
     }
 
     /// Update an order.
@@ -2821,7 +2821,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateOrder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_order(&self) -> builder::UpdateOrder {
-        builder::UpdateOrder::new(self.core())
+        builder::UpdateOrder::new(self.inner())
     }
 
     /// List the lines of an order.
@@ -2852,7 +2852,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListOrderLines::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_order_lines(&self) -> builder::ListOrderLines {
-        builder::ListOrderLines::new(self.core())
+        builder::ListOrderLines::new(self.inner())
     }
 
     /// Read a line of an order.
@@ -2882,7 +2882,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetOrderLine::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_order_line(&self) -> builder::GetOrderLine {
-        builder::GetOrderLine::new(self.core())
+        builder::GetOrderLine::new(self.inner())
     }
 
     /// Update a line of an order.
@@ -2916,7 +2916,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateOrderLine::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_order_line(&self) -> builder::UpdateOrderLine {
-        builder::UpdateOrderLine::new(self.core())
+        builder::UpdateOrderLine::new(self.inner())
     }
 
     /// List the notes of an order.
@@ -2948,7 +2948,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListOrderNotes::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_order_notes(&self) -> builder::ListOrderNotes {
-        builder::ListOrderNotes::new(self.core())
+        builder::ListOrderNotes::new(self.inner())
     }
 
     /// Add notes to an order.
@@ -2981,7 +2981,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateOrderNotes::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_order_notes(&self) -> builder::CreateOrderNotes {
-        builder::CreateOrderNotes::new(self.core())
+        builder::CreateOrderNotes::new(self.inner())
     }
 
     /// Read a note of an order.
@@ -3011,7 +3011,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetOrderNote::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_order_note(&self) -> builder::GetOrderNote {
-        builder::GetOrderNote::new(self.core())
+        builder::GetOrderNote::new(self.inner())
     }
 
     /// List the tasks of an order.
@@ -3042,7 +3042,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListOrderTasks::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_order_tasks(&self) -> builder::ListOrderTasks {
-        builder::ListOrderTasks::new(self.core())
+        builder::ListOrderTasks::new(self.inner())
     }
 
     /// Read a task of an order.
@@ -3073,7 +3073,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetOrderTask::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_order_task(&self) -> builder::GetOrderTask {
-        builder::GetOrderTask::new(self.core())
+        builder::GetOrderTask::new(self.inner())
     }
 
     /// Update a task of an order.
@@ -3108,7 +3108,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateOrderTask::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_order_task(&self) -> builder::UpdateOrderTask {
-        builder::UpdateOrderTask::new(self.core())
+        builder::UpdateOrderTask::new(self.inner())
     }
 
     /// Create an invoice from order lines.
@@ -3140,7 +3140,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateOrderInvoice::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_order_invoice(&self) -> builder::CreateOrderInvoice {
-        builder::CreateOrderInvoice::new(self.core())
+        builder::CreateOrderInvoice::new(self.inner())
     }
 
     /// List customers.
@@ -3171,7 +3171,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListCustomers::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_customers(&self) -> builder::ListCustomers {
-        builder::ListCustomers::new(self.core())
+        builder::ListCustomers::new(self.inner())
     }
 
     /// Create a customer.
@@ -3204,7 +3204,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateCustomer::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_customer(&self) -> builder::CreateCustomer {
-        builder::CreateCustomer::new(self.core())
+        builder::CreateCustomer::new(self.inner())
     }
 
     /// Read a customer.
@@ -3235,7 +3235,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetCustomer::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_customer(&self) -> builder::GetCustomer {
-        builder::GetCustomer::new(self.core())
+        builder::GetCustomer::new(self.inner())
     }
 
     /// Update a customer.
@@ -3268,7 +3268,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateCustomer::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_customer(&self) -> builder::UpdateCustomer {
-        builder::UpdateCustomer::new(self.core())
+        builder::UpdateCustomer::new(self.inner())
     }
 
     /// Read a child of a customer.
@@ -3300,7 +3300,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetCustomerChild::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_customer_child(&self) -> builder::GetCustomerChild {
-        builder::GetCustomerChild::new(self.core())
+        builder::GetCustomerChild::new(self.inner())
     }
 
     /// List devices.
@@ -3331,7 +3331,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListDevices::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_devices(&self) -> builder::ListDevices {
-        builder::ListDevices::new(self.core())
+        builder::ListDevices::new(self.inner())
     }
 
     /// Create a device.
@@ -3362,7 +3362,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateDevice::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_device(&self) -> builder::CreateDevice {
-        builder::CreateDevice::new(self.core())
+        builder::CreateDevice::new(self.inner())
     }
 
     /// Read a device.
@@ -3392,7 +3392,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetDevice::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_device(&self) -> builder::GetDevice {
-        builder::GetDevice::new(self.core())
+        builder::GetDevice::new(self.inner())
     }
 
     /// List locations.
@@ -3424,7 +3424,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListLocations::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_locations(&self) -> builder::ListLocations {
-        builder::ListLocations::new(self.core())
+        builder::ListLocations::new(self.inner())
     }
 
     /// Read a location.
@@ -3454,7 +3454,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetLocation::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_location(&self) -> builder::GetLocation {
-        builder::GetLocation::new(self.core())
+        builder::GetLocation::new(self.inner())
     }
 
     /// List queues.
@@ -3485,7 +3485,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListQueues::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_queues(&self) -> builder::ListQueues {
-        builder::ListQueues::new(self.core())
+        builder::ListQueues::new(self.inner())
     }
 
     /// Read a queue.
@@ -3515,7 +3515,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetQueue::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_queue(&self) -> builder::GetQueue {
-        builder::GetQueue::new(self.core())
+        builder::GetQueue::new(self.inner())
     }
 
     /// List order statuses.
@@ -3547,7 +3547,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListStatuses::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_statuses(&self) -> builder::ListStatuses {
-        builder::ListStatuses::new(self.core())
+        builder::ListStatuses::new(self.inner())
     }
 
     /// Read an order status.
@@ -3577,7 +3577,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetStatus::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_status(&self) -> builder::GetStatus {
-        builder::GetStatus::new(self.core())
+        builder::GetStatus::new(self.inner())
     }
 
     /// Read a user.
@@ -3608,7 +3608,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetUser::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_user(&self) -> builder::GetUser {
-        builder::GetUser::new(self.core())
+        builder::GetUser::new(self.inner())
     }
 
     /// List stores.
@@ -3639,7 +3639,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListStores::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_stores(&self) -> builder::ListStores {
-        builder::ListStores::new(self.core())
+        builder::ListStores::new(self.inner())
     }
 
     /// Read a store.
@@ -3669,7 +3669,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetStore::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_store(&self) -> builder::GetStore {
-        builder::GetStore::new(self.core())
+        builder::GetStore::new(self.inner())
     }
 
     /// List products.
@@ -3701,7 +3701,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListProducts::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_products(&self) -> builder::ListProducts {
-        builder::ListProducts::new(self.core())
+        builder::ListProducts::new(self.inner())
     }
 
     /// Read a product.
@@ -3732,7 +3732,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetProduct::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_product(&self) -> builder::GetProduct {
-        builder::GetProduct::new(self.core())
+        builder::GetProduct::new(self.inner())
     }
 }
 
@@ -3744,7 +3744,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListOrders {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         limit: Option<u32>,
         offset: Option<u32>,
         page: Option<u32>,
@@ -3753,9 +3753,9 @@ pub mod builder {
     }
 
     impl ListOrders {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 limit: None,
                 offset: None,
                 page: None,
@@ -3818,8 +3818,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_ORDERS);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ORDERS,
+            );
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
             request.query("offset", self.offset.as_ref());
@@ -3914,7 +3917,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -3922,14 +3925,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateOrder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::OrderCreate>,
     }
 
     impl CreateOrder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -3946,7 +3949,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Order>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_ORDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_ORDER,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -3983,15 +3989,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetOrder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Order>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetOrder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -4016,7 +4022,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Order>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_ORDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_ORDER,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await
@@ -4027,15 +4036,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateOrder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Order>>,
         body: Option<types::OrderUpdate>,
     }
 
     impl UpdateOrder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -4059,7 +4068,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Order>, crate::Error> {
-            let mut request = self.core.call(&super::operations::UPDATE_ORDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_ORDER,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -4070,7 +4082,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListOrderLines {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         limit: Option<u32>,
         offset: Option<u32>,
@@ -4080,9 +4092,9 @@ pub mod builder {
     }
 
     impl ListOrderLines {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 limit: None,
                 offset: None,
@@ -4155,8 +4167,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_ORDER_LINES);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ORDER_LINES,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -4252,7 +4267,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -4260,16 +4275,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetOrderLine {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         id: Option<crate::fixably::Id<types::OrderLine>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetOrderLine {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 id: None,
                 expand: None,
@@ -4309,7 +4324,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::OrderLine>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_ORDER_LINE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_ORDER_LINE,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
@@ -4321,16 +4339,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateOrderLine {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         id: Option<crate::fixably::Id<types::OrderLine>>,
         body: Option<serde_json::Value>,
     }
 
     impl UpdateOrderLine {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 id: None,
                 body: None,
@@ -4369,7 +4387,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::OrderLine>, crate::Error> {
-            let mut request = self.core.call(&super::operations::UPDATE_ORDER_LINE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_ORDER_LINE,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
@@ -4408,7 +4429,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListOrderNotes {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         limit: Option<u32>,
         offset: Option<u32>,
@@ -4418,9 +4439,9 @@ pub mod builder {
     }
 
     impl ListOrderNotes {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 limit: None,
                 offset: None,
@@ -4493,8 +4514,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_ORDER_NOTES);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ORDER_NOTES,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -4590,7 +4614,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -4598,15 +4622,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateOrderNotes {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         body: Option<types::NotesCreate>,
     }
 
     impl CreateOrderNotes {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 body: None,
             }
@@ -4635,7 +4659,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<Vec<types::OrderNote>>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_ORDER_NOTES);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_ORDER_NOTES,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -4673,16 +4700,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetOrderNote {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         id: Option<crate::fixably::Id<types::OrderNote>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetOrderNote {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 id: None,
                 expand: None,
@@ -4722,7 +4749,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::OrderNote>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_ORDER_NOTE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_ORDER_NOTE,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
@@ -4734,7 +4764,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListOrderTasks {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         limit: Option<u32>,
         offset: Option<u32>,
@@ -4744,9 +4774,9 @@ pub mod builder {
     }
 
     impl ListOrderTasks {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 limit: None,
                 offset: None,
@@ -4819,8 +4849,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_ORDER_TASKS);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_ORDER_TASKS,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
@@ -4916,7 +4949,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -4924,16 +4957,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetOrderTask {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         id: Option<crate::fixably::Id<types::OrderTask>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetOrderTask {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 id: None,
                 expand: None,
@@ -4973,7 +5006,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::OrderTask>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_ORDER_TASK);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_ORDER_TASK,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
@@ -4985,16 +5021,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateOrderTask {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         id: Option<crate::fixably::Id<types::OrderTask>>,
         body: Option<serde_json::Value>,
     }
 
     impl UpdateOrderTask {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 id: None,
                 body: None,
@@ -5033,7 +5069,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::OrderTask>, crate::Error> {
-            let mut request = self.core.call(&super::operations::UPDATE_ORDER_TASK);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_ORDER_TASK,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
@@ -5072,15 +5111,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateOrderInvoice {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         order_id: Option<crate::fixably::Id<types::Order>>,
         body: Option<types::InvoiceCreate>,
     }
 
     impl CreateOrderInvoice {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 order_id: None,
                 body: None,
             }
@@ -5109,7 +5148,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<serde_json::Value>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_ORDER_INVOICE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_ORDER_INVOICE,
+            );
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -5147,7 +5189,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListCustomers {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         limit: Option<u32>,
         offset: Option<u32>,
         page: Option<u32>,
@@ -5156,9 +5198,9 @@ pub mod builder {
     }
 
     impl ListCustomers {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 limit: None,
                 offset: None,
                 page: None,
@@ -5221,8 +5263,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_CUSTOMERS);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_CUSTOMERS,
+            );
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
             request.query("offset", self.offset.as_ref());
@@ -5317,7 +5362,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -5325,14 +5370,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateCustomer {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::CustomerWrite>,
     }
 
     impl CreateCustomer {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -5351,7 +5396,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_CUSTOMER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_CUSTOMER,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -5388,15 +5436,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetCustomer {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Customer>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetCustomer {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -5426,7 +5474,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_CUSTOMER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_CUSTOMER,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await
@@ -5437,15 +5488,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateCustomer {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Customer>>,
         body: Option<types::CustomerWrite>,
     }
 
     impl UpdateCustomer {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -5474,7 +5525,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
-            let mut request = self.core.call(&super::operations::UPDATE_CUSTOMER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_CUSTOMER,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -5485,16 +5539,16 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetCustomerChild {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         customer_id: Option<crate::fixably::Id<types::Customer>>,
         id: Option<crate::fixably::Id<types::Customer>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetCustomerChild {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 customer_id: None,
                 id: None,
                 expand: None,
@@ -5534,7 +5588,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Customer>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_CUSTOMER_CHILD);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_CUSTOMER_CHILD,
+            );
             request.path("customer_id", self.customer_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
@@ -5546,7 +5603,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListDevices {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         limit: Option<u32>,
         offset: Option<u32>,
         page: Option<u32>,
@@ -5555,9 +5612,9 @@ pub mod builder {
     }
 
     impl ListDevices {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 limit: None,
                 offset: None,
                 page: None,
@@ -5620,8 +5677,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_DEVICES);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_DEVICES,
+            );
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
             request.query("offset", self.offset.as_ref());
@@ -5716,7 +5776,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -5724,14 +5784,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateDevice {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::DeviceCreate>,
     }
 
     impl CreateDevice {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -5748,7 +5808,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Device>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_DEVICE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_DEVICE,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -5785,15 +5848,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetDevice {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Device>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetDevice {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -5821,7 +5884,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Device>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_DEVICE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_DEVICE,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await
@@ -5832,7 +5898,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListLocations {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         limit: Option<u32>,
         offset: Option<u32>,
         page: Option<u32>,
@@ -5841,9 +5907,9 @@ pub mod builder {
     }
 
     impl ListLocations {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 limit: None,
                 offset: None,
                 page: None,
@@ -5906,8 +5972,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_LOCATIONS);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_LOCATIONS,
+            );
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
             request.query("offset", self.offset.as_ref());
@@ -6002,7 +6071,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -6010,15 +6079,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetLocation {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Location>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetLocation {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -6048,7 +6117,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Location>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_LOCATION);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_LOCATION,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await
@@ -6059,7 +6131,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListQueues {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         limit: Option<u32>,
         offset: Option<u32>,
         page: Option<u32>,
@@ -6068,9 +6140,9 @@ pub mod builder {
     }
 
     impl ListQueues {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 limit: None,
                 offset: None,
                 page: None,
@@ -6133,8 +6205,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_QUEUES);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_QUEUES,
+            );
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
             request.query("offset", self.offset.as_ref());
@@ -6229,7 +6304,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -6237,15 +6312,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetQueue {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Queue>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetQueue {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -6270,7 +6345,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Queue>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_QUEUE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_QUEUE,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await
@@ -6281,7 +6359,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListStatuses {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         limit: Option<u32>,
         offset: Option<u32>,
         page: Option<u32>,
@@ -6290,9 +6368,9 @@ pub mod builder {
     }
 
     impl ListStatuses {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 limit: None,
                 offset: None,
                 page: None,
@@ -6355,8 +6433,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_STATUSES);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_STATUSES,
+            );
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
             request.query("offset", self.offset.as_ref());
@@ -6451,7 +6532,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -6459,15 +6540,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetStatus {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Status>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetStatus {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -6495,7 +6576,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Status>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_STATUS);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_STATUS,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await
@@ -6506,15 +6590,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetUser {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::User>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetUser {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -6539,7 +6623,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::User>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_USER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_USER,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await
@@ -6550,7 +6637,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListStores {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         limit: Option<u32>,
         offset: Option<u32>,
         page: Option<u32>,
@@ -6559,9 +6646,9 @@ pub mod builder {
     }
 
     impl ListStores {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 limit: None,
                 offset: None,
                 page: None,
@@ -6624,8 +6711,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_STORES);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_STORES,
+            );
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
             request.query("offset", self.offset.as_ref());
@@ -6720,7 +6810,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -6728,15 +6818,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetStore {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Store>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetStore {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -6761,7 +6851,10 @@ pub mod builder {
         ///
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(self) -> Result<crate::Response<types::Store>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_STORE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_STORE,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await
@@ -6772,7 +6865,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListProducts {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         limit: Option<u32>,
         offset: Option<u32>,
         page: Option<u32>,
@@ -6781,9 +6874,9 @@ pub mod builder {
     }
 
     impl ListProducts {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 limit: None,
                 offset: None,
                 page: None,
@@ -6846,8 +6939,11 @@ pub mod builder {
             request.send().await
         }
 
-        fn request(self) -> crate::runtime::Request {
-            let mut request = self.core.call(&super::operations::LIST_PRODUCTS);
+        fn request(self) -> crate::request::Request {
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_PRODUCTS,
+            );
             request.range("limit", self.limit, 1, 100);
             request.query("limit", self.limit.as_ref());
             request.query("offset", self.offset.as_ref());
@@ -6942,7 +7038,7 @@ pub mod builder {
         }
 
         fn room(&self) -> Option<u64> {
-            self.core.room()
+            self.client.room()
         }
     }
 
@@ -6950,15 +7046,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetProduct {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::fixably::Id<types::Product>>,
         expand: Option<crate::fixably::Expand>,
     }
 
     impl GetProduct {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 expand: None,
             }
@@ -6988,7 +7084,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Product>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_PRODUCT);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_PRODUCT,
+            );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
             request.send().await

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::runtime::Param;
+use crate::request::Param;
 
 /// What a list is narrowed to: the `q` of list operations.
 ///

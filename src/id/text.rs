@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-use crate::runtime::Param;
+use crate::request::Param;
 
 /// The id of a `T`: an `Id<WorkOrder>` is not taken where an `Id<Customer>` is due.
 ///

@@ -14,14 +14,14 @@ pub mod types {
         /// Id of the booking, called `bookingId` when it is created. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<Booking>>,
         /// Short code of the booking, made for people; that is inferred from its name. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub code: Option<String>,
@@ -29,7 +29,7 @@ pub mod types {
         #[serde(
             rename = "carId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub car_id: Option<crate::repairy::Id<Car>>,
@@ -37,7 +37,7 @@ pub mod types {
         #[serde(
             rename = "customerId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_id: Option<crate::repairy::Id<Customer>>,
@@ -45,7 +45,7 @@ pub mod types {
         #[serde(
             rename = "workshopId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub workshop_id: Option<crate::repairy::Id<crate::repairy::Workshop>>,
@@ -53,21 +53,21 @@ pub mod types {
         #[serde(
             rename = "externalId",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub external_id: Option<String>,
         /// The car. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub car: Option<Car>,
         /// The customer. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<Customer>,
@@ -75,14 +75,14 @@ pub mod types {
         #[serde(
             rename = "serviceCategory",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_category: Option<ServiceCategory>,
         /// The services, as the vendor completed them. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub services: Vec<ServiceSelection>,
@@ -90,14 +90,14 @@ pub mod types {
         #[serde(
             rename = "servicePackageType",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_package_type: Option<String>,
         /// Status. A booking has one; the name of the field is assumed. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<BookingStatus>,
@@ -106,7 +106,7 @@ pub mod types {
         #[serde(
             rename = "dropOffTime",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub drop_off_time: Option<crate::Open<jiff::civil::DateTime>>,
@@ -115,7 +115,7 @@ pub mod types {
         #[serde(
             rename = "pickupTime",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub pickup_time: Option<crate::Open<jiff::civil::DateTime>>,
@@ -131,7 +131,7 @@ pub mod types {
         /// Id of the car. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<Car>>,
@@ -139,49 +139,49 @@ pub mod types {
         #[serde(
             rename = "customerId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_id: Option<crate::repairy::Id<Customer>>,
         /// Number plate. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub rego: Option<String>,
         /// Year of the model. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::number",
+            deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub year: Option<i32>,
         /// Manufacturer. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub make: Option<String>,
         /// Model. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub model: Option<String>,
         /// Trim. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub badge: Option<String>,
         /// Vehicle identification number. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub vin: Option<String>,
@@ -199,7 +199,7 @@ pub mod types {
         /// Id of the customer, which a service reminder takes. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<Customer>>,
@@ -207,7 +207,7 @@ pub mod types {
         #[serde(
             rename = "firstName",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub first_name: Option<String>,
@@ -215,28 +215,28 @@ pub mod types {
         #[serde(
             rename = "lastName",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_name: Option<String>,
         /// Email address. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
         /// Phone number in the local form, with a zero in front: `0400000001`. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
         /// Postal address, in one line. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub address: Option<String>,
@@ -254,7 +254,7 @@ pub mod types {
         #[serde(
             rename = "catalogId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub catalog_id: Option<crate::repairy::Id<CatalogItem>>,
@@ -262,21 +262,21 @@ pub mod types {
         #[serde(
             rename = "catalogCode",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub catalog_code: Option<String>,
         /// Title. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
         /// Category. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub category: Option<ServiceCategory>,
@@ -284,7 +284,7 @@ pub mod types {
         /// they are Australian is assumed. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub cost: Option<crate::Amount>,
@@ -293,28 +293,28 @@ pub mod types {
         #[serde(
             rename = "maxCost",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub max_cost: Option<crate::Amount>,
         /// Name of an icon, such as `clipboard`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub icon: Option<String>,
         /// Name of a colour, such as `blue`. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub color: Option<String>,
         /// Where the entry came from. Set by the vendor. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub source: Option<ServiceSource>,
@@ -332,7 +332,7 @@ pub mod types {
         #[serde(
             rename = "_id",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<CatalogItem>>,
@@ -340,21 +340,21 @@ pub mod types {
         #[serde(
             rename = "catalogCode",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub catalog_code: Option<String>,
         /// Title. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
         /// Category. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub category: Option<ServiceCategory>,
@@ -362,7 +362,7 @@ pub mod types {
         /// are Australian is assumed. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub cost: Option<crate::Amount>,
@@ -371,21 +371,21 @@ pub mod types {
         #[serde(
             rename = "maxCost",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub max_cost: Option<crate::Amount>,
         /// Name of an icon, such as `clipboard`. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub icon: Option<String>,
         /// Name of a colour, such as `blue`. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub color: Option<String>,
@@ -400,7 +400,7 @@ pub mod types {
         /// The day. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub date: Option<crate::Open<jiff::civil::Date>>,
@@ -408,7 +408,7 @@ pub mod types {
         #[serde(
             rename = "openTime",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub open_time: Option<String>,
@@ -416,14 +416,14 @@ pub mod types {
         #[serde(
             rename = "closeTime",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub close_time: Option<String>,
         /// Times at which a car can be brought, such as `09:30`. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub slots: Vec<String>,
@@ -431,7 +431,7 @@ pub mod types {
         #[serde(
             rename = "pickupTimes",
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub pickup_times: Vec<String>,
@@ -451,14 +451,14 @@ pub mod types {
         #[serde(
             rename = "serviceCategory",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_category: Option<ServiceCategory>,
         /// The services, as the vendor completed them. That the answer has them is inferred. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub services: Vec<ServiceSelection>,
@@ -474,7 +474,7 @@ pub mod types {
         /// Id of the quote. That there is one is assumed. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<Quote>>,
@@ -490,14 +490,14 @@ pub mod types {
         /// Id of the reminder. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<ServiceReminder>>,
         /// The code, which is taken to be the one of 8 characters in the SMS. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub code: Option<String>,
@@ -505,7 +505,7 @@ pub mod types {
         #[serde(
             rename = "carId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub car_id: Option<crate::repairy::Id<Car>>,
@@ -513,7 +513,7 @@ pub mod types {
         #[serde(
             rename = "customerId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_id: Option<crate::repairy::Id<Customer>>,
@@ -521,7 +521,7 @@ pub mod types {
         #[serde(
             rename = "workshopId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub workshop_id: Option<crate::repairy::Id<crate::repairy::Workshop>>,
@@ -529,7 +529,7 @@ pub mod types {
         #[serde(
             rename = "lastServiceId",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_service_id: Option<String>,
@@ -537,7 +537,7 @@ pub mod types {
         #[serde(
             rename = "lastBookingId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_booking_id: Option<crate::repairy::Id<Booking>>,
@@ -545,7 +545,7 @@ pub mod types {
         #[serde(
             rename = "newBookingId",
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub new_booking_id: Option<crate::repairy::Id<Booking>>,
@@ -553,14 +553,14 @@ pub mod types {
         #[serde(
             rename = "externalId",
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub external_id: Option<String>,
         /// The car. Documented.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::value",
+            deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub car: Option<Car>,
@@ -1382,7 +1382,7 @@ pub mod types {
         }
     }
 
-    impl crate::runtime::Param for ServiceCategory {
+    impl crate::request::Param for ServiceCategory {
         fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
             Ok(::std::borrow::Cow::Borrowed(self.as_str()))
         }
@@ -1553,7 +1553,7 @@ pub mod types {
         }
     }
 
-    impl crate::runtime::Param for BookingStatus {
+    impl crate::request::Param for BookingStatus {
         fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
             Ok(::std::borrow::Cow::Borrowed(self.as_str()))
         }
@@ -1570,21 +1570,21 @@ pub mod types {
         /// What went wrong. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub message: Option<String>,
         /// A code for it. The vendor has a list of codes, which could not be read. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::text",
+            deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub code: Option<String>,
         /// What is wrong with single fields. Assumed.
         #[serde(
             default,
-            deserialize_with = "crate::runtime::lenient::list",
+            deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub errors: Vec<serde_json::Value>,
@@ -1735,7 +1735,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListAvailabilities::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_availabilities(&self) -> builder::ListAvailabilities {
-        builder::ListAvailabilities::new(self.core())
+        builder::ListAvailabilities::new(self.inner())
     }
 
     /// List the services that a workshop offers.
@@ -1767,7 +1767,7 @@ impl super::Client {
     ///
     /// [`send`](builder::ListWorkshopServices::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn list_workshop_services(&self) -> builder::ListWorkshopServices {
-        builder::ListWorkshopServices::new(self.core())
+        builder::ListWorkshopServices::new(self.inner())
     }
 
     /// Book a workshop.
@@ -1813,7 +1813,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateBooking::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_booking(&self) -> builder::CreateBooking {
-        builder::CreateBooking::new(self.core())
+        builder::CreateBooking::new(self.inner())
     }
 
     /// Read a booking.
@@ -1843,7 +1843,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetBooking::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_booking(&self) -> builder::GetBooking {
-        builder::GetBooking::new(self.core())
+        builder::GetBooking::new(self.inner())
     }
 
     /// Change a booking.
@@ -1877,7 +1877,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateBooking::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_booking(&self) -> builder::UpdateBooking {
-        builder::UpdateBooking::new(self.core())
+        builder::UpdateBooking::new(self.inner())
     }
 
     /// Move a booking to another status.
@@ -1912,7 +1912,7 @@ impl super::Client {
     ///
     /// [`send`](builder::UpdateBookingStatus::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn update_booking_status(&self) -> builder::UpdateBookingStatus {
-        builder::UpdateBookingStatus::new(self.core())
+        builder::UpdateBookingStatus::new(self.inner())
     }
 
     /// Ask a workshop for a quote.
@@ -1951,7 +1951,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateQuote::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_quote(&self) -> builder::CreateQuote {
-        builder::CreateQuote::new(self.core())
+        builder::CreateQuote::new(self.inner())
     }
 
     /// Remind a customer of a service.
@@ -1984,7 +1984,7 @@ impl super::Client {
     ///
     /// [`send`](builder::CreateServiceReminder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn create_service_reminder(&self) -> builder::CreateServiceReminder {
-        builder::CreateServiceReminder::new(self.core())
+        builder::CreateServiceReminder::new(self.inner())
     }
 
     /// Read a service reminder.
@@ -2014,7 +2014,7 @@ impl super::Client {
     ///
     /// [`send`](builder::GetServiceReminder::send) fails with an [`Error`](crate::Error) that tells what went wrong.
     pub fn get_service_reminder(&self) -> builder::GetServiceReminder {
-        builder::GetServiceReminder::new(self.core())
+        builder::GetServiceReminder::new(self.inner())
     }
 }
 
@@ -2026,7 +2026,7 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListAvailabilities {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         workshop_id: Option<crate::repairy::Id<crate::repairy::Workshop>>,
         start_date: Option<crate::Open<jiff::civil::Date>>,
         end_date: Option<crate::Open<jiff::civil::Date>>,
@@ -2035,9 +2035,9 @@ pub mod builder {
     }
 
     impl ListAvailabilities {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 workshop_id: None,
                 start_date: None,
                 end_date: None,
@@ -2100,7 +2100,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<Vec<types::Availability>>, crate::Error> {
-            let mut request = self.core.call(&super::operations::LIST_AVAILABILITIES);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_AVAILABILITIES,
+            );
             request.path("workshop_id", self.workshop_id.as_ref());
             request.required_query("startDate", "start_date", self.start_date.as_ref());
             request.required_query("endDate", "end_date", self.end_date.as_ref());
@@ -2120,14 +2123,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct ListWorkshopServices {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         workshop_id: Option<crate::repairy::Id<crate::repairy::Workshop>>,
     }
 
     impl ListWorkshopServices {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 workshop_id: None,
             }
         }
@@ -2149,7 +2152,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<Vec<types::CatalogItem>>, crate::Error> {
-            let mut request = self.core.call(&super::operations::LIST_WORKSHOP_SERVICES);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::LIST_WORKSHOP_SERVICES,
+            );
             request.path("workshop_id", self.workshop_id.as_ref());
             request.send().await
         }
@@ -2159,14 +2165,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateBooking {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::BookingCreate>,
     }
 
     impl CreateBooking {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -2185,7 +2191,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::BookingCreated>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_BOOKING);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_BOOKING,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -2222,14 +2231,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetBooking {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::repairy::Id<types::Booking>>,
     }
 
     impl GetBooking {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -2251,7 +2260,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::Booking>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_BOOKING);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_BOOKING,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }
@@ -2261,15 +2273,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateBooking {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::repairy::Id<types::Booking>>,
         body: Option<types::BookingUpdate>,
     }
 
     impl UpdateBooking {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 body: None,
             }
@@ -2301,7 +2313,10 @@ pub mod builder {
             crate::Response<crate::repairy::Echo<types::Booking>>,
             crate::Error,
         > {
-            let mut request = self.core.call(&super::operations::UPDATE_BOOKING);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_BOOKING,
+            );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
             request.send().await
@@ -2312,15 +2327,15 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateBookingStatus {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::repairy::Id<types::Booking>>,
         status: Option<types::BookingStatus>,
     }
 
     impl UpdateBookingStatus {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
                 status: None,
             }
@@ -2352,7 +2367,10 @@ pub mod builder {
             crate::Response<crate::repairy::Echo<types::Booking>>,
             crate::Error,
         > {
-            let mut request = self.core.call(&super::operations::UPDATE_BOOKING_STATUS);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::UPDATE_BOOKING_STATUS,
+            );
             request.path("id", self.id.as_ref());
             request.path("status", self.status.as_ref());
             request.send().await
@@ -2390,14 +2408,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateQuote {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::QuoteCreate>,
     }
 
     impl CreateQuote {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -2416,7 +2434,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<crate::repairy::Echo<types::Quote>>, crate::Error> {
-            let mut request = self.core.call(&super::operations::CREATE_QUOTE);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_QUOTE,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -2453,14 +2474,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateServiceReminder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         body: Option<types::ServiceReminderCreate>,
     }
 
     impl CreateServiceReminder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 body: None,
             }
         }
@@ -2482,9 +2503,10 @@ pub mod builder {
             crate::Response<crate::repairy::Echo<types::ServiceReminder>>,
             crate::Error,
         > {
-            let mut request = self
-                .core
-                .call(&super::operations::CREATE_SERVICE_REMINDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::CREATE_SERVICE_REMINDER,
+            );
             request.json(self.body.as_ref());
             request.send().await
         }
@@ -2521,14 +2543,14 @@ pub mod builder {
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct GetServiceReminder {
-        core: crate::runtime::Core,
+        client: crate::client_inner::ClientInner,
         id: Option<crate::repairy::Id<types::ServiceReminder>>,
     }
 
     impl GetServiceReminder {
-        pub(crate) fn new(core: &crate::runtime::Core) -> Self {
+        pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
             Self {
-                core: core.clone(),
+                client: client.clone(),
                 id: None,
             }
         }
@@ -2550,7 +2572,10 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<crate::Response<types::ServiceReminder>, crate::Error> {
-            let mut request = self.core.call(&super::operations::GET_SERVICE_REMINDER);
+            let mut request = crate::request::Request::new(
+                &self.client,
+                &super::operations::GET_SERVICE_REMINDER,
+            );
             request.path("id", self.id.as_ref());
             request.send().await
         }

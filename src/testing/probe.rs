@@ -5,5 +5,5 @@ use crate::repairy::Client;
 /// Takes the living token as a call does, without a call; whether there was one.
 #[must_use]
 pub fn take_token(client: &Client) -> bool {
-    client.core().has_token()
+    client.inner().has_token()
 }

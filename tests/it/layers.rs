@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 10] = [
     &["observer", "options", "priority", "retry"],
     &["auth", "limit", "telemetry", "transport"],
     &["pipeline"],
-    &["id", "page", "raw", "reconcile", "response", "runtime"],
+    &["id", "page", "raw", "reconcile", "response", "request", "client_inner", "decode"],
     &["builder", "client", "observability"],
     &["tenants"],
     VENDORS,

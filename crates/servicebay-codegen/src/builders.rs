@@ -23,7 +23,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
     Ok(quote! {
         /// The calls before they are sent: one builder for each operation.
         pub mod builder {
-            use crate::types;
+            use super::types;
 
             #items
         }
@@ -60,7 +60,7 @@ fn item(spec: &Spec, model: &Model, call: Call<'_>, read: &Builder, vendor: &Ide
         false => (Some(reconcile()), Some(write(&name, success))),
     };
     let begun = quote! {
-        let #mutable request = self.core.call(&crate::operations::#statics);
+        let #mutable request = crate::request::Request::new(&self.client, &super::operations::#statics);
         #steps
     };
     // A list is known by its request before it is sent, too.
@@ -68,7 +68,7 @@ fn item(spec: &Spec, model: &Model, call: Call<'_>, read: &Builder, vendor: &Ide
         None => (begun, None),
         Some(_) => {
             let made = quote! {
-                fn request(self) -> crate::runtime::Request {
+                fn request(self) -> crate::request::Request {
                     #begun
                     request
                 }
@@ -81,12 +81,12 @@ fn item(spec: &Spec, model: &Model, call: Call<'_>, read: &Builder, vendor: &Ide
         #[derive(Clone, Debug)]
         #[must_use = "a request is sent by `send`"]
         pub struct #name {
-            core: crate::runtime::Core,
+            client: crate::client_inner::ClientInner,
             #(#idents: Option<#types>,)*
         }
         impl #name {
-            pub(crate) fn new(core: &crate::runtime::Core) -> Self {
-                Self { core: core.clone(), #(#idents: None,)* }
+            pub(crate) fn new(client: &crate::client_inner::ClientInner) -> Self {
+                Self { client: client.clone(), #(#idents: None,)* }
             }
             #(#setters)*
             /// Sends the request and reads the answer.
@@ -202,7 +202,7 @@ fn steps(spec: &Spec, call: Call<'_>, fields: &[Field<'_>]) -> Result<TokenStrea
         && operation.parameters.iter().any(|parameter| parameter.place == Place::Query)
     {
         steps = quote! {
-            let mut members = crate::runtime::Members::default();
+            let mut members = crate::request::JsonObject::default();
             #steps
             request.members(#object, members);
         };
@@ -329,7 +329,7 @@ impl<'a> Paged<'a> {
                 type Page = #page;
                 type Item = #item;
                 fn operation(&self) -> &'static crate::Operation {
-                    &crate::operations::#statics
+                    &super::operations::#statics
                 }
                 fn query(&self) -> u64 {
                     crate::page::List::at(self.clone(), crate::Position::Start).request().fingerprint()
@@ -345,7 +345,7 @@ impl<'a> Paged<'a> {
                     self.send()
                 }
                 fn after(&self, page: &Self::Page) -> Result<Option<crate::Position>, crate::Error> {
-                    page.after(&crate::operations::#statics, crate::page::List::position(self))
+                    page.after(&super::operations::#statics, crate::page::List::position(self))
                 }
                 fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
                     page.ahead(crate::page::List::position(self), nth)
@@ -363,7 +363,7 @@ impl<'a> Paged<'a> {
                     page.items
                 }
                 fn room(&self) -> Option<u64> {
-                    self.core.room()
+                    self.client.room()
                 }
             }
         }

@@ -16,13 +16,13 @@ pub(crate) fn methods(spec: &Spec, vendor: &str) -> TokenStream {
         quote! {
             #docs
             pub fn #method(&self) -> builder::#builder {
-                builder::#builder::new(self.core())
+                builder::#builder::new(self.inner())
             }
         }
     });
     quote! {
         /// A method for each operation: it returns a builder, which is sent by `send`.
-        impl crate::Client {
+        impl super::Client {
             #(#methods)*
         }
     }

@@ -30,7 +30,7 @@ pub(crate) fn item(
     });
     let parameter = parameters.contains(name).then(|| {
         quote! {
-            impl crate::runtime::Param for #ident {
+            impl crate::request::Param for #ident {
                 fn encode(&self) -> Result<::std::borrow::Cow<'_, str>, String> {
                     Ok(::std::borrow::Cow::Borrowed(self.as_str()))
                 }

@@ -197,7 +197,7 @@ impl Parameter {
 
     fn check(&self) -> Result<(), Problem> {
         let wrong = |what: &str| Err(Problem::new(&self.name, what));
-        if ["body", "core", "items", "new", "pages", "send"].contains(&self.rust_name().as_str()) {
+        if ["body", "client", "items", "new", "pages", "send"].contains(&self.rust_name().as_str()) {
             return wrong("a builder has something of this name already: set `x-rust-name`");
         }
         match (self.place, self.required) {

@@ -239,7 +239,7 @@ impl Member<'_> {
                 (None, None) => ("value", "Option::is_none"),
             };
             if role != Role::Sent {
-                let path = format!("crate::runtime::lenient::{lenient}");
+                let path = format!("crate::lenient::{lenient}");
                 settings.push(quote!(default));
                 settings.push(quote!(deserialize_with = #path));
             }
