@@ -172,7 +172,7 @@ pub(crate) fn life(value: &Value) -> Option<Duration> {
     let life = Duration::try_from_secs_f64(seconds).ok()?;
     let plausible = life >= SHORTEST_LIFE && life <= LONGEST_LIFE;
     if !plausible {
-        tracing::warn!(name: "servicebay.odd_life", seconds, "a token endpoint names an implausible life, which is ignored");
+        tracing::warn!(name: "servicebay.invalid_token_lifetime", seconds, "a token endpoint names an implausible life, which is ignored");
     }
     plausible.then_some(life)
 }

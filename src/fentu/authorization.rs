@@ -61,8 +61,9 @@ impl Authorization {
     ///
     /// [`Error::InvalidRequest`] for an answer that is not to this login.
     pub(super) fn answer(&self, redirected: &str) -> Result<Result<String, Refusal>, Error> {
-        let refused =
-            |parameter: &'static str, reason: &'static str| Err(Error::request(EXCHANGE.id(), parameter, reason));
+        let refused = |parameter: &'static str, reason: &'static str| {
+            Err(Error::invalid_request(EXCHANGE.id(), parameter, reason))
+        };
         let query = match redirected.split_once('?') {
             Some((_, rest)) => rest.split('#').next().unwrap_or_default(),
             None => return refused("redirected", "has no query: give the whole address that the browser came back to"),
