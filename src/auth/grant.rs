@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use subtle::ConstantTimeEq as _;
 
 use super::token_set::TokenSet;
 use crate::operation::Operation;
@@ -143,7 +144,9 @@ impl Granted {
             tokens = tokens.with_access_expires_at(moment);
         }
         let old = before.and_then(TokenSet::refresh_token);
-        let same = |new: &SecretString| old.is_some_and(|old| old.expose_secret() == new.expose_secret());
+        let same = |new: &SecretString| {
+            old.is_some_and(|old| old.expose_secret().as_bytes().ct_eq(new.expose_secret().as_bytes()).into())
+        };
         let (refresh, ends) = match self.refresh {
             Some(new) if self.refresh_life.is_some() || !same(&new) => {
                 (Some(new), after(self.refresh_life.or(lives.refresh)))
