@@ -1,3 +1,6 @@
+// The front page is the README. Its picture is a file beside it, which rustdoc does not publish: this definition of the link
+// comes first, and so replaces it by the picture itself.
+#![doc = concat!("[pacing]: ", include_str!("../docs/pacing.uri"))]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Shared code is unused if the only vendor that needs it is turned off.

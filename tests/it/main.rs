@@ -17,6 +17,7 @@ mod fisikal;
 mod fixably;
 #[cfg(feature = "fentu")]
 mod folder;
+mod front_page;
 mod generated;
 mod layers;
 mod limits;
