@@ -78,7 +78,8 @@ impl Application {
         scopes: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Authorization, Error> {
         let redirect_uri = redirect_uri.into();
-        let refused = |parameter: &'static str, reason: &'static str| Error::request("authorize", parameter, reason);
+        let refused =
+            |parameter: &'static str, reason: &'static str| Error::invalid_request("authorize", parameter, reason);
         let is_address = url::Url::parse(&redirect_uri).is_ok_and(|url| url.has_host() && url.fragment().is_none());
         if !is_address {
             return Err(refused("redirect_uri", "is no absolute address, or has a fragment"));
@@ -131,7 +132,7 @@ impl Application {
 
     /// The error of a login that took too long.
     pub(super) fn too_late(&self) -> Error {
-        self.inner.without_token(NoToken::TooLate, &EXCHANGE)
+        self.inner.token_error(NoToken::TooLate, &EXCHANGE)
     }
 
     pub(super) fn inner(&self) -> &ClientInner {
@@ -149,6 +150,6 @@ impl Application {
     }
 
     fn failed(&self, trouble: TokenError) -> Error {
-        self.inner.without_token(NoToken::TokenError(trouble.into()), &EXCHANGE)
+        self.inner.token_error(NoToken::TokenError(trouble.into()), &EXCHANGE)
     }
 }

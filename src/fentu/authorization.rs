@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
 use url::Url;
 
 use super::grant::EXCHANGE;
@@ -61,8 +62,9 @@ impl Authorization {
     ///
     /// [`Error::InvalidRequest`] for an answer that is not to this login.
     pub(super) fn answer(&self, redirected: &str) -> Result<Result<String, Refusal>, Error> {
-        let refused =
-            |parameter: &'static str, reason: &'static str| Err(Error::request(EXCHANGE.id(), parameter, reason));
+        let refused = |parameter: &'static str, reason: &'static str| {
+            Err(Error::invalid_request(EXCHANGE.id(), parameter, reason))
+        };
         let query = match redirected.split_once('?') {
             Some((_, rest)) => rest.split('#').next().unwrap_or_default(),
             None => return refused("redirected", "has no query: give the whole address that the browser came back to"),
@@ -80,7 +82,7 @@ impl Authorization {
                 return refused("redirected", "says the same thing twice, as no answer of the vendor does");
             }
         }
-        if !once.state.is_some_and(|state| same(&state, self.state.expose_secret())) {
+        if !once.state.is_some_and(|state| state.as_bytes().ct_eq(self.state.expose_secret().as_bytes()).into()) {
             return refused(
                 "state",
                 "is not the one of this login: the answer belongs to another, or somebody else sent it; nothing of it was used",
@@ -115,12 +117,6 @@ fn random() -> SecretString {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("an operating system that has no randomness cannot do TLS either");
     URL_SAFE_NO_PAD.encode(bytes).into()
-}
-
-/// Whether two texts are the same, in a time that does not tell where they differ.
-fn same(one: &str, other: &str) -> bool {
-    let differences = one.bytes().zip(other.bytes()).fold(0, |differences, (a, b)| differences | (a ^ b));
-    one.len() == other.len() && differences == 0
 }
 
 impl fmt::Debug for Authorization {

@@ -3539,7 +3539,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -3674,7 +3674,7 @@ pub mod builder {
                 &super::operations::CREATE_WORK_ORDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -3743,7 +3743,7 @@ pub mod builder {
                 &super::operations::GET_WORK_ORDER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3794,7 +3794,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3834,7 +3834,7 @@ pub mod builder {
                 &super::operations::DELETE_WORK_ORDER,
             );
             request.path("id", self.id.as_ref());
-            request.send_only().await
+            request.send(crate::decode::nothing).await
         }
     }
 
@@ -3897,7 +3897,7 @@ pub mod builder {
             request.path("work_order_id", self.work_order_id.as_ref());
             request.query("status", self.status.as_ref());
             request.query("technician_id", self.technician_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3934,7 +3934,7 @@ pub mod builder {
                 &super::operations::GET_TASK,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4021,7 +4021,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4155,7 +4155,7 @@ pub mod builder {
                 &super::operations::CREATE_CUSTOMER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4224,7 +4224,7 @@ pub mod builder {
                 &super::operations::GET_CUSTOMER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4275,7 +4275,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4372,7 +4372,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4505,7 +4505,7 @@ pub mod builder {
                 &super::operations::CREATE_ASSET,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4569,7 +4569,7 @@ pub mod builder {
                 &super::operations::GET_ASSET,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4615,7 +4615,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4652,7 +4652,7 @@ pub mod builder {
                 &super::operations::DELETE_ASSET,
             );
             request.path("id", self.id.as_ref());
-            request.send_only().await
+            request.send(crate::decode::nothing).await
         }
     }
 
@@ -4691,7 +4691,7 @@ pub mod builder {
                 &super::operations::LIST_ASSET_SERVICE_HISTORY,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4730,7 +4730,7 @@ pub mod builder {
                 &super::operations::LIST_ASSET_PARTS,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4778,7 +4778,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4844,7 +4844,7 @@ pub mod builder {
                 &super::operations::GET_ASSET_WARRANTY,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

@@ -37,7 +37,7 @@ impl<T> Page<T> {
             let reason = format!(
                 "the vendor answered with page {answered} where {asked} was asked for; going on would lose items"
             );
-            return Err(Error::request(operation.id(), "page", reason));
+            return Err(Error::invalid_request(operation.id(), "page", reason));
         }
         let more = self.meta.total_pages.is_none_or(|total| asked < total);
         Ok(asked.checked_add(1).filter(|_| more).map(Position::Page))

@@ -6602,7 +6602,7 @@ pub mod builder {
                 &super::operations::SIGN_UP_CLIENT,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -6772,7 +6772,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6919,7 +6919,7 @@ pub mod builder {
                 &super::operations::GET_LOCATION,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6960,7 +6960,7 @@ pub mod builder {
             let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "disabled"], self.disabled.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6988,7 +6988,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_CLUB_SETTINGS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7019,7 +7019,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_APP_SECTIONS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7050,7 +7050,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_COUNTRIES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7100,7 +7100,7 @@ pub mod builder {
             members.put(&["unified_filters", "since"], self.since.as_ref());
             members.put(&["unified_filters", "till"], self.till.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7174,7 +7174,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -7323,7 +7323,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7374,7 +7374,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7425,7 +7425,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7464,7 +7464,7 @@ pub mod builder {
                 &super::operations::CREATE_APPOINTMENT,
             );
             request.json_under("appointment", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -7590,7 +7590,7 @@ pub mod builder {
             request.query("location_id", self.location_id.as_ref());
             request.query("client_id", self.client_id.as_ref());
             request.query("trainer_activity_id", self.trainer_activity_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7621,7 +7621,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_SERVICES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7652,7 +7652,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_ACTIVITY_CATEGORIES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7727,7 +7727,7 @@ pub mod builder {
             members.put(&["unified_filters", "trainer_id"], self.trainer_id.as_ref());
             members.put(&["unified_filters", "location_id"], self.location_id.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7856,7 +7856,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -8006,7 +8006,7 @@ pub mod builder {
                 &super::operations::GET_SERVICE_PACKAGE,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8051,7 +8051,7 @@ pub mod builder {
             let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "status"], self.status.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8079,7 +8079,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_PROFILE,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8118,7 +8118,7 @@ pub mod builder {
                 &super::operations::UPDATE_PROFILE,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8160,7 +8160,7 @@ pub mod builder {
                 &super::operations::UPDATE_FAMILY_PERMISSIONS,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8238,7 +8238,7 @@ pub mod builder {
             members
                 .put(&["unified_filters", "location_ids"], self.location_ids.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8280,7 +8280,7 @@ pub mod builder {
                 &super::operations::GET_TRAINER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8317,7 +8317,7 @@ pub mod builder {
                 &super::operations::CREATE_CLIENT,
             );
             request.json_under("client", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8383,7 +8383,7 @@ pub mod builder {
                 &super::operations::GET_CLIENT,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8414,7 +8414,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_LINKED_CLIENTS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8453,7 +8453,7 @@ pub mod builder {
                 &super::operations::APPLY_PROMOCODE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8492,7 +8492,7 @@ pub mod builder {
                 &super::operations::CREATE_PURCHASE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8558,7 +8558,7 @@ pub mod builder {
                 &super::operations::CHECKOUT_STRIPE,
             );
             request.json_under("stripe", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8622,7 +8622,7 @@ pub mod builder {
                 &super::operations::CONFIRM_STRIPE,
             );
             request.json_under("stripe", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8688,7 +8688,7 @@ pub mod builder {
                 &super::operations::CHECKOUT_CASH,
             );
             request.json_under("cash", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8792,7 +8792,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -8981,7 +8981,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -9108,7 +9108,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_NOTIFICATION_SETTINGS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -9163,7 +9163,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json_under("notification_settings_set", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -9226,7 +9226,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.query("payment_provider", self.payment_provider.as_ref());
             request.query("url_schema", self.url_schema.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

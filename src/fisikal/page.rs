@@ -76,7 +76,7 @@ impl<T> Page<T> {
                 "the vendor answered with {received} items where at most {} come after {start}; going on would lose items",
                 total.map_or(due, |total| due.min((total - start).max(0))),
             );
-            return Err(Error::request(operation.id(), "limit", reason));
+            return Err(Error::invalid_request(operation.id(), "limit", reason));
         }
         let more = total.map_or(received >= due, |total| seen < total);
         Ok(more.then_some(Position::Window { start: seen, count: due }))

@@ -3815,7 +3815,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -3954,7 +3954,7 @@ pub mod builder {
                 &super::operations::CREATE_ORDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4028,7 +4028,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4074,7 +4074,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4164,7 +4164,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4331,7 +4331,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4394,7 +4394,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4511,7 +4511,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4665,7 +4665,7 @@ pub mod builder {
             );
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4756,7 +4756,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4846,7 +4846,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5013,7 +5013,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5076,7 +5076,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5154,7 +5154,7 @@ pub mod builder {
             );
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5260,7 +5260,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5401,7 +5401,7 @@ pub mod builder {
                 &super::operations::CREATE_CUSTOMER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5480,7 +5480,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5531,7 +5531,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5595,7 +5595,7 @@ pub mod builder {
             request.path("customer_id", self.customer_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5674,7 +5674,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5813,7 +5813,7 @@ pub mod builder {
                 &super::operations::CREATE_DEVICE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5890,7 +5890,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5969,7 +5969,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6123,7 +6123,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6202,7 +6202,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6351,7 +6351,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6430,7 +6430,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6582,7 +6582,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6629,7 +6629,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6708,7 +6708,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6857,7 +6857,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6936,7 +6936,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -7090,7 +7090,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

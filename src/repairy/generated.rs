@@ -2115,7 +2115,7 @@ pub mod builder {
                     ("endDate", self.end_date.as_ref()),
                     7i32,
                 );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2157,7 +2157,7 @@ pub mod builder {
                 &super::operations::LIST_WORKSHOP_SERVICES,
             );
             request.path("workshop_id", self.workshop_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2196,7 +2196,7 @@ pub mod builder {
                 &super::operations::CREATE_BOOKING,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2265,7 +2265,7 @@ pub mod builder {
                 &super::operations::GET_BOOKING,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2319,7 +2319,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2373,7 +2373,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.path("status", self.status.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2439,7 +2439,7 @@ pub mod builder {
                 &super::operations::CREATE_QUOTE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2508,7 +2508,7 @@ pub mod builder {
                 &super::operations::CREATE_SERVICE_REMINDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2577,7 +2577,7 @@ pub mod builder {
                 &super::operations::GET_SERVICE_REMINDER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the lowest layer to the highest. A module may use its own layer and those below.
 const LAYERS: [&[&str]; 10] = [
-    &["base", "clock", "error", "operation", "vendor"],
-    &["amount", "envelope", "lenient", "open", "salvage"],
+    &["base_url", "clock", "error", "operation", "vendor"],
+    &["amount", "envelope", "json_repair", "lenient", "open"],
     &["observer", "options", "priority", "retry"],
     &["auth", "limit", "telemetry", "transport"],
     &["pipeline"],

@@ -61,7 +61,7 @@ pub(super) struct OAuth {
 impl OAuth {
     fn credentials_for(&self, pair: &TokenPair) -> Credentials {
         let application = self.tenant.application();
-        let tokens = support::granted(pair, self.tenant.now());
+        let tokens = support::token_set(pair, self.tenant.now());
         Credentials::oauth(application.client_id(), application.client_secret(), tokens)
     }
 
