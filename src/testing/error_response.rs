@@ -23,7 +23,6 @@ impl ErrorResponse {
         Self { status, body: Some(body), headers: Vec::new() }
     }
 
-    #[cfg(any(test, feature = "fisikal"))]
     pub(crate) fn empty(status: StatusCode) -> Self {
         Self { status, body: None, headers: Vec::new() }
     }

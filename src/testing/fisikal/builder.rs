@@ -10,7 +10,7 @@ use crate::testing::response as reply;
 
 /// The choices themselves.
 #[derive(Clone, Debug)]
-pub(super) struct Options {
+pub(in crate::testing) struct Options {
     pub(super) access_lifetime: SignedDuration,
     pub(super) booking_refusal_status: StatusCode,
     pub(super) grant_refusal_status: StatusCode,

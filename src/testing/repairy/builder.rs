@@ -22,7 +22,7 @@ pub enum UnknownPhone {
 
 /// The choices themselves.
 #[derive(Clone, Debug)]
-pub(super) struct Options {
+pub(in crate::testing) struct Options {
     pub(super) daily_limits: DailyLimits,
     pub(super) editable: Vec<String>,
     pub(super) envelope: Option<String>,
