@@ -188,7 +188,8 @@ impl Handler<'_> {
         Ok(response::json(self.options.post_status, &json!({"id": id})))
     }
 
-    /// A token with Customer access level acts for its customer: its orders belong to that customer, and it creates no customers.
+    /// A token with Customer access level acts for its customer: its orders belong to that customer, and it creates no
+    /// customers.
     fn restrict_to_customer(&self, resource: Resource, values: &mut Map<String, Value>) -> Result<(), ErrorResponse> {
         let Some(own) = self.token.customer() else { return Ok(()) };
         match resource {
