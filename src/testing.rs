@@ -118,7 +118,7 @@
 //!
 //! # Inside
 //!
-//! How a mock server is built, for those who change one. A request takes this path:
+//! How a mock server is built, if you want to change one. A request takes this path:
 //!
 //! ```text
 //! socket → sockets.rs ─┐
