@@ -12,7 +12,7 @@ macro_rules! client {
         impl Client {
             /// A builder for a client with these credentials.
             pub fn builder(credentials: Credentials) -> $crate::ClientBuilder<Self> {
-                $crate::ClientBuilder::new(&$vendor, credentials.into_plan(), |inner| Self { inner })
+                $crate::ClientBuilder::new(&$vendor, credentials.into_auth_config(), |inner| Self { inner })
             }
 
             /// The same client with other options, for one call or for many. Connections, credentials and the budget

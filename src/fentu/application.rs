@@ -7,7 +7,7 @@ use super::authorization::{Authorization, Refusal};
 use super::grant::{CodeGrant, EXCHANGE};
 use super::loopback::LoopbackLogin;
 use super::{Credentials, FENTU};
-use crate::auth::{NoToken, Plan, Repeat, StaticToken, TokenError, TokenErrorKind, TokenSet};
+use crate::auth::{AuthConfig, NoToken, Repeat, StaticToken, TokenError, TokenErrorKind, TokenSet};
 use crate::builder::ClientBuilder;
 use crate::client_inner::ClientInner;
 use crate::error::Error;
@@ -56,11 +56,11 @@ impl Application {
     pub fn builder(client_id: impl Into<String>, client_secret: impl Into<SecretString>) -> ClientBuilder<Self> {
         let client_secret = client_secret.into();
         let grant = CodeGrant::new(client_id.into(), client_secret.clone());
-        let (grant, plan) = match grant {
-            Ok(grant) => (Some(grant), Ok(Plan::from(StaticToken::none()))),
+        let (grant, config) = match grant {
+            Ok(grant) => (Some(grant), Ok(AuthConfig::from(StaticToken::none()))),
             Err(error) => (None, Err(error)),
         };
-        ClientBuilder::new(&FENTU, plan, move |inner| Self {
+        ClientBuilder::new(&FENTU, config, move |inner| Self {
             inner,
             grant: grant.clone().expect("the builder fails before with what was wrong with it"),
             client_secret: client_secret.clone(),

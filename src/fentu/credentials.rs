@@ -5,7 +5,7 @@ use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::grant::CodeGrant;
-use crate::auth::{Plan, StaticToken, TokenSet, Way, account};
+use crate::auth::{AuthConfig, AuthMethod, StaticToken, TokenSet, account};
 use crate::error::Error;
 
 /// What a client proves itself with. It is never printed, and is sent to the client's base URL alone.
@@ -61,14 +61,14 @@ impl Credentials {
         Self(Kind::Application { client_id: client_id.into(), client_secret: client_secret.into(), tokens })
     }
 
-    pub(super) fn into_plan(self) -> Result<Plan, Error> {
+    pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         match self.0 {
             Kind::Key(key) => {
                 if key.expose_secret().is_empty() || !is_plain(&key) {
                     return Err(Error::config("api_key", "is empty, or holds a space, a line break or non-ASCII"));
                 }
                 let fixed = StaticToken::new(AUTHORIZATION, Some("Bearer"), key, None);
-                fixed.map(Plan::from).map_err(|_| Error::config("api_key", "cannot be sent as a header"))
+                fixed.map(AuthConfig::from).map_err(|_| Error::config("api_key", "cannot be sent as a header"))
             }
             Kind::Application { client_id, client_secret, tokens } => {
                 let account = account(&["oauth", &client_id]);
@@ -79,8 +79,8 @@ impl Credentials {
                         "hold an access token with a space, a line break or non-ASCII",
                     ));
                 }
-                let way = Way::Granted { grant, tokens: tokens.map(|tokens| *tokens) };
-                Ok(Plan { way, account, headers: HeaderMap::new() })
+                let method = AuthMethod::Granted { grant, tokens: tokens.map(|tokens| *tokens) };
+                Ok(AuthConfig { method, account, headers: HeaderMap::new() })
             }
         }
     }

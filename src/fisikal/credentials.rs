@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::grant::{PasswordGrant, SessionGrant};
-use crate::auth::{Grant, Plan, StaticToken, Way, account};
+use crate::auth::{AuthConfig, AuthMethod, Grant, StaticToken, account};
 use crate::error::Error;
 
 /// The header of a session token.
@@ -82,11 +82,11 @@ impl Credentials {
         Self(Kind::Guest)
     }
 
-    pub(super) fn into_plan(self) -> Result<Plan, Error> {
+    pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         match self.0 {
             Kind::Bearer(token) => fixed(AUTHORIZATION, Some("Bearer"), token),
             Kind::SessionToken(token) => fixed(SESSION, None, token),
-            Kind::Guest => Ok(Plan::from(StaticToken::none())),
+            Kind::Guest => Ok(AuthConfig::from(StaticToken::none())),
             Kind::Password { client_id, client_secret, username, password } => {
                 let account = account(&["oauth", &client_id, &username]);
                 Ok(granted(PasswordGrant::new(client_id, client_secret, username, password)?, account))
@@ -99,12 +99,12 @@ impl Credentials {
     }
 }
 
-fn granted(grant: impl Grant, account: Cow<'static, str>) -> Plan {
-    let way = Way::Granted { grant: Box::new(grant), tokens: None };
-    Plan { way, account, headers: HeaderMap::new() }
+fn granted(grant: impl Grant, account: Cow<'static, str>) -> AuthConfig {
+    let method = AuthMethod::Granted { grant: Box::new(grant), tokens: None };
+    AuthConfig { method, account, headers: HeaderMap::new() }
 }
 
-fn fixed(header: HeaderName, scheme: Option<&str>, token: SecretString) -> Result<Plan, Error> {
+fn fixed(header: HeaderName, scheme: Option<&str>, token: SecretString) -> Result<AuthConfig, Error> {
     if token.expose_secret().is_empty() {
         return Err(Error::config("token", "is empty"));
     }
@@ -112,5 +112,5 @@ fn fixed(header: HeaderName, scheme: Option<&str>, token: SecretString) -> Resul
         return Err(Error::config("token", "holds a character that no token has: a space, a line break, or non-ASCII"));
     }
     let fixed = StaticToken::new(header, scheme, token, None);
-    fixed.map(Plan::from).map_err(|_| Error::config("token", "cannot be sent as a header"))
+    fixed.map(AuthConfig::from).map_err(|_| Error::config("token", "cannot be sent as a header"))
 }

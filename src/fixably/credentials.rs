@@ -4,7 +4,7 @@ use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::auth::{Plan, StaticToken};
+use crate::auth::{AuthConfig, StaticToken};
 use crate::error::Error;
 
 /// A token of a Fixably tenant. It is never printed, and is sent to the client's base URL alone.
@@ -52,7 +52,7 @@ impl Credentials {
         Self { expires_at: Some(moment), ..self }
     }
 
-    pub(super) fn into_plan(self) -> Result<Plan, Error> {
+    pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         let token = self.token.expose_secret();
         if token.is_empty() {
             return Err(Error::config("token", "is empty"));
@@ -77,7 +77,7 @@ impl Credentials {
             Kind::User => None,
         };
         StaticToken::new(AUTHORIZATION, scheme, self.token, self.expires_at)
-            .map(Plan::from)
+            .map(AuthConfig::from)
             .map_err(|_| Error::config("token", "cannot be sent as a header"))
     }
 }

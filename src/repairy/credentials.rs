@@ -6,7 +6,7 @@ use http::header::HeaderName;
 use secrecy::SecretString;
 
 use super::grant::AppGrant;
-use crate::auth::{Plan, Way, account};
+use crate::auth::{AuthConfig, AuthMethod, account};
 use crate::error::Error;
 
 /// The header that names the partner on every request, documented
@@ -42,7 +42,7 @@ impl Credentials {
         Self { app_key: app_key.into(), app_secret: app_secret.into(), partner_id: partner_id.into() }
     }
 
-    pub(super) fn into_plan(self) -> Result<Plan, Error> {
+    pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         if self.partner_id.is_empty() || self.partner_id.trim() != self.partner_id {
             return Err(Error::config("partner_id", "is empty, or begins or ends with white space"));
         }
@@ -51,6 +51,6 @@ impl Credentials {
         let account = account(&[&self.partner_id, &self.app_key]);
         let grant = Box::new(AppGrant::new(self.app_key, self.app_secret)?);
         let headers = HeaderMap::from_iter([(PARTNER, partner)]);
-        Ok(Plan { way: Way::Granted { grant, tokens: None }, account, headers })
+        Ok(AuthConfig { method: AuthMethod::Granted { grant, tokens: None }, account, headers })
     }
 }
