@@ -218,7 +218,7 @@ async fn a_walk_that_is_answered_with_another_page_ends_with_an_error() {
     let mut items = client.list_work_orders().items();
     assert!(items.next().await.is_some_and(|item| item.is_ok()));
     let Some(Err(error)) = items.next().await else { panic!("the walk went on") };
-    assert!(error.to_string().contains("page 1 where 2 was asked for"), "{error}");
+    assert!(error.to_string().contains("page 1 instead of 2"), "{error}");
     assert!(items.next().await.is_none());
     assert_eq!(script.requests().len(), 2);
 }
