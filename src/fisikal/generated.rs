@@ -620,7 +620,7 @@ pub mod types {
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
-        pub access_pin: Option<crate::fisikal::Secret>,
+        pub access_pin: Option<crate::fisikal::SecretText>,
         /// Session token of the new client, after `sign_up_client` alone. It goes into `X-Fisikal-Token`.
         /// Observed.
         #[serde(
@@ -628,7 +628,7 @@ pub mod types {
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
-        pub auth_token: Option<crate::fisikal::Secret>,
+        pub auth_token: Option<crate::fisikal::SecretText>,
     }
 
     /// A club, as the session calls answer it.
@@ -3713,7 +3713,7 @@ pub mod types {
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
-        pub key: Option<crate::fisikal::Secret>,
+        pub key: Option<crate::fisikal::SecretText>,
     }
 
     /// A user's notification settings.
@@ -4096,7 +4096,7 @@ pub mod types {
         pub email: Option<String>,
         /// Password of at least 8 characters. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub password: Option<crate::fisikal::Secret>,
+        pub password: Option<crate::fisikal::SecretText>,
         /// Mobile number, with the international prefix in front. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub mobile_no: Option<String>,
@@ -4157,7 +4157,7 @@ pub mod types {
         }
 
         /// Password of at least 8 characters. Observed.
-        pub fn password(mut self, value: impl Into<crate::fisikal::Secret>) -> Self {
+        pub fn password(mut self, value: impl Into<crate::fisikal::SecretText>) -> Self {
             self.password = Some(value.into());
             self
         }
@@ -4244,10 +4244,10 @@ pub mod types {
         pub email: Option<String>,
         /// Password of at least 8 characters. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub password: Option<crate::fisikal::Secret>,
+        pub password: Option<crate::fisikal::SecretText>,
         /// The password again. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub password_confirmation: Option<crate::fisikal::Secret>,
+        pub password_confirmation: Option<crate::fisikal::SecretText>,
         /// Mobile number, with the international prefix in front. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub mobile_no: Option<String>,
@@ -4309,7 +4309,7 @@ pub mod types {
         }
 
         /// Password of at least 8 characters. Observed.
-        pub fn password(mut self, value: impl Into<crate::fisikal::Secret>) -> Self {
+        pub fn password(mut self, value: impl Into<crate::fisikal::SecretText>) -> Self {
             self.password = Some(value.into());
             self
         }
@@ -4317,7 +4317,7 @@ pub mod types {
         /// The password again. Observed.
         pub fn password_confirmation(
             mut self,
-            value: impl Into<crate::fisikal::Secret>,
+            value: impl Into<crate::fisikal::SecretText>,
         ) -> Self {
             self.password_confirmation = Some(value.into());
             self
@@ -4756,7 +4756,7 @@ pub mod types {
         /// The order. Observed.
         pub order_id: crate::fisikal::Id<Order>,
         /// Stripe's token of the payment method. Observed.
-        pub payment_method_token: crate::fisikal::Secret,
+        pub payment_method_token: crate::fisikal::SecretText,
         /// Where the card's bank sends the client back to. Observed.
         pub return_url: String,
         #[serde(flatten)]
@@ -4767,7 +4767,7 @@ pub mod types {
         /// What is required. The rest is not sent unless it is set.
         pub fn new(
             order_id: impl Into<crate::fisikal::Id<Order>>,
-            payment_method_token: impl Into<crate::fisikal::Secret>,
+            payment_method_token: impl Into<crate::fisikal::SecretText>,
             return_url: impl Into<String>,
         ) -> Self {
             Self {
@@ -4800,7 +4800,7 @@ pub mod types {
         /// The order. Observed.
         pub order_id: crate::fisikal::Id<Order>,
         /// Stripe's token of the payment. Observed.
-        pub payment_intent_token: crate::fisikal::Secret,
+        pub payment_intent_token: crate::fisikal::SecretText,
         #[serde(flatten)]
         extra: ::serde_json::Map<String, ::serde_json::Value>,
     }
@@ -4809,7 +4809,7 @@ pub mod types {
         /// What is required. The rest is not sent unless it is set.
         pub fn new(
             order_id: impl Into<crate::fisikal::Id<Order>>,
-            payment_intent_token: impl Into<crate::fisikal::Secret>,
+            payment_intent_token: impl Into<crate::fisikal::SecretText>,
         ) -> Self {
             Self {
                 order_id: order_id.into(),
@@ -6648,7 +6648,7 @@ pub mod builder {
         tag_ids: Option<Vec<crate::fisikal::Id<types::Tag>>>,
         tags_fulltext: Option<Vec<String>>,
         sort_by_name: Option<crate::fisikal::Direction>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListLocations {
@@ -6755,7 +6755,7 @@ pub mod builder {
 
         /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
         /// vendor has is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -7113,7 +7113,7 @@ pub mod builder {
         till: Option<crate::Open<jiff::Timestamp>>,
         visible_on_schedule: Option<bool>,
         client_id: Option<crate::fisikal::Id<types::User>>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListOccurrences {
@@ -7157,7 +7157,7 @@ pub mod builder {
 
         /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
         /// vendor has is unknown. Observed.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -7418,7 +7418,7 @@ pub mod builder {
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(
             self,
-        ) -> Result<crate::Response<crate::fisikal::Cancelled>, crate::Error> {
+        ) -> Result<crate::Response<crate::fisikal::Cancellation>, crate::Error> {
             let mut request = crate::request::Request::new(
                 &self.client,
                 &super::operations::CANCEL_OCCURRENCE,
@@ -7742,9 +7742,9 @@ pub mod builder {
         location_ids: Option<Vec<crate::fisikal::Id<types::Location>>>,
         trainer_id: Option<crate::fisikal::Id<types::Trainer>>,
         service_category_id: Option<crate::fisikal::Id<types::ServiceCategory>>,
-        credit_service_ids: Option<crate::fisikal::Joined<types::Service>>,
+        credit_service_ids: Option<crate::fisikal::IdList<types::Service>>,
         sort_by_position: Option<crate::fisikal::Direction>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListServicePackages {
@@ -7822,7 +7822,7 @@ pub mod builder {
         /// The packages with credits for these services. Observed.
         pub fn credit_service_ids(
             mut self,
-            value: impl Into<crate::fisikal::Joined<types::Service>>,
+            value: impl Into<crate::fisikal::IdList<types::Service>>,
         ) -> Self {
             self.credit_service_ids = Some(value.into());
             self
@@ -7839,7 +7839,7 @@ pub mod builder {
 
         /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
         /// vendor has is unknown. Observed.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -8728,7 +8728,7 @@ pub mod builder {
         till: Option<crate::Open<jiff::civil::Date>>,
         income: Option<bool>,
         sort_by_created_at: Option<crate::fisikal::Direction>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListMoneyTransactions {
@@ -8775,7 +8775,7 @@ pub mod builder {
 
         /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
         /// vendor has is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -8904,7 +8904,7 @@ pub mod builder {
         till: Option<crate::Open<jiff::civil::Date>>,
         club_id: Option<crate::fisikal::Id<types::Club>>,
         sort_by_created_at: Option<crate::fisikal::Direction>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListCreditTransactions {
@@ -8964,7 +8964,7 @@ pub mod builder {
 
         /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
         /// vendor has is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use servicebay::fisikal::types::{
     ErrorType, ForClient, ProductType, PurchaseCreate, PurchaseItem, SignUp, StripeCheckout, StripeConfirm,
 };
-use servicebay::fisikal::{self, Direction, FamilyPermissions, Limit, Sex};
+use servicebay::fisikal::{self, Direction, FamilyPermissions, PageLimit, Sex};
 use servicebay::testing::fisikal::{MockServer, Role};
 use servicebay::testing::{Fault, Script, Step};
 use servicebay::{Confidence, Error};
@@ -46,7 +46,7 @@ fn kinds(error: &Error) -> Vec<ErrorType> {
 async fn parameters_go_out_as_one_json_object_with_their_types() {
     let (client, script) = scripted([Step::json(200, json!({"locations": []}))]);
     let locations = client.list_locations().hidden(false).region_id(7).tag_ids([1, 2]).fulltext("a&b=\"ü\"");
-    locations.sort_by_name(Direction::Descending).limit(Limit::new(20).after(40)).send().await.unwrap();
+    locations.sort_by_name(Direction::Descending).limit(PageLimit::new(20).after(40)).send().await.unwrap();
     let expected = json!({
         "unified_filters": {"hidden": false, "region_id": 7, "tag_ids": [1, 2], "fulltext": "a&b=\"ü\""},
         "unified_sorting": {"name": false},
@@ -244,7 +244,7 @@ async fn every_item_of_a_list_comes_once_whatever_the_window() {
 #[tokio::test]
 async fn a_walk_begins_where_its_window_does() {
     let tenant = MockServer::builder().in_memory();
-    let list = tenant.client().unwrap().list_money_transactions().limit(Limit::new(10).after(45));
+    let list = tenant.client().unwrap().list_money_transactions().limit(PageLimit::new(10).after(45));
     let ids: Vec<_> = list.items().map_ok(|item| item.id.unwrap().get()).try_collect().await.unwrap();
     assert_eq!(ids, (46..=60).collect::<Vec<_>>());
 }
