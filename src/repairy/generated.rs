@@ -2310,7 +2310,7 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<
-            crate::Response<crate::repairy::Echo<types::Booking>>,
+            crate::Response<crate::repairy::MaybeObject<types::Booking>>,
             crate::Error,
         > {
             let mut request = crate::request::Request::new(
@@ -2364,7 +2364,7 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<
-            crate::Response<crate::repairy::Echo<types::Booking>>,
+            crate::Response<crate::repairy::MaybeObject<types::Booking>>,
             crate::Error,
         > {
             let mut request = crate::request::Request::new(
@@ -2394,7 +2394,7 @@ pub mod builder {
 
     impl crate::page::Sealed for UpdateBookingStatus {}
     impl crate::Write for UpdateBookingStatus {
-        type Output = crate::repairy::Echo<types::Booking>;
+        type Output = crate::repairy::MaybeObject<types::Booking>;
         fn write(
             self,
         ) -> impl Future<
@@ -2433,7 +2433,10 @@ pub mod builder {
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(
             self,
-        ) -> Result<crate::Response<crate::repairy::Echo<types::Quote>>, crate::Error> {
+        ) -> Result<
+            crate::Response<crate::repairy::MaybeObject<types::Quote>>,
+            crate::Error,
+        > {
             let mut request = crate::request::Request::new(
                 &self.client,
                 &super::operations::CREATE_QUOTE,
@@ -2460,7 +2463,7 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateQuote {}
     impl crate::Write for CreateQuote {
-        type Output = crate::repairy::Echo<types::Quote>;
+        type Output = crate::repairy::MaybeObject<types::Quote>;
         fn write(
             self,
         ) -> impl Future<
@@ -2500,7 +2503,7 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<
-            crate::Response<crate::repairy::Echo<types::ServiceReminder>>,
+            crate::Response<crate::repairy::MaybeObject<types::ServiceReminder>>,
             crate::Error,
         > {
             let mut request = crate::request::Request::new(
@@ -2529,7 +2532,7 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateServiceReminder {}
     impl crate::Write for CreateServiceReminder {
-        type Output = crate::repairy::Echo<types::ServiceReminder>;
+        type Output = crate::repairy::MaybeObject<types::ServiceReminder>;
         fn write(
             self,
         ) -> impl Future<
