@@ -84,3 +84,54 @@ fn the_rows_are_numbered_without_gaps_and_only_the_last_ones_have_no_tests() {
         assert!(held > 0 && rows[held..].iter().all(|row| row.tests.is_empty()), "a row of {letter} has no test");
     }
 }
+
+/// The documents for people who change the crate.
+fn documents() -> Vec<String> {
+    let mut documents: Vec<_> =
+        ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md"].map(str::to_owned).into();
+    for folder in ["docs", "docs/design"] {
+        for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                documents.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    documents
+}
+
+#[test]
+fn every_path_and_link_in_the_documents_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut missing = Vec::new();
+    for document in documents() {
+        let text = read(&document);
+        let folder = root.join(&document);
+        let folder = folder.parent().unwrap();
+        let paths = text.split('`').skip(1).step_by(2).filter(|code| {
+            let is_path = code.contains('/') && !code.contains(['<', '{', ' ', '*', ':']);
+            is_path
+                && ["src/", "tests/", "crates/", "docs/", "openapi/", "examples/", "scripts/"]
+                    .iter()
+                    .any(|top| code.starts_with(top))
+        });
+        let paths = paths.map(|path| (path.to_owned(), root.join(path)));
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+        let links = links.map(|link| (link.to_owned(), folder.join(link)));
+        missing.extend(
+            paths.chain(links).filter(|(_, path)| !path.exists()).map(|(name, _)| format!("{document}: {name}")),
+        );
+    }
+    assert!(missing.is_empty(), "the documents name files that do not exist:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_module_is_on_the_map() {
+    let map = read("ARCHITECTURE.md");
+    let lib = read("src/lib.rs");
+    let modules =
+        lib.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'));
+    let missing: Vec<_> = modules.filter(|module| !map.contains(&format!("`src/{module}.rs`"))).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md does not map {missing:?}");
+}
