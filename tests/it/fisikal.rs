@@ -188,7 +188,7 @@ async fn errors_inside_a_success_are_a_typed_refusal() {
 #[tokio::test]
 async fn a_refusal_is_the_same_whichever_status_it_has() {
     for status in [200, 422] {
-        let tenant = MockServer::builder().with_booking_refusal_status(status).in_memory();
+        let tenant = MockServer::builder().with_booking_error_status(status).in_memory();
         let refused = tenant.client().unwrap().join_occurrence().id(2).body(client_2001()).send().await;
         match refused.expect_err("refused") {
             Error::Validation(invalid) => {
