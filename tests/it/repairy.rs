@@ -249,7 +249,7 @@ async fn an_answer_reads_the_same_in_an_envelope_of_any_name() {
 
 #[tokio::test]
 async fn a_change_that_answers_nothing_is_a_success_all_the_same() {
-    let (tenant, client) = tenant(|builder| builder.with_silent_changes());
+    let (tenant, client) = tenant(|builder| builder.with_empty_change_responses());
     let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Confirmed).send().await.unwrap();
     assert_eq!((moved.object(), moved.body().len()), (None, 0));
     let changed =
@@ -282,7 +282,7 @@ async fn a_list_that_is_none_is_an_error_and_not_an_empty_list() {
 async fn refusals_come_as_errors_with_the_vendors_words() {
     let (_tenant, client) = tenant(|builder| builder);
     match client.get_booking().id("670000000000000000000002").send().await {
-        Err(Error::Forbidden(failure)) => assert_eq!(failure.message(), Some("This is another partner's.")),
+        Err(Error::Forbidden(failure)) => assert_eq!(failure.message(), Some("This belongs to another partner.")),
         other => panic!("{other:?}"),
     }
     assert!(matches!(client.get_booking().id("none").send().await, Err(Error::NotFound(_))));
