@@ -1,9 +1,9 @@
 //! Mock servers of the vendors, for this crate's tests and for yours.
 //!
-//! A **mock server** is a stateful stand-in for a vendor's API. It checks tokens and scopes, enforces a rate limit, stores
-//! what you write, pages and filters lists, and refuses what the vendor would refuse. Your integration calls it over real
-//! sockets and cannot tell the difference. Unlike the vendor, it fails on demand: it can drop a response, send an unknown
-//! enum value, or reach its rate limit whenever your test asks for it.
+//! A **mock server** is a stateful stand-in for a vendor's API. It checks tokens and scopes, enforces a rate limit,
+//! stores what you write, pages and filters lists, and refuses what the vendor would refuse. Your integration calls it
+//! over real sockets and cannot tell the difference. Unlike the vendor, it fails on demand: it can drop a response,
+//! send an unknown enum value, or reach its rate limit whenever your test asks for it.
 //!
 //! | vendor | mock server | credentials that it accepts |
 //! | --- | --- | --- |
@@ -59,8 +59,8 @@
 //!
 //! # Rate limits and clocks
 //!
-//! A server [in memory](fixably::MockServerBuilder::in_memory) uses no socket, and its delays, rate-limit windows and token
-//! lifetimes follow tokio's paused clock. A test can wait for an hour, or run for months, in milliseconds:
+//! A server [in memory](fixably::MockServerBuilder::in_memory) uses no socket, and its delays, rate-limit windows and
+//! token lifetimes follow tokio's paused clock. A test can wait for an hour, or run for months, in milliseconds:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -77,8 +77,8 @@
 //! # }
 //! ```
 //!
-//! [`skew`](fixably::MockServer::skew) sets the server's clock apart from the client's. To control the wall clock that a
-//! client reads, wrap the server in your own [`Transport`] and give the client a [`WallClock`].
+//! [`skew`](fixably::MockServer::skew) shifts the clock that the server shows. To set the wall clock that a client
+//! reads, wrap the server in your own [`Transport`] that returns a [`WallClock`].
 //!
 //! # Your own mocks
 //!
@@ -113,12 +113,12 @@
 //! | logins, refreshes and revocations | [`TokenRequest`] |
 //! | that every fault has happened | [`pending_faults`](fixably::MockServer::pending_faults) |
 //!
-//! For a test of the client alone, such as "two failures, then a success", a [`Script`] returns a list of responses without
-//! any server.
+//! For a test of the client alone, such as "two failures, then a success", a [`Script`] returns a list of responses
+//! without any server.
 //!
 //! # Inside
 //!
-//! How a mock server is built, for those who change one. A request takes this path:
+//! How a mock server is built, if you want to change one. A request takes this path:
 //!
 //! ```text
 //! socket → sockets.rs ─┐
@@ -127,8 +127,8 @@
 //!                         Date             order of checks      it?       operation?  does
 //! ```
 //!
-//! `test_server.rs` is the file to read first. It runs every vendor's server through the trait `VendorServer`. Each vendor
-//! has the same files:
+//! `test_server.rs` is the file to read first. It runs every vendor's server through the trait `VendorServer`. Each
+//! vendor has the same files:
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -143,9 +143,9 @@
 //! | `error_response.rs` | errors in the vendor's form, as a shared `ErrorResponse` |
 //! | `store.rs`, `seed.rs` | the stored data, and the data at the start |
 //!
-//! Anything else has a file named by one noun, such as `schema.rs`, `filter.rs` or `view.rs`. Files import what is below
-//! them in this table or beside it, never each other in a circle; `<vendor>.rs` is imported by none. `docs/design/testing.md`
-//! has the decisions and their reasons.
+//! Anything else has a file named by one noun, such as `schema.rs`, `filter.rs` or `view.rs`. Files import what is
+//! below them in this table or beside it, never each other in a circle; `<vendor>.rs` is imported by none.
+//! `docs/design/testing.md` has the decisions and their reasons.
 
 mod authorization;
 mod body;

@@ -3,11 +3,12 @@
 //! The vendors' modules `error_response` fill in the body, because each vendor has its own form.
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{ALLOW, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::response;
+use super::router::RouteError;
 
 /// A response that refuses a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +24,19 @@ impl ErrorResponse {
         Self { status, body: Some(body), headers: Vec::new() }
     }
 
-    #[cfg(any(test, feature = "fisikal"))]
     pub(crate) fn empty(status: StatusCode) -> Self {
         Self { status, body: None, headers: Vec::new() }
+    }
+
+    /// The error for a request without a route. `error` is the vendor's form of a status and a message.
+    pub(crate) fn no_route(reason: RouteError, error: impl FnOnce(StatusCode, &'static str) -> Self) -> Self {
+        match reason {
+            RouteError::MethodNotAllowed(allowed) => {
+                let error = error(StatusCode::METHOD_NOT_ALLOWED, "This path does not support this method.");
+                error.with_header(ALLOW, &allowed.join(", "))
+            }
+            RouteError::NotFound => error(StatusCode::NOT_FOUND, "There is nothing at this path."),
+        }
     }
 
     /// Adds a header.
@@ -58,20 +69,23 @@ impl ErrorResponse {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{ALLOW, CONTENT_TYPE};
+    use http::header::CONTENT_TYPE;
     use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn a_json_error_has_its_status_body_and_headers() {
-        let error = ErrorResponse::json(StatusCode::METHOD_NOT_ALLOWED, json!({"message": "no"}));
-        let response = error.with_header(ALLOW, "GET, PUT").into_response();
-        assert_eq!((response.status().as_u16(), response.body().as_ref()), (405, br#"{"message":"no"}"#.as_slice()));
+    fn a_wrong_method_gets_the_allowed_ones() {
+        let form = |status, message: &str| ErrorResponse::json(status, json!({"message": message}));
+        let reason = RouteError::MethodNotAllowed(vec!["GET", "PUT"]);
+        let response = ErrorResponse::no_route(reason, form).into_response();
+        let header = |name| response.headers()[name].to_str().expect("text");
         assert_eq!(
-            (&response.headers()[CONTENT_TYPE], &response.headers()[ALLOW]),
-            (&"application/json".parse().unwrap(), &"GET, PUT".parse().unwrap())
+            (response.status().as_u16(), header(ALLOW), header(CONTENT_TYPE)),
+            (405, "GET, PUT", "application/json")
         );
+        assert_eq!(response.body(), r#"{"message":"This path does not support this method."}"#);
+        assert_eq!(ErrorResponse::no_route(RouteError::NotFound, form).status, 404);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::response::{self, MockResponse};
 /// A failure that a mock server applies to the next request, or to the next few requests of one kind.
 ///
 /// By default a fault applies once, to the next request. [`times`](Self::times) and [`always`](Self::always) change how
-/// often, and [`on`](Self::on) limits it to one method and path. If several faults match a request, only the one that was
-/// added first applies.
+/// often, and [`on`](Self::on) limits it to one method and path. If several faults match a request, only the one that
+/// was added first applies.
 ///
 /// Some faults *replace* the handling of the request: it arrives, and the server's state does not change. Others change
 /// the response *after* the server has handled the request and changed its state. Each constructor says which it is.
@@ -91,15 +91,15 @@ impl Fault {
         Self::instead(code, "application/json", body.to_string())
     }
 
-    /// Responds with 200 and a web page, instead of handling the request: a login form or a maintenance notice, as a proxy
-    /// might send.
+    /// Responds with 200 and a web page, instead of handling the request: a login form or a maintenance notice, as a
+    /// proxy might send.
     pub fn html() -> Self {
         let page = "<!doctype html><html><head><title>Maintenance</title></head><body>Back soon</body></html>";
         Self::instead(200, "text/html; charset=utf-8", page)
     }
 
-    /// Responds with 307 and this `Location`, instead of handling the request. A client must not send its token to another
-    /// host.
+    /// Responds with 307 and this `Location`, instead of handling the request. A client must not send its token to
+    /// another host.
     ///
     /// # Panics
     ///
@@ -146,8 +146,8 @@ impl Fault {
         Self::new(Effect::Pad(bytes))
     }
 
-    /// Handles the request, and delays the response. Over sockets this is real time; in memory it is tokio's time, so that
-    /// a paused clock skips it.
+    /// Handles the request, and delays the response. Over sockets this is real time; in memory it is tokio's time, so
+    /// that a paused clock skips it.
     pub fn delay(delay: Duration) -> Self {
         Self::new(Effect::Nothing).delayed(delay)
     }
@@ -163,8 +163,8 @@ impl Fault {
         Self::new(Effect::AddField(name.into(), value.into()))
     }
 
-    /// Handles the request, and sets this header of the response. The value can be any bytes that a header can carry, text
-    /// or not.
+    /// Handles the request, and sets this header of the response. The value can be any bytes that a header can carry,
+    /// text or not.
     ///
     /// # Panics
     ///

@@ -1,22 +1,23 @@
 //! A mock server of Fentu FSM.
 //!
-//! [`MockServer`] implements the 20 operations that Fentu's documentation names, under `/v1` and `/api/v1`, with the data of
-//! a small maintenance company, and the endpoints that issue, refresh and revoke tokens:
+//! [`MockServer`] implements the 20 operations that Fentu's documentation names, under `/v1` and `/api/v1`, with the
+//! data of a small maintenance company, and the endpoints that issue, refresh and revoke tokens:
 //!
-//! * **API keys**: `Authorization: Bearer` with a key, which has scopes. An unknown key gets 401, a missing scope 403. The
-//!   scope `admin` allows everything; a `write:` scope does not include reading.
-//! * **OAuth**: `GET /oauth/authorize` asks the user and redirects back with a code, which is valid once and for 10 minutes.
-//!   `POST /oauth/token` takes a form with `client_id` and `client_secret`, and issues tokens for a code (it checks the
-//!   redirect URI and PKCE) or for a refresh token. `POST /oauth/revoke` ends a token. Access tokens are valid for 1 hour,
-//!   refresh tokens for 30 days, on the server's clock. A code that is used twice ends its tokens, and so does a refresh
-//!   token if they [rotate](RefreshTokens::Rotated).
-//! * **Rate limit**: each key and each login may send 1,000 requests an hour. More requests get 429. Every response to an
-//!   authenticated request has `X-RateLimit-Limit`, `-Remaining` and `-Reset`. Token requests are not counted.
-//! * **Lists**: `page` from 1 and `per_page` up to 100, with `data` and `meta`, and the filters that the vendor documents.
+//! * **API keys**: `Authorization: Bearer` with a key, which has scopes. An unknown key gets 401, a missing scope 403.
+//!   The scope `admin` allows everything; a `write:` scope does not include reading.
+//! * **OAuth**: `GET /oauth/authorize` asks the user and redirects back with a code, which is valid once and for 10
+//!   minutes. `POST /oauth/token` takes a form with `client_id` and `client_secret`, and issues tokens for a code (it
+//!   checks the redirect URI and PKCE) or for a refresh token. `POST /oauth/revoke` ends a token. Access tokens are
+//!   valid for 1 hour, refresh tokens for 30 days, on the server's clock. A code that is used twice ends its tokens,
+//!   and so does a refresh token if they [rotate](RefreshTokens::Rotated).
+//! * **Rate limit**: each key and each login may send 1,000 requests an hour. More requests get 429. Every response to
+//!   an authenticated request has `X-RateLimit-Limit`, `-Remaining` and `-Reset`. Token requests are not counted.
+//! * **Lists**: `page` from 1 and `per_page` up to 100, with `data` and `meta`, and the filters that the vendor
+//!   documents.
 //! * **Bodies**: required fields, enum values, references to existing records and unique serial numbers are checked.
 //!
-//! An error has the body `{"error": {"code": .., "message": .., "details": [{"field": .., "message": ..}]}}`, an error of an
-//! OAuth endpoint `{"error": .., "error_description": ..}`. The vendor's own formats could not be read.
+//! An error has the body `{"error": {"code": .., "message": .., "details": [{"field": .., "message": ..}]}}`, an error
+//! of an OAuth endpoint `{"error": .., "error_description": ..}`. The vendor's own formats could not be read.
 //!
 //! # Data
 //!
@@ -36,11 +37,11 @@
 //!
 //! # Assumptions
 //!
-//! Where the vendor's documentation says nothing, the server assumes a behavior, and [`MockServerBuilder`] has options for
-//! the others. Some assumptions are fixed: lists are sorted with the newest record first; unknown parameters are ignored;
-//! dates are compared with `scheduled_date`, and both ends are included; a search finds any part of a name or customer
-//! number, in any case; an update by PUT or PATCH keeps the fields that it does not name, and a null removes a value; a
-//! record in the trash gets 404, but other records still refer to it.
+//! Where the vendor's documentation says nothing, the server assumes a behavior, and [`MockServerBuilder`] has options
+//! for the others. Some assumptions are fixed: lists are sorted with the newest record first; unknown parameters are
+//! ignored; dates are compared with `scheduled_date`, and both ends are included; a search finds any part of a name or
+//! customer number, in any case; an update by PUT or PATCH keeps the fields that it does not name, and a null removes a
+//! value; a record in the trash gets 404, but other records still refer to it.
 
 mod application;
 mod auth;

@@ -1,22 +1,23 @@
 //! A mock server of Fixably.
 //!
-//! [`MockServer`] implements the 33 operations that Fixably's documentation or its working clients name, under `/api/v3`,
-//! with the data of a small repair shop. It is as strict as the vendor is known or likely to be:
+//! [`MockServer`] implements the 33 operations that Fixably's documentation or its working clients name, under
+//! `/api/v3`, with the data of a small repair shop. It is as strict as the vendor is known or likely to be:
 //!
-//! * **Tokens**: `Authorization: Bearer` for OAuth2 client tokens, which have scopes, an expiry, Customer access level and
-//!   excluded fields; the raw header for legacy `pk_` tokens, which have none of these. An unknown token gets 401. A missing
-//!   scope gets 403, and the response does not name it.
+//! * **Tokens**: `Authorization: Bearer` for OAuth2 client tokens, which have scopes, an expiry, Customer access level
+//!   and excluded fields; the raw header for legacy `pk_` tokens, which have none of these. An unknown token gets 401.
+//!   A missing scope gets 403, and the response does not name it.
 //! * **Rate limit**: all tokens share one limit, by default 100 requests in 60 s. More requests get 429. Every response
 //!   has `X-RateLimit-Limit`, `-Remaining` and `-Reset`, errors included.
 //! * **Lists**: `limit` from 1 to 100 with `offset` or `page`. Items are links until `expand=items` makes them objects.
 //! * **`expand`**: `customer,lines(items(product))`, checked against the relations of each object.
-//! * **`q`**: free text, fields, dates, ranges, dotted paths and lists of ids, checked against the fields of each object.
-//! * **Bodies**: required fields, enum values and references to existing records are checked; `id`, `href`, `createdAt` and
-//!   `tags` are refused.
+//! * **`q`**: free text, fields, dates, ranges, dotted paths and lists of ids, checked against the fields of each
+//!   object.
+//! * **Bodies**: required fields, enum values and references to existing records are checked; `id`, `href`, `createdAt`
+//!   and `tags` are refused.
 //!
-//! Everything else is refused: an unknown path, parameter, relation or field gets 404 or 400 with a `developerMessage` that
-//! names it. Webhooks, deletions, stock, price lists, reports and files are missing, because no public source describes
-//! them.
+//! Everything else is refused: an unknown path, parameter, relation or field gets 404 or 400 with a `developerMessage`
+//! that names it. Webhooks, deletions, stock, price lists, reports and files are missing, because no public source
+//! describes them.
 //!
 //! # Data
 //!
@@ -39,11 +40,11 @@
 //!
 //! # Assumptions
 //!
-//! Where the vendor's documentation says nothing, the server assumes a behavior, and [`MockServerBuilder`] has options for
-//! the others. Some assumptions are fixed: lists are sorted by id; several terms of `q` must all match; a field matches its
-//! whole text, free text any part of a text, both in any case; a change of an order, its lines, notes or tasks updates its
-//! `updatedAt`; a change of status leaves the queue and `isClosed` as they are; the `children` of a customer are reachable
-//! through `expand` or one by one, but not through the link of their list.
+//! Where the vendor's documentation says nothing, the server assumes a behavior, and [`MockServerBuilder`] has options
+//! for the others. Some assumptions are fixed: lists are sorted by id; several terms of `q` must all match; a field
+//! matches its whole text, free text any part of a text, both in any case; a change of an order, its lines, notes or
+//! tasks updates its `updatedAt`; a change of status leaves the queue and `isClosed` as they are; the `children` of a
+//! customer are reachable through `expand` or one by one, but not through the link of their list.
 
 mod auth;
 mod builder;

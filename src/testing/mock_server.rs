@@ -37,8 +37,8 @@ macro_rules! mock_server {
                 self.server.state().faults.len()
             }
 
-            /// Shifts the clock that the server shows: the `Date` header, the reset of the rate limit, and the timestamps
-            /// of new data. Rate-limit windows and the expiry of tokens keep the true time.
+            /// Shifts the clock that the server shows: the `Date` header, the reset of the rate limit, and the
+            /// timestamps of new data. Rate-limit windows and the expiry of tokens keep the true time.
             pub fn skew(&self, by: jiff::SignedDuration) {
                 self.server.state().skew = by;
             }
@@ -63,8 +63,9 @@ macro_rules! mock_server {
 
             /// The wiremock server under this mock server, to mount your own mocks; `None` for a server in memory.
             ///
-            /// Your mocks come first, whatever their priority below 255. The mock server responds to all other requests.
-            /// Do not [reset](wiremock::MockServer::reset) the wiremock server: that would unmount the mock server too.
+            /// Your mocks come first, whatever their priority below 255. The mock server responds to all other
+            /// requests. Do not [reset](wiremock::MockServer::reset) the wiremock server: that would unmount the mock
+            /// server too.
             #[must_use]
             pub fn server(&self) -> Option<&wiremock::MockServer> {
                 self.wiremock.as_deref()
@@ -115,8 +116,8 @@ macro_rules! mock_server {
 
         #[cfg(test)]
         impl MockServer {
-            #[allow(dead_code, reason = "not every vendor's tests need it")]
             /// Sends one request with these headers to a path below the base URL. Returns the status and the JSON body.
+            #[allow(dead_code, reason = "not every vendor's tests need it")]
             pub(super) fn request_with(
                 &self,
                 headers: &[(&str, &str)],
@@ -170,8 +171,8 @@ macro_rules! mock_server {
 macro_rules! token_methods {
     ($($issuer:ident).+) => {
         impl MockServer {
-            /// Revokes all access tokens and leaves the refresh tokens valid. Requests with an access token get 401 from
-            /// now on.
+            /// Revokes all access tokens and leaves the refresh tokens valid. Requests with an access token get 401
+            /// from now on.
             pub fn end_access_tokens(&self) {
                 self.server.state().vendor.$($issuer).+.revoke_access_tokens();
             }
@@ -199,8 +200,8 @@ macro_rules! rate_limit_methods {
                 self.add_external_requests(u32::MAX);
             }
 
-            /// Counts requests of other integrations against the current window of every rate limit, as many as fit. They
-            /// do not appear in the [counters](Self::counters).
+            /// Counts requests of other integrations against the current window of every rate limit, as many as fit.
+            /// They do not appear in the [counters](Self::counters).
             pub fn add_external_requests(&self, requests: u32) {
                 self.server.with_vendor(|vendor, time| vendor.add_external_requests(requests, time.now));
             }

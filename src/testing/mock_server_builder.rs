@@ -32,7 +32,8 @@ macro_rules! mock_server_builder {
         }
 
         impl MockServerBuilder {
-            /// Starts the mock server on a free port of the loopback interface. It stops when its last clone is dropped.
+            /// Starts the mock server on a free port of the loopback interface. It stops when its last clone is
+            /// dropped.
             ///
             /// It runs on a thread of its own, in real time. Under a paused clock use [`in_memory`](Self::in_memory).
             ///
@@ -45,16 +46,16 @@ macro_rules! mock_server_builder {
             }
 
             /// Creates the mock server without a socket. Only a client from its
-            /// [`client_builder`](MockServer::client_builder) can reach it. In return its delays, rate-limit windows and
-            /// token lifetimes follow tokio's paused clock, so that months pass in milliseconds.
+            /// [`client_builder`](MockServer::client_builder) can reach it. In return its delays, rate-limit windows
+            /// and token lifetimes follow tokio's paused clock, so that months pass in milliseconds.
             #[must_use]
             pub fn in_memory(self) -> MockServer {
                 let clock = self.clock.unwrap_or_else($crate::testing::clock::Clock::starting_now);
                 MockServer::unbound(clock, self.options)
             }
 
-            /// Where the mock server reads the time. Default: the wall clock at its start plus the time that tokio's clock
-            /// has run since, so that a server in memory follows a paused clock.
+            /// Where the mock server reads the time. Default: the wall clock at its start plus the time that tokio's
+            /// clock has run since, so that a server in memory follows a paused clock.
             pub fn with_clock(mut self, now: impl Fn() -> jiff::Timestamp + Send + Sync + 'static) -> Self {
                 self.clock = Some($crate::testing::clock::Clock::new(now));
                 self
@@ -87,7 +88,8 @@ macro_rules! status_options {
 macro_rules! unknown_field_option {
     () => {
         impl MockServerBuilder {
-            /// Ignores unknown fields in request bodies. Default: they are refused, so that a misspelled field is noticed.
+            /// Ignores unknown fields in request bodies. Default: they are refused, so that a misspelled field is
+            /// noticed.
             pub fn with_unknown_fields_ignored(mut self) -> Self {
                 self.options.ignores_unknown_fields = true;
                 self
@@ -100,8 +102,8 @@ macro_rules! unknown_field_option {
 macro_rules! rate_limit_header_options {
     () => {
         impl MockServerBuilder {
-            /// The format of `X-RateLimit-Reset`. Default [`ResetFormat::EpochSeconds`]; the vendor's documentation says
-            /// only "time".
+            /// The format of `X-RateLimit-Reset`. Default [`ResetFormat::EpochSeconds`]; the vendor's documentation
+            /// says only "time".
             ///
             /// [`ResetFormat::EpochSeconds`]: crate::testing::ResetFormat::EpochSeconds
             pub fn with_reset_format(mut self, format: $crate::testing::rate_limit::ResetFormat) -> Self {

@@ -13,7 +13,8 @@ const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// The format in which a mock server reports when its rate-limit window resets, in `X-RateLimit-Reset` and `Retry-After`.
+/// The format in which a mock server reports when its rate-limit window resets, in `X-RateLimit-Reset` and
+/// `Retry-After`.
 ///
 /// Vendors name the header and seldom its format, so test your integration with every format that it might meet.
 ///
@@ -105,8 +106,8 @@ impl FixedWindow {
         }
     }
 
-    /// A window of a second or more resets on a whole second, so that every header format expresses the reset exactly, and
-    /// a client that trusts it never sends one request too early.
+    /// A window of a second or more resets on a whole second, so that every header format expresses the reset exactly,
+    /// and a client that trusts it never sends one request too early.
     fn end_of_window_from(&self, now: Timestamp) -> Timestamp {
         let start = if self.length.as_secs() >= 1 { whole_second(now) } else { now };
         shifted(start, self.length)

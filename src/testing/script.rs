@@ -18,8 +18,8 @@ use crate::transport::{Transport, TransportError};
 /// A transport that returns a list of responses, one for each request, and records the requests.
 ///
 /// Use it for tests of the client alone: two failures, then a success, and how long the client waited between them. It
-/// has no state behind its responses; for that use a [mock server](super::fixably::MockServer). It uses no socket, and its
-/// delays follow tokio's paused clock. Clones share the list and the record.
+/// has no state behind its responses; for that use a [mock server](super::fixably::MockServer). It uses no socket, and
+/// its delays follow tokio's paused clock. Clones share the list and the record.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]

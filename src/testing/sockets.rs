@@ -18,9 +18,9 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn handle(&self, request: &Request<Bytes>) -> MockResponse;
 }
 
-/// Binds a server to a port of its own. wiremock's `MockServer::start` reuses servers from a pool, so two mock servers of
-/// one process could get the same port one after the other, and a client that keeps a rate limit per address would mix
-/// them up.
+/// Binds a server to a port of its own. wiremock's `MockServer::start` reuses servers from a pool, so two mock servers
+/// of one process could get the same port one after the other, and a client that keeps a rate limit per address would
+/// mix them up.
 pub(super) async fn listen() -> MockServer {
     MockServer::builder().start().await
 }

@@ -1,8 +1,8 @@
 //! READ FIRST: how a mock server handles a request, whatever its vendor.
 //!
-//! A [`TestServer`] has what all vendors share: clock, faults and log. What a request means is up to the [`VendorServer`]
-//! inside it. It knows no network: [`sockets`](super::sockets) serves it over TCP, and the vendor's `MockServer` hands it
-//! requests in memory.
+//! A [`TestServer`] has what all vendors share: clock, faults and log. What a request means is up to the
+//! [`VendorServer`] inside it. It knows no network: [`sockets`](super::sockets) serves it over TCP, and the vendor's
+//! `MockServer` hands it requests in memory.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -109,8 +109,8 @@ impl TokenIssuer {
         pair
     }
 
-    /// Issues the next generation for a refresh token. Also returns the origin of that token if it is known, even if the
-    /// refresh is refused.
+    /// Issues the next generation for a refresh token. Also returns the origin of that token if it is known, even if
+    /// the refresh is refused.
     pub(crate) fn refresh(
         &mut self,
         owner: &str,

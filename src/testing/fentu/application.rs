@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// An application that may ask users for access, for [`MockServer::add_application`](super::MockServer::add_application).
+/// An application that may ask users for access, for
+/// [`MockServer::add_application`](super::MockServer::add_application).
 ///
 /// How the vendor registers applications is not documented. Here a redirect URI must be registered. One on the loopback
 /// interface may have any port, because a desktop application gets another port every time (RFC 8252, section 7.3).
@@ -58,8 +59,8 @@ impl Application {
         &self.client_secret
     }
 
-    /// The application that every server accepts. Its redirect URIs are `http://127.0.0.1` and `http://[::1]`, with any port
-    /// and with the path `/` or `/callback`.
+    /// The application that every server accepts. Its redirect URIs are `http://127.0.0.1` and `http://[::1]`, with any
+    /// port and with the path `/` or `/callback`.
     pub(super) fn seeded() -> Self {
         let uris = ["http://127.0.0.1/", "http://127.0.0.1/callback", "http://[::1]/", "http://[::1]/callback"];
         uris.into_iter().fold(Self::new("test-application", "test-application-secret"), Self::with_redirect_uri)

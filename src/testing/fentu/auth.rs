@@ -26,8 +26,8 @@ pub(super) struct Principal {
     scopes: BTreeSet<String>,
 }
 
-/// Whose requests count against one rate limit. The vendor does not document it; here it is a key, or a login with all of
-/// its tokens.
+/// Whose requests count against one rate limit. The vendor does not document it; here it is a key, or a login with all
+/// of its tokens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Identity {
     Key(String),

@@ -11,8 +11,8 @@ mock_server_builder! {
     Options,
     /// Sets what the vendor's documentation leaves open, then starts a [`MockServer`].
     ///
-    /// Each option defaults to what the vendor's samples suggest, or else to the value that hides the fewest mistakes. A
-    /// client that also passes with the other values does not depend on a guess.
+    /// Each option defaults to what the vendor's samples suggest, or else to the value that hides the fewest mistakes.
+    /// A client that also passes with the other values does not depend on a guess.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -56,8 +56,8 @@ unknown_field_option!();
 rate_limit_header_options!();
 
 impl MockServerBuilder {
-    /// The prefix of the API's paths. Default [`BasePath::Both`]. [`MockServer::base_url`] ends with `/v1` all the same, as
-    /// the base URL of a client does.
+    /// The prefix of the API's paths. Default [`BasePath::Both`]. [`MockServer::base_url`] ends with `/v1` all the
+    /// same, as the base URL of a client does.
     pub fn with_base_path(mut self, path: BasePath) -> Self {
         self.options.base_path = path;
         self
@@ -69,8 +69,8 @@ impl MockServerBuilder {
         self
     }
 
-    /// Responds with 501 to every operation whose method and path the vendor's documentation does not show, so that a test
-    /// reveals what rests on an assumption.
+    /// Responds with 501 to every operation whose method and path the vendor's documentation does not show, so that a
+    /// test reveals what rests on an assumption.
     pub fn with_documented_operations_only(mut self) -> Self {
         self.options.only_documented = true;
         self
@@ -82,8 +82,8 @@ impl MockServerBuilder {
         self
     }
 
-    /// The number of requests that each key and each login may send in a window, and the length of the window, in place of
-    /// those of a [tier](Self::with_tier). A window starts with the first request that it counts.
+    /// The number of requests that each key and each login may send in a window, and the length of the window, in place
+    /// of those of a [tier](Self::with_tier). A window starts with the first request that it counts.
     pub fn with_rate_limit(mut self, requests: u32, window: Duration) -> Self {
         self.options.rate_limit = Some((requests, window));
         self

@@ -1,13 +1,13 @@
 //! Error responses: those of the API and those of the OAuth endpoints.
 //!
-//! The vendor documents an error format that could not be read. The one of the API is a guess, the other is that of OAuth.
+//! The vendor documents an error format that could not be read. The one of the API is a guess, the other is that of
+//! OAuth.
 
 use http::StatusCode;
-use http::header::{ALLOW, CACHE_CONTROL};
+use http::header::CACHE_CONTROL;
 use serde_json::{Value, json};
 
 use crate::testing::error_response::ErrorResponse;
-use crate::testing::router::RouteError;
 
 /// An invalid field of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,16 +44,6 @@ pub(super) fn invalid(errors: Vec<FieldError>) -> ErrorResponse {
         body["error"]["details"] = Value::Array(details.collect());
     }
     response
-}
-
-pub(super) fn no_route(reason: RouteError) -> ErrorResponse {
-    match reason {
-        RouteError::MethodNotAllowed(allowed) => {
-            let error = error(StatusCode::METHOD_NOT_ALLOWED, "This path does not support this method.");
-            error.with_header(ALLOW, &allowed.join(", "))
-        }
-        RouteError::NotFound => not_found(),
-    }
 }
 
 pub(super) fn not_found() -> ErrorResponse {

@@ -64,8 +64,8 @@ impl KeyKind {
 /// An API key with your own settings, for [`MockServer::add_key`](super::MockServer::add_key). It is valid until it is
 /// revoked.
 ///
-/// It starts without scopes, so that a test names those that the integration needs. Those are the ones to select for the
-/// real key.
+/// It starts without scopes, so that a test names those that the integration needs. Those are the ones to select for
+/// the real key.
 ///
 /// ```
 /// use servicebay::testing::fentu::{ApiKey, MockServer};

@@ -93,8 +93,8 @@ impl MockServer {
         format!("{}/oauth/authorize", self.base_url().trim_end_matches("/v1"))
     }
 
-    /// Issues tokens with these scopes to the [application that every server accepts](Self::application), as if a user had
-    /// consented some time ago. It counts as no request and no login.
+    /// Issues tokens with these scopes to the [application that every server accepts](Self::application), as if a user
+    /// had consented some time ago. It counts as no request and no login.
     ///
     /// ```
     /// use servicebay::testing::fentu::MockServer;
@@ -112,8 +112,8 @@ impl MockServer {
         TokenPair { access_token: issued.access, refresh_token: issued.refresh }
     }
 
-    /// Opens an authorization URL as a browser does, and returns where it is redirected to: the application, with a code or
-    /// an error. If the page asks the user, the user allows. `None` if there is no redirect.
+    /// Opens an authorization URL as a browser does, and returns where it is redirected to: the application, with a
+    /// code or an error. If the page asks the user, the user allows. `None` if there is no redirect.
     ///
     /// ```
     /// use servicebay::testing::fentu::MockServer;

@@ -191,8 +191,8 @@ impl OAuth {
         uncached(response::json(StatusCode::OK, &tokens))
     }
 
-    /// Revokes the token in the form, or else the one in the header. An unknown token succeeds too, as RFC 7009 has it. API
-    /// keys stay valid, because nothing shows that they can be revoked here.
+    /// Revokes the token in the form, or else the one in the header. An unknown token succeeds too, as RFC 7009 has it.
+    /// API keys stay valid, because nothing shows that they can be revoked here.
     fn revoke(
         &mut self,
         request: &Request<Bytes>,

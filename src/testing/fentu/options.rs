@@ -24,7 +24,7 @@ pub enum BasePath {
     V1,
 }
 
-/// What a user does whom an application sends to the authorization page.
+/// What the user does on the authorization page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consent {

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::error_response::no_route;
+use super::error_response::error;
 use super::schema::Kind;
 use crate::testing::error_response::ErrorResponse;
 use crate::testing::router::{IdFormat, Route, RouteError, RouteMatch, Router};
@@ -44,14 +44,13 @@ pub(super) enum Evidence {
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<RouteMatch<'a, Endpoint>, ErrorResponse> {
     // Whether an update is PUT or PATCH is unknown. Both work here.
     let method = if method == Method::PATCH { &Method::PUT } else { method };
-    ROUTER.find(method, path).map_err(|error| match error {
-        RouteError::MethodNotAllowed(mut allowed) => {
-            if let Some(put) = allowed.iter().position(|method| *method == "PUT") {
-                allowed.insert(put + 1, "PATCH");
-            }
-            no_route(RouteError::MethodNotAllowed(allowed))
+    ROUTER.find(method, path).map_err(|mut reason| {
+        if let RouteError::MethodNotAllowed(allowed) = &mut reason
+            && let Some(put) = allowed.iter().position(|method| *method == "PUT")
+        {
+            allowed.insert(put + 1, "PATCH");
         }
-        RouteError::NotFound => no_route(error),
+        ErrorResponse::no_route(reason, error)
     })
 }
 
@@ -72,8 +71,8 @@ use Action::{AddPart, Create, Delete, List, Parts, Read, ServiceHistory, Tasks, 
 use Evidence::{Documented, Named};
 use Kind::{Asset, Customer, Task, WorkOrder};
 
-// The vendor documents that reading needs a `read:` scope and writing a `write:` scope. It names no scope for tasks, which
-// have those of work orders here, and none for deleting, which counts as writing here.
+// The vendor documents that reading needs a `read:` scope and writing a `write:` scope. It names no scope for tasks,
+// which have those of work orders here, and none for deleting, which counts as writing here.
 static ROUTES: [Route<Endpoint>; 20] = [
     route("list_work_orders", "GET", "/work-orders", "read:work-orders", List(WorkOrder), Documented),
     route("create_work_order", "POST", "/work-orders", "write:work-orders", Create(WorkOrder), Named),

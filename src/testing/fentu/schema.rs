@@ -1,7 +1,7 @@
 //! The vendor's records: which fields may be written, and their types.
 //!
-//! The fields of responses are known from the vendor's samples. Which fields may be written, and which values an enum has
-//! besides the one in a sample, is assumed here.
+//! The fields of responses are known from the vendor's samples. Which fields may be written, and which values an enum
+//! has besides the one in a sample, is assumed here.
 
 /// A kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

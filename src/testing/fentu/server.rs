@@ -50,7 +50,8 @@ impl FentuServer {
         Some(self.rate_limits.get(identity).map_or(size, |window| window.remaining(now)))
     }
 
-    /// The body of a GET below the base URL with permission to see everything, without a rate limit, a fault or a count.
+    /// The body of a GET below the base URL with permission to see everything, without a rate limit, a fault or a
+    /// count.
     pub(super) fn snapshot(&mut self, path: &str, time: ServerTime) -> Option<Bytes> {
         let path = format!("/{}", path.trim_start_matches('/'));
         let request = Request::get(&path).body(Bytes::new()).ok()?;

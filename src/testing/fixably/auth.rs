@@ -51,11 +51,11 @@ pub enum TokenKind {
     AdminAll,
     /// An OAuth2 client token that may read everything and change nothing: `test-admin-view-only`.
     AdminViewOnly,
-    /// An OAuth2 client token with Customer access level: it sees customer 1 and the orders of that customer, and may create
-    /// orders for it: `test-customer`.
+    /// An OAuth2 client token with Customer access level: it sees customer 1 and the orders of that customer, and may
+    /// create orders for it: `test-customer`.
     Customer,
-    /// An OAuth2 client token that may read everything except the discount of order lines, the stock price of products and
-    /// the amount left to pay of an order: `test-excluded-fields`.
+    /// An OAuth2 client token that may read everything except the discount of order lines, the stock price of products
+    /// and the amount left to pay of an order: `test-excluded-fields`.
     ExcludedFields,
     /// An OAuth2 client token that expired years ago: `test-expired`.
     Expired,
@@ -98,8 +98,8 @@ impl TokenKind {
 
 /// A token with your own settings, for [`MockServer::add_token`](super::MockServer::add_token).
 ///
-/// By default it is an Admin token of user 107460 that never expires. An OAuth2 token starts without scopes, so that a test
-/// names those that the integration needs. That list is what to ask the owner of the real tenant for.
+/// By default it is an Admin token of user 107460 that never expires. An OAuth2 token starts without scopes, so that a
+/// test names those that the integration needs. That list is what to ask the owner of the real tenant for.
 ///
 /// ```
 /// use servicebay::testing::fixably::{MockServer, Token};
@@ -125,7 +125,8 @@ impl Token {
         Self::new(value.into(), TokenSeen::Bearer)
     }
 
-    /// A legacy user token, sent without a scheme. It has no scopes: it allows what its user may do, which here is everything.
+    /// A legacy user token, sent without a scheme. It has no scopes: it allows what its user may do, which here is
+    /// everything.
     pub fn legacy(value: impl Into<String>) -> Self {
         Self::new(value.into(), TokenSeen::Legacy).with_all_scopes()
     }
@@ -250,7 +251,8 @@ impl Tokens {
         self.0.push(Arc::new(token));
     }
 
-    /// Removes a token. The vendor does not document the response to a revoked token; here it is that to an unknown one.
+    /// Removes a token. The vendor does not document the response to a revoked token; here it is that to an unknown
+    /// one.
     pub(super) fn revoke(&mut self, value: &str) {
         self.0.retain(|token| token.value != value);
     }

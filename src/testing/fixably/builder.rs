@@ -58,8 +58,8 @@ mock_server_builder! {
 unknown_field_option!();
 rate_limit_header_options!();
 status_options! {
-    /// The status for a token with Customer access level that asks for another customer's record. Default 404, which does
-    /// not reveal that the record exists; 403 is as likely.
+    /// The status for a token with Customer access level that asks for another customer's record. Default 404, which
+    /// does not reveal that the record exists; 403 is as likely.
     with_foreign_record_status => foreign_record_status;
 
     /// The status for `offset` together with `page`, which the vendor's documentation rules out. Default 400.
@@ -80,22 +80,22 @@ impl MockServerBuilder {
         self
     }
 
-    /// How a field appears that the token may not see. Default [`ExcludedField::Absent`], because the vendor uses null for
-    /// blank fields.
+    /// How a field appears that the token may not see. Default [`ExcludedField::Absent`], because the vendor uses null
+    /// for blank fields.
     pub fn with_excluded_fields_as(mut self, excluded: ExcludedField) -> Self {
         self.options.excluded_field = excluded;
         self
     }
 
-    /// The number of orders at the start, with ids from 20000010 upwards. Default 140, which is more than one page holds.
-    /// With fewer than 6, some of the orders with special properties are missing.
+    /// The number of orders at the start, with ids from 20000010 upwards. Default 140, which is more than one page
+    /// holds. With fewer than 6, some of the orders with special properties are missing.
     pub fn with_order_count(mut self, orders: usize) -> Self {
         self.options.orders = orders;
         self
     }
 
-    /// The number of requests that all tokens together may send in a window, and the length of the window. Default 100 in
-    /// 60 s; the vendor does not publish its numbers. A window starts with the first request that it counts.
+    /// The number of requests that all tokens together may send in a window, and the length of the window. Default 100
+    /// in 60 s; the vendor does not publish its numbers. A window starts with the first request that it counts.
     pub fn with_rate_limit(mut self, requests: u32, window: Duration) -> Self {
         self.options.rate_limit = Some((requests, window));
         self

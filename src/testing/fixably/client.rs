@@ -24,8 +24,8 @@ impl MockServer {
         self.client_builder(kind).build()
     }
 
-    /// The builder of such a client, to set the options that your test is about. The client of a server in memory uses no
-    /// socket and follows the server's clock.
+    /// The builder of such a client, to set the options that your test is about. The client of a server in memory uses
+    /// no socket and follows the server's clock.
     ///
     /// ```
     /// use std::time::Duration;

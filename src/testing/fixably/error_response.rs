@@ -1,11 +1,9 @@
 //! Error responses in the vendor's form: the two fields that its clients have seen, and no others.
 
 use http::StatusCode;
-use http::header::ALLOW;
 use serde_json::json;
 
 use crate::testing::error_response::ErrorResponse;
-use crate::testing::router::RouteError;
 
 pub(super) fn error(status: StatusCode, message: impl Into<String>) -> ErrorResponse {
     ErrorResponse::json(status, json!({"status": status.as_u16(), "developerMessage": message.into()}))
@@ -23,16 +21,6 @@ pub(super) fn not_found() -> ErrorResponse {
     error(StatusCode::NOT_FOUND, "There is no such record.")
 }
 
-pub(super) fn no_route(reason: RouteError) -> ErrorResponse {
-    match reason {
-        RouteError::MethodNotAllowed(allowed) => {
-            let error = error(StatusCode::METHOD_NOT_ALLOWED, "This path does not support this method.");
-            error.with_header(ALLOW, &allowed.join(", "))
-        }
-        RouteError::NotFound => not_found(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,11 +31,5 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(response.body()).expect("JSON");
         assert_eq!(body, json!({"status": 404, "developerMessage": "There is no such record."}));
         assert_eq!(response.headers()["content-type"], "application/json");
-    }
-
-    #[test]
-    fn a_wrong_method_gets_the_right_ones() {
-        let response = no_route(RouteError::MethodNotAllowed(vec!["GET"])).into_response();
-        assert_eq!((response.status().as_u16(), response.headers()[ALLOW].to_str().ok()), (405, Some("GET")));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! `jill`, `company:Acme`, `isClosed:false`, `updatedAt:2026-03-02`, `createdAt:[2026-03-01,2026-03-31]`,
 //! `updatedAt:[2026-03-01,]`, `status.id:450`, `status.id:(450,454)!`, and any of them joined by commas; a record must
-//! match all of them. A field matches its whole text, free text any part of a text, both in any case. The meaning of `!`
-//! after a list is unknown, so it is ignored.
+//! match all of them. A field matches its whole text, free text any part of a text, both in any case. The meaning of
+//! `!` after a list is unknown, so it is ignored.
 
 use jiff::civil::Date;
 use serde_json::Value;
@@ -230,8 +230,8 @@ impl Condition {
     }
 }
 
-/// The first and the last second of a date, in the format of the stored times. Clients of the vendor send dates; one also
-/// sends times, but nothing shows that they work, so they are refused here.
+/// The first and the last second of a date, in the format of the stored times. Clients of the vendor send dates; one
+/// also sends times, but nothing shows that they work, so they are refused here.
 fn span(text: &str, kind: Kind) -> Option<(String, String)> {
     let date: Date = text.parse().ok().filter(|_| text.len() == "2026-03-02".len())?;
     Some(match kind {

@@ -188,7 +188,8 @@ impl Handler<'_> {
         Ok(response::json(self.options.post_status, &json!({"id": id})))
     }
 
-    /// A token with Customer access level acts for its customer: its orders belong to that customer, and it creates no customers.
+    /// A token with Customer access level acts for its customer: its orders belong to that customer, and it creates no
+    /// customers.
     fn restrict_to_customer(&self, resource: Resource, values: &mut Map<String, Value>) -> Result<(), ErrorResponse> {
         let Some(own) = self.token.customer() else { return Ok(()) };
         match resource {
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_customer_update_leaves_alone_what_it_does_not_name() {
+    fn a_customer_update_keeps_the_fields_that_it_does_not_name() {
         let server = server();
         let (status, customer) = server.request("PUT", "/customers/4", Some(json!({"email": "ines@example.com"})));
         assert_eq!((status.as_u16(), &customer["email"]), (200, &json!("ines@example.com")));

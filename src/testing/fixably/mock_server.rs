@@ -10,7 +10,8 @@ mock_server! {
     FixablyServer,
     /// A stateful mock server of one Fixably tenant, on a socket or in memory.
     ///
-    /// Clones are handles to the same server. The [module](crate::testing::fixably) describes its behavior and its data.
+    /// Clones are handles to the same server. The [module](crate::testing::fixably) describes its behavior and its
+    /// data.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -75,8 +76,8 @@ impl MockServer {
         self.server.with_vendor(|vendor, time| vendor.remaining(time.now))
     }
 
-    /// The current state of an order, with its lines, notes and tasks expanded; null if the id is unknown. It counts as no
-    /// request.
+    /// The current state of an order, with its lines, notes and tasks expanded; null if the id is unknown. It counts as
+    /// no request.
     #[must_use]
     pub fn order(&self, id: i64) -> Value {
         self.snapshot(&format!("orders/{id}?expand=lines(items),notes(items),tasks(items)"))

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::error_response::no_route;
+use super::error_response::error;
 use super::schema::Resource;
 use crate::testing::error_response::ErrorResponse;
 use crate::testing::router::{IdFormat, Route, RouteMatch, Router};
@@ -28,7 +28,7 @@ pub(super) enum Action {
 
 /// Finds the operation of a method and a path relative to the base URL.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<RouteMatch<'a, Endpoint>, ErrorResponse> {
-    ROUTER.find(method, path).map_err(no_route)
+    ROUTER.find(method, path).map_err(|reason| ErrorResponse::no_route(reason, error))
 }
 
 const fn route(
@@ -46,8 +46,8 @@ static ROUTER: Router<Endpoint> = Router::new(IdFormat::Number, &ROUTES);
 use Action::{AddNotes, Create, Invoice, List, Read, ReadChild, Update};
 use Resource::{Customer, Device, Line, Location, Note, Order, Product, Queue, Status, Store, Task, User};
 
-// The vendor names no scope in full. These follow its pattern `{resource}:{action}`; lines, notes and tasks have the scopes
-// of their orders. PATCH for lines and tasks is assumed from orders.
+// The vendor names no scope in full. These follow its pattern `{resource}:{action}`; lines, notes and tasks have the
+// scopes of their orders. PATCH for lines and tasks is assumed from orders.
 static ROUTES: [Route<Endpoint>; 33] = [
     route("list_orders", "GET", "/orders", "orders:view", List(Order)),
     route("create_order", "POST", "/orders", "orders:create", Create(Order)),

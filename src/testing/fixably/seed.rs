@@ -38,8 +38,8 @@ const CASES: [(&str, &str, i64, i64); 6] = [
     ("Customer data has to move to the new device", "Storage is readable", 6, 2_900),
 ];
 
-/// Name, type and queue of the statuses from 450: one of each type that the vendor's pages list. The spelling of types in
-/// the API is unknown.
+/// Name, type and queue of the statuses from 450: one of each type that the vendor's pages list. The spelling of types
+/// in the API is unknown.
 const STATUSES: [(&str, &str, i64); 11] = [
     ("In queue", "IN_QUEUE", 1),
     ("In diagnosis", "IN_DIAGNOSIS", 2),

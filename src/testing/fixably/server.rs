@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_a_rate_limit_sends_no_headers_of_one() {
+    fn without_a_rate_limit_there_are_no_rate_limit_headers() {
         let server = builder().without_rate_limit().in_memory();
         let response = send(&server, ADMIN, "GET", "/orders").response;
         assert!(!response.headers().contains_key("x-ratelimit-remaining"), "{:?}", response.headers());

@@ -69,8 +69,8 @@ impl<'a> Validator<'a> {
         notes.iter().map(note).collect()
     }
 
-    /// Checks the required fields. A customer needs a phone number or an email address, a device needs a name and a serial
-    /// number or an IMEI. `values` are the values after the write.
+    /// Checks the required fields. A customer needs a phone number or an email address, a device needs a name and a
+    /// serial number or an IMEI. `values` are the values after the write.
     pub(super) fn check_required(&self, resource: Resource, values: &Map<String, Value>) -> Result<(), ErrorResponse> {
         match resource {
             Resource::Customer if blank(values, "phone") && blank(values, "email") => {
@@ -100,7 +100,8 @@ impl<'a> Validator<'a> {
                         }
                     }
                 }
-                // The only known client that creates invoices sends the customer of the order, so the kind of record is open.
+                // The only known client that creates invoices sends the customer of the order, so the kind of record is
+                // open.
                 "user" => drop(self.reference(name, value)?),
                 _ if self.options.ignores_unknown_fields => {}
                 _ => return Err(self.invalid(format!("There is no field `{name}`."))),
