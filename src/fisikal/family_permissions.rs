@@ -1,14 +1,14 @@
-//! Who may book for whom in a family.
+//! The permissions between the members of a family.
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::Id;
-use super::types::{HashedPermissions, User};
+use super::generated::types::{HashedPermissions, User};
+use super::id::Id;
 
-/// For whom a person may book, and whose mail that person gets: what
-/// [`update_family_permissions`](super::Client::update_family_permissions) sends.
+/// The body of [`update_family_permissions`](super::Client::update_family_permissions): for whom a person may book, and
+/// whose mail the person receives.
 ///
-/// Both lists are sent whole, so that a list that is not set is sent empty.
+/// Both lists replace the old ones: a list that is not set is sent empty.
 ///
 /// # Example
 ///
@@ -25,13 +25,13 @@ pub struct FamilyPermissions {
 }
 
 impl FamilyPermissions {
-    /// What this person may do: nothing yet.
+    /// No permissions for this person yet.
     pub fn of(id: impl Into<Id<User>>) -> Self {
         Self { id: id.into(), book_for: Vec::new(), email_redirection_for: Vec::new() }
     }
 
-    /// What this person may do now, as [`list_linked_clients`](super::Client::list_linked_clients) and the profile tell.
-    pub fn now(id: impl Into<Id<User>>, permissions: &HashedPermissions) -> Self {
+    /// The person's current permissions, from [`list_linked_clients`](super::Client::list_linked_clients) or the profile.
+    pub fn current(id: impl Into<Id<User>>, permissions: &HashedPermissions) -> Self {
         Self {
             id: id.into(),
             book_for: permissions.book_for.clone(),
@@ -39,12 +39,12 @@ impl FamilyPermissions {
         }
     }
 
-    /// For whom the person may book.
+    /// Sets for whom the person may book.
     pub fn book_for(self, users: impl IntoIterator<Item = impl Into<Id<User>>>) -> Self {
         Self { book_for: users.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Whose mail the person gets.
+    /// Sets whose mail the person receives.
     pub fn email_redirection_for(self, users: impl IntoIterator<Item = impl Into<Id<User>>>) -> Self {
         Self { email_redirection_for: users.into_iter().map(Into::into).collect(), ..self }
     }
@@ -53,18 +53,18 @@ impl FamilyPermissions {
 impl Serialize for FamilyPermissions {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(serde::Serialize)]
-        struct OfClient<'a> {
-            client: Lists<'a>,
+        struct RolePermissions<'a> {
+            client: PermissionLists<'a>,
         }
         #[derive(serde::Serialize)]
-        struct Lists<'a> {
+        struct PermissionLists<'a> {
             book_for: &'a [Id<User>],
             email_redirection_for: &'a [Id<User>],
         }
-        let lists = Lists { book_for: &self.book_for, email_redirection_for: &self.email_redirection_for };
+        let client = PermissionLists { book_for: &self.book_for, email_redirection_for: &self.email_redirection_for };
         let mut permissions = serializer.serialize_struct("FamilyPermissions", 2)?;
         permissions.serialize_field("id", &self.id)?;
-        permissions.serialize_field("hashed_permissions", &OfClient { client: lists })?;
+        permissions.serialize_field("hashed_permissions", &RolePermissions { client })?;
         permissions.end()
     }
 }
@@ -76,17 +76,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_are_sent_inside_what_the_vendor_wraps_them_in() {
+    fn permissions_are_sent_in_the_vendors_wrapper() {
         let sent = serde_json::to_value(FamilyPermissions::of(2001).book_for([2002])).unwrap();
         let lists = json!({"book_for": [2002], "email_redirection_for": []});
         assert_eq!(sent, json!({"id": 2001, "hashed_permissions": {"client": lists}}));
     }
 
     #[test]
-    fn permissions_that_were_read_are_where_a_change_begins() {
+    fn a_change_starts_from_the_current_permissions() {
         let read: HashedPermissions =
             serde_json::from_str(r#"{"book_for": [3], "email_redirection_for": [4]}"#).unwrap();
-        let changed = FamilyPermissions::now(1, &read).book_for([3, 5]);
+        let changed = FamilyPermissions::current(1, &read).book_for([3, 5]);
         let sent = serde_json::to_value(changed).unwrap();
         assert_eq!(sent["hashed_permissions"]["client"], json!({"book_for": [3, 5], "email_redirection_for": [4]}));
     }

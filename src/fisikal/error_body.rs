@@ -1,15 +1,15 @@
-//! The vendor's `errors`, wherever they stand.
+//! Reads the vendor's `errors`, from error responses and from responses with status 200.
 
 use serde_json::Value;
 
-use super::types::ErrorItem;
+use super::generated::types::ErrorItem;
 use crate::error::Error;
 use crate::vendor::Explanation;
 
-/// What the vendor complains about in a call that failed: its `errors`, with their options.
+/// The vendor's `errors` for a call that failed, with their types and options.
 ///
-/// The vendor puts them into refusals, and into answers that are a success by their status; both come as
-/// [`Error::Validation`]. Empty for every other error.
+/// The vendor sends them in error responses and in responses with status 200; both become [`Error::Validation`]. Empty for
+/// every other error.
 ///
 /// # Example
 ///
@@ -17,31 +17,31 @@ use crate::vendor::Explanation;
 /// use servicebay::fisikal::{self, types::{ErrorType, ForClient}};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
-/// # let client = tenant.client()?;
+/// # let server = servicebay::testing::fisikal::MockServer::start().await;
+/// # let client = server.client()?;
 /// // Client 2003 has no credits.
-/// let refused = client.join_occurrence().id(5).body(ForClient::new(2003)).send().await;
+/// let outcome = client.join_occurrence().id(5).body(ForClient::new(2003)).send().await;
 ///
-/// let errors = fisikal::errors(&refused.expect_err("no credits"));
+/// let errors = fisikal::errors(&outcome.expect_err("no credits"));
 /// assert_eq!(errors[0].kind, Some(ErrorType::NotEnoughCredits));
 /// # Ok(()) }
 /// ```
 pub fn errors(error: &Error) -> Vec<ErrorItem> {
     match error.payload::<Value>() {
-        Ok(body) => complaints(&body).filter_map(|item| serde_json::from_value(item.clone()).ok()).collect(),
+        Ok(body) => items(&body).filter_map(|item| serde_json::from_value(item.clone()).ok()).collect(),
         Err(_) => Vec::new(),
     }
 }
 
 impl ErrorItem {
-    /// The page on which the owner of a card confirms a payment, where that is what the vendor asks for.
+    /// The page where the card's owner confirms the payment, if that is what the vendor requires.
     pub fn stripe_url(&self) -> Option<&str> {
         self.options.as_ref()?.get("stripe_url")?.as_str()
     }
 }
 
-/// Reads a refusal: a list `errors` at the top or inside what the call is about, or a code and a text as OAuth has
-/// them.
+/// Reads the body of an error response: a list `errors` at the top level or inside the wrapped object, or a code and a text
+/// as OAuth has them.
 pub(super) fn explain(body: &Value) -> Explanation {
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let kind = |item: &Value| item.get("type").and_then(Value::as_str).map(str::to_owned);
@@ -50,8 +50,8 @@ pub(super) fn explain(body: &Value) -> Explanation {
         code: text("error"),
         fields: Vec::new(),
     };
-    for item in complaints(body) {
-        // One without a type is a complaint all the same.
+    for item in items(body) {
+        // An entry without a type is an error too.
         let kind = kind(item).unwrap_or_else(|| "unknown".to_owned());
         match item.get("on").and_then(Value::as_str) {
             Some(field) => explanation.fields.push((field.to_owned(), kind.clone())),
@@ -64,8 +64,8 @@ pub(super) fn explain(body: &Value) -> Explanation {
     explanation
 }
 
-/// The entries of `errors` at the top of a body, and of what it is about.
-fn complaints(body: &Value) -> impl Iterator<Item = &Value> {
+/// The entries of `errors`, at the top level of a body and inside its members.
+fn items(body: &Value) -> impl Iterator<Item = &Value> {
     let inside = body.as_object().into_iter().flat_map(|body| body.values());
     let lists = std::iter::once(body).chain(inside).filter_map(|part| part.get("errors")?.as_array());
     lists.flatten().filter(|item| item.is_object())
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_found_at_the_top_and_inside() {
+    fn errors_are_found_at_the_top_level_and_inside() {
         for body in [
             json!({"errors": [{"on": "email", "type": "taken"}]}),
             json!({"occurrence": {"id": 1, "errors": [{"on": "email", "type": "taken"}]}}),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_about_the_whole_request_is_its_message() {
+    fn an_error_without_a_field_becomes_the_message() {
         let explanation = explain(&json!({"occurrence": {"errors": [{"on": null, "type": "not_enough_credits"}]}}));
         assert_eq!(explanation.message.as_deref(), Some("not_enough_credits"));
         assert_eq!(explanation.code.as_deref(), Some("not_enough_credits"));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_complaints_explains_nothing() {
+    fn a_body_without_errors_yields_no_explanation() {
         for body in [
             json!({"occurrence": {"id": 1, "errors": []}}),
             json!({"errors": null}),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_the_token_endpoint_is_read_too() {
+    fn an_error_of_the_token_endpoint_is_read() {
         let explanation = explain(&json!({"error": "invalid_grant", "error_description": "The grant is invalid."}));
         assert_eq!(explanation.code.as_deref(), Some("invalid_grant"));
         assert_eq!(explanation.message.as_deref(), Some("The grant is invalid."));
