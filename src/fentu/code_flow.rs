@@ -61,7 +61,7 @@ impl CodeFlow {
         Ok(granted.into_tokens(&self.grant, endpoint.clock.wall(), None))
     }
 
-    /// The error of a login that nobody completed in time.
+    /// The error of a login that was not completed in time.
     pub(super) fn timed_out(&self) -> Error {
         self.inner.without_token(NoToken::TooLate, &EXCHANGE)
     }
