@@ -125,7 +125,7 @@ impl Auth {
             Self::Granted(cache) => match cache.ready() {
                 Some(pass) => Ok(pass),
                 // Apart, so that the wait, which is rare, takes no room in every call.
-                None => Box::pin(scope.waits(Wait::Token, cache.next(latest))).await,
+                None => Box::pin(scope.wait(Wait::Token, cache.next(latest))).await,
             },
         }
     }

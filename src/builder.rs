@@ -19,13 +19,13 @@ pub(crate) use self::tenancy::{Shared, Tenancy};
 use crate::auth::{
     Auth, AuthConfig, AuthMethod, Endpoint, MemoryStore, PART, Setting, TokenCache, TokenKey, TokenStore,
 };
-use crate::base::Base;
+use crate::base_url::BaseUrl;
 use crate::client_inner::ClientInner;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitPolicy, Registry};
 use crate::observer::Observer;
-use crate::options::{CallOptions, Settings};
+use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::Pipeline;
 use crate::priority::Priority;
 use crate::retry::{RetryBudget, RetryPolicy};
@@ -229,7 +229,7 @@ impl<C> ClientBuilder<C> {
             (None, None) => address::base(self.vendor.base_url)?,
         };
 
-        let settings = Settings::default().overlaid(self.options);
+        let settings = ResolvedOptions::default().overridden_by(self.options);
         let user_agent: Arc<str> = match self.user_agent {
             Some(own) => format!("{own} {OWN_AGENT}").into(),
             None => OWN_AGENT.into(),
@@ -267,7 +267,7 @@ impl<C> ClientBuilder<C> {
         #[cfg(not(feature = "testing"))]
         let (transport, clock, owner) = (HttpClient::Reqwest(http()?), Clock::System, None);
 
-        let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
+        let base = Arc::new(BaseUrl::new(base_url, self.vendor.base_paths));
         let name: Option<Arc<str>> = tenant.as_deref().or(key).map(Into::into);
         let telemetry = Telemetry::new(self.vendor, name.clone(), self.observer, clock);
         let auth = match method {
@@ -296,13 +296,13 @@ impl<C> ClientBuilder<C> {
         let pipeline = Pipeline {
             vendor: self.vendor,
             tenant: name,
-            base,
+            base_url: base,
             user_agent,
             headers,
             auth,
-            budget: Registry::global().budget(self.vendor, address, owner, clock),
-            rate_limit: self.rate_limit,
-            retries: RetryBudget::new(),
+            rate_limiter: Registry::global().budget(self.vendor, address, owner, clock),
+            rate_limit_policy: self.rate_limit,
+            retry_budget: RetryBudget::new(),
             transport,
             clock,
             telemetry,
@@ -340,7 +340,7 @@ impl<C> fmt::Debug for ClientBuilder<C> {
 }
 
 /// The name that tokens are stored under: nobody else's may be found there. `whose` is a part already.
-fn token_key(vendor: &Vendor, base: &Base, whose: Option<&str>, account: &str) -> TokenKey {
+fn token_key(vendor: &Vendor, base: &BaseUrl, whose: Option<&str>, account: &str) -> TokenKey {
     // With port and path: behind one host there may be more than one vendor's, or more than one club's.
     let root = base.root();
     let place = format!("{}{}", root.authority(), root.path().trim_end_matches('/'));

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
 use url::Url;
 
 use super::grant::EXCHANGE;
@@ -61,8 +62,9 @@ impl Authorization {
     ///
     /// [`Error::InvalidRequest`] if the URL does not belong to this login.
     pub(super) fn read_callback(&self, redirected: &str) -> Result<Result<String, AuthorizationError>, Error> {
-        let invalid =
-            |parameter: &'static str, reason: &'static str| Err(Error::request(EXCHANGE.id(), parameter, reason));
+        let invalid = |parameter: &'static str, reason: &'static str| {
+            Err(Error::invalid_request(EXCHANGE.id(), parameter, reason))
+        };
         let query = match redirected.split_once('?') {
             Some((_, rest)) => rest.split('#').next().unwrap_or_default(),
             None => {
@@ -85,7 +87,7 @@ impl Authorization {
                 );
             }
         }
-        if !params.state.is_some_and(|state| same(&state, self.state.expose_secret())) {
+        if !params.state.is_some_and(|state| state.as_bytes().ct_eq(self.state.expose_secret().as_bytes()).into()) {
             return invalid(
                 "state",
                 "does not match this login: the URL belongs to another login or was forged; nothing of it was used",
@@ -120,12 +122,6 @@ fn random() -> SecretString {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("the operating system provides randomness, or TLS would fail too");
     URL_SAFE_NO_PAD.encode(bytes).into()
-}
-
-/// Compares in constant time.
-fn same(one: &str, other: &str) -> bool {
-    let differences = one.bytes().zip(other.bytes()).fold(0, |differences, (a, b)| differences | (a ^ b));
-    one.len() == other.len() && differences == 0
 }
 
 impl fmt::Debug for Authorization {

@@ -33,7 +33,8 @@ impl CodeFlow {
         redirect_uri: String,
         scopes: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Authorization, Error> {
-        let invalid = |parameter: &'static str, reason: &'static str| Error::request("authorize", parameter, reason);
+        let invalid =
+            |parameter: &'static str, reason: &'static str| Error::invalid_request("authorize", parameter, reason);
         let is_absolute = url::Url::parse(&redirect_uri).is_ok_and(|url| url.has_host() && url.fragment().is_none());
         if !is_absolute {
             return Err(invalid("redirect_uri", "has to be an absolute URL without a fragment"));
@@ -63,7 +64,7 @@ impl CodeFlow {
 
     /// The error of a login that was not completed in time.
     pub(super) fn timed_out(&self) -> Error {
-        self.inner.without_token(NoToken::TooLate, &EXCHANGE)
+        self.inner.token_error(NoToken::TooLate, &EXCHANGE)
     }
 
     fn denied(&self, error: AuthorizationError) -> Error {
@@ -74,6 +75,6 @@ impl CodeFlow {
     }
 
     fn failed(&self, error: TokenError) -> Error {
-        self.inner.without_token(NoToken::TokenError(error.into()), &EXCHANGE)
+        self.inner.token_error(NoToken::TokenError(error.into()), &EXCHANGE)
     }
 }

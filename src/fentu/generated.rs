@@ -3540,7 +3540,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -3675,7 +3675,7 @@ pub mod builder {
                 &super::operations::CREATE_WORK_ORDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -3744,7 +3744,7 @@ pub mod builder {
                 &super::operations::GET_WORK_ORDER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3795,7 +3795,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3835,7 +3835,7 @@ pub mod builder {
                 &super::operations::DELETE_WORK_ORDER,
             );
             request.path("id", self.id.as_ref());
-            request.send_only().await
+            request.send(crate::decode::nothing).await
         }
     }
 
@@ -3898,7 +3898,7 @@ pub mod builder {
             request.path("work_order_id", self.work_order_id.as_ref());
             request.query("status", self.status.as_ref());
             request.query("technician_id", self.technician_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3935,7 +3935,7 @@ pub mod builder {
                 &super::operations::GET_TASK,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4023,7 +4023,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4157,7 +4157,7 @@ pub mod builder {
                 &super::operations::CREATE_CUSTOMER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4226,7 +4226,7 @@ pub mod builder {
                 &super::operations::GET_CUSTOMER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4277,7 +4277,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4374,7 +4374,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4507,7 +4507,7 @@ pub mod builder {
                 &super::operations::CREATE_ASSET,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4571,7 +4571,7 @@ pub mod builder {
                 &super::operations::GET_ASSET,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4617,7 +4617,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4654,7 +4654,7 @@ pub mod builder {
                 &super::operations::DELETE_ASSET,
             );
             request.path("id", self.id.as_ref());
-            request.send_only().await
+            request.send(crate::decode::nothing).await
         }
     }
 
@@ -4693,7 +4693,7 @@ pub mod builder {
                 &super::operations::LIST_ASSET_SERVICE_HISTORY,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4732,7 +4732,7 @@ pub mod builder {
                 &super::operations::LIST_ASSET_PARTS,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4780,7 +4780,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4846,7 +4846,7 @@ pub mod builder {
                 &super::operations::GET_ASSET_WARRANTY,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

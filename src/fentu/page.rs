@@ -37,7 +37,7 @@ impl<T> Page<T> {
             let reason = format!(
                 "the vendor sent page {received} instead of {requested}; the walk stops here, because it would skip items"
             );
-            return Err(Error::request(operation.id(), "page", reason));
+            return Err(Error::invalid_request(operation.id(), "page", reason));
         }
         let more = self.meta.total_pages.is_none_or(|total| requested < total);
         Ok(requested.checked_add(1).filter(|_| more).map(Position::Page))

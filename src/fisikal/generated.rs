@@ -6606,7 +6606,7 @@ pub mod builder {
                 &super::operations::SIGN_UP_CLIENT,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -6776,7 +6776,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6923,7 +6923,7 @@ pub mod builder {
                 &super::operations::GET_LOCATION,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6964,7 +6964,7 @@ pub mod builder {
             let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "disabled"], self.disabled.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6992,7 +6992,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_CLUB_SETTINGS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7023,7 +7023,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_APP_SECTIONS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7054,7 +7054,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_COUNTRIES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7104,7 +7104,7 @@ pub mod builder {
             members.put(&["unified_filters", "since"], self.since.as_ref());
             members.put(&["unified_filters", "till"], self.till.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7178,7 +7178,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -7327,7 +7327,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7378,7 +7378,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7429,7 +7429,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7468,7 +7468,7 @@ pub mod builder {
                 &super::operations::CREATE_APPOINTMENT,
             );
             request.json_under("appointment", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -7594,7 +7594,7 @@ pub mod builder {
             request.query("location_id", self.location_id.as_ref());
             request.query("client_id", self.client_id.as_ref());
             request.query("trainer_activity_id", self.trainer_activity_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7625,7 +7625,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_SERVICES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7656,7 +7656,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_ACTIVITY_CATEGORIES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7731,7 +7731,7 @@ pub mod builder {
             members.put(&["unified_filters", "trainer_id"], self.trainer_id.as_ref());
             members.put(&["unified_filters", "location_id"], self.location_id.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7860,7 +7860,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -8010,7 +8010,7 @@ pub mod builder {
                 &super::operations::GET_SERVICE_PACKAGE,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8055,7 +8055,7 @@ pub mod builder {
             let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "status"], self.status.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8083,7 +8083,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_PROFILE,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8122,7 +8122,7 @@ pub mod builder {
                 &super::operations::UPDATE_PROFILE,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8164,7 +8164,7 @@ pub mod builder {
                 &super::operations::UPDATE_FAMILY_PERMISSIONS,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8242,7 +8242,7 @@ pub mod builder {
             members
                 .put(&["unified_filters", "location_ids"], self.location_ids.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8284,7 +8284,7 @@ pub mod builder {
                 &super::operations::GET_TRAINER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8321,7 +8321,7 @@ pub mod builder {
                 &super::operations::CREATE_CLIENT,
             );
             request.json_under("client", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8387,7 +8387,7 @@ pub mod builder {
                 &super::operations::GET_CLIENT,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8418,7 +8418,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_LINKED_CLIENTS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8457,7 +8457,7 @@ pub mod builder {
                 &super::operations::APPLY_PROMOCODE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8496,7 +8496,7 @@ pub mod builder {
                 &super::operations::CREATE_PURCHASE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8562,7 +8562,7 @@ pub mod builder {
                 &super::operations::CHECKOUT_STRIPE,
             );
             request.json_under("stripe", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8626,7 +8626,7 @@ pub mod builder {
                 &super::operations::CONFIRM_STRIPE,
             );
             request.json_under("stripe", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8692,7 +8692,7 @@ pub mod builder {
                 &super::operations::CHECKOUT_CASH,
             );
             request.json_under("cash", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8796,7 +8796,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -8985,7 +8985,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -9112,7 +9112,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_NOTIFICATION_SETTINGS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -9167,7 +9167,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json_under("notification_settings_set", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -9230,7 +9230,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.query("payment_provider", self.payment_provider.as_ref());
             request.query("url_schema", self.url_schema.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

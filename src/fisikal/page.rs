@@ -77,7 +77,7 @@ impl<T> Page<T> {
                  would skip items",
                 total.map_or(expected, |total| expected.min((total - start).max(0))),
             );
-            return Err(Error::request(operation.id(), "limit", reason));
+            return Err(Error::invalid_request(operation.id(), "limit", reason));
         }
         let more = total.map_or(received >= expected, |total| seen < total);
         Ok(more.then_some(Position::Window { start: seen, count: expected }))

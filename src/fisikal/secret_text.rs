@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
+use subtle::ConstantTimeEq as _;
 
 /// A password, a token, or a PIN in a body. `Debug` prints `[redacted]`.
 ///
@@ -37,7 +38,7 @@ impl fmt::Debug for SecretText {
 
 impl PartialEq for SecretText {
     fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
+        self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
     }
 }
 

@@ -3821,7 +3821,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -3960,7 +3960,7 @@ pub mod builder {
                 &super::operations::CREATE_ORDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4034,7 +4034,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4080,7 +4080,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4170,7 +4170,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4337,7 +4337,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4400,7 +4400,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4517,7 +4517,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4671,7 +4671,7 @@ pub mod builder {
             );
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4762,7 +4762,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4852,7 +4852,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5019,7 +5019,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5082,7 +5082,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5160,7 +5160,7 @@ pub mod builder {
             );
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5266,7 +5266,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5407,7 +5407,7 @@ pub mod builder {
                 &super::operations::CREATE_CUSTOMER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5486,7 +5486,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5537,7 +5537,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5601,7 +5601,7 @@ pub mod builder {
             request.path("customer_id", self.customer_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5680,7 +5680,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5819,7 +5819,7 @@ pub mod builder {
                 &super::operations::CREATE_DEVICE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5896,7 +5896,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5975,7 +5975,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6129,7 +6129,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6208,7 +6208,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6357,7 +6357,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6436,7 +6436,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6588,7 +6588,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6635,7 +6635,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6714,7 +6714,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6863,7 +6863,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6942,7 +6942,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -7096,7 +7096,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

@@ -2121,7 +2121,7 @@ pub mod builder {
                     ("endDate", self.end_date.as_ref()),
                     7i32,
                 );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2163,7 +2163,7 @@ pub mod builder {
                 &super::operations::LIST_WORKSHOP_SERVICES,
             );
             request.path("workshop_id", self.workshop_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2202,7 +2202,7 @@ pub mod builder {
                 &super::operations::CREATE_BOOKING,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2271,7 +2271,7 @@ pub mod builder {
                 &super::operations::GET_BOOKING,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2325,7 +2325,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2379,7 +2379,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.path("status", self.status.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2448,7 +2448,7 @@ pub mod builder {
                 &super::operations::CREATE_QUOTE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2517,7 +2517,7 @@ pub mod builder {
                 &super::operations::CREATE_SERVICE_REMINDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2586,7 +2586,7 @@ pub mod builder {
                 &super::operations::GET_SERVICE_REMINDER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

@@ -138,7 +138,7 @@ async fn a_response_without_its_wrapper_is_a_decode_error() {
     }
     let (client, _script) = scripted([Step::json(200, json!({"location": "the third"}))]);
     match client.get_location().id(1).send().await {
-        Err(Error::Decode(decode)) => assert!(decode.to_string().contains("another shape"), "{decode}"),
+        Err(Error::Decode(decode)) => assert!(decode.to_string().contains("unexpected shape"), "{decode}"),
         other => panic!("{other:?}"),
     }
 }

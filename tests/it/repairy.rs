@@ -114,7 +114,7 @@ async fn a_range_of_days_is_checked_before_sending() {
         (call().start_date(first), "endDate", ".end_date(..)"),
         (call().start_date(first).end_date(date(2026, 5, 31)), "endDate", "before 2026-06-01"),
         (call().start_date(first).end_date(date(2026, 6, 9)), "endDate", "8 days after"),
-        (call().start_date("1 June").end_date(first), "startDate", "is no date"),
+        (call().start_date("1 June").end_date(first), "startDate", "not an ISO 8601 date"),
         (client.list_availabilities().day(first), "workshop_id", ".workshop_id(..)"),
     ] {
         let (named, message) = unsent(call.send().await);

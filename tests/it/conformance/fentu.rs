@@ -61,7 +61,7 @@ pub(super) struct OAuth {
 impl OAuth {
     fn credentials_for(&self, pair: &TokenPair) -> Credentials {
         let application = self.server.application();
-        let tokens = support::granted(pair, self.server.now());
+        let tokens = support::token_set(pair, self.server.now());
         Credentials::oauth(application.client_id(), application.client_secret(), tokens)
     }
 

@@ -66,7 +66,7 @@ pub(super) async fn no_span_and_no_event_shows_a_secret<C: AuthCase>() {
     read::<C>(&client).await.unwrap();
     drop(listening);
     for (name, field) in
-        [("servicebay.attempt", "request_id"), ("servicebay.odd_header", "value"), ("servicebay.retry", "delay_ms")]
+        [("servicebay.attempt", "request_id"), ("servicebay.invalid_header", "value"), ("servicebay.retry", "delay_ms")]
     {
         let events = recorder.named(name);
         assert!(events.iter().any(|record| record.field(field).is_some()), "{name} has no {field}: {events:?}");

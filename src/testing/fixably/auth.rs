@@ -1,4 +1,4 @@
-//! The tokens of a tenant: who may come in, and what they may do.
+//! Tokens: how a request is authenticated, and what its token allows.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,12 +8,12 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use jiff::Timestamp;
 
-use super::refusal::Refusal;
+use super::error_response::error;
 use super::schema::Resource;
-use crate::testing::TokenSeen;
-use crate::testing::authorization::Authorization;
+use crate::testing::authorization::{Authorization, TokenSeen};
+use crate::testing::error_response::ErrorResponse;
 
-/// The scopes there are. The vendor documents the pattern and no name.
+/// All scopes. The vendor documents their pattern, but no name.
 const SCOPES: [&str; 16] = [
     "customers:create",
     "customers:update",
@@ -33,33 +33,33 @@ const SCOPES: [&str; 16] = [
     "users:view",
 ];
 
-/// The user that the seeded tokens act for.
+/// The user of the seeded tokens.
 const OWNER: i64 = 107_460;
 
-/// The tokens that every tenant starts with.
+/// The tokens that every mock server accepts.
 ///
 /// ```
 /// use servicebay::testing::fixably::{MockServer, TokenKind};
 ///
-/// let tenant = MockServer::builder().in_memory();
-/// assert_eq!(tenant.token(TokenKind::AdminViewOnly), "test-admin-view-only");
+/// let server = MockServer::builder().in_memory();
+/// assert_eq!(server.token(TokenKind::AdminViewOnly), "test-admin-view-only");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum TokenKind {
     /// An OAuth2 client token with every scope: `test-admin-all`.
     AdminAll,
-    /// An OAuth2 client token that may look at everything and change nothing: `test-admin-view-only`.
+    /// An OAuth2 client token that may read everything and change nothing: `test-admin-view-only`.
     AdminViewOnly,
-    /// An OAuth2 client token with Customer access level: it sees the orders of customer 1, that customer's own record,
-    /// and may create orders for it: `test-customer`.
+    /// An OAuth2 client token with Customer access level: it sees customer 1 and the orders of that customer, and may
+    /// create orders for it: `test-customer`.
     Customer,
-    /// An OAuth2 client token that may look at everything but the discount of order lines, the stock price of products
-    /// and what is left to pay of an order: `test-excluded-fields`.
+    /// An OAuth2 client token that may read everything except the discount of order lines, the stock price of products
+    /// and the amount left to pay of an order: `test-excluded-fields`.
     ExcludedFields,
     /// An OAuth2 client token that expired years ago: `test-expired`.
     Expired,
-    /// A legacy user token, sent raw: `pk_` and 47 letters and digits that say it is none.
+    /// A legacy user token, sent without a scheme: `pk_` and 47 letters and digits.
     Legacy,
 }
 
@@ -67,7 +67,7 @@ impl TokenKind {
     const ALL: [Self; 6] =
         [Self::AdminAll, Self::AdminViewOnly, Self::Customer, Self::ExcludedFields, Self::Expired, Self::Legacy];
 
-    /// What a client sends for it.
+    /// The value that a client sends.
     pub(super) fn value(self) -> String {
         match self {
             Self::AdminAll => "test-admin-all".to_owned(),
@@ -96,19 +96,19 @@ impl TokenKind {
     }
 }
 
-/// A token of your own making, for [`MockServer::add_token`](super::MockServer::add_token).
+/// A token with your own settings, for [`MockServer::add_token`](super::MockServer::add_token).
 ///
-/// It starts as an Admin token of user 107460 that never expires. An OAuth2 token starts without a scope, so that a test
-/// names the ones its integration needs, which is the list to ask the tenant's owner for.
+/// By default it is an Admin token of user 107460 that never expires. An OAuth2 token starts without scopes, so that a
+/// test names those that the integration needs. That list is what to ask the owner of the real tenant for.
 ///
 /// ```
 /// use servicebay::testing::fixably::{MockServer, Token};
 ///
-/// let tenant = MockServer::builder().in_memory();
-/// tenant.add_token(Token::bearer("test-sync").with_scopes(["orders:view", "customers:view"]));
+/// let server = MockServer::builder().in_memory();
+/// server.add_token(Token::bearer("test-sync").with_scopes(["orders:view", "customers:view"]));
 /// ```
 #[derive(Clone)]
-#[must_use = "a token is known to a tenant after `tenant.add_token(...)`"]
+#[must_use = "the mock server accepts a token only after `server.add_token(...)`"]
 pub struct Token {
     value: String,
     seen: TokenSeen,
@@ -120,12 +120,13 @@ pub struct Token {
 }
 
 impl Token {
-    /// An OAuth2 client token without any scope, sent as `Authorization: Bearer ...`.
+    /// An OAuth2 client token without scopes, sent as `Authorization: Bearer ...`.
     pub fn bearer(value: impl Into<String>) -> Self {
         Self::new(value.into(), TokenSeen::Bearer)
     }
 
-    /// A legacy user token, sent raw. It has no scopes: it may do what its user may, which here is everything.
+    /// A legacy user token, sent without a scheme. It has no scopes: it allows what its user may do, which here is
+    /// everything.
     pub fn legacy(value: impl Into<String>) -> Self {
         Self::new(value.into(), TokenSeen::Legacy).with_all_scopes()
     }
@@ -136,45 +137,45 @@ impl Token {
         self
     }
 
-    /// Grants every scope there is.
+    /// Grants every scope.
     pub fn with_all_scopes(self) -> Self {
         self.with_scopes(SCOPES)
     }
 
-    /// Lets the token expire. From this moment it gets 401.
+    /// Sets the time from which the token gets 401. Default: it never expires.
     pub fn with_expires_at(mut self, time: Timestamp) -> Self {
         self.expires_at = Some(time);
         self
     }
 
-    /// Gives the token Customer access level: it sees what belongs to this customer, and reference data.
+    /// Gives the token Customer access level: it sees only what belongs to this customer, and reference data.
     pub fn with_customer(mut self, customer: i64) -> Self {
         self.customer = Some(customer);
         self
     }
 
-    /// The user that the token acts for: the author of its notes. Default 107460.
+    /// The user that the token acts for, who is the author of its notes. Default 107460.
     pub fn with_user(mut self, user: i64) -> Self {
         self.user = user;
         self
     }
 
-    /// Hides properties from this token's answers. Each is named by the plural of its object and its own name:
+    /// Hides fields from the responses to this token. Each is named by the plural of its object and its own name:
     /// `lines.discount`, `orders.total`, `customers.email`.
     ///
     /// # Panics
     ///
-    /// If there is no such property, because a token that hides nothing would let a test pass for the wrong reason.
+    /// If there is no such field, because a token that hides nothing would let a test pass for the wrong reason.
     #[track_caller]
     pub fn with_excluded_fields<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
         self.excluded = fields.into_iter().map(Into::into).collect();
         for field in &self.excluded {
-            assert!(is_field(field), "there is no property `{field}` to exclude: it has the form `lines.discount`");
+            assert!(is_field(field), "there is no field `{field}` to exclude; a field is written as `lines.discount`");
         }
         self
     }
 
-    /// The token of the tenant itself, which sees and may do everything.
+    /// The token of the mock server itself, which may see and do everything.
     pub(super) fn internal() -> Self {
         Self::legacy(String::new())
     }
@@ -183,7 +184,7 @@ impl Token {
         self.user
     }
 
-    /// The customer whose things are all that the token sees.
+    /// The customer of a token with Customer access level.
     pub(super) fn customer(&self) -> Option<i64> {
         self.customer
     }
@@ -221,7 +222,7 @@ fn is_field(name: &str) -> bool {
     })
 }
 
-/// Shows everything but the value: somebody may put a real one in.
+/// Shows everything except the value, because a test may use a real one.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token")
@@ -235,7 +236,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The tokens that a tenant knows.
+/// The tokens that the mock server accepts.
 #[derive(Debug)]
 pub(super) struct Tokens(Vec<Arc<Token>>);
 
@@ -250,15 +251,16 @@ impl Tokens {
         self.0.push(Arc::new(token));
     }
 
-    /// Forgets a token. What a revoked one is told is not documented; here it is unknown from then on.
+    /// Removes a token. The vendor does not document the response to a revoked token; here it is that to an unknown
+    /// one.
     pub(super) fn revoke(&mut self, value: &str) {
         self.0.retain(|token| token.value != value);
     }
 
     /// The token of a request, if it is known and has not expired.
-    pub(super) fn admit(&self, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Token>, Refusal> {
-        let unauthorized = |message| Refusal::new(StatusCode::UNAUTHORIZED, message);
-        // Whether `Bearer` may stand before a legacy token is not documented; here it may not.
+    pub(super) fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Token>, ErrorResponse> {
+        let unauthorized = |message| error(StatusCode::UNAUTHORIZED, message);
+        // Whether the vendor accepts `Bearer` before a legacy token is not documented; here it is refused.
         let Authorization { seen, value } = Authorization::of(headers);
         if seen == TokenSeen::None {
             return Err(unauthorized("The request has no token."));
@@ -277,48 +279,48 @@ mod tests {
 
     use super::*;
 
-    fn admit(header: &str) -> Result<Arc<Token>, Refusal> {
+    fn authenticate(header: &str) -> Result<Arc<Token>, ErrorResponse> {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, header.parse().expect("a header"));
-        Tokens::seeded().admit(&headers, crate::clock::wall_now())
+        Tokens::seeded().authenticate(&headers, crate::clock::wall_now())
     }
 
     #[test]
-    fn a_legacy_token_has_the_shape_that_clients_have_seen() {
+    fn a_legacy_token_has_the_format_that_clients_have_seen() {
         let value = TokenKind::Legacy.value();
         assert_eq!(value.len(), 50, "{value}");
         assert!(value.starts_with("pk_") && value[3..].bytes().all(|b| b.is_ascii_alphanumeric()), "{value}");
     }
 
     #[test]
-    fn each_kind_of_token_is_admitted_in_its_own_way_only() {
+    fn each_kind_of_token_is_accepted_only_in_its_own_form() {
         let legacy = TokenKind::Legacy.value();
-        assert!(admit("Bearer test-admin-all").is_ok());
-        assert!(admit("bearer test-admin-all").is_ok());
-        assert!(admit(&legacy).is_ok());
+        assert!(authenticate("Bearer test-admin-all").is_ok());
+        assert!(authenticate("bearer test-admin-all").is_ok());
+        assert!(authenticate(&legacy).is_ok());
         for header in ["test-admin-all", &format!("Bearer {legacy}"), "Bearer", "Bearer ", "", "Basic test-admin-all"] {
-            assert_eq!(admit(header).expect_err(header).status, 401, "{header}");
+            assert_eq!(authenticate(header).expect_err(header).status, 401, "{header}");
         }
     }
 
     #[test]
-    fn an_expired_token_is_not_valid_to_the_second() {
+    fn a_token_is_valid_until_the_second_it_expires() {
         let end = Timestamp::UNIX_EPOCH;
         let mut tokens = Tokens::seeded();
         tokens.add(Token::bearer("test-short").with_expires_at(end));
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, "Bearer test-short".parse().expect("a header"));
-        assert!(tokens.admit(&headers, end - jiff::SignedDuration::from_secs(1)).is_ok());
-        assert!(tokens.admit(&headers, end).is_err());
+        assert!(tokens.authenticate(&headers, end - jiff::SignedDuration::from_secs(1)).is_ok());
+        assert!(tokens.authenticate(&headers, end).is_err());
     }
 
     #[test]
-    fn two_tokens_in_one_request_are_none() {
+    fn two_tokens_in_one_request_are_refused() {
         let mut headers = HeaderMap::new();
         for value in ["Bearer test-admin-all", "Bearer test-customer"] {
             headers.append(AUTHORIZATION, value.parse().expect("a header"));
         }
-        assert!(Tokens::seeded().admit(&headers, Timestamp::UNIX_EPOCH).is_err());
+        assert!(Tokens::seeded().authenticate(&headers, Timestamp::UNIX_EPOCH).is_err());
     }
 
     #[test]
@@ -329,21 +331,21 @@ mod tests {
 
     #[test]
     fn a_view_only_token_has_no_write_scope() {
-        let token = admit("Bearer test-admin-view-only").expect("valid");
+        let token = authenticate("Bearer test-admin-view-only").expect("valid");
         let writes: Vec<_> = token.scopes.iter().filter(|scope| !scope.ends_with(":view")).collect();
         assert!(writes.is_empty(), "{writes:?}");
         assert!(token.allows("users:view"));
     }
 
     #[test]
-    fn the_debug_form_of_a_token_does_not_show_it() {
+    fn the_debug_output_does_not_show_the_token() {
         let shown = format!("{:?}", Token::bearer("test-hidden-value"));
         assert!(!shown.contains("hidden"), "{shown}");
     }
 
     #[test]
-    #[should_panic(expected = "there is no property `lines.purchasePrice` to exclude")]
-    fn a_token_cannot_exclude_what_does_not_exist() {
+    #[should_panic(expected = "there is no field `lines.purchasePrice` to exclude")]
+    fn a_token_cannot_exclude_an_unknown_field() {
         let _ = Token::bearer("test").with_excluded_fields(["lines.purchasePrice"]);
     }
 }

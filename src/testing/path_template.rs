@@ -1,6 +1,6 @@
-//! Paths with places for ids.
+//! Matches paths against templates such as `/orders/{id}/notes`.
 
-/// What stands in the places of a template such as `/orders/{id}/notes` in a path that fits it.
+/// The segments of a path that stand in place of `{...}` in a template, if the path matches it.
 pub(crate) fn captures<'a>(template: &str, path: &'a str) -> Option<Vec<&'a str>> {
     let mut segments = path.split('/');
     let mut captured = Vec::new();
@@ -20,13 +20,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_gives_up_what_stands_in_the_places() {
+    fn a_matching_path_yields_its_variable_segments() {
         assert_eq!(captures("/orders/{id}/lines/{id}", "/orders/7/lines/x"), Some(vec!["7", "x"]));
         assert_eq!(captures("/orders", "/orders"), Some(Vec::new()));
     }
 
     #[test]
-    fn a_path_that_is_shorter_longer_or_other_does_not_fit() {
+    fn a_shorter_longer_or_different_path_does_not_match() {
         for path in ["/orders", "/orders/7/lines", "/devices/7", "orders/7", "/orders/7/"] {
             assert_eq!(captures("/orders/{id}", path), None, "{path}");
         }

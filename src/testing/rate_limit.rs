@@ -1,33 +1,32 @@
-//! A tenant's request budget, and the headers that tell of it.
+//! The rate limit of a mock server: requests counted in fixed windows, and the headers that report them.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 
-use super::clock::{rounded_up, shifted, whole_second};
-use super::desk::Time;
+use super::clock::{ServerTime, http_date, rounded_up, shifted, whole_second};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// How a tenant writes the end of its rate-limit window, in `X-RateLimit-Reset` or `Retry-After`.
+/// The format in which a mock server reports when its rate-limit window resets, in `X-RateLimit-Reset` and
+/// `Retry-After`.
 ///
-/// Vendors name the header and seldom say what it holds. A client that reads them all is tested against them all.
+/// Vendors name the header and seldom its format, so test your integration with every format that it might meet.
 ///
 /// ```
 /// use servicebay::testing::ResetFormat;
 /// use servicebay::testing::fixably::MockServer;
 ///
-/// let tenant = MockServer::builder()
+/// let server = MockServer::builder()
 ///     .with_reset_format(ResetFormat::HttpDate)
 ///     .with_retry_after(ResetFormat::DeltaSeconds)
 ///     .in_memory();
-/// assert_eq!(tenant.remaining(), Some(100));
+/// assert_eq!(server.remaining(), Some(100));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,13 +41,13 @@ pub enum ResetFormat {
     HttpDate,
     /// ISO 8601 in UTC: `2026-01-01T00:00:00Z`.
     Iso8601,
-    /// This very text, whatever the time: `banana`, `-1`, nothing at all. Text that cannot travel in a header (a line
-    /// break, say) is sent as an empty value.
+    /// This text, whatever the time: `banana`, `-1`, or nothing. Text that a header cannot carry, such as a line break,
+    /// is sent as an empty value.
     Raw(String),
 }
 
 impl ResetFormat {
-    /// Writes the end of a window. `now` and `reset` are both in the time that the tenant shows its callers.
+    /// Formats the reset of a window. `now` and `reset` are both in the time that the server shows.
     fn write(&self, reset: Timestamp, now: Timestamp) -> HeaderValue {
         let text = match self {
             Self::DeltaSeconds => {
@@ -65,27 +64,22 @@ impl ResetFormat {
     }
 }
 
-/// A time as HTTP writes it; empty for a year that the format cannot express.
-pub(crate) fn http_date(time: Timestamp) -> String {
-    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap_or_default()
-}
-
-/// One budget of requests in windows of a fixed length. A window begins with the first request that it counts.
+/// Counts requests in windows of a fixed length. A window starts with the first request that it counts.
 #[derive(Clone, Debug)]
-pub(crate) struct Bucket {
+pub(crate) struct FixedWindow {
     size: u32,
-    window: SignedDuration,
+    length: SignedDuration,
     reset: Option<Timestamp>,
     used: u32,
 }
 
-impl Bucket {
-    pub(crate) fn new(size: u32, window: Duration) -> Self {
-        let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
-        Self { size, window, reset: None, used: 0 }
+impl FixedWindow {
+    pub(crate) fn new(size: u32, length: Duration) -> Self {
+        let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+        Self { size, length, reset: None, used: 0 }
     }
 
-    /// Counts requests against the window and tells how many of them fitted.
+    /// Counts requests against the window, and returns how many of them fit.
     pub(crate) fn take(&mut self, requests: u32, now: Timestamp) -> u32 {
         self.open(now);
         let taken = requests.min(self.size - self.used);
@@ -97,7 +91,7 @@ impl Bucket {
         if self.reset.is_none_or(|reset| now >= reset) { self.size } else { self.size - self.used }
     }
 
-    /// The end of the window that `now` is in, or of the one that a request would open.
+    /// When the current window resets, or the one that a request would start.
     pub(crate) fn reset(&self, now: Timestamp) -> Timestamp {
         match self.reset {
             Some(reset) if now < reset => reset,
@@ -112,39 +106,39 @@ impl Bucket {
         }
     }
 
-    /// Windows of a second and more end on a whole second, so that every header format can name their end exactly and
-    /// a caller who trusts it is never one request early.
+    /// A window of a second or more resets on a whole second, so that every header format expresses the reset exactly,
+    /// and a client that trusts it never sends one request too early.
     fn end_of_window_from(&self, now: Timestamp) -> Timestamp {
-        let start = if self.window.as_secs() >= 1 { whole_second(now) } else { now };
-        shifted(start, self.window)
+        let start = if self.length.as_secs() >= 1 { whole_second(now) } else { now };
+        shifted(start, self.length)
     }
 }
 
-/// Which rate-limit headers a tenant sends, and how it writes them.
+/// Which rate-limit headers a server sends, and in which formats.
 #[derive(Clone, Debug)]
-pub(crate) struct LimitHeaders {
-    pub(crate) limit: Limit,
+pub(crate) struct RateLimitHeaders {
+    /// Whether `X-RateLimit-Limit` is sent.
+    pub(crate) sends_limit: bool,
     pub(crate) reset: ResetFormat,
     pub(crate) retry_after: Option<ResetFormat>,
 }
 
-/// Whether `X-RateLimit-Limit` is among the headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    Omitted,
-    Sent,
+impl Default for RateLimitHeaders {
+    fn default() -> Self {
+        Self { sends_limit: true, reset: ResetFormat::EpochSeconds, retry_after: None }
+    }
 }
 
-impl LimitHeaders {
-    /// Adds the headers of an answer, in the time that the tenant shows.
-    pub(crate) fn add_to(&self, response: &mut Response<Bytes>, bucket: &Bucket, time: Time) {
+impl RateLimitHeaders {
+    /// Adds the headers to a response, in the time that the server shows.
+    pub(crate) fn add_to(&self, response: &mut Response<Bytes>, window: &FixedWindow, time: ServerTime) {
         let refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
-        let reset = |format: &ResetFormat| format.write(shifted(bucket.reset(time.now), time.skew), time.shown());
+        let reset = |format: &ResetFormat| format.write(shifted(window.reset(time.now), time.skew), time.shown());
         let headers = response.headers_mut();
-        if self.limit == Limit::Sent {
-            headers.insert(LIMIT, bucket.size.into());
+        if self.sends_limit {
+            headers.insert(LIMIT, window.size.into());
         }
-        headers.insert(REMAINING, bucket.remaining(time.now).into());
+        headers.insert(REMAINING, window.remaining(time.now).into());
         headers.insert(RESET, reset(&self.reset));
         if let Some(format) = self.retry_after.as_ref().filter(|_| refused) {
             headers.insert(RETRY_AFTER, reset(format));
@@ -161,37 +155,37 @@ mod tests {
     }
 
     #[test]
-    fn a_window_lets_its_size_through_and_no_more() {
-        let mut bucket = Bucket::new(3, Duration::from_secs(60));
-        let taken: u32 = (0..10).map(|i| bucket.take(1, at(i))).sum();
+    fn a_window_admits_its_size_and_no_more() {
+        let mut window = FixedWindow::new(3, Duration::from_secs(60));
+        let taken: u32 = (0..10).map(|i| window.take(1, at(i))).sum();
         assert_eq!(taken, 3);
-        assert_eq!(bucket.remaining(at(10)), 0);
+        assert_eq!(window.remaining(at(10)), 0);
     }
 
     #[test]
-    fn a_new_window_opens_at_the_reset_and_not_before() {
-        let mut bucket = Bucket::new(1, Duration::from_secs(60));
-        assert_eq!(bucket.take(1, at(0)), 1);
-        assert_eq!(bucket.take(1, at(59_999)), 0);
-        assert_eq!(bucket.take(1, at(60_000)), 1);
+    fn a_new_window_starts_at_the_reset_and_not_before() {
+        let mut window = FixedWindow::new(1, Duration::from_secs(60));
+        assert_eq!(window.take(1, at(0)), 1);
+        assert_eq!(window.take(1, at(59_999)), 0);
+        assert_eq!(window.take(1, at(60_000)), 1);
     }
 
     #[test]
-    fn a_window_of_seconds_ends_on_a_whole_second() {
-        let mut bucket = Bucket::new(1, Duration::from_secs(60));
-        bucket.take(1, at(700));
-        assert_eq!(bucket.reset(at(700)), at(60_000));
+    fn a_window_of_seconds_resets_on_a_whole_second() {
+        let mut window = FixedWindow::new(1, Duration::from_secs(60));
+        window.take(1, at(700));
+        assert_eq!(window.reset(at(700)), at(60_000));
     }
 
     #[test]
     fn a_window_shorter_than_a_second_keeps_its_length() {
-        let mut bucket = Bucket::new(1, Duration::from_millis(200));
-        bucket.take(1, at(700));
-        assert_eq!(bucket.reset(at(700)), at(900));
+        let mut window = FixedWindow::new(1, Duration::from_millis(200));
+        window.take(1, at(700));
+        assert_eq!(window.reset(at(700)), at(900));
     }
 
     #[test]
-    fn every_format_names_the_same_end() {
+    fn every_format_expresses_the_same_reset() {
         let (now, reset) = (at(500), at(60_000));
         for (format, text) in [
             (ResetFormat::DeltaSeconds, "60"),
@@ -208,12 +202,12 @@ mod tests {
 
     #[test]
     fn a_skewed_clock_shifts_times_and_leaves_spans_alone() {
-        let mut bucket = Bucket::new(5, Duration::from_secs(60));
-        bucket.take(2, at(0));
+        let mut window = FixedWindow::new(5, Duration::from_secs(60));
+        window.take(2, at(0));
         for (format, reset) in [(ResetFormat::EpochSeconds, "1767229260"), (ResetFormat::DeltaSeconds, "60")] {
-            let shown = LimitHeaders { limit: Limit::Omitted, reset: format, retry_after: None };
+            let shown = RateLimitHeaders { sends_limit: false, reset: format, retry_after: None };
             let mut response = Response::new(Bytes::new());
-            shown.add_to(&mut response, &bucket, Time { now: at(0), skew: SignedDuration::from_hours(1) });
+            shown.add_to(&mut response, &window, ServerTime { now: at(0), skew: SignedDuration::from_hours(1) });
             let headers = response.headers();
             assert_eq!(headers[RESET], reset, "{headers:?}");
             assert_eq!(headers[REMAINING], "3", "{headers:?}");
