@@ -88,7 +88,7 @@ super::mock_server::mock_server! {
     /// ```
 }
 
-super::mock_server::logins!(door.grants);
+super::mock_server::token_methods!(door.grants);
 
 impl MockServer {
     /// The id of the OAuth2 application that every tenant has.
@@ -99,8 +99,8 @@ impl MockServer {
     /// The e-mail address and password of the person of this role.
     #[must_use]
     pub fn login(&self, role: Role) -> (String, String) {
-        let state = self.desk.state();
-        let (email, password) = state.house.people.login(role).expect("every role has a person");
+        let state = self.server.state();
+        let (email, password) = state.vendor.people.login(role).expect("every role has a person");
         (email.to_owned(), password.to_owned())
     }
 
@@ -108,7 +108,7 @@ impl MockServer {
     #[must_use]
     pub fn access_token(&self) -> String {
         let now = self.now();
-        let club = &mut self.desk.state().house;
+        let club = &mut self.server.state().vendor;
         club.door.log_in(club.caller(Role::Manager), BTreeSet::new(), now).access
     }
 
@@ -116,7 +116,7 @@ impl MockServer {
     #[must_use]
     pub fn session_token(&self, role: Role) -> String {
         let now = self.now();
-        let club = &mut self.desk.state().house;
+        let club = &mut self.server.state().vendor;
         club.door.begin_session(club.caller(role), now).access
     }
 }

@@ -64,7 +64,7 @@ use self::garage::Garage;
 pub use self::outbox::{Dispatch, Sent};
 pub use self::partners::{Partner, RefreshTokens};
 use self::store::Kind;
-use super::grants::Pair;
+use super::token_issuer::IssuedTokens as Pair;
 
 /// A pair of tokens that a tenant gave out. They are no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,14 +104,14 @@ super::mock_server::mock_server! {
     /// ```
 }
 
-super::mock_server::logins!(door.grants);
+super::mock_server::token_methods!(door.grants);
 
 impl MockServer {
     /// A pair of tokens as a login of this partner would get it. It counts as no request.
     #[must_use]
     pub fn issue_tokens(&self, partner: Partner) -> TokenPair {
         let now = self.now();
-        let Pair { access, refresh, .. } = self.desk.state().house.door.issue(partner, now);
+        let Pair { access, refresh, .. } = self.server.state().vendor.door.issue(partner, now);
         TokenPair { access_token: access, refresh_token: refresh }
     }
 
@@ -119,20 +119,20 @@ impl MockServer {
     #[must_use]
     pub fn is_valid(&self, access_token: &str) -> bool {
         let now = self.now();
-        self.desk.state().house.door.grants.admit(access_token, now).is_some()
+        self.server.state().vendor.door.grants.validate(access_token, now).is_some()
     }
 
     /// A booking as it is now, with its car and customer, whosever it is; null if there is none with this id. It counts as
     /// no request.
     #[must_use]
     pub fn booking(&self, id: &str) -> Value {
-        self.desk.state().house.store.shown(Kind::Booking, id)
+        self.server.state().vendor.store.shown(Kind::Booking, id)
     }
 
     /// What the tenant would have sent to customers, workshops and webhooks, oldest first.
     #[must_use]
     pub fn sent(&self) -> Vec<Sent> {
-        self.desk.state().house.outbox.clone()
+        self.server.state().vendor.outbox.clone()
     }
 
     /// Notes that a booking was made with a reminder's code. How a booking says so is unknown, so no call does it.
@@ -142,8 +142,8 @@ impl MockServer {
     /// If there is no such reminder or booking.
     #[track_caller]
     pub fn rebook(&self, reminder: &str, booking: &str) {
-        let mut state = self.desk.state();
-        let store = &mut state.house.store;
+        let mut state = self.server.state();
+        let store = &mut state.vendor.store;
         let known = store.get(Kind::Booking, booking).is_some();
         let reminder = store.get_mut(Kind::Reminder, reminder).filter(|_| known);
         let reminder = reminder.expect("the reminder and the booking have to exist");
@@ -161,7 +161,7 @@ impl MockServer {
     fn ask_of(&self, partner: Partner, access: &str, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let bearer = format!("Bearer {access}");
         let headers = [("x-partner-id", partner.id()), ("authorization", bearer.as_str())];
-        let (status, body) = self.ask_with(&headers, method, path, body);
+        let (status, body) = self.request_with(&headers, method, path, body);
         (status.as_u16(), body)
     }
 }

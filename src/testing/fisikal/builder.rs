@@ -6,44 +6,11 @@ use http::StatusCode;
 use jiff::SignedDuration;
 
 use super::MockServer;
-use super::club::Club;
-use crate::testing::clock::Clock;
-use crate::testing::reply;
-
-/// The host of a tenant that has no socket.
-const IN_MEMORY: &str = "https://demo.fisikal.com";
-
-/// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
-///
-/// Each choice has the default that the known clients of the vendor point to, or the one that hides the fewest mistakes.
-/// A client that passes with the other values too does not depend on a guess.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// use std::time::Duration;
-///
-/// use servicebay::testing::fisikal::MockServer;
-///
-/// let tenant = MockServer::builder()
-///     .with_access_lifetime(Duration::from_secs(600))
-///     .with_refresh_tokens()
-///     .with_booking_refusal_status(422)
-///     .start()
-///     .await;
-/// assert_ne!(tenant.access_token(), tenant.access_token());
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a tenant begins with `start` or `in_memory`"]
-pub struct MockServerBuilder {
-    clock: Option<Clock>,
-    options: Options,
-}
+use crate::testing::response as reply;
 
 /// The choices themselves.
 #[derive(Clone, Debug)]
-pub(super) struct Options {
+pub(in crate::testing) struct Options {
     pub(super) access_lifetime: SignedDuration,
     pub(super) booking_refusal_status: StatusCode,
     pub(super) grant_refusal_status: StatusCode,
@@ -55,11 +22,34 @@ pub(super) struct Options {
     pub(super) session_lifetime: SignedDuration,
 }
 
-crate::testing::mock_server::options!(|host, options, now| Club::new(host, options, now));
+crate::testing::mock_server_builder::mock_server_builder! {
+    Options,
+    /// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
+    ///
+    /// Each choice has the default that the known clients of the vendor point to, or the one that hides the fewest mistakes.
+    /// A client that passes with the other values too does not depend on a guess.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    ///
+    /// use servicebay::testing::fisikal::MockServer;
+    ///
+    /// let tenant = MockServer::builder()
+    ///     .with_access_lifetime(Duration::from_secs(600))
+    ///     .with_refresh_tokens()
+    ///     .with_booking_refusal_status(422)
+    ///     .start()
+    ///     .await;
+    /// assert_ne!(tenant.access_token(), tenant.access_token());
+    /// # }
+    /// ```
+}
 
-impl MockServerBuilder {
-    pub(super) fn new() -> Self {
-        let options = Options {
+impl Default for Options {
+    fn default() -> Self {
+        Self {
             access_lifetime: SignedDuration::from_hours(1),
             booking_refusal_status: StatusCode::OK,
             grant_refusal_status: StatusCode::BAD_REQUEST,
@@ -69,10 +59,11 @@ impl MockServerBuilder {
             refresh_lifetime: SignedDuration::MAX,
             refresh_tokens: false,
             session_lifetime: SignedDuration::from_hours(30 * 24),
-        };
-        Self { clock: None, options }
+        }
     }
+}
 
+impl MockServerBuilder {
     /// How long a token from `/oauth/token` lives. Default an hour: the vendor has applications made with an expiration of
     /// "1", without a unit.
     pub fn with_access_lifetime(mut self, lifetime: Duration) -> Self {
@@ -87,7 +78,7 @@ impl MockServerBuilder {
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn with_booking_refusal_status(mut self, status: u16) -> Self {
-        self.options.booking_refusal_status = reply::status(status);
+        self.options.booking_refusal_status = reply::status_code(status);
         self
     }
 
@@ -100,7 +91,7 @@ impl MockServerBuilder {
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn with_grant_refusal_status(mut self, status: u16) -> Self {
-        self.options.grant_refusal_status = reply::status(status);
+        self.options.grant_refusal_status = reply::status_code(status);
         self
     }
 
@@ -117,7 +108,7 @@ impl MockServerBuilder {
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn with_login_refusal_status(mut self, status: u16) -> Self {
-        self.options.login_refusal_status = reply::status(status);
+        self.options.login_refusal_status = reply::status_code(status);
         self
     }
 
@@ -144,16 +135,6 @@ impl MockServerBuilder {
     pub fn with_session_lifetime(mut self, lifetime: Duration) -> Self {
         self.options.session_lifetime = signed(lifetime);
         self
-    }
-
-    /// Makes the tenant without any socket, at `https://demo.fisikal.com`. Only a
-    /// [client that was made for it](MockServer::client_builder) can reach it; in return its delays and the lives of its tokens
-    /// follow tokio's paused clock, and months pass in milliseconds.
-    #[must_use]
-    pub fn in_memory(self) -> MockServer {
-        let clock = self.clock.unwrap_or_else(Clock::starting_now);
-        let now = clock.now();
-        MockServer::without_a_port(clock, Club::new(IN_MEMORY, self.options, now))
     }
 }
 

@@ -588,7 +588,7 @@ mod tests {
             .header("x-fisikal-token", tenant.session_token(role))
             .body(bytes::Bytes::from(body.to_string()))
             .expect("a request");
-        let response = tenant.reply(&request).response;
+        let response = tenant.handle(&request).response;
         (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or_default())
     }
 

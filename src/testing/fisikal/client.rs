@@ -39,7 +39,6 @@ impl MockServer {
     /// # Ok(()) }
     /// ```
     pub fn client_builder(&self, credentials: Credentials) -> ClientBuilder<Client> {
-        let builder = Client::builder(credentials).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
+        self.connect(Client::builder(credentials))
     }
 }

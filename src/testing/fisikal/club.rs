@@ -14,13 +14,14 @@ use super::refusal::Refusal;
 use super::routes::{self, Access};
 use super::schedule::Schedule;
 use super::wares::Wares;
-use crate::testing::counters::Log;
-use crate::testing::desk::{House, Place, Time};
-use crate::testing::reply;
+use crate::testing::clock::ServerTime as Time;
+use crate::testing::request_log::RequestLog as Log;
+use crate::testing::response as reply;
+use crate::testing::test_server::{RequestInfo, VendorServer};
 
 /// What a tenant holds.
 #[derive(Debug)]
-pub(super) struct Club {
+pub(in crate::testing) struct Club {
     base_url: String,
     pub(super) options: Options,
     pub(super) door: Door,
@@ -30,18 +31,6 @@ pub(super) struct Club {
 }
 
 impl Club {
-    /// `base_url` is scheme and authority: paths of the vendor begin with nothing of their own.
-    pub(super) fn new(base_url: &str, options: Options, now: Timestamp) -> Self {
-        Self {
-            base_url: base_url.to_owned(),
-            door: Door::new(&options),
-            options,
-            people: People::seeded(),
-            schedule: Schedule::new(now),
-            wares: Wares::seeded(now),
-        }
-    }
-
     /// The person of a role, as a caller.
     pub(super) fn caller(&self, role: Role) -> Caller {
         Caller { user: self.people.id(role).expect("every role has a person"), role }
@@ -77,15 +66,30 @@ impl Club {
     }
 }
 
-impl House for Club {
+impl VendorServer for Club {
+    type Options = Options;
+
+    const ORIGIN_IN_MEMORY: &'static str = "https://demo.fisikal.com";
+
+    fn new(origin: &str, options: Options, now: Timestamp) -> Self {
+        Self {
+            base_url: origin.to_owned(),
+            door: Door::new(&options),
+            options,
+            people: People::seeded(),
+            schedule: Schedule::new(now),
+            wares: Wares::seeded(now),
+        }
+    }
+
     fn base_url(&self) -> String {
         self.base_url.clone()
     }
 
-    fn place<'a>(&self, request: &'a Request<Bytes>) -> Place<'a> {
+    fn request_info<'a>(&self, request: &'a Request<Bytes>) -> RequestInfo<'a> {
         let path = request.uri().path();
         let operation = routes::find(request.method(), path).map(|found| found.route.operation);
-        Place { path, operation, token: door::seen(request.headers()) }
+        RequestInfo { path, operation, token: door::seen(request.headers()) }
     }
 
     fn handle(&mut self, request: &Request<Bytes>, time: Time, log: &mut Log) -> Response<Bytes> {
@@ -120,7 +124,7 @@ mod tests {
         if let Some((header, token)) = token {
             request = request.header(header, token);
         }
-        tenant.reply(&request.body(Bytes::new()).expect("a request")).response.status().as_u16()
+        tenant.handle(&request.body(Bytes::new()).expect("a request")).response.status().as_u16()
     }
 
     #[test]

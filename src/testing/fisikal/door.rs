@@ -14,10 +14,13 @@ use super::builder::Options;
 use super::people::{People, Person, Role};
 use super::refusal::Refusal;
 use crate::testing::authorization::Authorization;
-use crate::testing::counters::Log;
-use crate::testing::desk::Time;
-use crate::testing::grants::{Grants, Lifetimes, Origin, Pair, Stale};
-use crate::testing::{TokenRequest, TokenRequestKind, TokenSeen, body, reply};
+use crate::testing::clock::ServerTime as Time;
+use crate::testing::request_log::RequestLog as Log;
+use crate::testing::token_issuer::{
+    IssuedTokens as Pair, RefreshError as Stale, TokenIssuer as Grants, TokenLifetimes as Lifetimes,
+    TokenOrigin as Origin,
+};
+use crate::testing::{TokenRequest, TokenRequestKind, TokenSeen, body, response as reply};
 
 /// The header of session tokens.
 const HEADER: HeaderName = HeaderName::from_static("x-fisikal-token");
@@ -73,7 +76,7 @@ impl Door {
             // Which of two would count is not known.
             _ => return Err(Refusal::unauthorized()),
         };
-        let admitted = self.grants.admit(token, now).filter(|(_, scopes)| scopes.contains(SESSION) == in_session);
+        let admitted = self.grants.validate(token, now).filter(|(_, scopes)| scopes.contains(SESSION) == in_session);
         let owner = admitted.and_then(|(origin, _)| self.grants.owner(origin.family)?.parse().ok());
         let person = owner.and_then(|id| people.get(id));
         person.map(|person| Some(Caller::of(person))).ok_or_else(Refusal::unauthorized)
@@ -152,7 +155,7 @@ impl Door {
         if let Ok(pair) = &outcome
             && options.old_access_dies
         {
-            self.grants.end_before(pair.origin);
+            self.grants.revoke_older(pair.origin);
         }
         let outcome = outcome.map_err(|stale| {
             let why = match stale {
@@ -171,7 +174,7 @@ impl Door {
         let known = form.knows_the_application();
         let origin = form.get("token").filter(|_| known).and_then(|token| self.grants.revoke(token));
         if let Some(origin) = origin {
-            self.grants.end(origin.family);
+            self.grants.revoke_family(origin.family);
         }
         log.add_token_request(TokenRequest::new(now, TokenRequestKind::Revocation, origin, origin.is_some()));
         if known {
@@ -260,7 +263,7 @@ struct Form(Map<String, Value>);
 impl Form {
     fn read(request: &Request<Bytes>) -> Self {
         let mut fields = match body::form(request) {
-            Some(fields) => fields.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            Some(form) => form.fields.into_iter().map(|(name, value)| (name, value.into())).collect(),
             None => body::json_object(request).unwrap_or_default(),
         };
         let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -298,7 +301,7 @@ mod tests {
     fn post(tenant: &MockServer, path: &str, body: &str) -> (Response<Bytes>, Value) {
         let kind = if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
         let request = Request::post(path).header("content-type", kind).body(Bytes::from(body.to_owned()));
-        let response = tenant.reply(&request.expect("a request")).response;
+        let response = tenant.handle(&request.expect("a request")).response;
         let body = serde_json::from_slice(response.body()).unwrap_or_default();
         (response, body)
     }
@@ -310,7 +313,7 @@ mod tests {
 
     fn get(tenant: &MockServer, header: &str, token: &str) -> u16 {
         let request = Request::get("/api/unified/users/profile").header(header, token).body(Bytes::new());
-        tenant.reply(&request.expect("a request")).response.status().as_u16()
+        tenant.handle(&request.expect("a request")).response.status().as_u16()
     }
 
     fn refresh(tenant: &MockServer, token_: &Value) -> (u16, Value) {
@@ -351,7 +354,7 @@ mod tests {
             .header("authorization", basic)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(Bytes::from("grant_type=password&username=manager%40club.example&password=manager-password"));
-        assert_eq!(tenant.reply(&request.expect("a request")).response.status(), 200);
+        assert_eq!(tenant.handle(&request.expect("a request")).response.status(), 200);
     }
 
     #[test]

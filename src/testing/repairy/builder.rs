@@ -5,39 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::MockServer;
-use super::garage::Garage;
 use super::partners::{LIFETIMES, RefreshTokens};
 use super::rules::{DailyLimits, Transitions};
-use crate::testing::clock::Clock;
-use crate::testing::grants::Lifetimes;
-use crate::testing::reply;
-
-/// The base URL of a tenant that has no socket. The vendor publishes none, so this one leads nowhere.
-const IN_MEMORY: &str = "https://partners.repairy.invalid";
-
-/// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
-///
-/// Each choice has the default that hides the fewest mistakes. A client that passes with the other values too does not
-/// depend on a guess.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), servicebay::Error> {
-/// use servicebay::testing::repairy::MockServer;
-///
-/// // Answers wrapped, and changes answered with nothing: neither is known, so neither should matter.
-/// let tenant = MockServer::builder().with_envelope("data").with_silent_changes().start().await;
-/// let booking = tenant.client()?.get_booking().id("670000000000000000000001").send().await?;
-/// assert_eq!(booking.code.as_deref(), Some("BK000001"));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a tenant begins with `start` or `in_memory`"]
-pub struct MockServerBuilder {
-    clock: Option<Clock>,
-    options: Options,
-}
+use crate::testing::response as reply;
+use crate::testing::token_issuer::TokenLifetimes as Lifetimes;
 
 /// What a reminder to a phone number that no customer has leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +22,7 @@ pub enum UnknownPhone {
 
 /// The choices themselves.
 #[derive(Clone, Debug)]
-pub(super) struct Options {
+pub(in crate::testing) struct Options {
     pub(super) daily_limits: DailyLimits,
     pub(super) editable: Vec<String>,
     pub(super) envelope: Option<String>,
@@ -66,11 +37,48 @@ pub(super) struct Options {
     pub(super) unknown_phone: UnknownPhone,
 }
 
-crate::testing::mock_server::field_options!();
-crate::testing::mock_server::options!(|host, options, _| Garage::new(host, options));
+crate::testing::mock_server_builder::mock_server_builder! {
+    Options,
+    /// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
+    ///
+    /// Each choice has the default that hides the fewest mistakes. A client that passes with the other values too does not
+    /// depend on a guess.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), servicebay::Error> {
+    /// use servicebay::testing::repairy::MockServer;
+    ///
+    /// // Answers wrapped, and changes answered with nothing: neither is known, so neither should matter.
+    /// let tenant = MockServer::builder().with_envelope("data").with_silent_changes().start().await;
+    /// let booking = tenant.client()?.get_booking().id("670000000000000000000001").send().await?;
+    /// assert_eq!(booking.code.as_deref(), Some("BK000001"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A server in memory follows a paused clock:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), servicebay::Error> {
+    /// use std::time::Duration;
+    ///
+    /// use servicebay::testing::repairy::{Partner, MockServer};
+    ///
+    /// let tenant = MockServer::builder().in_memory();
+    /// let tokens = tenant.issue_tokens(Partner::Main);
+    /// assert!(tenant.is_valid(&tokens.access_token));
+    /// tokio::time::advance(Duration::from_secs(48 * 3600)).await;
+    /// assert!(!tenant.is_valid(&tokens.access_token));
+    /// # Ok(())
+    /// # }
+    /// ```
+}
+crate::testing::mock_server_builder::unknown_field_option!();
 
-impl MockServerBuilder {
-    pub(super) fn new() -> Self {
+impl Default for Options {
+    fn default() -> Self {
         let editable = [
             "customer",
             "car",
@@ -81,7 +89,7 @@ impl MockServerBuilder {
             "servicePackageType",
             "externalId",
         ];
-        let options = Options {
+        Self {
             daily_limits: DailyLimits::default(),
             editable: editable.map(str::to_owned).into(),
             envelope: None,
@@ -94,10 +102,11 @@ impl MockServerBuilder {
             tells_expiry: false,
             transitions: Transitions::default(),
             unknown_phone: UnknownPhone::MakesACustomer,
-        };
-        Self { clock: None, options }
+        }
     }
+}
 
+impl MockServerBuilder {
     /// How many bookings of a category a workshop takes in a day. Default: any number. That there are such limits is
     /// documented; how the vendor refuses is not, and here it is 409.
     pub fn with_daily_limit(mut self, category: impl Into<String>, bookings: u32) -> Self {
@@ -140,7 +149,7 @@ impl MockServerBuilder {
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn with_missing_partner_status(mut self, status: u16) -> Self {
-        self.options.missing_partner_status = reply::status(status);
+        self.options.missing_partner_status = reply::status_code(status);
         self
     }
 
@@ -151,7 +160,7 @@ impl MockServerBuilder {
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn with_post_status(mut self, status: u16) -> Self {
-        self.options.post_status = reply::status(status);
+        self.options.post_status = reply::status_code(status);
         self
     }
 
@@ -191,28 +200,5 @@ impl MockServerBuilder {
     pub fn with_unknown_phone(mut self, unknown: UnknownPhone) -> Self {
         self.options.unknown_phone = unknown;
         self
-    }
-
-    /// Makes the tenant without any socket. Only a [client that was made for it](MockServer::client_builder) can reach it; in
-    /// return its delays and the life of its tokens follow tokio's paused clock, and weeks pass in milliseconds.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-    /// # async fn main() -> Result<(), servicebay::Error> {
-    /// use std::time::Duration;
-    ///
-    /// use servicebay::testing::repairy::{Partner, MockServer};
-    ///
-    /// let tenant = MockServer::builder().in_memory();
-    /// let tokens = tenant.issue_tokens(Partner::Main);
-    /// assert!(tenant.is_valid(&tokens.access_token));
-    /// tokio::time::advance(Duration::from_secs(48 * 3600)).await;
-    /// assert!(!tenant.is_valid(&tokens.access_token));
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn in_memory(self) -> MockServer {
-        MockServer::without_a_port(self.clock.unwrap_or_else(Clock::starting_now), Garage::new(IN_MEMORY, self.options))
     }
 }

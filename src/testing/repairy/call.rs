@@ -39,7 +39,7 @@ impl Call<'_> {
             Action::ListAvailabilities(_) => &["startDate", "endDate", "serviceCategory", "catalogId"],
             _ => &[],
         };
-        let query = Query::read(request.uri().query(), known);
+        let query = Query::parse_strict(request.uri().query(), known);
         let query = query.map_err(|message| Refusal::new(StatusCode::BAD_REQUEST, message))?;
         match action {
             Action::Book => self.book(&body(request)?),
@@ -720,7 +720,7 @@ mod tests {
         let bearer = format!("Bearer {}", tenant.issue_tokens(Partner::Main).access_token);
         let headers =
             [("x-partner-id", "test-partner"), ("authorization", bearer.as_str()), ("content-type", "text/plain")];
-        assert_eq!(tenant.ask_with(&headers, "POST", "/quotes", Some(json!({}))).0, 415);
+        assert_eq!(tenant.request_with(&headers, "POST", "/quotes", Some(json!({}))).0, 415);
         assert_eq!(tenant.ask("POST", "/quotes", Some(json!([]))).0, 400);
         assert_eq!(tenant.ask("POST", "/quotes", None).0, 400);
     }

@@ -37,8 +37,7 @@ impl MockServer {
     /// # Ok(()) }
     /// ```
     pub fn client_builder(&self, partner: Partner) -> ClientBuilder<Client> {
-        let builder = Client::builder(self.credentials_of(partner)).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
+        self.connect(Client::builder(self.credentials_of(partner)))
     }
 
     /// The credentials of the partner that the seeded data belongs to, for a client of your own making.

@@ -13,13 +13,14 @@ use super::routes::{self, Action};
 use super::seed;
 use super::store::Store;
 use crate::testing::authorization::Authorization;
-use crate::testing::counters::Log;
-use crate::testing::desk::{House, Place, Time};
-use crate::testing::reply;
+use crate::testing::clock::ServerTime as Time;
+use crate::testing::request_log::RequestLog as Log;
+use crate::testing::response as reply;
+use crate::testing::test_server::{RequestInfo, VendorServer};
 
 /// All that a tenant knows.
 #[derive(Debug)]
-pub(super) struct Garage {
+pub(in crate::testing) struct Garage {
     base_url: String,
     options: Options,
     pub(super) door: Door,
@@ -28,16 +29,6 @@ pub(super) struct Garage {
 }
 
 impl Garage {
-    pub(super) fn new(base_url: &str, options: Options) -> Self {
-        Self {
-            base_url: base_url.to_owned(),
-            door: Door::new(&options),
-            outbox: Vec::new(),
-            store: seed::store(),
-            options,
-        }
-    }
-
     /// Partner, tokens, address, and only then what the request is about.
     fn answer(&mut self, request: &Request<Bytes>, time: Time, log: &mut Log) -> Result<Answer, Refusal> {
         let partner = self.door.partner(request.headers())?;
@@ -68,15 +59,29 @@ impl Garage {
     }
 }
 
-impl House for Garage {
+impl VendorServer for Garage {
+    type Options = Options;
+
+    const ORIGIN_IN_MEMORY: &'static str = "https://partners.repairy.invalid";
+
+    fn new(origin: &str, options: Options, _: jiff::Timestamp) -> Self {
+        Self {
+            base_url: origin.to_owned(),
+            door: Door::new(&options),
+            outbox: Vec::new(),
+            store: seed::store(),
+            options,
+        }
+    }
+
     fn base_url(&self) -> String {
         self.base_url.clone()
     }
 
-    fn place<'a>(&self, request: &'a Request<Bytes>) -> Place<'a> {
+    fn request_info<'a>(&self, request: &'a Request<Bytes>) -> RequestInfo<'a> {
         let path = request.uri().path();
         let operation = routes::find(request.method(), path).ok().map(Action::operation);
-        Place { path, operation, token: Authorization::of(request.headers()).seen }
+        RequestInfo { path, operation, token: Authorization::of(request.headers()).seen }
     }
 
     fn handle(&mut self, request: &Request<Bytes>, time: Time, log: &mut Log) -> Response<Bytes> {
@@ -98,7 +103,7 @@ mod tests {
     const BOOKING: &str = "/bookings/670000000000000000000001";
 
     fn get(tenant: &MockServer, headers: &[(&str, &str)], path: &str) -> u16 {
-        tenant.ask_with(headers, "GET", path, None).0.as_u16()
+        tenant.request_with(headers, "GET", path, None).0.as_u16()
     }
 
     #[test]
@@ -161,7 +166,7 @@ mod tests {
         let tenant = MockServer::builder().in_memory();
         tenant.ask("GET", BOOKING, None);
         let headers = [("x-partner-id", "test-partner")];
-        tenant.ask_with(&headers, "POST", "/auth/token", Some(json!({"appKey": "hidden", "appSecret": "hidden"})));
+        tenant.request_with(&headers, "POST", "/auth/token", Some(json!({"appKey": "hidden", "appSecret": "hidden"})));
         let received = tenant.requests();
         let seen: Vec<_> = received.iter().map(|request| (request.operation, request.token)).collect();
         assert_eq!(seen, [(Some("get_booking"), TokenSeen::Bearer), (Some("log_in"), TokenSeen::None)]);
@@ -174,7 +179,7 @@ mod tests {
         let tenant = MockServer::builder().in_memory();
         tenant.fault(Fault::status(503).on("POST", "/auth/token"));
         let headers = [("x-partner-id", "test-partner")];
-        let (status, _) = tenant.ask_with(&headers, "POST", "/auth/token", Some(Value::Null));
+        let (status, _) = tenant.request_with(&headers, "POST", "/auth/token", Some(Value::Null));
         assert_eq!((status.as_u16(), tenant.counters().refused_logins()), (503, 0));
     }
 }

@@ -10,8 +10,10 @@ use serde_json::{Map, Value, json};
 use super::builder::Options;
 use super::refusal::{Complaint, Refusal};
 use crate::testing::authorization::Authorization;
-use crate::testing::counters::Log;
-use crate::testing::grants::{Grants, Lifetimes, Pair, Stale};
+use crate::testing::request_log::RequestLog as Log;
+use crate::testing::token_issuer::{
+    IssuedTokens as Pair, RefreshError as Stale, TokenIssuer as Grants, TokenLifetimes as Lifetimes,
+};
 use crate::testing::{TokenRequest, TokenRequestKind, TokenSeen, body};
 
 const PARTNER_ID: &str = "x-partner-id";
@@ -114,7 +116,7 @@ impl Door {
             _ => return Err(unauthorized("The request has no access token.")),
         };
         let (origin, _) =
-            self.grants.admit(access, now).ok_or_else(|| unauthorized("The access token is not valid."))?;
+            self.grants.validate(access, now).ok_or_else(|| unauthorized("The access token is not valid."))?;
         if self.grants.owner(origin.family) == Some(partner.id()) {
             Ok(origin.family)
         } else {
@@ -218,7 +220,8 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn log_in(tenant: &MockServer, body: Value) -> (u16, Value) {
-        let (status, body) = tenant.ask_with(&[("x-partner-id", "test-partner")], "POST", "/auth/token", Some(body));
+        let (status, body) =
+            tenant.request_with(&[("x-partner-id", "test-partner")], "POST", "/auth/token", Some(body));
         (status.as_u16(), body)
     }
 

@@ -5,7 +5,7 @@ use http::header::{ALLOW, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::testing::reply;
+use crate::testing::response as reply;
 
 /// Why a request is refused.
 ///
