@@ -1,4 +1,4 @@
-//! The operations that the vendor or a working client of it names, with their paths and who may call them.
+//! The operations of the API: those that the vendor or a working client of it names, and no others.
 
 use http::Method;
 
@@ -17,9 +17,9 @@ pub(super) type Action = fn(&mut Handler<'_>) -> HandlerResult;
 /// Who may call an operation. The vendor's reference is split by role, and most of that split is not public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Every client, with or without a token.
+    /// Every caller, with or without a token.
     Guest,
-    /// Every client with a token.
+    /// Every caller with a token.
     User,
     /// Managers only.
     Manager,
@@ -28,178 +28,105 @@ pub(super) enum Access {
 /// Finds the operation of a method and a path. A path may end in `.json`.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Option<RouteMatch<'a, Endpoint>> {
     let path = path.strip_prefix("/api")?;
-    ROUTER
-        .find(method, path)
-        .or_else(|error| match path.strip_suffix(".json") {
-            Some(path) => ROUTER.find(method, path),
-            None => Err(error),
-        })
-        .ok()
+    let find = |path: &'a str| ROUTER.find(method, path).ok();
+    find(path).or_else(|| find(path.strip_suffix(".json")?))
 }
 
-const fn guest(action: Action) -> Endpoint {
-    Endpoint { access: Access::Guest, action }
-}
-
-const fn user(action: Action) -> Endpoint {
-    Endpoint { access: Access::User, action }
-}
-
-const fn manager(action: Action) -> Endpoint {
-    Endpoint { access: Access::Manager, action }
+const fn route(
+    operation: &'static str,
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    action: Action,
+) -> Route<Endpoint> {
+    Route::new(operation, method, path, Endpoint { access, action })
 }
 
 static ROUTER: Router<Endpoint> = Router::new(IdFormat::Number, &ROUTES);
 
+use Access::{Guest, Manager, User};
+
 static ROUTES: [Route<Endpoint>; 38] = [
-    Route::new("sign_up_client", "POST", "/unified/sessions/sign_up", guest(|handler| handler.sign_up_client())),
-    Route::new("list_locations", "GET", "/unified/clubs/locations", guest(|handler| handler.list_locations())),
-    Route::new("get_location", "GET", "/unified/clubs/locations/{id}", guest(|handler| handler.get_location())),
-    Route::new("list_regions", "GET", "/unified/clubs/regions", user(|handler| handler.list_regions())),
-    Route::new("get_club_settings", "GET", "/unified/clubs/settings", user(|handler| handler.get_club_settings())),
-    Route::new(
-        "list_app_sections",
-        "GET",
-        "/unified/clubs/mobile_applications/settings",
-        user(|handler| handler.list_app_sections()),
-    ),
-    Route::new("list_countries", "GET", "/unified/lookups/countries", user(|handler| handler.list_countries())),
-    Route::new(
-        "list_announcements",
-        "GET",
-        "/unified/media/announcements",
-        user(|handler| handler.list_announcements()),
-    ),
-    Route::new("list_occurrences", "GET", "/unified/schedule/occurrences", user(|handler| handler.list_occurrences())),
-    Route::new(
-        "precheck_occurrence",
-        "POST",
-        "/unified/schedule/occurrences/{id}/precheck",
-        user(|handler| handler.precheck_occurrence()),
-    ),
-    Route::new(
-        "join_occurrence",
-        "PUT",
-        "/unified/schedule/occurrences/{id}/join",
-        user(|handler| handler.join_occurrence()),
-    ),
-    Route::new(
-        "cancel_occurrence",
-        "DELETE",
-        "/unified/schedule/occurrences/{id}/cancel",
-        user(|handler| handler.cancel_occurrence()),
-    ),
-    Route::new(
-        "create_appointment",
-        "POST",
-        "/unified/schedule/appointments",
-        user(|handler| handler.create_appointment()),
-    ),
-    Route::new(
-        "list_time_slots",
-        "GET",
-        "/unified/schedule/appointments/{id}/time_slots",
-        user(|handler| handler.list_time_slots()),
-    ),
-    Route::new("list_services", "GET", "/unified/services/services", user(|handler| handler.list_services())),
-    Route::new(
-        "list_activity_categories",
-        "GET",
-        "/unified/services/activity_categories",
-        user(|handler| handler.list_activity_categories()),
-    ),
-    Route::new(
-        "list_trainer_activities",
-        "GET",
-        "/unified/services/trainer_activities",
-        user(|handler| handler.list_trainer_activities()),
-    ),
-    Route::new(
-        "list_service_packages",
-        "GET",
-        "/unified/services/service_packages",
-        guest(|handler| handler.list_service_packages()),
-    ),
-    Route::new(
-        "get_service_package",
-        "GET",
-        "/unified/services/service_packages/{id}",
-        guest(|handler| handler.get_service_package()),
-    ),
-    Route::new(
-        "list_client_service_packages",
-        "GET",
-        "/unified/services/client_service_packages",
-        user(|handler| handler.list_client_service_packages()),
-    ),
-    Route::new("get_profile", "GET", "/unified/users/profile", user(|handler| handler.get_profile())),
-    Route::new("update_profile", "PUT", "/unified/users/profile", user(|handler| handler.update_profile())),
-    Route::new(
-        "update_family_permissions",
-        "PUT",
-        "/unified/users/profile/permissions",
-        user(|handler| handler.update_family_permissions()),
-    ),
-    Route::new("list_trainers", "GET", "/unified/users/trainers", user(|handler| handler.list_trainers())),
-    Route::new("get_trainer", "GET", "/unified/users/trainers/{id}", user(|handler| handler.get_trainer())),
-    Route::new("create_client", "POST", "/unified/users/clients", manager(|handler| handler.create_client())),
-    Route::new(
-        "list_linked_clients",
-        "GET",
-        "/unified/users/clients/linked",
-        user(|handler| handler.list_linked_clients()),
-    ),
-    Route::new("get_client", "GET", "/unified/users/clients/{id}", user(|handler| handler.get_client())),
-    Route::new("apply_promocode", "PUT", "/unified/users/promocodes/apply", user(|handler| handler.apply_promocode())),
-    Route::new("create_purchase", "POST", "/unified/shop/shop/purchase", user(|handler| handler.create_purchase())),
-    Route::new(
-        "checkout_stripe",
-        "POST",
-        "/unified/shop/payments/stripe/checkout",
-        user(|handler| handler.checkout_stripe()),
-    ),
-    Route::new(
-        "confirm_stripe",
-        "POST",
-        "/unified/shop/payments/stripe/confirm",
-        user(|handler| handler.confirm_stripe()),
-    ),
-    Route::new(
-        "checkout_cash",
-        "POST",
-        "/unified/shop/payments/cash/checkout",
-        user(|handler| handler.checkout_cash()),
-    ),
-    Route::new(
-        "list_money_transactions",
-        "GET",
-        "/unified/transactions/money",
-        manager(|handler| handler.list_money_transactions()),
-    ),
-    Route::new(
-        "list_credit_transactions",
-        "GET",
-        "/unified/transactions/credits",
-        manager(|handler| handler.list_credit_transactions()),
-    ),
-    Route::new(
+    route("sign_up_client", "POST", "/unified/sessions/sign_up", Guest, |handler| handler.sign_up_client()),
+    route("list_locations", "GET", "/unified/clubs/locations", Guest, |handler| handler.list_locations()),
+    route("get_location", "GET", "/unified/clubs/locations/{id}", Guest, |handler| handler.get_location()),
+    route("list_regions", "GET", "/unified/clubs/regions", User, |handler| handler.list_regions()),
+    route("get_club_settings", "GET", "/unified/clubs/settings", User, |handler| handler.get_club_settings()),
+    route("list_app_sections", "GET", "/unified/clubs/mobile_applications/settings", User, |handler| {
+        handler.list_app_sections()
+    }),
+    route("list_countries", "GET", "/unified/lookups/countries", User, |handler| handler.list_countries()),
+    route("list_announcements", "GET", "/unified/media/announcements", User, |handler| handler.list_announcements()),
+    route("list_occurrences", "GET", "/unified/schedule/occurrences", User, |handler| handler.list_occurrences()),
+    route("precheck_occurrence", "POST", "/unified/schedule/occurrences/{id}/precheck", User, |handler| {
+        handler.precheck_occurrence()
+    }),
+    route("join_occurrence", "PUT", "/unified/schedule/occurrences/{id}/join", User, |handler| {
+        handler.join_occurrence()
+    }),
+    route("cancel_occurrence", "DELETE", "/unified/schedule/occurrences/{id}/cancel", User, |handler| {
+        handler.cancel_occurrence()
+    }),
+    route("create_appointment", "POST", "/unified/schedule/appointments", User, |handler| handler.create_appointment()),
+    route("list_time_slots", "GET", "/unified/schedule/appointments/{id}/time_slots", User, |handler| {
+        handler.list_time_slots()
+    }),
+    route("list_services", "GET", "/unified/services/services", User, |handler| handler.list_services()),
+    route("list_activity_categories", "GET", "/unified/services/activity_categories", User, |handler| {
+        handler.list_activity_categories()
+    }),
+    route("list_trainer_activities", "GET", "/unified/services/trainer_activities", User, |handler| {
+        handler.list_trainer_activities()
+    }),
+    route("list_service_packages", "GET", "/unified/services/service_packages", Guest, |handler| {
+        handler.list_service_packages()
+    }),
+    route("get_service_package", "GET", "/unified/services/service_packages/{id}", Guest, |handler| {
+        handler.get_service_package()
+    }),
+    route("list_client_service_packages", "GET", "/unified/services/client_service_packages", User, |handler| {
+        handler.list_client_service_packages()
+    }),
+    route("get_profile", "GET", "/unified/users/profile", User, |handler| handler.get_profile()),
+    route("update_profile", "PUT", "/unified/users/profile", User, |handler| handler.update_profile()),
+    route("update_family_permissions", "PUT", "/unified/users/profile/permissions", User, |handler| {
+        handler.update_family_permissions()
+    }),
+    route("list_trainers", "GET", "/unified/users/trainers", User, |handler| handler.list_trainers()),
+    route("get_trainer", "GET", "/unified/users/trainers/{id}", User, |handler| handler.get_trainer()),
+    route("create_client", "POST", "/unified/users/clients", Manager, |handler| handler.create_client()),
+    route("list_linked_clients", "GET", "/unified/users/clients/linked", User, |handler| handler.list_linked_clients()),
+    route("get_client", "GET", "/unified/users/clients/{id}", User, |handler| handler.get_client()),
+    route("apply_promocode", "PUT", "/unified/users/promocodes/apply", User, |handler| handler.apply_promocode()),
+    route("create_purchase", "POST", "/unified/shop/shop/purchase", User, |handler| handler.create_purchase()),
+    route("checkout_stripe", "POST", "/unified/shop/payments/stripe/checkout", User, |handler| {
+        handler.checkout_stripe()
+    }),
+    route("confirm_stripe", "POST", "/unified/shop/payments/stripe/confirm", User, |handler| handler.confirm_stripe()),
+    route("checkout_cash", "POST", "/unified/shop/payments/cash/checkout", User, |handler| handler.checkout_cash()),
+    route("list_money_transactions", "GET", "/unified/transactions/money", Manager, |handler| {
+        handler.list_money_transactions()
+    }),
+    route("list_credit_transactions", "GET", "/unified/transactions/credits", Manager, |handler| {
+        handler.list_credit_transactions()
+    }),
+    route(
         "get_notification_settings",
         "GET",
         "/unified/settings/notification_settings_sets/personal",
-        user(|handler| handler.get_notification_settings()),
+        User,
+        |handler| handler.get_notification_settings(),
     ),
-    Route::new(
+    route(
         "update_notification_settings",
         "PUT",
         "/unified/settings/notification_settings_sets/{id}",
-        user(|handler| handler.update_notification_settings()),
+        User,
+        |handler| handler.update_notification_settings(),
     ),
-    Route::new(
-        "get_spreedly_page",
-        "GET",
-        "/mobile/spreedly_express/init_flow/{id}.json",
-        user(|handler| handler.get_spreedly_page()),
-    ),
+    route("get_spreedly_page", "GET", "/mobile/spreedly_express/init_flow/{id}.json", User, |handler| {
+        handler.get_spreedly_page()
+    }),
 ];
 
 #[cfg(test)]

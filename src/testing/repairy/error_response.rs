@@ -4,11 +4,9 @@
 //! shape: a `message`, and `errors` with one entry for each invalid field.
 
 use http::StatusCode;
-use http::header::ALLOW;
 use serde_json::{Value, json};
 
 use crate::testing::error_response::ErrorResponse;
-use crate::testing::router::RouteError;
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,15 +50,4 @@ pub(super) fn conflict(message: impl Into<String>) -> ErrorResponse {
 
 pub(super) fn not_found() -> ErrorResponse {
     error(StatusCode::NOT_FOUND, "There is nothing with this id.")
-}
-
-/// 404 for an unknown path, 405 for an unknown method.
-pub(super) fn no_route(route_error: RouteError) -> ErrorResponse {
-    match route_error {
-        RouteError::NotFound => not_found(),
-        RouteError::MethodNotAllowed(allowed) => {
-            let response = error(StatusCode::METHOD_NOT_ALLOWED, "The path does not support this method.");
-            response.with_header(ALLOW, &allowed.join(", "))
-        }
-    }
 }

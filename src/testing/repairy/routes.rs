@@ -1,4 +1,5 @@
-//! The operations whose paths are documented, the one whose path is assumed, and the two that issue tokens.
+//! The operations of the API: those whose paths are documented, the one whose path is assumed, and the two that issue
+//! tokens.
 
 use bytes::Bytes;
 use http::Request;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::auth::Auth;
-use super::error_response::{bad_request, no_route};
+use super::error_response::{bad_request, error};
 use super::handler::{Handler, HandlerResult};
 use super::options::Options;
 use super::outbox::SentMessage;
@@ -15,6 +15,7 @@ use super::seed;
 use super::store::Store;
 use crate::testing::authorization::Authorization;
 use crate::testing::clock::ServerTime;
+use crate::testing::error_response::ErrorResponse;
 use crate::testing::query::Query;
 use crate::testing::request_log::RequestLog;
 use crate::testing::response;
@@ -54,10 +55,10 @@ impl RepairyServer {
                     request,
                 })
             }
-            Err(error) => {
+            Err(reason) => {
                 // Only a client with a valid token learns that the path is unknown.
                 self.auth.authenticate(partner, request.headers(), time.now)?;
-                Err(no_route(error))
+                Err(ErrorResponse::no_route(reason, error))
             }
         }
     }
