@@ -16,7 +16,9 @@ use percent_encoding::utf8_percent_encode;
 use self::pool::Kind;
 pub(crate) use self::pool::Pool;
 pub(crate) use self::tenancy::{Shared, Tenancy};
-use crate::auth::{Auth, Endpoint, MemoryStore, PART, Plan, Setting, TokenCache, TokenKey, TokenStore, Way};
+use crate::auth::{
+    Auth, AuthConfig, AuthMethod, Endpoint, MemoryStore, PART, Setting, TokenCache, TokenKey, TokenStore,
+};
 use crate::base_url::BaseUrl;
 use crate::client_inner::ClientInner;
 use crate::clock::Clock;
@@ -55,7 +57,7 @@ const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 #[must_use = "a client is made by `build`"]
 pub struct ClientBuilder<C> {
     vendor: &'static Vendor,
-    plan: Result<Plan, Error>,
+    plan: Result<AuthConfig, Error>,
     wrap: Arc<dyn Fn(ClientInner) -> C + Send + Sync>,
     tenant: Option<String>,
     base_url: Option<String>,
@@ -73,7 +75,7 @@ pub struct ClientBuilder<C> {
 impl<C> ClientBuilder<C> {
     pub(crate) fn new(
         vendor: &'static Vendor,
-        plan: Result<Plan, Error>,
+        plan: Result<AuthConfig, Error>,
         wrap: impl Fn(ClientInner) -> C + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -198,7 +200,7 @@ impl<C> ClientBuilder<C> {
 
     /// Does what [`build`](Self::build) does, up to the vendor's own type around it.
     pub(crate) fn assemble(self) -> Result<Assembled<C>, Error> {
-        let Plan { way, account, headers: extra } = self.plan?;
+        let AuthConfig { method, account, headers: extra } = self.plan?;
         let key = self.tenancy.as_ref().map(|tenancy| &*tenancy.key);
         let tenant = match (self.tenant, key) {
             (Some(tenant), _) => Some(address::label(tenant)?),
@@ -268,9 +270,9 @@ impl<C> ClientBuilder<C> {
         let base = Arc::new(BaseUrl::new(base_url, self.vendor.base_paths));
         let name: Option<Arc<str>> = tenant.as_deref().or(key).map(Into::into);
         let telemetry = Telemetry::new(self.vendor, name.clone(), self.observer, clock);
-        let auth = match way {
-            Way::StaticToken(fixed) => Auth::StaticToken(fixed),
-            Way::Granted { grant, tokens } => {
+        let auth = match method {
+            AuthMethod::StaticToken(fixed) => Auth::StaticToken(fixed),
+            AuthMethod::Granted { grant, tokens } => {
                 let endpoint = Endpoint {
                     transport: transport.clone(),
                     clock,

@@ -12,7 +12,7 @@ macro_rules! client {
         impl Client {
             /// Returns a builder for a client with these credentials.
             pub fn builder(credentials: Credentials) -> $crate::ClientBuilder<Self> {
-                $crate::ClientBuilder::new(&$vendor, credentials.into_plan(), |inner| Self { inner })
+                $crate::ClientBuilder::new(&$vendor, credentials.into_auth_config(), |inner| Self { inner })
             }
 
             /// Returns the same client with other options, for one call or for many. It shares the connections, the

@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod config;
 mod conformance;
+mod contracts;
 #[cfg(all(unix, feature = "fentu"))]
 mod crash;
 mod errors;

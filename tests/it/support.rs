@@ -1,8 +1,9 @@
 //! What many tests share: clients over a script, without sockets; tokens; and everything that can be printed.
 
 use std::fmt::Write as _;
-use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::{Script, Step, fentu};
@@ -91,4 +92,16 @@ impl<'a> MakeWriter<'a> for Log {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
+}
+
+/// The names of the vendors: each has its spec in `openapi/<vendor>.json`.
+pub(crate) fn vendors() -> Vec<String> {
+    let specs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi")).unwrap();
+    let specs = specs.map(|spec| spec.unwrap().path());
+    let mut vendors: Vec<_> = specs
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    vendors.sort();
+    vendors
 }
