@@ -73,17 +73,17 @@
 //! | wraps a record in `data`, and a list in `data` and `meta` | returns the record, and a [`Page`] |
 //! | writes ids as text with a prefix | treats the text as opaque; [`Id<WorkOrder>`](Id) and [`Id<Task>`](Id) are different types |
 //! | sends an address as an object in a customer, and as one line elsewhere | has [`types::Address`] there, text elsewhere |
-//! | says `duration` in the list of tasks and `actual_duration` in a task | keeps both: [`types::TaskSummary`], [`types::Task`] |
+//! | uses `duration` in the list of tasks and `actual_duration` in a task | keeps both: [`types::TaskSummary`], [`types::Task`] |
 //! | sends a point in time as `scheduled_date` | reads and writes it as a timestamp |
 //! | filters assets by `location_id`, a field of no record | takes the id of an [`Object`](types::Object), its most likely meaning |
-//! | sends a work order that is `open` (nobody assigned) together with a technician | reads both as they are |
+//! | sends a work order that is `open` (not assigned) together with a technician | reads both as they are |
 //!
 //! # What is known
 //!
 //! Only parts of the vendor's pages could be read. Reading records is *documented*, in words or in samples. Of writing,
 //! only the names are known: work orders, customers, and assets can be created and changed; work orders and assets can be
 //! moved to the trash; an asset's parts, service history, and warranty can be requested. The methods, paths, and bodies of
-//! these calls are *assumed*, and the docs of each one say so. To send a field that this crate does not model, use
+//! these calls are *assumed*, and marked so in their docs. To send a field that this crate does not model, use
 //! `with_extra`; a response whose fields are unknown comes back as JSON. Calls that the vendor does not name are not
 //! here: for deleting a customer, writing tasks, contacts, branches, technicians, products, parts, photos, invoices, and
 //! webhooks use [`Client::request`].

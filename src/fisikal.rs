@@ -89,7 +89,7 @@
 //! # What is known
 //!
 //! Every instance serves the vendor's reference, at `https://{tenant}.fisikal.com/#/home/developers`, in one version per
-//! role; only the beginnings of two of them could be read. The docs of each operation, parameter, and field say whether
+//! role; only the beginnings of two of them could be read. The docs of each operation, parameter, and field state whether
 //! the vendor *documents* it, it was *observed* in a working client (some are the vendor's own widgets), or it is
 //! *assumed*. Locations and transactions are documented; nearly everything else is observed. What no source names is not
 //! here: for attendance, access control, memberships, invoices, refunds, waiting lists, reports, webhooks, and searching

@@ -66,7 +66,7 @@
 //!
 //! # What is known
 //!
-//! The vendor's complete reference could not be read. The docs of each operation, parameter, and field say whether the
+//! The vendor's complete reference could not be read. The docs of each operation, parameter, and field state whether the
 //! vendor *documents* it, it was *observed* in a working client, or it is *assumed*. All names of scopes are assumed; that
 //! ids are integers is observed. What no source names is not here: for webhooks, stock, price lists, files, reports, and
 //! deletions use [`Client::request`].

@@ -62,7 +62,7 @@ impl CodeFlow {
         Ok(granted.into_tokens(&self.grant, endpoint.clock.wall(), None))
     }
 
-    /// The error of a login that nobody completed in time.
+    /// The error of a login that was not completed in time.
     pub(super) fn timed_out(&self) -> Error {
         self.inner.token_error(NoToken::TooLate, &EXCHANGE)
     }

@@ -43,7 +43,7 @@ impl<T> Page<T> {
         Ok(requested.checked_add(1).filter(|_| more).map(Position::Page))
     }
 
-    /// The position of the `nth` page after the `requested` one, if the total says that there is one.
+    /// The position of the `nth` page after the `requested` one, if the total includes it.
     pub(super) fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.meta.total_pages.filter(|_| !self.items.is_empty())?;
         page_number(requested).checked_add(nth).filter(|page| *page <= total).map(Position::Page)

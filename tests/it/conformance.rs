@@ -57,8 +57,8 @@ holds! {
 holds! {
     [fentu: fentu::OAuth, repairy: repairy::App, fisikal: fisikal::Password]
     => tokens::a_token_is_renewed_in_its_last_fifth_without_delaying_callers,
-    tokens::a_refresh_completes_after_all_its_callers_are_cancelled,
-    tokens::an_early_refresh_completes_after_the_call_that_started_it_is_cancelled,
+    tokens::a_refresh_completes_after_all_its_callers_are_canceled,
+    tokens::an_early_refresh_completes_after_the_call_that_started_it_is_canceled,
     tokens::ten_thousand_callers_at_expiry_make_one_token_request,
 }
 

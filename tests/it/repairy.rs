@@ -288,7 +288,7 @@ async fn errors_have_the_vendors_message() {
     assert!(matches!(client.get_booking().id("none").send().await, Err(Error::NotFound(_))));
     let finished = client.update_booking_status().id(BOOKING).status(BookingStatus::Completed).send().await;
     assert!(matches!(finished, Err(Error::Conflict(_))), "{finished:?}");
-    let wrong = new_booking().customer(CustomerInput::new().email("nobody").phone("1"));
+    let wrong = new_booking().customer(CustomerInput::new().email("no-address").phone("1"));
     match client.create_booking().body(wrong).send().await {
         Err(Error::Validation(invalid)) => {
             let fields: Vec<_> = invalid.fields().map(|(field, _)| field).collect();

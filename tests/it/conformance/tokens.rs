@@ -61,7 +61,7 @@ pub(super) async fn a_token_is_renewed_in_its_last_fifth_without_delaying_caller
     assert_eq!((case.server().token_requests(), counters.unauthorized()), (C::LOGINS + 1, 0));
 }
 
-pub(super) async fn a_refresh_completes_after_all_its_callers_are_cancelled<C: Renewable>() {
+pub(super) async fn a_refresh_completes_after_all_its_callers_are_canceled<C: Renewable>() {
     let (case, store) = (C::new(), MemoryStore::new());
     let client = case.builder().with_token_store(store.clone()).build().unwrap();
     read::<C>(&client).await.unwrap();
@@ -85,7 +85,7 @@ pub(super) async fn a_refresh_completes_after_all_its_callers_are_cancelled<C: R
     assert_eq!((case.server().token_requests(), counters.unauthorized()), (C::LOGINS + 1, 0));
 }
 
-pub(super) async fn an_early_refresh_completes_after_the_call_that_started_it_is_cancelled<C: Renewable>() {
+pub(super) async fn an_early_refresh_completes_after_the_call_that_started_it_is_canceled<C: Renewable>() {
     let case = C::new();
     let client = case.client();
     read::<C>(&client).await.unwrap();
