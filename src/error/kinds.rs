@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use super::{CallError, Postponed};
+use super::CallError;
 
 /// An exhausted rate limit, and when to try again.
 #[derive(Debug)]
@@ -22,11 +22,6 @@ impl RateLimitedError {
     /// time.
     pub fn resume_at(&self) -> Timestamp {
         self.resume_at
-    }
-
-    /// Returns the call as a value that a job queue can store, for [`resume`](Postponed) when the limit has room.
-    pub fn postpone(&self) -> Postponed {
-        Postponed::new(self)
     }
 
     /// The number of requests in a window, if the vendor reports it.

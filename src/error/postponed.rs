@@ -50,20 +50,23 @@ pub struct Postponed {
     resume_at: Timestamp,
 }
 
-impl Postponed {
-    pub(super) fn new(limited: &RateLimitedError) -> Self {
-        let request_body = limited.request_body();
-        Self {
-            vendor: limited.vendor().to_owned(),
-            operation: limited.operation().id().to_owned(),
-            method: limited.method().clone(),
-            url: limited.url().clone(),
+impl RateLimitedError {
+    /// Returns the call as a value that a job queue can store and a client's `resume` sends when the limit has room.
+    pub fn postpone(&self) -> Postponed {
+        let request_body = self.request_body();
+        Postponed {
+            vendor: self.vendor().to_owned(),
+            operation: self.operation().id().to_owned(),
+            method: self.method().clone(),
+            url: self.url().clone(),
             body: (!request_body.is_empty()).then(|| String::from_utf8_lossy(request_body).into_owned()),
-            idempotent: limited.is_idempotent(),
-            resume_at: limited.resume_at(),
+            idempotent: self.is_idempotent(),
+            resume_at: self.resume_at(),
         }
     }
+}
 
+impl Postponed {
     /// The vendor, by the name of its module, such as `fixably`.
     pub fn vendor(&self) -> &str {
         &self.vendor

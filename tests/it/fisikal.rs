@@ -188,7 +188,7 @@ async fn errors_in_a_response_with_status_200_are_a_validation_error() {
 #[tokio::test]
 async fn a_validation_error_is_the_same_for_every_status() {
     for status in [200, 422] {
-        let server = MockServer::builder().with_booking_refusal_status(status).in_memory();
+        let server = MockServer::builder().with_booking_error_status(status).in_memory();
         let refused = server.client().unwrap().join_occurrence().id(2).body(client_2001()).send().await;
         match refused.expect_err("refused") {
             Error::Validation(invalid) => {

@@ -249,7 +249,7 @@ async fn a_response_is_unwrapped_under_any_name() {
 
 #[tokio::test]
 async fn a_change_with_an_empty_response_is_a_success() {
-    let (server, client) = mock(|builder| builder.with_silent_changes());
+    let (server, client) = mock(|builder| builder.with_empty_change_responses());
     let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Confirmed).send().await.unwrap();
     assert_eq!((moved.object(), moved.body().len()), (None, 0));
     let changed =
@@ -282,7 +282,7 @@ async fn a_response_without_a_list_is_a_decode_error() {
 async fn errors_have_the_vendors_message() {
     let (_server, client) = mock(|builder| builder);
     match client.get_booking().id("670000000000000000000002").send().await {
-        Err(Error::Forbidden(failure)) => assert_eq!(failure.message(), Some("This is another partner's.")),
+        Err(Error::Forbidden(failure)) => assert_eq!(failure.message(), Some("This belongs to another partner.")),
         other => panic!("{other:?}"),
     }
     assert!(matches!(client.get_booking().id("none").send().await, Err(Error::NotFound(_))));

@@ -200,7 +200,7 @@ impl OAuth {
         log: &mut RequestLog,
     ) -> Result<Response<Bytes>, ErrorResponse> {
         let form = body::form(request).unwrap_or_default();
-        let token = form.get("token").unwrap_or(Authorization::of(request.headers()).value);
+        let token = form.get("token").unwrap_or_else(|| Authorization::of(request.headers()).value);
         if token.is_empty() {
             return Err(invalid_request("There is no token to revoke."));
         }
