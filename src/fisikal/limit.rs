@@ -2,7 +2,7 @@
 
 use serde::ser::{Error, Serialize, SerializeStruct, Serializer};
 
-use crate::page::{By, Position};
+use crate::page::{PageParams, Position};
 
 /// A window on a list: how many items to skip, and how many to send.
 ///
@@ -63,12 +63,12 @@ impl From<u32> for Limit {
     }
 }
 
-impl By for Option<Limit> {
+impl PageParams for Option<Limit> {
     fn position(self) -> Position {
         self.map_or(Position::Start, |Limit { start, count }| Position::Window { start, count })
     }
 
-    fn at(position: Position) -> Self {
+    fn from_position(position: Position) -> Self {
         match position {
             Position::Window { start, count } => Some(Limit { start, count }),
             _ => None,

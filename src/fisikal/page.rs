@@ -9,17 +9,17 @@ use super::types;
 use crate::error::Error;
 use crate::lenient::Places;
 use crate::operation::Operation;
-use crate::page::Position;
+use crate::page::{ListPage, Position, Sealed};
 
 /// A type that comes in lists, and the name that the vendor gives to its list.
-pub trait Listed: crate::page::Sealed {
+pub trait Listed: Sealed {
     /// The member of the answer that holds the items.
     const ROOT: &'static str;
 }
 
 macro_rules! listed {
     ($($item:ident: $root:literal,)*) => {$(
-        impl crate::page::Sealed for types::$item {}
+        impl Sealed for types::$item {}
 
         impl Listed for types::$item {
             const ROOT: &'static str = $root;
@@ -56,14 +56,18 @@ pub struct Page<T> {
     pub items: Vec<T>,
 }
 
-impl<T> Page<T> {
+impl<T> Sealed for Page<T> {}
+
+impl<T: Send + 'static> ListPage for Page<T> {
+    type Item = T;
+
     /// The window that follows the one that was asked for; nothing after the last.
     ///
     /// Without a window the vendor chooses the size of the page, and the walk goes on in pages of what it sent.
     ///
     /// The vendor does not repeat the window. That it left the window out of account shows only in more items than there
     /// can be from its start on.
-    pub(super) fn after(&self, operation: &'static Operation, asked: Position) -> Result<Option<Position>, Error> {
+    fn after(&self, operation: &'static Operation, asked: Position) -> Result<Option<Position>, Error> {
         let received = self.received();
         if received == 0 {
             return Ok(None);
@@ -83,7 +87,7 @@ impl<T> Page<T> {
     }
 
     /// Where the `nth` page after the one asked for there will be, if all pages are like this one.
-    pub(super) fn ahead(&self, asked: Position, nth: u32) -> Option<Position> {
+    fn ahead(&self, asked: Position, nth: u32) -> Option<Position> {
         let total = self.count?;
         let received = Some(self.received()).filter(|received| *received > 0)?;
         let (start, count) = self.window(asked);
@@ -92,10 +96,24 @@ impl<T> Page<T> {
     }
 
     /// How many items there are in all.
-    pub(super) fn total(&self) -> Option<u64> {
+    fn total(&self) -> Option<u64> {
         self.count
     }
 
+    fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    fn items_mut(&mut self) -> &mut Vec<T> {
+        &mut self.items
+    }
+
+    fn into_items(self) -> Vec<T> {
+        self.items
+    }
+}
+
+impl<T> Page<T> {
     fn received(&self) -> i64 {
         i64::try_from(self.items.len()).unwrap_or(i64::MAX)
     }
@@ -155,13 +173,13 @@ mod tests {
 
     use super::super::Limit;
     use super::*;
-    use crate::page::By;
+    use crate::page::PageParams;
 
     static LIST: Operation = Operation::new("list_locations", http::Method::GET, "/clubs/locations");
 
     impl Page<()> {
         fn next(&self, limit: Option<Limit>) -> Option<Limit> {
-            By::at(self.after(&LIST, limit.position()).unwrap()?)
+            PageParams::from_position(self.after(&LIST, limit.position()).unwrap()?)
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::Error;
 use crate::lenient::Places;
 use crate::operation::Operation;
-use crate::page::Position;
+use crate::page::{ListPage, Position, Sealed};
 
 /// One page of a list.
 ///
@@ -29,11 +29,15 @@ pub struct Collection<T> {
     pub items: Vec<T>,
 }
 
-impl<T> Collection<T> {
+impl<T> Sealed for Collection<T> {}
+
+impl<T: Send + 'static> ListPage for Collection<T> {
+    type Item = T;
+
     /// Where the page is that follows the one asked for there; nothing after the last.
     ///
     /// A list that was asked for by page goes on by page, every other one by offset.
-    pub(super) fn after(&self, operation: &'static Operation, asked: Position) -> Result<Option<Position>, Error> {
+    fn after(&self, operation: &'static Operation, asked: Position) -> Result<Option<Position>, Error> {
         let count = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         if count == 0 {
             return Ok(None);
@@ -56,22 +60,8 @@ impl<T> Collection<T> {
         Ok(more.then_some(Position::Offset(next)))
     }
 
-    fn after_page(&self, page: u32, count: u32) -> Option<Position> {
-        let next = page.checked_add(1)?;
-        let size = self.limit.unwrap_or(count).max(1);
-        let seen = u64::from(page.saturating_sub(1)) * u64::from(size) + u64::from(count);
-        let more = match self.total_items {
-            Some(total) if seen == total => false,
-            // A short page that does not complete the total: the vendor's pages are smaller than it says. Only an empty
-            // one is certainly the last.
-            Some(total) => seen < total || count < size,
-            None => count >= size,
-        };
-        more.then_some(Position::Page(next))
-    }
-
     /// Where the `nth` page after the one asked for there will be, if all pages are like this one.
-    pub(super) fn ahead(&self, asked: Position, nth: u32) -> Option<Position> {
+    fn ahead(&self, asked: Position, nth: u32) -> Option<Position> {
         let total = self.total_items?;
         let count = u32::try_from(self.items.len()).ok().filter(|count| *count > 0)?;
         let (before, position) = match asked {
@@ -89,8 +79,36 @@ impl<T> Collection<T> {
     }
 
     /// How many items there are in all.
-    pub(super) fn total(&self) -> Option<u64> {
+    fn total(&self) -> Option<u64> {
         self.total_items
+    }
+
+    fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    fn items_mut(&mut self) -> &mut Vec<T> {
+        &mut self.items
+    }
+
+    fn into_items(self) -> Vec<T> {
+        self.items
+    }
+}
+
+impl<T> Collection<T> {
+    fn after_page(&self, page: u32, count: u32) -> Option<Position> {
+        let next = page.checked_add(1)?;
+        let size = self.limit.unwrap_or(count).max(1);
+        let seen = u64::from(page.saturating_sub(1)) * u64::from(size) + u64::from(count);
+        let more = match self.total_items {
+            Some(total) if seen == total => false,
+            // A short page that does not complete the total: the vendor's pages are smaller than it says. Only an empty
+            // one is certainly the last.
+            Some(total) => seen < total || count < size,
+            None => count >= size,
+        };
+        more.then_some(Position::Page(next))
     }
 }
 
