@@ -1,4 +1,4 @@
-//! The HTTP clients that this crate makes itself.
+//! The reqwest clients that this crate builds itself.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,33 +8,33 @@ use url::Url;
 
 use crate::error::Error;
 
-/// How long opening a connection may take.
+/// The longest time that opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What one HTTP client does for all of its requests alike.
+/// The settings in which this crate's HTTP clients differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kind {
-    /// To this machine itself, without TLS.
-    is_plain: bool,
+pub(super) struct HttpClientConfig {
+    /// Without TLS, to this machine itself.
+    is_plain_http: bool,
     connect_timeout: Duration,
 }
 
-impl Kind {
-    /// What calls below this address need, each of which may take `timeout`.
-    pub(super) fn of(base_url: &Url, timeout: Duration) -> Result<Self, Error> {
-        let is_plain = base_url.scheme() == "http";
-        if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && !is_plain {
-            return Err(Error::config("base_url", "needs TLS: turn on the feature rustls or native-tls"));
+impl HttpClientConfig {
+    /// What calls to this base URL need, if each attempt may take `attempt_timeout`.
+    pub(super) fn new(base_url: &Url, attempt_timeout: Duration) -> Result<Self, Error> {
+        let is_plain_http = base_url.scheme() == "http";
+        if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && !is_plain_http {
+            return Err(Error::config("base_url", "needs TLS: turn on the feature `rustls` or `native-tls`"));
         }
-        // A little less than an attempt may take, so that a connection that does not open is told from an answer that
-        // does not come.
-        Ok(Self { is_plain, connect_timeout: CONNECT_TIMEOUT.min(timeout / 10 * 9) })
+        // A little less than an attempt may take, so that a connection that does not open differs from a response that does
+        // not come.
+        Ok(Self { is_plain_http, connect_timeout: CONNECT_TIMEOUT.min(attempt_timeout / 10 * 9) })
     }
 
-    pub(super) fn client(self) -> Result<reqwest::Client, Error> {
+    pub(super) fn build(self) -> Result<reqwest::Client, Error> {
         let mut client = reqwest::Client::builder();
-        if self.is_plain {
-            // A proxy from the environment would get the token in the clear.
+        if self.is_plain_http {
+            // A proxy from the environment would receive the token unencrypted.
             client = client.no_proxy();
         }
         client
@@ -42,23 +42,23 @@ impl Kind {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .build()
-            .map_err(|error| Error::config("http_client", format!("cannot be set up: {error}")))
+            .map_err(|error| Error::config("http_client", format!("cannot be built: {error}")))
     }
 }
 
-/// The HTTP clients of many tenants, each made when it is first needed: one, unless addresses or timeouts differ in
-/// kind.
+/// The HTTP clients of many tenants. Each is built when it is first needed; there is only one unless tenants differ in
+/// [`HttpClientConfig`].
 #[derive(Debug, Default)]
-pub(crate) struct Pool(Mutex<HashMap<Kind, reqwest::Client>>);
+pub(crate) struct HttpClientPool(Mutex<HashMap<HttpClientConfig, reqwest::Client>>);
 
-impl Pool {
-    pub(super) fn client(&self, kind: Kind) -> Result<reqwest::Client, Error> {
+impl HttpClientPool {
+    pub(super) fn get(&self, config: HttpClientConfig) -> Result<reqwest::Client, Error> {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&kind) {
+        if let Some(client) = clients.get(&config) {
             return Ok(client.clone());
         }
-        let client = kind.client()?;
-        clients.insert(kind, client.clone());
+        let client = config.build()?;
+        clients.insert(config, client.clone());
         Ok(client)
     }
 }
@@ -67,21 +67,21 @@ impl Pool {
 mod tests {
     use super::*;
 
-    fn kind(base_url: &str, seconds: u64) -> Kind {
-        Kind::of(&base_url.parse().unwrap(), Duration::from_secs(seconds)).unwrap()
+    fn config(base_url: &str, seconds: u64) -> HttpClientConfig {
+        HttpClientConfig::new(&base_url.parse().unwrap(), Duration::from_secs(seconds)).unwrap()
     }
 
     #[test]
-    fn tenants_share_one_client_and_what_needs_another_gets_one_more() {
-        let pool = Pool::default();
-        let made = || pool.0.lock().unwrap().len();
+    fn tenants_share_one_client_unless_they_need_another_config() {
+        let pool = HttpClientPool::default();
+        let built = || pool.0.lock().unwrap().len();
         for tenant in ["https://acme.fixably.com/api/v3", "https://beta.fixably.com/api/v3"] {
-            pool.client(kind(tenant, 30)).unwrap();
-            pool.client(kind(tenant, 60)).unwrap();
+            pool.get(config(tenant, 30)).unwrap();
+            pool.get(config(tenant, 60)).unwrap();
         }
-        assert_eq!(made(), 1);
-        pool.client(kind("http://127.0.0.1:1234", 30)).unwrap();
-        pool.client(kind("https://acme.fixably.com/api/v3", 1)).unwrap();
-        assert_eq!(made(), 3);
+        assert_eq!(built(), 1);
+        pool.get(config("http://127.0.0.1:1234", 30)).unwrap();
+        pool.get(config("https://acme.fixably.com/api/v3", 1)).unwrap();
+        assert_eq!(built(), 3);
     }
 }

@@ -1,4 +1,5 @@
-//! Four vendors behind one wire, who know each of their tenants apart and write down whoever uses what is another's.
+//! A transport that mocks all four vendors, tells their tenants apart, and records every request that uses another tenant's
+//! tokens.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -14,26 +15,26 @@ use servicebay::testing::{Transport, TransportError};
 use servicebay::{ClientBuilder, Error, TokenSet, fentu, fisikal, fixably, repairy};
 use tokio::time::{Instant, sleep};
 
-/// How long every answer takes.
-const ANSWER: Duration = Duration::from_millis(20);
-/// How long an access token lives, and a partner's of Repairy, whose renewal takes one that lives.
-const LIFE: Duration = Duration::from_secs(3600);
-const PARTNERS_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The latency of every response.
+const LATENCY: Duration = Duration::from_millis(20);
+/// The lifetime of an access token. Repairy's is longer, because a refresh there needs an access token that is still valid.
+const ACCESS_LIFETIME: Duration = Duration::from_secs(3600);
+const REPAIRY_ACCESS_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The vendors, as one of their tenants meets them.
+/// A vendor, as one of its tenants uses it.
 pub(super) trait Vendor: 'static {
     type Client: Clone + Debug + Send + Sync + 'static;
 
-    /// Whether the vendor grants tokens, so that one that ended is followed by another.
+    /// Whether the vendor grants tokens, so that an expired one can be replaced.
     const GRANTS: bool = true;
 
-    fn builder(town: &Town, key: &str) -> ClientBuilder<Self::Client>;
+    fn builder(vendors: &MockVendors, key: &str) -> ClientBuilder<Self::Client>;
 
-    /// Calls for something that belongs to the tenant, and answers with the body.
+    /// Reads something that belongs to the tenant, and returns the body.
     fn call(client: &Self::Client, key: &str) -> BoxFuture<'static, Result<String, Error>>;
 
-    /// How many logins a tenant needs at most that loses no tokens: one, and none that hands in its own.
-    fn logins(_: &House) -> u32 {
+    /// The most logins of a tenant that loses no tokens: one, or none if the credentials contain tokens.
+    fn max_logins(_: &Account) -> u32 {
         1
     }
 }
@@ -43,7 +44,7 @@ pub(super) struct Fisikal;
 pub(super) struct Fixably;
 pub(super) struct Repairy;
 
-/// The calls of a vendor's client that name the tenant in their path.
+/// Makes a call and checks that the response belongs to the tenant.
 macro_rules! call {
     ($key:ident, $call:expr) => {{
         let (call, key) = ($call, $key.to_owned());
@@ -59,18 +60,19 @@ macro_rules! call {
 impl Vendor for Fentu {
     type Client = fentu::Client;
 
-    /// All tenants have one host and one application. The tokens are those of the first day, and do not say when that
-    /// was.
-    fn builder(town: &Town, key: &str) -> ClientBuilder<fentu::Client> {
+    /// All tenants share one host and one application. The tokens are the first ones, without the time at which they were
+    /// obtained.
+    fn builder(vendors: &MockVendors, key: &str) -> ClientBuilder<fentu::Client> {
         let tokens = TokenSet::new(access(key, 1)).with_refresh_token(refresh(key, 1));
-        fentu::Client::builder(fentu::Credentials::oauth("application", "secret", tokens)).with_transport(town.clone())
+        fentu::Client::builder(fentu::Credentials::oauth("application", "secret", tokens))
+            .with_transport(vendors.clone())
     }
 
     fn call(client: &fentu::Client, key: &str) -> BoxFuture<'static, Result<String, Error>> {
         call!(key, client.get_work_order().id(key).send())
     }
 
-    fn logins(_: &House) -> u32 {
+    fn max_logins(_: &Account) -> u32 {
         0
     }
 }
@@ -78,9 +80,9 @@ impl Vendor for Fentu {
 impl Vendor for Fisikal {
     type Client = fisikal::Client;
 
-    fn builder(town: &Town, key: &str) -> ClientBuilder<fisikal::Client> {
+    fn builder(vendors: &MockVendors, key: &str) -> ClientBuilder<fisikal::Client> {
         let credentials = fisikal::Credentials::password("application", "secret", key, "password");
-        fisikal::Client::builder(credentials).with_transport(town.clone())
+        fisikal::Client::builder(credentials).with_transport(vendors.clone())
     }
 
     fn call(client: &fisikal::Client, key: &str) -> BoxFuture<'static, Result<String, Error>> {
@@ -92,8 +94,8 @@ impl Vendor for Fixably {
     type Client = fixably::Client;
     const GRANTS: bool = false;
 
-    fn builder(town: &Town, key: &str) -> ClientBuilder<fixably::Client> {
-        fixably::Client::builder(fixably::Credentials::bearer(access(key, 1))).with_transport(town.clone())
+    fn builder(vendors: &MockVendors, key: &str) -> ClientBuilder<fixably::Client> {
+        fixably::Client::builder(fixably::Credentials::bearer(access(key, 1))).with_transport(vendors.clone())
     }
 
     fn call(client: &fixably::Client, key: &str) -> BoxFuture<'static, Result<String, Error>> {
@@ -104,19 +106,21 @@ impl Vendor for Fixably {
 impl Vendor for Repairy {
     type Client = repairy::Client;
 
-    /// All tenants have one host.
-    fn builder(town: &Town, key: &str) -> ClientBuilder<repairy::Client> {
+    /// All tenants share one host.
+    fn builder(vendors: &MockVendors, key: &str) -> ClientBuilder<repairy::Client> {
         let credentials = repairy::Credentials::app("app key", "secret", key);
-        repairy::Client::builder(credentials).with_base_url("https://partner-api.example").with_transport(town.clone())
+        repairy::Client::builder(credentials)
+            .with_base_url("https://partner-api.example")
+            .with_transport(vendors.clone())
     }
 
     fn call(client: &repairy::Client, key: &str) -> BoxFuture<'static, Result<String, Error>> {
         call!(key, client.get_booking().id(key).send())
     }
 
-    /// A renewal takes an access token that lives.
-    fn logins(house: &House) -> u32 {
-        1 + house.ended
+    /// A refresh needs an access token that is still valid.
+    fn max_logins(account: &Account) -> u32 {
+        1 + account.expired_early
     }
 }
 
@@ -128,115 +132,116 @@ fn refresh(key: &str, generation: u32) -> String {
     format!("{key}.refresh.{generation}")
 }
 
-/// The wire.
+/// The vendors. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Town(Arc<Mutex<State>>);
+pub(super) struct MockVendors(Arc<Mutex<MockVendorsState>>);
 
 #[derive(Debug, Default)]
-struct State {
-    houses: HashMap<String, House>,
-    /// Whatever no client of this crate may do.
-    wrongs: Vec<String>,
+struct MockVendorsState {
+    accounts: HashMap<String, Account>,
+    /// What no client of this crate may do.
+    violations: Vec<String>,
 }
 
-/// What a vendor knows of one tenant.
+/// A tenant at its vendor.
 #[derive(Clone, Debug)]
-pub(super) struct House {
+pub(super) struct Account {
     pub(super) requests: u32,
     pub(super) logins: u32,
     pub(super) refreshes: u32,
-    /// How many access tokens were ended before their time.
-    ended: u32,
-    /// Of the newest pair. The first is made beforehand.
+    /// How many access tokens were made to expire early.
+    expired_early: u32,
+    /// The generation of the newest tokens. The first exist from the start.
     generation: u32,
-    access_ends: Option<Instant>,
-    is_refused: bool,
-    closed_until: Option<Instant>,
+    access_expires_at: Option<Instant>,
+    is_revoked: bool,
+    rate_limited_until: Option<Instant>,
 }
 
-impl Default for House {
+impl Default for Account {
     fn default() -> Self {
         Self {
             requests: 0,
             logins: 0,
             refreshes: 0,
-            ended: 0,
+            expired_early: 0,
             generation: 1,
-            access_ends: None,
-            is_refused: false,
-            closed_until: None,
+            access_expires_at: None,
+            is_revoked: false,
+            rate_limited_until: None,
         }
     }
 }
 
-impl Town {
-    /// What is known of a tenant.
-    pub(super) fn house(&self, key: &str) -> House {
-        self.state().houses.get(key).cloned().unwrap_or_default()
+impl MockVendors {
+    /// The state of a tenant.
+    pub(super) fn account(&self, key: &str) -> Account {
+        self.state().accounts.get(key).cloned().unwrap_or_default()
     }
 
-    /// Ends a tenant's access token; the refresh token stays.
-    pub(super) fn end_access(&self, key: &str) {
-        self.change(key, |house| {
-            house.access_ends = Some(Instant::now());
-            house.ended += 1;
+    /// Makes a tenant's access token expire now; the refresh token stays valid.
+    pub(super) fn expire_access_token(&self, key: &str) {
+        self.change(key, |account| {
+            account.access_expires_at = Some(Instant::now());
+            account.expired_early += 1;
         });
     }
 
-    /// Takes a tenant's rights: its tokens are worth nothing, and it gets no new ones.
-    pub(super) fn shut_out(&self, key: &str) {
-        self.change(key, |house| house.is_refused = true);
+    /// Revokes a tenant's tokens, and grants it no new ones.
+    pub(super) fn revoke_account(&self, key: &str) {
+        self.change(key, |account| account.is_revoked = true);
     }
 
-    /// Refuses a tenant's calls with 429 for a while.
-    pub(super) fn close(&self, key: &str, time: Duration) {
-        self.change(key, |house| house.closed_until = Some(Instant::now() + time));
+    /// Responds to a tenant's calls with 429 for this time.
+    pub(super) fn rate_limit(&self, key: &str, time: Duration) {
+        self.change(key, |account| account.rate_limited_until = Some(Instant::now() + time));
     }
 
-    pub(super) fn wrongs(&self) -> Vec<String> {
-        self.state().wrongs.clone()
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
     }
 
-    fn change(&self, key: &str, change: impl FnOnce(&mut House)) {
-        change(self.state().houses.entry(key.to_owned()).or_default());
+    fn change(&self, key: &str, change: impl FnOnce(&mut Account)) {
+        change(self.state().accounts.entry(key.to_owned()).or_default());
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MockVendorsState> {
         self.0.lock().unwrap()
     }
 }
 
-impl State {
-    fn answer(&mut self, request: &Request<Bytes>) -> (u16, Value, Option<u64>) {
-        match whose(request) {
+impl MockVendorsState {
+    fn respond(&mut self, request: &Request<Bytes>) -> (u16, Value, Option<u64>) {
+        match tenant_of(request) {
             Ok(key) if request.method() == "POST" => self.token(&key, request),
             Ok(key) => self.record(&key, request),
-            Err(wrong) => {
-                self.wrongs.push(wrong);
+            Err(violation) => {
+                self.violations.push(violation);
                 (400, json!({}), None)
             }
         }
     }
 
-    /// Gives out tokens: for credentials, or for the newest refresh token once.
+    /// Grants tokens: for credentials, or once for the newest refresh token.
     fn token(&mut self, key: &str, request: &Request<Bytes>) -> (u16, Value, Option<u64>) {
-        let house = self.houses.entry(key.to_owned()).or_default();
-        if house.is_refused {
+        let account = self.accounts.entry(key.to_owned()).or_default();
+        if account.is_revoked {
             return (400, json!({"error": "invalid_grant", "message": "no more"}), None);
         }
-        match presented(request) {
-            None => house.logins += 1,
-            Some(token) if token == refresh(key, house.generation) => house.refreshes += 1,
+        match refresh_token_of(request) {
+            None => account.logins += 1,
+            Some(token) if token == refresh(key, account.generation) => account.refreshes += 1,
             Some(token) => {
-                self.wrongs.push(format!("{key} renews with {token}, of generation {}", house.generation));
+                self.violations.push(format!("{key} refreshes with {token}, of generation {}", account.generation));
                 return (400, json!({"error": "invalid_grant"}), None);
             }
         }
-        let life = if request.headers().contains_key("x-partner-id") { PARTNERS_LIFE } else { LIFE };
-        house.generation += 1;
-        house.access_ends = Some(Instant::now() + life);
+        let lifetime =
+            if request.headers().contains_key("x-partner-id") { REPAIRY_ACCESS_LIFETIME } else { ACCESS_LIFETIME };
+        account.generation += 1;
+        account.access_expires_at = Some(Instant::now() + lifetime);
         let (access, refresh, seconds) =
-            (access(key, house.generation), refresh(key, house.generation), life.as_secs());
+            (access(key, account.generation), refresh(key, account.generation), lifetime.as_secs());
         let body = json!({
             "access_token": access, "refresh_token": refresh, "expires_in": seconds,
             "accessToken": access, "refreshToken": refresh, "expiresIn": seconds,
@@ -244,34 +249,35 @@ impl State {
         (200, body, None)
     }
 
-    /// Shows a tenant what is its own.
+    /// Returns something that belongs to the tenant.
     fn record(&mut self, key: &str, request: &Request<Bytes>) -> (u16, Value, Option<u64>) {
-        let house = self.houses.entry(key.to_owned()).or_default();
+        let account = self.accounts.entry(key.to_owned()).or_default();
         let token = bearer(request).unwrap_or_default();
         if !token.starts_with(&format!("{key}.access.")) {
-            self.wrongs.push(format!("{key} is asked for with {token}"));
+            self.violations.push(format!("{key} is requested with {token}"));
         }
-        house.requests += 1;
-        let is_over = house.access_ends.is_some_and(|end| end <= Instant::now());
-        if house.is_refused || is_over || token != access(key, house.generation) {
+        account.requests += 1;
+        let is_expired = account.access_expires_at.is_some_and(|end| end <= Instant::now());
+        if account.is_revoked || is_expired || token != access(key, account.generation) {
             return (401, json!({}), None);
         }
-        match house.closed_until.and_then(|until| until.checked_duration_since(Instant::now())) {
+        match account.rate_limited_until.and_then(|until| until.checked_duration_since(Instant::now())) {
             Some(left) if !left.is_zero() => (429, json!({}), Some(left.as_secs() + 1)),
-            _ => (200, json!({"data": {"whose": key}, "location": {}}), None),
+            _ => (200, json!({"data": {"tenant": key}, "location": {}}), None),
         }
     }
 }
 
-/// Whose a request is, by all in it that says so but its access token.
-fn whose(request: &Request<Bytes>) -> Result<String, String> {
+/// The tenant of a request, from everything in it except its access token.
+fn tenant_of(request: &Request<Bytes>) -> Result<String, String> {
     let (host, path) = (request.uri().host().unwrap_or_default(), request.uri().path());
     let last = percent_decode_str(path.rsplit('/').next().unwrap_or_default()).decode_utf8_lossy().into_owned();
     let is_token = request.method() == "POST";
     match host {
         "api.fentu.io" if is_token => {
-            let token = presented(request).ok_or("a renewal without a refresh token")?;
-            let (key, _) = token.split_once(".refresh.").ok_or_else(|| format!("an odd refresh token: {token}"))?;
+            let token = refresh_token_of(request).ok_or("a refresh without a refresh token")?;
+            let (key, _) =
+                token.split_once(".refresh.").ok_or_else(|| format!("not a refresh token of this mock: {token}"))?;
             Ok(key.to_owned())
         }
         "api.fentu.io" => Ok(last),
@@ -283,7 +289,7 @@ fn whose(request: &Request<Bytes>) -> Result<String, String> {
         _ => {
             let key = host.strip_suffix(".fisikal.com").or_else(|| host.strip_suffix(".fixably.com"));
             let key = key.ok_or_else(|| format!("no such host: {host}"))?;
-            match field(request, "username") {
+            match form_field(request, "username") {
                 Some(name) if name != key => Err(format!("{name} logs in at {key}")),
                 _ => Ok(key.to_owned()),
             }
@@ -292,14 +298,14 @@ fn whose(request: &Request<Bytes>) -> Result<String, String> {
 }
 
 /// The refresh token in a token request.
-fn presented(request: &Request<Bytes>) -> Option<String> {
+fn refresh_token_of(request: &Request<Bytes>) -> Option<String> {
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     let token = body["refreshToken"].as_str().map(str::to_owned);
-    token.or_else(|| field(request, "refresh_token"))
+    token.or_else(|| form_field(request, "refresh_token"))
 }
 
 /// A field of a form.
-fn field(request: &Request<Bytes>, name: &str) -> Option<String> {
+fn form_field(request: &Request<Bytes>, name: &str) -> Option<String> {
     url::form_urlencoded::parse(request.body()).find(|(field, _)| field == name).map(|(_, value)| value.into_owned())
 }
 
@@ -307,12 +313,12 @@ fn bearer(request: &Request<Bytes>) -> Option<&str> {
     request.headers().get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-impl Transport for Town {
+impl Transport for MockVendors {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
-        let town = self.clone();
+        let vendors = self.clone();
         Box::pin(async move {
-            sleep(ANSWER).await;
-            let (status, body, retry_after) = town.state().answer(&request);
+            sleep(LATENCY).await;
+            let (status, body, retry_after) = vendors.state().respond(&request);
             let mut response = Response::builder().status(status).header("content-type", "application/json");
             if let Some(seconds) = retry_after {
                 response = response.header("retry-after", seconds);
