@@ -72,7 +72,7 @@ impl ClientConfig {
         let headers = headers(&user_agent, auth_headers)?;
         let (transport, clock) = self.transport(&base_url, &settings)?;
         let limiter_id = self.limiter_id(&base_url, owner.as_deref(), &account);
-        let name: Option<Arc<str>> = tenant.as_deref().or(self.tenant_key()).map(Into::into);
+        let name: Option<Arc<str>> = tenant.as_deref().or_else(|| self.tenant_key()).map(Into::into);
         let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
         let telemetry = Telemetry::new(self.vendor, name.clone(), self.observer.clone(), clock);
         let endpoint = Endpoint {
