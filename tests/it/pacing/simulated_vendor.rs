@@ -1,4 +1,4 @@
-//! A vendor that counts, refuses what is too much, tells what is left, and may lie about that.
+//! A vendor with a rate limit, whose remaining calls may be wrong.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,27 +12,27 @@ use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::{ResetFormat, Transport, TransportError};
 use tokio::time::Instant;
 
-use super::setup::{Grid, Lie, Setup};
+use super::scenario::{RemainingFault, Scenario, WindowStart};
 
 #[derive(Clone)]
-pub(crate) struct Vendor {
-    setup: Arc<Setup>,
-    begun: Instant,
-    state: Arc<Mutex<State>>,
+pub(crate) struct SimulatedVendor {
+    scenario: Arc<Scenario>,
+    started: Instant,
+    state: Arc<Mutex<VendorState>>,
 }
 
-struct State {
+struct VendorState {
     random: Rng,
-    /// The window that the vendor is in, or was last.
+    /// The current window, or the last one.
     window: Option<Window>,
-    /// Those before it.
+    /// The windows before it.
     past: Vec<Window>,
-    sent: Vec<Sent>,
-    /// Whether the last answer said nothing of the limit.
-    silent: bool,
-    refused: u64,
-    /// The first thing that must not be.
-    wrong: Option<String>,
+    sent: Vec<SentRequest>,
+    /// Whether the last response had no limit headers.
+    was_silent: bool,
+    rejected: u64,
+    /// The first violation of an invariant.
+    violation: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,49 +40,49 @@ pub(crate) struct Window {
     pub(crate) number: usize,
     pub(crate) begins: Instant,
     pub(crate) ends: Instant,
-    /// Calls of the client under test that arrived.
+    /// The calls of the client under test that arrived.
     ours: u64,
     counted: u64,
 }
 
-/// A call as it left.
+/// A request that was sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sent {
+pub(crate) struct SentRequest {
     pub(crate) id: i64,
     pub(crate) at: Instant,
-    /// The window in which it arrived, if it did.
+    /// The window in which it arrived, if it has arrived.
     pub(crate) window: Option<usize>,
 }
 
-impl Vendor {
-    pub(crate) fn open(setup: Arc<Setup>, seed: u64) -> Self {
-        let state = State {
+impl SimulatedVendor {
+    pub(crate) fn new(scenario: Arc<Scenario>, seed: u64) -> Self {
+        let state = VendorState {
             random: Rng::with_seed(!seed),
             window: None,
             past: Vec::new(),
             sent: Vec::new(),
-            silent: true,
-            refused: 0,
-            wrong: None,
+            was_silent: true,
+            rejected: 0,
+            violation: None,
         };
-        Self { setup, begun: Instant::now(), state: Arc::new(Mutex::new(state)) }
+        Self { scenario, started: Instant::now(), state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Spends what another integration spends: a little in every part of every window.
-    pub(crate) async fn spend_as_others(self) {
-        let calls = self.setup.others;
+    /// Makes the calls of another integration, spread over every window.
+    pub(crate) async fn make_external_calls(self) {
+        let calls = self.scenario.external;
         if calls == 0 {
             return;
         }
-        let pause = self.setup.window / u32::try_from(calls).unwrap();
+        let pause = self.scenario.window / u32::try_from(calls).unwrap();
         loop {
-            let luck = self.state().random.f64() * 2.0;
-            tokio::time::sleep(pause.mul_f64(luck)).await;
+            let jitter = self.state().random.f64() * 2.0;
+            tokio::time::sleep(pause.mul_f64(jitter)).await;
             self.state().count(&self, 0);
         }
     }
 
-    pub(crate) fn sent(&self) -> Vec<Sent> {
+    pub(crate) fn sent(&self) -> Vec<SentRequest> {
         self.state().sent.clone()
     }
 
@@ -91,69 +91,74 @@ impl Vendor {
         state.past.iter().chain(&state.window).copied().collect()
     }
 
-    /// What was held against every request: that no more were sent in a window than it takes, and that none was refused
-    /// where nobody else spends, or few where somebody does.
+    /// Checks that no window had more calls than it allows, and that there were no 429s, or few if there are external
+    /// calls.
     pub(crate) fn check(&self, seed: u64) {
         let state = self.state();
-        let setup = &self.setup;
-        assert_eq!(state.wrong, None, "seed {seed}: {setup:?}");
-        if setup.most_refusals() == 0 {
-            assert_eq!(state.refused, 0, "seed {seed}: {setup:?}");
+        let scenario = &self.scenario;
+        assert_eq!(state.violation, None, "seed {seed}: {scenario:?}");
+        if scenario.max_429s() == 0 {
+            assert_eq!(state.rejected, 0, "seed {seed}: {scenario:?}");
         }
-        if setup.lie == Lie::None {
+        if scenario.fault == RemainingFault::None {
             let few = 3 + state.sent.len() as u64 / 50;
-            assert!(state.refused <= few, "seed {seed}: {} of {} refused: {setup:?}", state.refused, state.sent.len());
+            assert!(
+                state.rejected <= few,
+                "seed {seed}: {} of {} rejected: {scenario:?}",
+                state.rejected,
+                state.sent.len()
+            );
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, VendorState> {
         self.state.lock().unwrap()
     }
 
-    /// The time that the vendor shows.
+    /// The vendor's clock.
     fn wall(&self, at: Instant) -> Timestamp {
-        let since = SignedDuration::try_from(at - self.begun).unwrap();
-        Transport::wall(self).checked_add(since + self.setup.skew).unwrap()
+        let since = SignedDuration::try_from(at - self.started).unwrap();
+        Transport::wall(self).checked_add(since + self.scenario.skew).unwrap()
     }
 
-    /// One request arrives.
+    /// Responds to a request that arrives now.
     fn arrive(&self, index: usize) -> Response<Bytes> {
         let now = Instant::now();
         let mut state = self.state();
-        let taken = state.count(self, 1);
+        let accepted = state.count(self, 1);
         let window = state.window.unwrap();
         state.sent[index].window = Some(window.number);
-        if window.ours > self.setup.limit
-            && state.wrong.is_none()
-            && !matches!(self.setup.lie, Lie::TooHigh(_) | Lie::Constant(_))
+        if window.ours > self.scenario.limit
+            && state.violation.is_none()
+            && !matches!(self.scenario.fault, RemainingFault::TooHigh(_) | RemainingFault::Constant(_))
         {
-            state.wrong = Some(format!("{} calls were sent in a window: {window:?} at {now:?}", window.ours));
+            state.violation = Some(format!("{} calls were sent in a window: {window:?} at {now:?}", window.ours));
         }
-        state.refused += u64::from(!taken);
+        state.rejected += u64::from(!accepted);
 
         let id = state.sent[index].id;
-        let response = Response::builder().status(if taken { 200 } else { 429 });
+        let response = Response::builder().status(if accepted { 200 } else { 429 });
         let mut response = response.header("date", http_date(self.wall(now)));
-        if let Some(remaining) = state.remaining(&self.setup) {
+        if let Some(remaining) = state.remaining(&self.scenario) {
             response = response
                 .header("x-ratelimit-remaining", remaining)
                 .header("x-ratelimit-reset", self.reset(window.ends, now));
-            if self.setup.tells_limit {
-                response = response.header("x-ratelimit-limit", self.setup.limit);
+            if self.scenario.sends_limit {
+                response = response.header("x-ratelimit-limit", self.scenario.limit);
             }
         }
-        let body = if taken { format!(r#"{{"id":{id}}}"#) } else { "{}".to_owned() };
+        let body = if accepted { format!(r#"{{"id":{id}}}"#) } else { "{}".to_owned() };
         response.header("content-type", "application/json").body(body.into()).unwrap()
     }
 
-    /// The end of the window, rounded up where the form is too coarse for it.
+    /// The end of the window, rounded up if the format is too coarse for it.
     fn reset(&self, ends: Instant, now: Instant) -> String {
         let reset = self.wall(ends);
         let up = |time: Timestamp| match time.subsec_nanosecond() {
             0 => time,
             _ => Timestamp::from_second(time.as_second() + 1).unwrap(),
         };
-        match self.setup.reset {
+        match self.scenario.reset {
             ResetFormat::DeltaSeconds => (ends - now).as_secs_f64().ceil().to_string(),
             ResetFormat::EpochMillis => (reset.as_millisecond() + 1).to_string(),
             ResetFormat::EpochSeconds => up(reset).as_second().to_string(),
@@ -163,48 +168,49 @@ impl Vendor {
     }
 }
 
-impl State {
-    /// Counts one call, of ours or of others, and says whether the window takes it.
-    fn count(&mut self, vendor: &Vendor, ours: u64) -> bool {
+impl VendorState {
+    /// Counts one call, of the client under test or an external one; returns whether the window allows it.
+    fn count(&mut self, vendor: &SimulatedVendor, ours: u64) -> bool {
         let now = Instant::now();
-        let length = vendor.setup.window;
+        let length = vendor.scenario.window;
         let window = match self.window {
             Some(window) if now < window.ends => window,
             last => {
                 self.past.extend(last);
-                let begins = match vendor.setup.grid {
-                    Grid::FirstCall => now,
-                    Grid::Calendar => {
-                        let passed = (now - vendor.begun).as_nanos() % length.as_nanos();
+                let begins = match vendor.scenario.window_start {
+                    WindowStart::FirstCall => now,
+                    WindowStart::Calendar => {
+                        let passed = (now - vendor.started).as_nanos() % length.as_nanos();
                         now - Duration::from_nanos(u64::try_from(passed).unwrap())
                     }
                 };
                 Window { number: self.past.len(), begins, ends: begins + length, ours: 0, counted: 0 }
             }
         };
-        let taken = window.counted < vendor.setup.limit;
-        self.window = Some(Window { ours: window.ours + ours, counted: window.counted + u64::from(taken), ..window });
-        taken
+        let accepted = window.counted < vendor.scenario.limit;
+        self.window =
+            Some(Window { ours: window.ours + ours, counted: window.counted + u64::from(accepted), ..window });
+        accepted
     }
 
-    /// What the vendor says is left.
-    fn remaining(&mut self, setup: &Setup) -> Option<u64> {
+    /// The remaining calls that the vendor sends.
+    fn remaining(&mut self, scenario: &Scenario) -> Option<u64> {
         let counted = self.window.map_or(0, |window| window.counted);
-        let remaining = setup.limit.saturating_sub(counted);
-        match setup.lie {
-            Lie::None => Some(remaining),
-            Lie::TooHigh(by) => Some(remaining + by),
-            Lie::TooLow(by) => Some(remaining.saturating_sub(by)),
-            Lie::Constant(value) => Some(value),
-            Lie::Absent(times) => {
-                self.silent = !self.silent && self.random.u32(0..times) == 0;
-                (!self.silent).then_some(remaining)
+        let remaining = scenario.limit.saturating_sub(counted);
+        match scenario.fault {
+            RemainingFault::None => Some(remaining),
+            RemainingFault::TooHigh(by) => Some(remaining + by),
+            RemainingFault::TooLow(by) => Some(remaining.saturating_sub(by)),
+            RemainingFault::Constant(value) => Some(value),
+            RemainingFault::Absent(times) => {
+                self.was_silent = !self.was_silent && self.random.u32(0..times) == 0;
+                (!self.was_silent).then_some(remaining)
             }
         }
     }
 }
 
-impl Transport for Vendor {
+impl Transport for SimulatedVendor {
     fn send(
         &self,
         request: Request<Bytes>,
@@ -212,16 +218,16 @@ impl Transport for Vendor {
         let vendor = self.clone();
         Box::pin(async move {
             let id = request.uri().path().rsplit('/').next().and_then(|id| id.parse().ok()).expect("an order's path");
-            let (index, there, back) = {
+            let (index, outbound, inbound) = {
                 let mut state = vendor.state();
-                state.sent.push(Sent { id, at: Instant::now(), window: None });
-                let mut way = || vendor.setup.longest_way.mul_f64(state.random.f64());
-                let ways = (way(), way());
-                (state.sent.len() - 1, ways.0, ways.1)
+                state.sent.push(SentRequest { id, at: Instant::now(), window: None });
+                let mut travel = || vendor.scenario.max_travel.mul_f64(state.random.f64());
+                let travels = (travel(), travel());
+                (state.sent.len() - 1, travels.0, travels.1)
             };
-            tokio::time::sleep(there).await;
+            tokio::time::sleep(outbound).await;
             let response = vendor.arrive(index);
-            tokio::time::sleep(back).await;
+            tokio::time::sleep(inbound).await;
             Ok(response)
         })
     }
@@ -235,9 +241,9 @@ impl Transport for Vendor {
     }
 }
 
-impl fmt::Debug for Vendor {
+impl fmt::Debug for SimulatedVendor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vendor").finish_non_exhaustive()
+        f.debug_struct("SimulatedVendor").finish_non_exhaustive()
     }
 }
 
