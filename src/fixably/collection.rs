@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::Error;
 use crate::lenient::Places;
 use crate::operation::Operation;
-use crate::page::Position;
+use crate::page::{ListPage, Position, Sealed};
 
 /// One page of a list.
 ///
@@ -29,11 +29,15 @@ pub struct Collection<T> {
     pub items: Vec<T>,
 }
 
-impl<T> Collection<T> {
+impl<T> Sealed for Collection<T> {}
+
+impl<T: Send + 'static> ListPage for Collection<T> {
+    type Item = T;
+
     /// The position after the `requested` one; `None` after the last page.
     ///
     /// A list that was requested by page continues by page, any other one by offset.
-    pub(super) fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
+    fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
         let count = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         if count == 0 {
             return Ok(None);
@@ -58,22 +62,8 @@ impl<T> Collection<T> {
         Ok(more.then_some(Position::Offset(next)))
     }
 
-    fn after_page(&self, page: u32, count: u32) -> Option<Position> {
-        let next = page.checked_add(1)?;
-        let size = self.limit.unwrap_or(count).max(1);
-        let seen = u64::from(page.saturating_sub(1)) * u64::from(size) + u64::from(count);
-        let more = match self.total_items {
-            Some(total) if seen == total => false,
-            // A short page before the total: the vendor's pages are smaller than `limit`. Only an empty page is certainly
-            // the last.
-            Some(total) => seen < total || count < size,
-            None => count >= size,
-        };
-        more.then_some(Position::Page(next))
-    }
-
-    /// The position of the `nth` page after the `requested` one, if all pages are as long as this one.
-    pub(super) fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
+    /// The position of the `nth` page after the `requested` one, if the total includes it.
+    fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.total_items?;
         let count = u32::try_from(self.items.len()).ok().filter(|count| *count > 0)?;
         let (before, position) = match requested {
@@ -91,8 +81,36 @@ impl<T> Collection<T> {
     }
 
     /// The number of items on all pages.
-    pub(super) fn total(&self) -> Option<u64> {
+    fn total(&self) -> Option<u64> {
         self.total_items
+    }
+
+    fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    fn items_mut(&mut self) -> &mut Vec<T> {
+        &mut self.items
+    }
+
+    fn into_items(self) -> Vec<T> {
+        self.items
+    }
+}
+
+impl<T> Collection<T> {
+    fn after_page(&self, page: u32, count: u32) -> Option<Position> {
+        let next = page.checked_add(1)?;
+        let size = self.limit.unwrap_or(count).max(1);
+        let seen = u64::from(page.saturating_sub(1)) * u64::from(size) + u64::from(count);
+        let more = match self.total_items {
+            Some(total) if seen == total => false,
+            // A short page that does not complete the total: the vendor's pages are smaller than it says. Only an empty
+            // one is certainly the last.
+            Some(total) => seen < total || count < size,
+            None => count >= size,
+        };
+        more.then_some(Position::Page(next))
     }
 }
 
