@@ -1,7 +1,7 @@
-//! What the client proves itself with.
+//! Client authentication.
 //!
-//! Every attempt asks here for its header, so that a retry never goes out with a token that died while it waited. A token
-//! that a person made is sent until it expires; one that a vendor grants is renewed by the cache.
+//! Every attempt gets its header here, so that a retry never sends a token that expired while the call waited. A token that a
+//! person created is sent until it expires; the token cache refreshes one that a vendor granted.
 
 mod expiry;
 mod file_store;
@@ -98,7 +98,7 @@ pub(crate) struct AuthHeader {
     pub(crate) generation: u64,
 }
 
-/// TokenErrorKind there is no token to send.
+/// Why there is no token to send.
 #[derive(Debug)]
 pub(crate) enum NoToken {
     /// It expired at this moment, and only a person can make another.

@@ -1,4 +1,4 @@
-//! Ids that know what they identify: numbers here, and text in [`text`].
+//! Typed ids: integers here, and text in [`text`].
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -11,8 +11,9 @@ use serde::ser::{Serialize, Serializer};
 use crate::lenient::Numeric;
 use crate::request::Param;
 
-/// Compares, orders, hashes and prints the `Id<T>` in scope by its `id`. By hand, for a derive would ask the same of `T`.
-macro_rules! like_its_id {
+/// Implements comparison, hashing and formatting of the `Id<T>` in scope through its `id`. A derive would require them of
+/// `T` as well.
+macro_rules! delegate_to_id {
     () => {
         impl<T> PartialEq for Id<T> {
             fn eq(&self, other: &Self) -> bool {
@@ -56,9 +57,9 @@ macro_rules! like_its_id {
 
 pub(crate) mod text;
 
-/// The id of a `T`: an `Id<Order>` is not taken where an `Id<Customer>` is due.
+/// The id of a `T`. An `Id<Order>` cannot be passed as an `Id<Customer>`.
 ///
-/// An id is an integer; one that arrives as text is read all the same.
+/// Ids are integers; one that the vendor sends as text is parsed.
 ///
 /// # Example
 ///
@@ -75,7 +76,7 @@ pub struct Id<T> {
 }
 
 impl<T> Id<T> {
-    /// An id.
+    /// The id with this number.
     pub const fn new(id: i64) -> Self {
         Self { id, kind: PhantomData }
     }
@@ -86,7 +87,7 @@ impl<T> Id<T> {
     }
 }
 
-// By hand, for a derive would ask the same of `T`.
+// A derive would require `T: Clone`.
 impl<T> Clone for Id<T> {
     fn clone(&self) -> Self {
         *self
@@ -95,7 +96,7 @@ impl<T> Clone for Id<T> {
 
 impl<T> Copy for Id<T> {}
 
-like_its_id!();
+delegate_to_id!();
 
 impl<T> FromStr for Id<T> {
     type Err = ParseIntError;

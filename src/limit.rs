@@ -1,8 +1,8 @@
-//! The budget that everybody who calls a tenant shares.
+//! The rate limiter that all callers of a tenant share.
 //!
-//! A vendor counts the calls of a whole tenant, whoever makes them. So there is one budget for each vendor and tenant in
-//! the process, whichever clients and clones use it: it learns from every answer, lets calls go as long as the vendor's
-//! window has room for them, and holds them back when it has none instead of letting each earn its own refusal.
+//! A vendor counts the calls of a whole tenant, from any program. So there is one limiter for each vendor and tenant in the
+//! process, for all clients and clones: it learns from every response, sends calls while the vendor's window has room for
+//! them, and holds them back when it has none instead of letting each earn its own 429.
 
 mod headers;
 mod registry;
@@ -26,12 +26,13 @@ use crate::telemetry::CallScope;
 use crate::transport::HttpResponse;
 use crate::vendor::LimitHeaders;
 
-/// How a client behaves towards the tenant's rate limit.
+/// How a client treats the tenant's rate limit.
 ///
-/// All clients of a tenant in the process share one budget, and it needs no numbers: what a window holds, what is left of it
-/// and when it ends are read from the vendor's answers. Calls go at once while there is room, wait for the reset when
-/// there is none, and go in order of their [`Priority`]. Where other integrations spend too, a small margin is left to them,
-/// as wide as what they are seen to spend. A vendor that says nothing is called freely until it refuses a call.
+/// All clients of a tenant in the process share one rate limiter. It needs no configuration: it reads the limit, the remaining
+/// calls and the reset from the vendor's responses. Calls are sent immediately while the window has room, and wait for the reset
+/// when it has none; waiting calls are sent in order of their [`Priority`]. If other integrations use the tenant too, the
+/// limiter leaves them a margin as large as their observed usage. A vendor that sends no limit is called without waiting
+/// until its first 429.
 ///
 /// # Example
 ///
@@ -44,16 +45,16 @@ use crate::vendor::LimitHeaders;
 ///     .with_priority(Priority::Bulk)
 ///     .with_rate_limit(
 ///         RateLimitPolicy::new()
-///             // The accounting system of this tenant needs its half.
+///             // Half of every window is for the tenant's accounting system.
 ///             .with_bulk_reserve(0.5)
-///             // Windows are known to be short: a reset further ahead is a mistake of the header.
+///             // Windows are at most an hour: a later reset is an error in the header.
 ///             .with_max_window(Duration::from_secs(3600)),
 ///     )
 ///     .build()?;
 /// # Ok::<(), servicebay::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a policy counts where it is set"]
+#[must_use = "a policy has no effect until it is passed to a builder"]
 #[non_exhaustive]
 pub struct RateLimitPolicy {
     max_window: Duration,
@@ -62,24 +63,24 @@ pub struct RateLimitPolicy {
 }
 
 impl RateLimitPolicy {
-    /// Resets up to a day ahead are believed, and bulk calls leave a fifth of every window to others.
+    /// The default: windows of at most 24 hours, of which bulk calls leave 20 % to others.
     pub fn new() -> Self {
         Self { max_window: Duration::from_secs(24 * 3600), bulk_reserve: 200 }
     }
 
-    /// The longest window that the vendor can have, at most a year. Default 24 h. A reset further ahead is taken for a mistake: it is
-    /// ignored, and backoff takes its place.
+    /// The longest window that the vendor can have. Default 24 h, at most a year. A reset further ahead is considered an error
+    /// in the header: it is ignored, and calls back off instead.
     pub fn with_max_window(self, window: Duration) -> Self {
         // What is longer could not be added to a moment.
         Self { max_window: window.min(Duration::from_secs(365 * 24 * 3600)), ..self }
     }
 
-    /// The share of every window that calls of [`Priority::Bulk`] leave to the tenant's other integrations, and to calls
-    /// of a higher priority. Default 0.2. From 0 to 0.9; what is beyond is taken for the nearer end, and what is no number
-    /// for 0. Raise it where others share the tenant and suffer; set it to 0 where nobody does.
+    /// The share of every window that calls of [`Priority::Bulk`] leave to calls of a higher priority and to the tenant's other
+    /// integrations. Default 0.2, from 0 to 0.9; values outside are clamped, and NaN becomes 0. Raise it if other integrations
+    /// of the tenant run into the limit; set it to 0 if there are none.
     ///
-    /// It has an effect where the vendor tells what remains of a window. Where it does not tell how much a window holds,
-    /// what remained at its beginning stands for it.
+    /// It has no effect if the vendor does not send the remaining calls. If it sends no limit, the calls that remained at the
+    /// start of the window stand for it.
     pub fn with_bulk_reserve(self, share: f64) -> Self {
         Self { bulk_reserve: (share.clamp(0.0, 0.9) * 1000.0).round() as u16, ..self }
     }
@@ -97,7 +98,7 @@ impl Default for RateLimitPolicy {
     }
 }
 
-/// What is known of a tenant's rate limit: a snapshot.
+/// A snapshot of a tenant's rate limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {
@@ -124,44 +125,43 @@ impl RateLimit {
         }
     }
 
-    /// Requests in a window, where the vendor says.
+    /// The number of requests that a window allows, if the vendor sends it.
     pub fn limit(&self) -> Option<u64> {
         self.limit
     }
 
-    /// Requests that were left in the window, where the vendor says: the least that an answer of this window said.
+    /// The number of requests left in the window, if the vendor sends it: the lowest value of any response in this window.
     pub fn remaining(&self) -> Option<u64> {
         self.remaining
     }
 
-    /// When the window ends, where the vendor says; in the past once it has ended.
+    /// When the window ends, if the vendor sends it. In the past after the window has ended.
     pub fn reset_at(&self) -> Option<Timestamp> {
         self.reset_at
     }
 
-    /// Until when this process sends the tenant nothing because the vendor refused a call.
+    /// Until when this process sends no calls to the tenant, because the vendor responded with a 429.
     pub fn closed_until(&self) -> Option<Timestamp> {
         self.closed_until
     }
 
-    /// Calls of this process that are on their way.
+    /// The number of this process's calls in flight.
     pub fn in_flight(&self) -> u64 {
         self.in_flight
     }
 
-    /// Calls of this process that wait for the limit.
+    /// The number of this process's calls that wait for the limit.
     pub fn waiting(&self) -> usize {
         self.waiting.iter().sum()
     }
 
-    /// Those of them that have this priority.
+    /// The number of this process's calls with this priority that wait for the limit.
     pub fn waiting_at(&self, priority: Priority) -> usize {
         self.waiting[priority.index()]
     }
 
-    /// Calls a minute that others spend of the tenant's limit: other integrations, other processes. It is inferred from
-    /// what remains, which then falls faster than the calls of this process explain; calls that cannot be told from our own
-    /// are not in it.
+    /// The calls per minute that other integrations and processes make to the tenant. An estimate: the remaining calls fall
+    /// faster than this process's own calls explain. Calls that could also be this process's own are not counted.
     pub fn others_per_minute(&self) -> u64 {
         self.others_per_minute
     }

@@ -1,55 +1,55 @@
-//! One client for each of many tenants, made on demand.
+//! One client for each of many tenants, made when it is first needed.
 
-mod builder;
-mod shelf;
+mod client_cache;
+mod pending_client;
 
-use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures_core::future::BoxFuture;
-use futures_util::FutureExt as _;
-use futures_util::future::{Shared as SharedFuture, WeakShared};
-
-pub use self::builder::TenantsBuilder;
-use self::shelf::Shelf;
-use crate::builder::{Assembled, ClientBuilder, Shared, Tenancy};
+use self::client_cache::ClientCache;
+use self::pending_client::{ConnectFn, TenantsInner};
+use crate::auth::{MemoryStore, TokenStore};
+use crate::builder::{ClientBuilder, HttpClientPool, SharedResources};
 use crate::clock::Clock;
-use crate::error::{Error, TenantError};
+use crate::error::Error;
 
-/// The clients of many tenants of one vendor, for programs that serve them all: each is made when it is first asked
-/// for, and they share one connection pool. Cheap to clone; clones are the same.
+/// The default capacity: at a few kilobytes for each client, what a small machine can spare.
+const CAPACITY: usize = 10_000;
+/// The default idle time. Access tokens of most vendors expire after an hour, so an older client would have to refresh
+/// anyway.
+const IDLE_TIME: Duration = Duration::from_secs(3600);
+
+/// The clients of many tenants of one vendor, for programs that serve them all. Cheap to clone; clones share the clients.
 ///
-/// A closure of yours makes the builder of a tenant's client from the tenant's key, with credentials from wherever you
-/// keep them. It runs once for each tenant, however many ask at the same time, and again only after the client was
-/// dropped. Whoever gives up waiting leaves the making to the others; where it fails, all who waited get the error, and
-/// who asks next has it tried anew.
+/// Each client is made when it is first requested, by a closure that returns the builder for a tenant's key, with
+/// credentials from wherever you keep them. The closure runs once per tenant, however many callers request the client at
+/// the same time, and again only after the client was dropped. A caller that gives up leaves the work to the others. If it
+/// fails, all waiting callers get the error, and the next call tries again.
 ///
-/// # What one tenant has for itself
+/// # Isolation
 ///
-/// Tokens, credentials, limits and retries of one tenant never touch another's. Tokens lie under the tenant's key in
-/// the store, whatever name the builder gives; a client that was made without `Tenants` finds them there if its
-/// `with_tenant` is the key. Where the builder names no tenant, its key stands for it: in errors, in the budget of
-/// vendors whose tenants share one host, and in the host of the others. Keys are compared exactly: `Acme` and `acme`
-/// are two tenants. Host names are not, so that a key which is no host name as it stands, all in lower case, is not
-/// made one: name the tenant in the builder.
+/// Tokens, credentials, rate limits and retries of one tenant never affect another. All tenants share one connection pool.
 ///
-/// # What is kept, and for how long
+/// In the token store, a tenant's tokens are stored under its key, whatever name the builder sets; a client made without
+/// `Tenants` finds them if its `with_tenant` is the key. If the builder sets no tenant, the key stands for it: in errors,
+/// in the rate limiter of vendors whose tenants share one host, and in the host name of the others. Keys are
+/// case-sensitive: `Acme` and `acme` are two tenants. Host names are not, so a key is used as a host name only if it is one
+/// in lower case; for any other key, set the tenant in the builder.
 ///
-/// A client is dropped when nobody has asked for it for an hour, or when there are more than 10,000 and it was asked
-/// for least recently; [`TenantsBuilder`] sets both. It stays as long as anybody holds a clone of it, so that there are
-/// never two clients of one tenant, and as long as tokens of it are not stored yet. Clients that are in use thus come
-/// on top of the capacity. What is due is dropped when a client is asked for or [counted](Self::len); no task runs for
-/// it.
+/// # Eviction
 ///
-/// Tokens outlive the client: they are in the store, which is one [`MemoryStore`](crate::MemoryStore) for all tenants
-/// unless you set another, and the client that is made next goes on with them. Of the tokens that your closure hands in
-/// and those in the store, those obtained later are used, as with any client. What a tenant's tokens take in memory,
-/// some hundred bytes, stays. A process that ends takes them with it: give one that runs again a
-/// [`FileStore`](crate::FileStore), or one of your own.
+/// A client is dropped after an hour without a request for it, or when there are more than 10,000 and it is the least
+/// recently requested. [`TenantsBuilder`] sets both. A client stays as long as a clone of it exists, so that no tenant ever
+/// has two clients, and as long as it has tokens that are not stored yet; such clients may exceed the capacity. Eviction
+/// happens when a client is requested or [counted](Self::len); there is no background task.
+///
+/// Tokens outlive the client in the token store, which is one [`MemoryStore`](crate::MemoryStore) for all tenants unless you
+/// set another. The next client of the tenant continues with them: of the tokens in the store and those that your closure
+/// passes in, the client uses the newer ones. Tokens in a `MemoryStore` end with the process; to keep them, use a
+/// [`FileStore`](crate::FileStore) or your own store.
 ///
 /// # Example
 ///
@@ -70,35 +70,17 @@ use crate::error::{Error, TenantError};
 /// assert_eq!(client.base_url().as_str(), "https://acme.fixably.com/api/v3");
 /// # Ok(()) }
 /// ```
-pub struct Tenants<C>(Arc<Inside<C>>);
-
-struct Inside<C> {
-    connect: Connect<C>,
-    shared: Arc<Shared>,
-    state: Mutex<State<C>>,
-}
-
-type Connect<C> = Box<dyn Fn(String) -> BoxFuture<'static, Result<ClientBuilder<C>, Reason>> + Send + Sync>;
-type Reason = Box<dyn StdError + Send + Sync>;
-
-struct State<C> {
-    shelf: Shelf<Assembled<C>>,
-    /// Clients that are being made. Those who wait own the future that makes one, so that it ends with the last of
-    /// them.
-    flights: HashMap<Arc<str>, (u64, WeakShared<Made<C>>)>,
-    /// The number of the next flight.
-    next: u64,
-}
-
-type Made<C> = BoxFuture<'static, Result<Assembled<C>, TenantError>>;
+pub struct Tenants<C>(Arc<TenantsInner<C>>);
 
 impl<C: 'static> Tenants<C> {
-    /// Begins a set of clients that `connect` makes the builders for. It is given the key that a client was asked for
-    /// by; its error, of any type, becomes the source of a [`TenantError`]. It may ask for the clients of other tenants,
-    /// and never for the one that it is making: it would wait for itself, and so would all who ask for that tenant until
-    /// it is [removed](Self::remove).
+    /// A builder for tenants whose clients are made by `connect`. It receives the key of the requested tenant and returns the
+    /// builder of its client.
     ///
-    /// What the builder sets itself counts: an HTTP client or a token store of its own is that tenant's alone.
+    /// An error of `connect`, of any type, becomes the source of a [`TenantError`](crate::TenantError). `connect` may request
+    /// the clients of other tenants, but not the one that it is making: it would wait for itself, and with it all callers for
+    /// that tenant, until the tenant is [removed](Self::remove).
+    ///
+    /// An HTTP client or a token store that the returned builder sets is used by that tenant alone.
     pub fn builder<M, E>(connect: impl Fn(String) -> M + Send + Sync + 'static) -> TenantsBuilder<C>
     where
         M: Future<Output = Result<ClientBuilder<C>, E>> + Send + 'static,
@@ -110,130 +92,53 @@ impl<C: 'static> Tenants<C> {
         }))
     }
 
-    /// The client of a tenant, made if there is none.
+    /// The client of a tenant, made first if there is none.
     ///
     /// # Errors
     ///
-    /// [`Error::Tenant`]: the closure failed or panicked, or its builder cannot be built. Nothing was sent.
+    /// [`Error::Tenant`] if the closure failed or panicked, or if its builder could not be built. Nothing was sent.
     pub async fn get(&self, key: &str) -> Result<C, Error> {
-        let (found, dropped) = {
+        let (client, evicted) = {
             let mut state = self.0.state();
-            let found = state.shelf.get(key, Clock::System.now()).cloned();
-            let dropped = state.sweep();
-            (found.ok_or_else(|| self.flight(&mut state, key)), dropped)
+            let cached = state.cache.get(key, Clock::System.now()).cloned();
+            let evicted = state.evict();
+            (cached.ok_or_else(|| self.0.join_pending(&mut state, key)), evicted)
         };
-        // Outside the lock: a client takes with it what the user gave it.
-        drop(dropped);
-        let assembled = match found {
-            Ok(assembled) => assembled,
-            Err(flight) => flight.await?,
+        drop(evicted);
+        let client = match client {
+            Ok(client) => client,
+            Err(pending) => pending.await?,
         };
-        Ok(assembled.client())
+        Ok(client.client())
     }
 
-    /// Forgets a tenant's client, because its credentials were changed or it is served no more; whether there was one.
-    /// Who asks next gets a client made anew. Clones of the old one go on as they are.
+    /// Forgets the client of a tenant, for example because its credentials changed, and returns whether there was one. The
+    /// next request for the tenant makes a new client; clones of the old one stay usable.
     ///
-    /// The tokens in the store stay, and the new client goes on with them unless your closure hands in tokens that were
-    /// obtained later. Where the login itself is to end, because the key is somebody else's now, `revoke()` the client
-    /// first.
+    /// The tokens in the store stay, and the new client continues with them unless the closure passes in newer ones. To end
+    /// the login as well, because the key will be another account's, call `revoke()` on the client first.
     pub fn remove(&self, key: &str) -> bool {
         let mut state = self.0.state();
-        let is_made = state.flights.remove(key).is_some();
-        let removed = state.shelf.remove(key);
+        let was_pending = state.forget_pending(key);
+        let removed = state.cache.remove(key);
         drop(state);
-        is_made || removed.is_some()
+        was_pending || removed.is_some()
     }
 
-    /// How many clients are kept now, after dropping those that are due.
+    /// The number of clients, after evicting those that are due.
     pub fn len(&self) -> usize {
-        let (kept, dropped) = {
+        let (count, evicted) = {
             let mut state = self.0.state();
-            let dropped = state.sweep();
-            (state.shelf.len(), dropped)
+            let evicted = state.evict();
+            (state.cache.len(), evicted)
         };
-        drop(dropped);
-        kept
+        drop(evicted);
+        count
     }
 
-    /// Whether no client is kept.
+    /// Whether there are no clients, after evicting those that are due.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The making of a client that is under way, or a new one.
-    fn flight(&self, state: &mut State<C>, key: &str) -> SharedFuture<Made<C>> {
-        let under_way = state.flights.get(key).and_then(|(_, flight)| flight.upgrade());
-        under_way.unwrap_or_else(|| {
-            let flight = Flight { tenants: Arc::clone(&self.0), key: key.into(), number: state.next };
-            state.next += 1;
-            let (key, number) = (Arc::clone(&flight.key), flight.number);
-            let made = async move { flight.land(flight.make().await) }.boxed().shared();
-            let watched = made.downgrade().expect("nobody has polled it");
-            state.flights.insert(key, (number, watched));
-            made
-        })
-    }
-}
-
-impl<C> Inside<C> {
-    fn state(&self) -> MutexGuard<'_, State<C>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<C> State<C> {
-    /// Takes out the clients that are due.
-    fn sweep(&mut self) -> Vec<Assembled<C>> {
-        self.shelf.sweep(Clock::System.now(), |assembled| assembled.inner.is_needed())
-    }
-
-    fn is_under_way(&self, key: &str, number: u64) -> bool {
-        self.flights.get(key).is_some_and(|(other, _)| *other == number)
-    }
-}
-
-/// The making of one client.
-struct Flight<C> {
-    tenants: Arc<Inside<C>>,
-    key: Arc<str>,
-    number: u64,
-}
-
-impl<C> Flight<C> {
-    async fn make(&self) -> Result<Assembled<C>, TenantError> {
-        let failed = |reason: Reason| TenantError::new(Arc::clone(&self.key), reason);
-        // What panics must not leave those who wait with a future that panics for ever.
-        let connecting = AssertUnwindSafe(async { (self.tenants.connect)((*self.key).to_owned()).await });
-        let connected = connecting.catch_unwind().await;
-        let builder = connected.unwrap_or_else(|_| Err("the closure panicked".into())).map_err(failed)?;
-        let tenancy = Tenancy { key: Arc::clone(&self.key), shared: Arc::clone(&self.tenants.shared) };
-        builder.among(tenancy).assemble().map_err(|error| failed(error.into()))
-    }
-
-    /// Puts the client where the next who ask find it, unless the tenant was removed meanwhile.
-    fn land(&self, made: Result<Assembled<C>, TenantError>) -> Result<Assembled<C>, TenantError> {
-        let mut state = self.tenants.state();
-        let mut dropped = Vec::new();
-        if let Ok(assembled) = &made
-            && state.is_under_way(&self.key, self.number)
-        {
-            state.shelf.put(Arc::clone(&self.key), assembled.clone(), Clock::System.now());
-            dropped = state.sweep();
-        }
-        drop(state);
-        drop(dropped);
-        made
-    }
-}
-
-impl<C> Drop for Flight<C> {
-    /// It landed, or nobody is left who waits for it.
-    fn drop(&mut self) {
-        let mut state = self.tenants.state();
-        if state.is_under_way(&self.key, self.number) {
-            state.flights.remove(&self.key);
-        }
     }
 }
 
@@ -245,7 +150,90 @@ impl<C> Clone for Tenants<C> {
 
 impl<C> fmt::Debug for Tenants<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kept = self.0.state().shelf.len();
-        f.debug_struct("Tenants").field("kept", &kept).finish_non_exhaustive()
+        let clients = self.0.state().cache.len();
+        f.debug_struct("Tenants").field("clients", &clients).finish_non_exhaustive()
+    }
+}
+
+/// Builds [`Tenants`].
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use servicebay::{Error, FileStore, Tenants, repairy};
+///
+/// # let folder = std::env::temp_dir().join(format!("servicebay-tenants-{}", std::process::id()));
+/// let tenants = Tenants::builder(|partner: String| async move {
+///     let credentials = repairy::Credentials::app("app key", "app secret", partner);
+///     Ok::<_, Error>(repairy::Client::builder(credentials).with_base_url("https://partner-api.example"))
+/// })
+/// .with_idle_time(Duration::from_secs(600))
+/// .with_token_store(FileStore::new(&folder)?)
+/// .build();
+/// assert!(tenants.is_empty());
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "call `build` to get the tenants"]
+pub struct TenantsBuilder<C> {
+    connect: ConnectFn<C>,
+    capacity: usize,
+    idle_time: Duration,
+    http_client: Option<reqwest::Client>,
+    store: Option<Arc<dyn TokenStore>>,
+}
+
+impl<C> TenantsBuilder<C> {
+    fn new(connect: ConnectFn<C>) -> Self {
+        Self { connect, capacity: CAPACITY, idle_time: IDLE_TIME, http_client: None, store: None }
+    }
+
+    /// The most clients that are kept while no clone of them exists. Default 10,000; 0 keeps none. A client takes a few
+    /// kilobytes of memory.
+    pub fn with_capacity(mut self, clients: usize) -> Self {
+        self.capacity = clients;
+        self
+    }
+
+    /// How long a client is kept after the last request for it, while no clone of it exists. Default one hour. Raise it if
+    /// making a client is expensive, for example because your closure reads a slow vault.
+    pub fn with_idle_time(mut self, time: Duration) -> Self {
+        self.idle_time = time;
+        self
+    }
+
+    /// Your own HTTP client for all tenants, built as described at
+    /// [`ClientBuilder::with_http_client`](crate::ClientBuilder::with_http_client). Default: one that is built for the first
+    /// tenant, and another for tenants whose attempt timeout is too short for its connect timeout of 10 s.
+    pub fn with_http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// The token store of all tenants. Default: in the memory of this process.
+    pub fn with_token_store(mut self, store: impl TokenStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Makes the tenants. There are no clients yet, and nothing is sent.
+    pub fn build(self) -> Tenants<C> {
+        let shared = SharedResources {
+            http_client: self.http_client,
+            http_clients: HttpClientPool::default(),
+            store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+        };
+        let cache = ClientCache::new(self.capacity, self.idle_time);
+        Tenants(Arc::new(TenantsInner::new(self.connect, shared, cache)))
+    }
+}
+
+impl<C> fmt::Debug for TenantsBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantsBuilder")
+            .field("capacity", &self.capacity)
+            .field("idle_time", &self.idle_time)
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! When a token is to be renewed: pure arithmetic on its life.
+//! When to refresh a token: pure arithmetic on its lifetime.
 
 use std::time::Duration;
 

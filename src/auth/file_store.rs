@@ -1,4 +1,4 @@
-//! Tokens in files: they outlive the process, and processes on one machine share them.
+//! A token store in files, which outlives the process and is shared by the processes of one machine.
 
 mod files;
 
@@ -17,15 +17,15 @@ use super::token_set::TokenSet;
 /// How often a lock that somebody else holds is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
-/// A store of one file for each pair, in a folder of its own.
+/// A token store with one file per key, in its own folder. The processes of one machine can share it.
 ///
-/// Files can be read by their owner alone (0600 on Unix), and the folder too where the store makes it. A pair is written
-/// beside the old one, brought to the disk, and only then put in its place, so that a crash at any moment leaves a whole
-/// pair; a pair that was written and not yet put in place is found at the next start. An operating system's lock makes
-/// sure that of all processes on the machine one renews at a time; it ends with its process.
+/// Only the owner can read the files (mode 0600 on Unix), and the folder if the store creates it (0700). New tokens are written
+/// to a second file and synced to disk before they replace the old ones, so that a crash at any moment leaves complete tokens;
+/// the next process also finds tokens that were written but have not replaced the old ones yet. A lock of the operating system
+/// lets one process on the machine refresh at a time; it ends with its process.
 ///
-/// A file that is damaged or not this store's is never overwritten or removed: the error names it. Beside the tokens lie
-/// empty files that are locked; leave them there while a program runs.
+/// A file that is damaged, or that this store did not write, is never overwritten or removed; the error names it. The empty
+/// files beside the tokens are locks: do not remove them while a program runs.
 ///
 /// # Example
 ///
@@ -41,11 +41,11 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// A store in this folder, which is made if need be, for its owner alone.
+    /// A store in this folder. Creates the folder if it does not exist, accessible to its owner only.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] where the folder cannot be made.
+    /// [`StoreError`] if the folder cannot be created.
     pub fn new(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let folder = folder.into();
         let mut builder = fs::DirBuilder::new();

@@ -1,4 +1,4 @@
-//! How a vendor gives out tokens: what to ask, and how to read the answer. Pure; the asking is the cache's.
+//! The token requests of a vendor, and how to read their responses. Pure: the token cache sends them.
 
 use std::borrow::Cow;
 use std::fmt;

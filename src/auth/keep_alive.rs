@@ -1,4 +1,4 @@
-//! Keeping tokens alive that nobody uses.
+//! Refreshes the tokens of an idle client.
 
 use std::sync::Arc;
 use std::time::Duration;

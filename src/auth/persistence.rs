@@ -1,4 +1,4 @@
-//! Tokens into the store and out of it: a store that fails never stops a client that has a token.
+//! Loads and stores tokens. A store that fails never stops a client that has a token.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};

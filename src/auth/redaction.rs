@@ -1,7 +1,7 @@
-//! Strikes our own secrets out of what a vendor repeats.
+//! Removes the client's own secrets from what a vendor sends back.
 //!
-//! A vendor may quote the header that it refuses: as it is, escaped as JSON allows, or percent-encoded in an address. An
-//! error keeps the vendor's words, so they are read the way the caller would read them, and the token is struck there.
+//! A vendor may quote the header that it refuses: verbatim, escaped as JSON allows, or percent-encoded in a URL. Errors keep
+//! the vendor's message, so all these forms are decoded before the token is removed.
 
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};

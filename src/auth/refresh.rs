@@ -1,4 +1,4 @@
-//! One renewal: from the lease over the vendor and the store to the swap.
+//! One token refresh: lease, store, vendor, store, swap.
 
 use std::sync::Arc;
 use std::time::Duration;

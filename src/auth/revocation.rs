@@ -1,4 +1,4 @@
-//! Making tokens worthless before their time.
+//! Revokes tokens.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A token that somebody made by hand.
+//! A fixed token, which a person created.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;

@@ -1,20 +1,20 @@
-//! How long the credentials last.
+//! A snapshot of how long the credentials are valid.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long the credentials last: a snapshot for a health check.
+/// How long the credentials are valid: a snapshot, for example for a health check.
 ///
 /// # Example
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
-/// # let client = tenant.client()?;
+/// # let server = servicebay::testing::fixably::MockServer::start().await;
+/// # let client = server.client()?;
 /// let status = client.auth_status();
 /// if status.is_expired() || status.days_left().is_some_and(|days| days < 14) {
-///     println!("make a new token before {:?}", status.expires_at());
+///     println!("create a new token before {:?}", status.expires_at());
 /// }
 /// # Ok(()) }
 /// ```
@@ -32,7 +32,7 @@ pub struct AuthStatus {
 }
 
 impl AuthStatus {
-    /// The state of a token that was made by hand.
+    /// The status of a fixed token.
     pub(super) fn of_static(expires_at: Option<Timestamp>, as_of: Timestamp) -> Self {
         Self {
             expires_at,
@@ -46,54 +46,54 @@ impl AuthStatus {
         }
     }
 
-    /// When the token that is sent expires; `None` when it does not, when nobody said, or when there is none yet.
+    /// When the current access token expires; `None` if it never does, if that is unknown, or if there is no token yet.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
 
-    /// When the token expires that new ones are got with; `None` when there is none, or nobody said.
+    /// When the refresh token expires; `None` if there is none, or if that is unknown.
     pub fn refresh_expires_at(&self) -> Option<Timestamp> {
         self.refresh_expires_at
     }
 
-    /// Whole days until [`expires_at`](Self::expires_at), rounded down; 0 once it has passed.
+    /// The whole days until [`expires_at`](Self::expires_at), rounded down; 0 after it.
     pub fn days_left(&self) -> Option<u64> {
         self.time_left().map(|left| left.as_secs() / (24 * 3600))
     }
 
-    /// Time until [`expires_at`](Self::expires_at); zero once it has passed.
+    /// The time until [`expires_at`](Self::expires_at); zero after it.
     pub fn time_left(&self) -> Option<Duration> {
         let left = self.expires_at?.duration_since(self.as_of).max(SignedDuration::ZERO);
         Some(left.unsigned_abs())
     }
 
-    /// Whether the token has expired. A client whose credentials renew themselves then gets a new one with the next
-    /// call; for any other, calls fail without being sent.
+    /// Whether the access token has expired. If the client [renews](Self::renews) tokens, the next call gets a new one; if
+    /// not, calls fail without being sent.
     pub fn is_expired(&self) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= self.as_of)
     }
 
-    /// Whether the client gets new tokens by itself.
+    /// Whether the client gets new tokens on its own. False for a fixed token.
     pub fn renews(&self) -> bool {
         self.renews
     }
 
-    /// Counts the tokens that followed from one another; 0 for one that was made by hand or is not there yet.
+    /// The number of logins and refreshes that led to the current tokens; 0 for a fixed token, or before the first login.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// When the last new token came.
+    /// When the latest token was granted.
     pub fn last_refresh(&self) -> Option<Timestamp> {
         self.last_refresh
     }
 
-    /// TokenErrorKind the last attempt at a new token failed; `None` once one has succeeded.
+    /// Why the latest refresh or login failed; `None` after one has succeeded.
     pub fn last_failure(&self) -> Option<&str> {
         self.last_failure.as_deref()
     }
 
-    /// TokenErrorKind the newest tokens are kept in memory alone; `None` once they are stored.
+    /// Why the newest tokens could not be stored and are in memory only; `None` after they are stored.
     pub fn store_failure(&self) -> Option<&str> {
         self.store_failure.as_deref()
     }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_left_are_whole_days_and_end_at_zero() {
+    fn days_left_are_whole_days_and_stop_at_zero() {
         let expires_at = Some("2026-03-08T11:00:00Z".parse().unwrap());
         let status = |as_of: &str| AuthStatus::of_static(expires_at, as_of.parse().unwrap());
         let early = status("2026-03-01T12:00:00Z");

@@ -1,4 +1,4 @@
-//! Where tokens are kept, so that more than one process can live on one pair.
+//! Token storage, shareable between processes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,20 +11,20 @@ use futures_core::future::BoxFuture;
 
 use super::token_set::TokenSet;
 
-/// Where tokens are kept.
+/// Token storage.
 ///
-/// A client stores every new pair before it uses it. Processes that share a store refresh once: one takes the
-/// [lease](Self::lease), and the others find its pair when they get the lease in turn. The default is a
+/// A client stores new tokens before it uses them. Processes that share a store refresh once: one holds the
+/// [lease](Self::lease) and refreshes, and the others load its tokens when they get the lease. The default is a
 /// [`MemoryStore`]; a [`FileStore`](crate::FileStore) outlives the process.
 ///
-/// Implement it for a database or a secret manager: `compare_and_swap` has to be atomic, and `lease` exclusive over
-/// everybody who uses the store.
+/// Implement it for a database or a secret manager. `compare_and_swap` must be atomic, and `lease` must be exclusive among
+/// all users of the store.
 pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
-    /// The pair under a key.
+    /// Loads the tokens under a key; `None` if there are none.
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>>;
 
-    /// Stores `tokens` if the generation under the key is still `expected`, where 0 stands for nothing stored. Where nothing
-    /// is stored any more, because somebody removed it, they are stored whatever was expected.
+    /// Stores `tokens` if the generation of the stored tokens is `expected`; 0 means that none are stored. If the stored tokens
+    /// were removed meanwhile, `tokens` are stored whatever was expected.
     fn compare_and_swap<'a>(
         &'a self,
         key: &'a TokenKey,
@@ -32,10 +32,10 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         tokens: &'a TokenSet,
     ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>>;
 
-    /// Removes the pair under a key, if there is one.
+    /// Removes the tokens under a key, if there are any.
     fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Waits for the sole right to renew the pair under a key. It ends when the lease is dropped, or when the process
+    /// Waits for the exclusive right to refresh the tokens under a key. It ends when the lease is dropped, or when the process
     /// that holds it ends.
     fn lease<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Lease, StoreError>>;
 }
@@ -63,17 +63,17 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
     }
 }
 
-/// Names a pair of tokens in a store: the vendor, the tenant, and whose tokens they are. Holds no secret.
+/// Identifies tokens in a store: vendor, host, tenant and account. Contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenKey(String);
 
 impl TokenKey {
-    /// A key of any text.
+    /// A key with this text.
     pub fn new(key: impl Into<String>) -> Self {
         Self(key.into())
     }
 
-    /// The key as text.
+    /// The text of the key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -85,17 +85,17 @@ impl fmt::Display for TokenKey {
     }
 }
 
-/// What became of a [`compare_and_swap`](TokenStore::compare_and_swap).
+/// The result of a [`compare_and_swap`](TokenStore::compare_and_swap).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CompareAndSwap {
-    /// Another pair than expected is there: somebody else was first. Nothing was changed.
+    /// Other tokens than expected are stored: these. Nothing was changed.
     Conflict(TokenSet),
-    /// The pair is stored.
+    /// The tokens were stored.
     Stored,
 }
 
-/// The sole right to renew a pair, for as long as it is held.
+/// The exclusive right to refresh the tokens under a key, until it is dropped.
 pub struct Lease {
     _guard: Option<Box<dyn Send + Sync>>,
 }
@@ -113,7 +113,7 @@ impl fmt::Debug for Lease {
     }
 }
 
-/// A store that failed. Tokens are not lost by it: the client keeps them in memory and tries again.
+/// A failure of a token store. No tokens are lost: the client keeps them in memory and tries to store them again.
 #[derive(Debug)]
 pub struct StoreError {
     reason: Cow<'static, str>,
@@ -121,17 +121,17 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// A failure, told in words that say what to do. Put no secret into them.
+    /// An error with a message that says what failed and what to do. It must not contain secrets.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into(), source: None }
     }
 
-    /// The cause of it.
+    /// Sets the underlying error.
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 
-    /// What went wrong, and what to do.
+    /// What failed, and what to do about it.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -149,7 +149,7 @@ impl StdError for StoreError {
     }
 }
 
-/// A store in the memory of the process: the default. Clones share it.
+/// A token store in the memory of the process, which is the default. Clones share it.
 ///
 /// # Example
 ///

@@ -1,8 +1,8 @@
-//! The tokens of one client: read without a lock, renewed by one task for everybody.
+//! The tokens of one client: read without a lock, refreshed by one task for all callers.
 //!
-//! A reader takes the live token from a pointer that is swapped whole. When the token ripens, the first reader starts a
-//! flight: a task of its own, which no caller can cancel, asks the vendor, stores the new pair, and only then swaps the
-//! pointer. Callers wait for a flight only where there is no token to go on with.
+//! A reader loads the current token from a pointer that is replaced atomically. When the token is due for a refresh, the first
+//! reader spawns one task, which no caller can cancel: it asks the vendor, stores the new pair, and only then replaces the
+//! pointer. Callers wait for the task only if no valid token is left.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

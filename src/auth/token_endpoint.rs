@@ -1,4 +1,4 @@
-//! A vendor's token endpoints: one request sent, and what its answer means.
+//! The token endpoints of a vendor: sends one request and interprets its response.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! TokenErrorKind there is no new token.
+//! Why a client has no new token.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::error::one_line;
 use crate::operation::Operation;
 
-/// TokenErrorKind there is no new token. Shared by all who waited for it, and free of secrets: bodies of token endpoints are not
+/// Why there is no new token. Shared by all who waited for it, and free of secrets: bodies of token endpoints are not
 /// kept.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenError {

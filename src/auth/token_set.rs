@@ -1,4 +1,4 @@
-//! A pair of tokens, and how long it lives.
+//! A pair of tokens and when they expire.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-/// An access token, the refresh token that came with it, and how long both live.
+/// An access token, the refresh token that was granted with it, and when they expire.
 ///
-/// What a [`TokenStore`](crate::TokenStore) keeps. Its `Debug` shows no token; serialising it does, for that is what a
-/// store is for.
+/// A [`TokenStore`](crate::TokenStore) stores it. Its `Debug` output contains no token. Its serialized form does, so that a
+/// store can read it back: encrypt it or restrict access to it.
 ///
 /// # Example
 ///
@@ -38,7 +38,7 @@ struct Tokens {
 }
 
 impl TokenSet {
-    /// An access token alone, of which nobody said when it expires.
+    /// An access token without a refresh token and without an expiry.
     pub fn new(access: impl Into<SecretString>) -> Self {
         Self(Arc::new(Tokens {
             access: access.into(),
@@ -56,17 +56,17 @@ impl TokenSet {
         self
     }
 
-    /// The refresh token that came with it.
+    /// Sets the refresh token.
     pub fn with_refresh_token(self, refresh: impl Into<SecretString>) -> Self {
         self.with(|tokens| tokens.refresh = Some(refresh.into()))
     }
 
-    /// When the access token expires.
+    /// Sets when the access token expires.
     pub fn with_access_expires_at(self, moment: Timestamp) -> Self {
         self.with(|tokens| tokens.access_expires_at = Some(moment))
     }
 
-    /// When the refresh token expires.
+    /// Sets when the refresh token expires.
     pub fn with_refresh_expires_at(self, moment: Timestamp) -> Self {
         self.with(|tokens| tokens.refresh_expires_at = Some(moment))
     }
@@ -100,17 +100,17 @@ impl TokenSet {
         &self.0.access
     }
 
-    /// The refresh token.
+    /// The refresh token, if there is one.
     pub fn refresh_token(&self) -> Option<&SecretString> {
         self.0.refresh.as_ref()
     }
 
-    /// When the access token expires; `None` when nobody said.
+    /// When the access token expires; `None` if that is unknown.
     pub fn access_expires_at(&self) -> Option<Timestamp> {
         self.0.access_expires_at
     }
 
-    /// When the refresh token expires; `None` when nobody said.
+    /// When the refresh token expires; `None` if that is unknown.
     pub fn refresh_expires_at(&self) -> Option<Timestamp> {
         self.0.refresh_expires_at
     }
@@ -127,13 +127,13 @@ impl TokenSet {
         parts(self) != parts(other)
     }
 
-    /// When the pair was obtained; `None` for one that was handed in.
+    /// When the vendor granted the tokens; `None` if they were passed to the credentials.
     pub fn obtained_at(&self) -> Option<Timestamp> {
         self.0.obtained_at
     }
 
-    /// Counts the pairs that followed from one another: each refresh and each login adds one. What
-    /// [`compare_and_swap`](crate::TokenStore::compare_and_swap) compares.
+    /// The number of refreshes and logins that led to these tokens. [`compare_and_swap`](crate::TokenStore::compare_and_swap)
+    /// compares it.
     pub fn generation(&self) -> u64 {
         self.0.generation
     }

@@ -3570,75 +3570,11 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListWorkOrders {}
-    impl crate::page::List for ListWorkOrders {
-        type Page = crate::fentu::Page<types::WorkOrderSummary>;
-        type Item = types::WorkOrderSummary;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_WORK_ORDERS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position(self.page)
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            self.page = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_WORK_ORDERS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items
-                .iter()
-                .map(|item| item.id.as_ref().map(crate::page::key))
-                .collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListWorkOrders, super::operations::LIST_WORK_ORDERS, crate ::fentu::Page <
+        types::WorkOrderSummary >, types::WorkOrderSummary, [page], | item | item.id
+        .as_ref()
+    );
 
     /// Builder of [`Client::create_work_order`](crate::fentu::Client::create_work_order).
     #[derive(Clone, Debug)]
@@ -4052,75 +3988,11 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListCustomers {}
-    impl crate::page::List for ListCustomers {
-        type Page = crate::fentu::Page<types::CustomerSummary>;
-        type Item = types::CustomerSummary;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_CUSTOMERS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position(self.page)
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            self.page = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_CUSTOMERS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items
-                .iter()
-                .map(|item| item.id.as_ref().map(crate::page::key))
-                .collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListCustomers, super::operations::LIST_CUSTOMERS, crate ::fentu::Page <
+        types::CustomerSummary >, types::CustomerSummary, [page], | item | item.id
+        .as_ref()
+    );
 
     /// Builder of [`Client::create_customer`](crate::fentu::Client::create_customer).
     #[derive(Clone, Debug)]
@@ -4404,75 +4276,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListAssets {}
-    impl crate::page::List for ListAssets {
-        type Page = crate::fentu::Page<types::AssetSummary>;
-        type Item = types::AssetSummary;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_ASSETS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position(self.page)
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            self.page = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_ASSETS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items
-                .iter()
-                .map(|item| item.id.as_ref().map(crate::page::key))
-                .collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListAssets, super::operations::LIST_ASSETS, crate ::fentu::Page <
+        types::AssetSummary >, types::AssetSummary, [page], | item | item.id.as_ref()
+    );
 
     /// Builder of [`Client::create_asset`](crate::fentu::Client::create_asset).
     #[derive(Clone, Debug)]

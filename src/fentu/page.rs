@@ -6,7 +6,7 @@ use super::generated::types::PageMeta;
 use crate::error::Error;
 use crate::lenient::Places;
 use crate::operation::Operation;
-use crate::page::Position;
+use crate::page::{ListPage, Position, Sealed};
 
 /// One page of a list.
 ///
@@ -24,11 +24,15 @@ pub struct Page<T> {
     pub meta: PageMeta,
 }
 
-impl<T> Page<T> {
+impl<T> Sealed for Page<T> {}
+
+impl<T: Send + 'static> ListPage for Page<T> {
+    type Item = T;
+
     /// The position after the `requested` one; `None` after the last page.
     ///
     /// If the vendor sends no number of pages, the list ends at an empty page.
-    pub(super) fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
+    fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
         if self.items.is_empty() {
             return Ok(None);
         }
@@ -44,14 +48,26 @@ impl<T> Page<T> {
     }
 
     /// The position of the `nth` page after the `requested` one, if the total includes it.
-    pub(super) fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
+    fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.meta.total_pages.filter(|_| !self.items.is_empty())?;
         page_number(requested).checked_add(nth).filter(|page| *page <= total).map(Position::Page)
     }
 
     /// The number of records on all pages.
-    pub(super) fn total(&self) -> Option<u64> {
+    fn total(&self) -> Option<u64> {
         self.meta.total_count
+    }
+
+    fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    fn items_mut(&mut self) -> &mut Vec<T> {
+        &mut self.items
+    }
+
+    fn into_items(self) -> Vec<T> {
+        self.items
     }
 }
 
@@ -79,7 +95,7 @@ fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PageMeta, D::Error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::page::By;
+    use crate::page::PageParams;
 
     static LIST: Operation = Operation::new("list_work_orders", http::Method::GET, "/work-orders");
 
@@ -90,7 +106,7 @@ mod tests {
 
     impl Page<()> {
         fn next(&self, requested: Option<u32>) -> Option<u32> {
-            By::at(self.after(&LIST, requested.position()).unwrap()?)
+            PageParams::from_position(self.after(&LIST, requested.position()).unwrap()?)
         }
     }
 

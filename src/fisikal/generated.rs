@@ -6815,75 +6815,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListLocations {}
-    impl crate::page::List for ListLocations {
-        type Page = crate::fisikal::Page<types::Location>;
-        type Item = types::Location;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_LOCATIONS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position(self.limit)
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            self.limit = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_LOCATIONS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items
-                .iter()
-                .map(|item| item.id.as_ref().map(crate::page::key))
-                .collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListLocations, super::operations::LIST_LOCATIONS, crate ::fisikal::Page <
+        types::Location >, types::Location, [limit], | item | item.id.as_ref()
+    );
 
     /// Builder of [`Client::get_location`](crate::fisikal::Client::get_location).
     #[derive(Clone, Debug)]
@@ -7210,75 +7145,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListOccurrences {}
-    impl crate::page::List for ListOccurrences {
-        type Page = crate::fisikal::Page<types::Occurrence>;
-        type Item = types::Occurrence;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_OCCURRENCES
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position(self.limit)
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            self.limit = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_OCCURRENCES,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items
-                .iter()
-                .map(|item| item.id.as_ref().map(crate::page::key))
-                .collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListOccurrences, super::operations::LIST_OCCURRENCES, crate ::fisikal::Page <
+        types::Occurrence >, types::Occurrence, [limit], | item | item.id.as_ref()
+    );
 
     /// Builder of [`Client::precheck_occurrence`](crate::fisikal::Client::precheck_occurrence).
     #[derive(Clone, Debug)]
@@ -7902,75 +7772,11 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListServicePackages {}
-    impl crate::page::List for ListServicePackages {
-        type Page = crate::fisikal::Page<types::ServicePackage>;
-        type Item = types::ServicePackage;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_SERVICE_PACKAGES
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position(self.limit)
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            self.limit = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_SERVICE_PACKAGES,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items
-                .iter()
-                .map(|item| item.id.as_ref().map(crate::page::key))
-                .collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListServicePackages, super::operations::LIST_SERVICE_PACKAGES, crate
+        ::fisikal::Page < types::ServicePackage >, types::ServicePackage, [limit], | item
+        | item.id.as_ref()
+    );
 
     /// Builder of [`Client::get_service_package`](crate::fisikal::Client::get_service_package).
     #[derive(Clone, Debug)]
@@ -8828,75 +8634,11 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListMoneyTransactions {}
-    impl crate::page::List for ListMoneyTransactions {
-        type Page = crate::fisikal::Page<types::MoneyTransaction>;
-        type Item = types::MoneyTransaction;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_MONEY_TRANSACTIONS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position(self.limit)
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            self.limit = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_MONEY_TRANSACTIONS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items
-                .iter()
-                .map(|item| item.id.as_ref().map(crate::page::key))
-                .collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListMoneyTransactions, super::operations::LIST_MONEY_TRANSACTIONS, crate
+        ::fisikal::Page < types::MoneyTransaction >, types::MoneyTransaction, [limit], |
+        item | item.id.as_ref()
+    );
 
     /// Builder of [`Client::list_credit_transactions`](crate::fisikal::Client::list_credit_transactions).
     #[derive(Clone, Debug)]
@@ -9018,75 +8760,11 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListCreditTransactions {}
-    impl crate::page::List for ListCreditTransactions {
-        type Page = crate::fisikal::Page<types::CreditTransaction>;
-        type Item = types::CreditTransaction;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_CREDIT_TRANSACTIONS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position(self.limit)
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            self.limit = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_CREDIT_TRANSACTIONS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items
-                .iter()
-                .map(|item| item.id.as_ref().map(crate::page::key))
-                .collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListCreditTransactions, super::operations::LIST_CREDIT_TRANSACTIONS, crate
+        ::fisikal::Page < types::CreditTransaction >, types::CreditTransaction, [limit],
+        | item | item.id.as_ref()
+    );
 
     /// Builder of [`Client::get_notification_settings`](crate::fisikal::Client::get_notification_settings).
     #[derive(Clone, Debug)]

@@ -9,17 +9,17 @@ use super::generated::types;
 use crate::error::Error;
 use crate::lenient::Places;
 use crate::operation::Operation;
-use crate::page::Position;
+use crate::page::{ListPage, Position, Sealed};
 
 /// A type that the vendor sends in lists.
-pub trait ListItem: crate::page::Sealed {
+pub trait ListItem: Sealed {
     /// The name of the member that holds the items.
     const ROOT: &'static str;
 }
 
 macro_rules! list_items {
     ($($item:ident: $root:literal,)*) => {$(
-        impl crate::page::Sealed for types::$item {}
+        impl Sealed for types::$item {}
 
         impl ListItem for types::$item {
             const ROOT: &'static str = $root;
@@ -56,14 +56,18 @@ pub struct Page<T> {
     pub items: Vec<T>,
 }
 
-impl<T> Page<T> {
+impl<T> Sealed for Page<T> {}
+
+impl<T: Send + 'static> ListPage for Page<T> {
+    type Item = T;
+
     /// The position after the `requested` one; `None` after the last page.
     ///
     /// Without a limit the vendor chooses the size of the page, and the walk continues with pages of that size.
     ///
     /// Responses do not repeat the requested range. If the vendor ignored it, the only sign is a page with more items than
     /// can follow its start.
-    pub(super) fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
+    fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
         let received = self.received();
         if received == 0 {
             return Ok(None);
@@ -83,8 +87,8 @@ impl<T> Page<T> {
         Ok(more.then_some(Position::Window { start: seen, count: expected }))
     }
 
-    /// The position of the `nth` page after the `requested` one, if all pages are as long as this one.
-    pub(super) fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
+    /// The position of the `nth` page after the `requested` one, if the total includes it.
+    fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.count?;
         let received = Some(self.received()).filter(|received| *received > 0)?;
         let (start, count) = self.range(requested);
@@ -93,10 +97,24 @@ impl<T> Page<T> {
     }
 
     /// The number of items on all pages.
-    pub(super) fn total(&self) -> Option<u64> {
+    fn total(&self) -> Option<u64> {
         self.count
     }
 
+    fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    fn items_mut(&mut self) -> &mut Vec<T> {
+        &mut self.items
+    }
+
+    fn into_items(self) -> Vec<T> {
+        self.items
+    }
+}
+
+impl<T> Page<T> {
     fn received(&self) -> i64 {
         i64::try_from(self.items.len()).unwrap_or(i64::MAX)
     }
@@ -156,13 +174,13 @@ mod tests {
 
     use super::super::page_limit::PageLimit;
     use super::*;
-    use crate::page::By;
+    use crate::page::PageParams;
 
     static LIST: Operation = Operation::new("list_locations", http::Method::GET, "/clubs/locations");
 
     impl Page<()> {
         fn next(&self, limit: Option<PageLimit>) -> Option<PageLimit> {
-            By::at(self.after(&LIST, limit.position()).unwrap()?)
+            PageParams::from_position(self.after(&LIST, limit.position()).unwrap()?)
         }
     }
 

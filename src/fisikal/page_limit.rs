@@ -2,7 +2,7 @@
 
 use serde::ser::{Error, Serialize, SerializeStruct, Serializer};
 
-use crate::page::{By, Position};
+use crate::page::{PageParams, Position};
 
 /// The range of items that a list call requests: how many to skip, and how many to send.
 ///
@@ -63,12 +63,12 @@ impl From<u32> for PageLimit {
     }
 }
 
-impl By for Option<PageLimit> {
+impl PageParams for Option<PageLimit> {
     fn position(self) -> Position {
         self.map_or(Position::Start, |PageLimit { start, count }| Position::Window { start, count })
     }
 
-    fn at(position: Position) -> Self {
+    fn from_position(position: Position) -> Self {
         match position {
             Position::Window { start, count } => Some(PageLimit { start, count }),
             _ => None,

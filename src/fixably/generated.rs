@@ -3860,72 +3860,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListOrders {}
-    impl crate::page::List for ListOrders {
-        type Page = crate::fixably::Collection<types::Order>;
-        type Item = types::Order;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_ORDERS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_ORDERS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListOrders, super::operations::LIST_ORDERS, crate ::fixably::Collection <
+        types::Order >, types::Order, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::create_order`](crate::fixably::Client::create_order).
     #[derive(Clone, Debug)]
@@ -4210,72 +4148,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListOrderLines {}
-    impl crate::page::List for ListOrderLines {
-        type Page = crate::fixably::Collection<types::OrderLine>;
-        type Item = types::OrderLine;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_ORDER_LINES
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_ORDER_LINES,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListOrderLines, super::operations::LIST_ORDER_LINES, crate ::fixably::Collection
+        < types::OrderLine >, types::OrderLine, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::get_order_line`](crate::fixably::Client::get_order_line).
     #[derive(Clone, Debug)]
@@ -4557,72 +4433,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListOrderNotes {}
-    impl crate::page::List for ListOrderNotes {
-        type Page = crate::fixably::Collection<types::OrderNote>;
-        type Item = types::OrderNote;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_ORDER_NOTES
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_ORDER_NOTES,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListOrderNotes, super::operations::LIST_ORDER_NOTES, crate ::fixably::Collection
+        < types::OrderNote >, types::OrderNote, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::create_order_notes`](crate::fixably::Client::create_order_notes).
     #[derive(Clone, Debug)]
@@ -4892,72 +4706,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListOrderTasks {}
-    impl crate::page::List for ListOrderTasks {
-        type Page = crate::fixably::Collection<types::OrderTask>;
-        type Item = types::OrderTask;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_ORDER_TASKS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_ORDER_TASKS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListOrderTasks, super::operations::LIST_ORDER_TASKS, crate ::fixably::Collection
+        < types::OrderTask >, types::OrderTask, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::get_order_task`](crate::fixably::Client::get_order_task).
     #[derive(Clone, Debug)]
@@ -5305,72 +5057,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListCustomers {}
-    impl crate::page::List for ListCustomers {
-        type Page = crate::fixably::Collection<types::Customer>;
-        type Item = types::Customer;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_CUSTOMERS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_CUSTOMERS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListCustomers, super::operations::LIST_CUSTOMERS, crate ::fixably::Collection <
+        types::Customer >, types::Customer, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::create_customer`](crate::fixably::Client::create_customer).
     #[derive(Clone, Debug)]
@@ -5719,72 +5409,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListDevices {}
-    impl crate::page::List for ListDevices {
-        type Page = crate::fixably::Collection<types::Device>;
-        type Item = types::Device;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_DEVICES
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_DEVICES,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListDevices, super::operations::LIST_DEVICES, crate ::fixably::Collection <
+        types::Device >, types::Device, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::create_device`](crate::fixably::Client::create_device).
     #[derive(Clone, Debug)]
@@ -6014,72 +5642,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListLocations {}
-    impl crate::page::List for ListLocations {
-        type Page = crate::fixably::Collection<types::Location>;
-        type Item = types::Location;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_LOCATIONS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_LOCATIONS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListLocations, super::operations::LIST_LOCATIONS, crate ::fixably::Collection <
+        types::Location >, types::Location, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::get_location`](crate::fixably::Client::get_location).
     #[derive(Clone, Debug)]
@@ -6247,72 +5813,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListQueues {}
-    impl crate::page::List for ListQueues {
-        type Page = crate::fixably::Collection<types::Queue>;
-        type Item = types::Queue;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_QUEUES
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_QUEUES,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListQueues, super::operations::LIST_QUEUES, crate ::fixably::Collection <
+        types::Queue >, types::Queue, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::get_queue`](crate::fixably::Client::get_queue).
     #[derive(Clone, Debug)]
@@ -6475,72 +5979,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListStatuses {}
-    impl crate::page::List for ListStatuses {
-        type Page = crate::fixably::Collection<types::Status>;
-        type Item = types::Status;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_STATUSES
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_STATUSES,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListStatuses, super::operations::LIST_STATUSES, crate ::fixably::Collection <
+        types::Status >, types::Status, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::get_status`](crate::fixably::Client::get_status).
     #[derive(Clone, Debug)]
@@ -6753,72 +6195,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListStores {}
-    impl crate::page::List for ListStores {
-        type Page = crate::fixably::Collection<types::Store>;
-        type Item = types::Store;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_STORES
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_STORES,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListStores, super::operations::LIST_STORES, crate ::fixably::Collection <
+        types::Store >, types::Store, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::get_store`](crate::fixably::Client::get_store).
     #[derive(Clone, Debug)]
@@ -6981,72 +6361,10 @@ pub mod builder {
             crate::Items::new(self)
         }
     }
-
-    impl crate::page::Sealed for ListProducts {}
-    impl crate::page::List for ListProducts {
-        type Page = crate::fixably::Collection<types::Product>;
-        type Item = types::Product;
-        fn operation(&self) -> &'static crate::Operation {
-            &super::operations::LIST_PRODUCTS
-        }
-
-        fn query(&self) -> u64 {
-            crate::page::List::at(self.clone(), crate::Position::Start)
-                .request()
-                .fingerprint()
-        }
-
-        fn position(&self) -> crate::Position {
-            crate::page::By::position((self.offset, self.page))
-        }
-
-        fn at(mut self, position: crate::Position) -> Self {
-            (self.offset, self.page) = crate::page::By::at(position);
-            self
-        }
-
-        fn fetch(
-            self,
-        ) -> impl Future<
-            Output = Result<crate::Response<Self::Page>, crate::Error>,
-        > + Send {
-            self.send()
-        }
-
-        fn after(
-            &self,
-            page: &Self::Page,
-        ) -> Result<Option<crate::Position>, crate::Error> {
-            page.after(
-                &super::operations::LIST_PRODUCTS,
-                crate::page::List::position(self),
-            )
-        }
-
-        fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-            page.ahead(crate::page::List::position(self), nth)
-        }
-
-        fn total(page: &Self::Page) -> Option<u64> {
-            page.total()
-        }
-
-        fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-            page.items.iter().map(|item| item.id().map(crate::page::key)).collect()
-        }
-
-        fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-            page.items.retain(|_| keep());
-        }
-
-        fn into_items(page: Self::Page) -> Vec<Self::Item> {
-            page.items
-        }
-
-        fn room(&self) -> Option<u64> {
-            self.client.room()
-        }
-    }
+    crate::page::impl_list!(
+        ListProducts, super::operations::LIST_PRODUCTS, crate ::fixably::Collection <
+        types::Product >, types::Product, [offset, page], | item | item.id()
+    );
 
     /// Builder of [`Client::get_product`](crate::fixably::Client::get_product).
     #[derive(Clone, Debug)]

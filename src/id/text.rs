@@ -1,4 +1,4 @@
-//! Ids that are text.
+//! Typed ids that are text.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -10,10 +10,10 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::request::Param;
 
-/// The id of a `T`: an `Id<WorkOrder>` is not taken where an `Id<Customer>` is due.
+/// The id of a `T`. An `Id<WorkOrder>` cannot be passed as an `Id<Customer>`.
 ///
-/// The vendor's ids are text, such as `wo-12345`. This crate takes them as they are and looks at none of it; one that
-/// arrives as a number is read all the same. A reference to one will do wherever one is taken.
+/// Ids are text, such as `wo-12345`, which this crate does not interpret; one that the vendor sends as a number becomes
+/// text. Setters accept an id by reference as well.
 ///
 /// # Example
 ///
@@ -30,7 +30,7 @@ pub struct Id<T> {
 }
 
 impl<T> Id<T> {
-    /// An id.
+    /// The id with this text.
     pub fn new(id: impl Into<Box<str>>) -> Self {
         Self { id: id.into(), kind: PhantomData }
     }
@@ -41,14 +41,14 @@ impl<T> Id<T> {
     }
 }
 
-// By hand, for a derive would ask the same of `T`.
+// A derive would require `T: Clone`.
 impl<T> Clone for Id<T> {
     fn clone(&self) -> Self {
         Self::new(self.id.clone())
     }
 }
 
-like_its_id!();
+delegate_to_id!();
 
 impl<T> FromStr for Id<T> {
     type Err = Infallible;
@@ -101,21 +101,21 @@ mod tests {
     struct Task;
 
     #[test]
-    fn an_id_is_kept_as_it_came() {
+    fn an_id_is_kept_as_the_vendor_sent_it() {
         for (json, id) in [(r#""task-001""#, "task-001"), (r#""TASK 1/2""#, "TASK 1/2"), ("17", "17")] {
             assert_eq!(serde_json::from_str::<Id<Task>>(json).unwrap().as_str(), id, "{json}");
         }
     }
 
     #[test]
-    fn an_id_of_no_text_is_none() {
+    fn null_lists_and_objects_are_not_ids() {
         for json in ["null", "[]", "{}"] {
             assert!(serde_json::from_str::<Id<Task>>(json).is_err(), "{json}");
         }
     }
 
     #[test]
-    fn an_id_that_is_at_hand_is_taken_by_reference() {
+    fn an_id_converts_from_a_reference() {
         let id: Id<Task> = "task-001".into();
         let again: Id<Task> = (&id).into();
         assert_eq!(again, id);

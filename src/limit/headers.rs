@@ -1,4 +1,4 @@
-//! What an answer's headers say about the limit.
+//! What the headers of a response say about the rate limit.
 
 use std::time::Duration;
 

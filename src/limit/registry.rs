@@ -1,4 +1,4 @@
-//! Finds the one budget of a tenant, whichever client asks.
+//! Finds the one rate limiter of a tenant, for any client.
 
 use std::any::Any;
 use std::collections::HashMap;

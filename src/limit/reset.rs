@@ -1,4 +1,4 @@
-//! Reads the moment at which a limit resets, in whatever form a vendor writes it.
+//! Parses the time at which a rate limit resets, in every format that vendors use.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ const EPOCH_MILLIS: f64 = 100_000_000_000.0;
 /// How far in the past a reset may lie and still mean "now": headers count whole seconds and travel.
 const GRACE: SignedDuration = SignedDuration::from_secs(2);
 
-/// TokenErrorKind a header was refused.
+/// Why a header was ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeaderProblem {
     /// Neither a number nor a date.

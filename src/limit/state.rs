@@ -1,11 +1,10 @@
-//! The gate of a budget: who may send now, who waits, and in which order they go.
+//! The state of a rate limiter: which calls may be sent, which wait, and in what order they continue.
 //!
-//! Pure: time comes in as a value, and what to do comes out. The waiting itself is the budget's.
+//! Pure: time comes in as a value, and decisions come out. The waiting itself happens in the rate limiter.
 //!
-//! While there is room in the vendor's window, calls pass without queueing. When it is spent they wait for the reset;
-//! then one call probes, and the others go as its answer says. A 429 closes the gate for everybody. Then, too, one
-//! probes, and each of the others gets a moment of its own within a short spread; whoever comes meanwhile goes at the
-//! end of it.
+//! While the vendor's window has room, calls pass without queueing. When it is exhausted they wait for the reset; then one call
+//! probes, and the others follow as its response allows. A 429 pauses all calls. After it one call probes as well, and the
+//! others get send times spread over a short interval; calls that arrive meanwhile are sent at its end.
 
 mod external_usage;
 mod forecast;

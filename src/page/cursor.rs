@@ -1,29 +1,30 @@
-//! A place in a list that can be written down.
+//! A position in a list that can be stored and resumed.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, Position};
+use super::fingerprint::Fingerprint;
+use super::position::Position;
 
-/// The form that is written now.
+/// The version of the stored format.
 const VERSION: u32 = 1;
-/// How many keys are written down.
-pub(super) const KEYS: usize = 200;
+/// The most keys that a cursor holds.
+pub(super) const MAX_KEYS: usize = 200;
 
-/// A place in a list, behind the last item that was handed out: take one with [`Items::cursor`](crate::Items::cursor) or
-/// [`Pages::cursor`](crate::Pages::cursor), store it, and go on after a restart with
-/// [`Items::resume`](crate::Items::resume).
+/// A position in a list, after the last item that was yielded. Take one with [`Items::cursor`](crate::Items::cursor) or
+/// [`Pages::cursor`](crate::Pages::cursor), store it with serde, and continue with [`Items::resume`](crate::Items::resume)
+/// or [`Pages::resume`](crate::Pages::resume), in another process too.
 ///
-/// It belongs to one operation of one tenant with one set of parameters, and is refused elsewhere with
-/// [`Error::InvalidRequest`](crate::Error::InvalidRequest). It holds no secret and no parameter: the operation's name, numbers, and for each of the
-/// last items, at most 200, a number made from its id, by which the resumed walk knows them when they come again. In JSON
-/// it takes up to 4 KB. One that was damaged, or written in a later form, is refused when it is read.
+/// A cursor belongs to one operation of one tenant with one set of parameters. Resuming anything else yields
+/// [`Error::InvalidRequest`](crate::Error::InvalidRequest). It contains no secret and no parameter value: the operation's name,
+/// counts, and a hash of the id of each of the last 200 items, by which the stream recognizes them when they come again. It
+/// takes at most 4 KB as JSON. Deserializing fails if the cursor is damaged or was written by an incompatible version.
 ///
 /// # Example
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
-/// # let client = tenant.client()?;
+/// # let server = servicebay::testing::fixably::MockServer::start().await;
+/// # let client = server.client()?;
 /// use futures_util::TryStreamExt;
 /// use servicebay::Cursor;
 ///
@@ -41,10 +42,10 @@ pub(super) const KEYS: usize = 200;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
+#[serde(try_from = "StoredCursor", into = "StoredCursor")]
 pub struct Cursor {
     pub(super) operation: String,
-    pub(super) query: u64,
+    pub(super) fingerprint: u64,
     pub(super) position: Option<Position>,
     pub(super) taken: u64,
     pub(super) yielded: u64,
@@ -53,35 +54,35 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The operation that lists, such as `list_orders`.
+    /// The operation that lists, for example `list_orders`.
     pub fn operation(&self) -> &str {
         &self.operation
     }
 
-    /// Where the page is that the walk goes on with; `None` at the end of the list.
+    /// The position of the page to continue with; `None` at the end of the list.
     pub fn position(&self) -> Option<Position> {
         self.position
     }
 
-    /// How many items were handed out, from the first walk on.
+    /// The number of items yielded so far, across all processes that resumed it.
     pub fn yielded(&self) -> u64 {
         self.yielded
     }
 
-    /// How many items there were in all, where the vendor says.
+    /// The number of items in the whole list when the cursor was taken, if the vendor sends it.
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// Whether the walk came to its end: resuming it gives nothing more, and sends nothing.
+    /// Whether the list was read to its end: a resumed stream yields nothing and sends nothing.
     pub fn is_finished(&self) -> bool {
         self.position.is_none()
     }
 }
 
-/// A cursor as it is written down.
+/// The serialized form of a [`Cursor`]. Its fields are a stable format.
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct StoredCursor {
     version: u32,
     operation: String,
     query: u64,
@@ -90,40 +91,40 @@ struct Written {
     yielded: u64,
     total: Option<u64>,
     keys: Vec<u64>,
-    /// Made from all the others: a walk that goes on from a wrong place skips or doubles in silence.
+    /// A checksum of the other fields: a stream that resumes at a wrong position would skip or repeat items silently.
     check: u64,
 }
 
-impl Written {
-    fn proper(&self) -> u64 {
+impl StoredCursor {
+    fn checksum(&self) -> u64 {
         let position = serde_json::to_string(&self.position).unwrap_or_default();
         let total = self.total.map(|total| total.to_string()).unwrap_or_default();
-        let print = Fingerprint::new().with(self.version).with(&self.operation).with(self.query).with(position);
-        let print = print.with(self.taken).with(self.yielded).with(total);
-        self.keys.iter().fold(print, |print, key| print.with(key)).finish()
+        let fingerprint = Fingerprint::new().with(self.version).with(&self.operation).with(self.query).with(position);
+        let fingerprint = fingerprint.with(self.taken).with(self.yielded).with(total);
+        self.keys.iter().fold(fingerprint, |fingerprint, key| fingerprint.with(key)).finish()
     }
 }
 
-impl From<Cursor> for Written {
+impl From<Cursor> for StoredCursor {
     fn from(cursor: Cursor) -> Self {
-        let Cursor { operation, query, position, taken, yielded, total, keys } = cursor;
-        let written = Self { version: VERSION, operation, query, position, taken, yielded, total, keys, check: 0 };
-        Self { check: written.proper(), ..written }
+        let Cursor { operation, fingerprint: query, position, taken, yielded, total, keys } = cursor;
+        let stored = Self { version: VERSION, operation, query, position, taken, yielded, total, keys, check: 0 };
+        Self { check: stored.checksum(), ..stored }
     }
 }
 
-impl TryFrom<Written> for Cursor {
+impl TryFrom<StoredCursor> for Cursor {
     type Error = &'static str;
 
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
-        if written.version != VERSION {
-            return Err("the cursor was written by another version of servicebay: begin the walk anew");
+    fn try_from(stored: StoredCursor) -> Result<Self, Self::Error> {
+        if stored.version != VERSION {
+            return Err("the cursor was written by an incompatible version of servicebay: list again from the start");
         }
-        if written.check != written.proper() {
-            return Err("the cursor is damaged: begin the walk anew");
+        if stored.check != stored.checksum() {
+            return Err("the cursor is damaged: list again from the start");
         }
-        let Written { operation, query, position, taken, yielded, total, keys, .. } = written;
-        Ok(Self { operation, query, position, taken, yielded, total, keys })
+        let StoredCursor { operation, query, position, taken, yielded, total, keys, .. } = stored;
+        Ok(Self { operation, fingerprint: query, position, taken, yielded, total, keys })
     }
 }
 
@@ -137,7 +138,7 @@ mod tests {
     fn cursor() -> Cursor {
         Cursor {
             operation: "list_orders".to_owned(),
-            query: 77,
+            fingerprint: 77,
             position: Some(Position::Offset(50)),
             taken: 3,
             yielded: 53,
@@ -146,24 +147,24 @@ mod tests {
         }
     }
 
-    /// Written down once: a change of the form makes every cursor worthless that somebody has stored.
-    const KEPT: &str = r#"{"version":1,"operation":"list_orders","query":77,"position":{"offset":50},"taken":3,"yielded":53,"total":140,"keys":[1,2,3],"check":2492868564207026}"#;
+    /// Never change it: cursors in this form are stored by users.
+    const STORED: &str = r#"{"version":1,"operation":"list_orders","query":77,"position":{"offset":50},"taken":3,"yielded":53,"total":140,"keys":[1,2,3],"check":2492868564207026}"#;
 
     #[test]
-    fn the_form_of_a_cursor_stays_as_it_is() {
-        assert_eq!(serde_json::to_string(&cursor()).unwrap(), KEPT);
-        assert_eq!(serde_json::from_str::<Cursor>(KEPT).unwrap(), cursor());
+    fn the_stored_format_is_stable() {
+        assert_eq!(serde_json::to_string(&cursor()).unwrap(), STORED);
+        assert_eq!(serde_json::from_str::<Cursor>(STORED).unwrap(), cursor());
     }
 
     #[test]
-    fn a_cursor_of_another_version_is_refused_and_says_so() {
-        let error = serde_json::from_str::<Cursor>(&KEPT.replace("\"version\":1", "\"version\":2")).unwrap_err();
-        assert!(error.to_string().contains("another version"), "{error}");
+    fn a_cursor_of_another_version_is_rejected_with_the_reason() {
+        let error = serde_json::from_str::<Cursor>(&STORED.replace("\"version\":1", "\"version\":2")).unwrap_err();
+        assert!(error.to_string().contains("incompatible version"), "{error}");
     }
 
     #[test]
-    fn a_change_of_any_member_is_refused() {
-        let whole: Value = serde_json::from_str(KEPT).unwrap();
+    fn a_change_to_any_field_is_rejected() {
+        let whole: Value = serde_json::from_str(STORED).unwrap();
         for (name, value) in whole.as_object().unwrap() {
             for other in
                 [Value::Null, 5.into(), "list_queues".into(), serde_json::json!({"page": 2}), vec![2, 1, 3].into()]
@@ -180,11 +181,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_that_is_cut_off_or_hit_anywhere_is_refused_or_the_same(place in 0..KEPT.len(), byte: u8) {
-            prop_assert!(serde_json::from_str::<Cursor>(&KEPT[..place]).is_err());
-            let mut hit = KEPT.as_bytes().to_vec();
-            hit[place] = byte;
-            if let Ok(read) = serde_json::from_slice::<Cursor>(&hit) {
+        fn a_truncated_or_corrupted_cursor_is_rejected_or_unchanged(place in 0..STORED.len(), byte: u8) {
+            prop_assert!(serde_json::from_str::<Cursor>(&STORED[..place]).is_err());
+            let mut corrupted = STORED.as_bytes().to_vec();
+            corrupted[place] = byte;
+            if let Ok(read) = serde_json::from_slice::<Cursor>(&corrupted) {
                 prop_assert_eq!(read, cursor());
             }
         }

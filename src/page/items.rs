@@ -1,29 +1,30 @@
-//! Item by item.
+//! The stream of items.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::vec;
 
 use futures_core::Stream;
 
-use super::walk::Walk;
-use super::{Cursor, List, ListChanges};
+use super::list::{List, ListPage};
+use super::paginator::{CheckedItem, CheckedPage, Paginator};
+use super::stream::list_stream;
 use crate::error::Error;
 
-/// A stream of items over all pages.
+/// A stream of the items of a list, across all its pages.
 ///
-/// Fetches the next page when the last item of one has been taken, or [ahead](Self::prefetch), and ends after the last item or
-/// the first error.
+/// It fetches the next page after the last item of the current one was yielded, or [earlier](Self::prefetch), and ends after
+/// the last item or the first error.
 ///
-/// When the list changes during the walk, items that come again are left out, and what would have been skipped is gone
-/// back for. See [`ListChanges`].
+/// If the list changes meanwhile, the stream skips items that it has already yielded, and goes back for items that it would
+/// have missed. See [`ListChanges`](crate::ListChanges).
 ///
 /// # Example
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
-/// # let client = tenant.client()?;
+/// # let server = servicebay::testing::fixably::MockServer::start().await;
+/// # let client = server.client()?;
 /// use futures_util::TryStreamExt;
 ///
 /// let mut orders = client.list_orders().limit(20).items().prefetch(4);
@@ -35,80 +36,40 @@ use crate::error::Error;
 /// ```
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Items<L: List> {
-    walk: Walk<L>,
-    page: std::vec::IntoIter<L::Item>,
-    keys: std::vec::IntoIter<Option<u64>>,
-    left_out: std::vec::IntoIter<bool>,
+    paginator: Paginator<L>,
+    /// What is left of the current page.
+    items: vec::IntoIter<L::Item>,
+    /// One for each of `items`.
+    checked: vec::IntoIter<CheckedItem>,
 }
 
 impl<L: List> Items<L> {
     pub(crate) fn new(list: L) -> Self {
-        Self {
-            walk: Walk::new(list),
-            page: Vec::new().into_iter(),
-            keys: Vec::new().into_iter(),
-            left_out: Vec::new().into_iter(),
+        Self { paginator: Paginator::new(list), items: Vec::new().into_iter(), checked: Vec::new().into_iter() }
+    }
+
+    /// Takes the next item from the current page.
+    fn take_buffered(&mut self) -> Option<L::Item> {
+        self.skip_duplicates();
+        let item = self.items.next()?;
+        if let Some(checked) = self.checked.next() {
+            self.paginator.advance_past(checked);
         }
-    }
-
-    /// Fetches up to `depth` pages at once; see [`Pages::prefetch`](crate::Pages::prefetch).
-    pub fn prefetch(mut self, depth: usize) -> Self {
-        self.walk.set_depth(depth);
-        self
-    }
-
-    /// Goes on where a walk over the same list was when this cursor was taken: with the item after the last that was
-    /// handed out.
-    ///
-    /// A cursor of another operation, of other parameters or of another tenant is refused: the stream gives
-    /// [`Error::InvalidRequest`] and ends. So is one that comes after the first item was asked for.
-    pub fn resume(mut self, cursor: Cursor) -> Self {
-        self.walk.resume(&cursor);
-        self
-    }
-
-    /// Where the walk is: behind the last item that was handed out. After an error, too.
-    pub fn cursor(&self) -> Cursor {
-        self.walk.cursor()
-    }
-
-    /// What the walk noticed of changes to the list.
-    pub fn changes(&self) -> ListChanges {
-        self.walk.changes()
-    }
-
-    /// How many items were handed out, from the first walk on that a cursor was taken of.
-    pub fn yielded(&self) -> u64 {
-        self.walk.yielded()
-    }
-
-    /// How many items there are in all, as the last page told, where the vendor says.
-    pub fn total(&self) -> Option<u64> {
-        self.walk.total()
-    }
-
-    /// The next item of the page at hand.
-    fn at_hand(&mut self) -> Option<L::Item> {
-        self.leave_out();
-        let item = self.page.next()?;
-        self.walk.pass(self.keys.next().flatten(), false);
-        self.left_out.next();
-        // At once, so that the cursor is not before items that nobody gets.
-        self.leave_out();
+        // At once, so that the cursor never points at items that will not be yielded.
+        self.skip_duplicates();
         Some(item)
     }
 
-    fn leave_out(&mut self) {
-        while self.left_out.as_slice().first() == Some(&true) {
-            self.left_out.next();
-            self.page.next();
-            self.walk.pass(self.keys.next().flatten(), true);
+    fn skip_duplicates(&mut self) {
+        while let Some(checked) = self.checked.as_slice().first().copied().filter(|checked| checked.is_duplicate) {
+            self.checked.next();
+            self.items.next();
+            self.paginator.advance_past(checked);
         }
     }
 }
 
-// Items are handed out by value and never pinned.
-impl<L: List> Unpin for Items<L> {}
+list_stream!(Items, "item");
 
 impl<L: List> Stream for Items<L> {
     type Item = Result<L::Item, Error>;
@@ -116,28 +77,18 @@ impl<L: List> Stream for Items<L> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            if let Some(item) = this.at_hand() {
-                this.walk.advance(cx);
+            if let Some(item) = this.take_buffered() {
+                this.paginator.poll_prefetches(cx);
                 return Poll::Ready(Some(Ok(item)));
             }
-            match ready!(this.walk.poll_page(cx)) {
-                Some(Ok(turn)) => {
-                    this.page = L::into_items(turn.page.into_inner()).into_iter();
-                    this.keys = turn.keys.into_iter();
-                    this.left_out = turn.left_out.into_iter();
+            match ready!(this.paginator.poll_page(cx)) {
+                Some(Ok(CheckedPage { page, items })) => {
+                    this.items = page.into_inner().into_items().into_iter();
+                    this.checked = items.into_iter();
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }
         }
-    }
-}
-
-impl<L: List> fmt::Debug for Items<L> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Items")
-            .field("at_hand", &self.page.len())
-            .field("ended", &self.walk.is_over())
-            .finish_non_exhaustive()
     }
 }

@@ -1,37 +1,37 @@
-//! Where a page of a list is.
+//! The position of a page in its list.
 
 use serde::{Deserialize, Serialize};
 
-/// Where a page of a list is, in the words of the vendor.
+/// The position of a page in its list, in the vendor's terms.
 ///
-/// A list goes on in the words in which it was begun: by offset, by page, or by window.
+/// A stream keeps the kind of position that it started with: offset, page number or window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Position {
-    /// Where the vendor begins when it is asked for nothing else.
+    /// The vendor's default: the start of the list.
     Start,
-    /// After so many items.
+    /// After this many items.
     Offset(u32),
-    /// The page with this number, from 1.
+    /// The page with this number, starting at 1.
     Page(u32),
-    /// So many items, after so many others.
+    /// A number of items after a number of others.
     Window {
-        /// How many items come before.
+        /// How many items come before the window.
         start: i64,
-        /// How many items the page has at the most.
+        /// The most items that the page has.
         count: i64,
     },
 }
 
 impl Position {
-    /// Whether nothing comes before.
+    /// Whether no item comes before it.
     pub(super) fn is_first(self) -> bool {
         matches!(self, Self::Start | Self::Offset(0) | Self::Page(1) | Self::Window { start: 0, .. })
     }
 
-    /// The position that is about `items` before this one in a list whose pages hold `size`, and how many it is: never
-    /// more than `most`. `None` where there is no such place.
+    /// The position about `items` items before this one, and the exact number: never more than `most`. `size` is the
+    /// number of items on a page. `None` if there is no such position.
     pub(super) fn back(self, items: u64, size: u64, most: u64) -> Option<(Self, u64)> {
         let by = items.min(most);
         let (position, by) = match self {
@@ -45,7 +45,7 @@ impl Position {
                 (Self::Window { start: start - by, count }, u64::try_from(by).unwrap_or(0))
             }
             Self::Page(page) => {
-                // Whole pages: enough of them, or as many as `most` allows.
+                // Whole pages: enough for `items`, or as many as `most` allows.
                 let size = size.max(1);
                 let pages = by.div_ceil(size).min(most / size).min(u64::from(page.saturating_sub(1)));
                 (Self::Page(page - u32::try_from(pages).unwrap_or(0)), pages * size)
@@ -55,22 +55,22 @@ impl Position {
     }
 }
 
-/// The parameters that a list is paged by.
-pub(crate) trait By {
-    /// Where they lead.
+/// The parameters of a list operation that select a page.
+pub(crate) trait PageParams {
+    /// The position that they select.
     fn position(self) -> Position;
 
-    /// Those that lead there; none where a list of this kind has no such place.
-    fn at(position: Position) -> Self;
+    /// The parameters that select `position`; none if this kind of list does not have it.
+    fn from_position(position: Position) -> Self;
 }
 
-/// By page.
-impl By for Option<u32> {
+/// By page number.
+impl PageParams for Option<u32> {
     fn position(self) -> Position {
         self.map_or(Position::Start, Position::Page)
     }
 
-    fn at(position: Position) -> Self {
+    fn from_position(position: Position) -> Self {
         match position {
             Position::Page(page) => Some(page),
             _ => None,
@@ -78,8 +78,8 @@ impl By for Option<u32> {
     }
 }
 
-/// By offset, or by page.
-impl By for (Option<u32>, Option<u32>) {
+/// By offset or by page number.
+impl PageParams for (Option<u32>, Option<u32>) {
     fn position(self) -> Position {
         match self {
             (_, Some(page)) => Position::Page(page),
@@ -88,10 +88,10 @@ impl By for (Option<u32>, Option<u32>) {
         }
     }
 
-    fn at(position: Position) -> Self {
+    fn from_position(position: Position) -> Self {
         match position {
             Position::Offset(offset) => (Some(offset), None),
-            position => (None, By::at(position)),
+            position => (None, PageParams::from_position(position)),
         }
     }
 }
@@ -101,17 +101,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_lead_where_they_say_and_back() {
-        for by in [(None, None), (Some(0), None), (Some(50), None), (None, Some(3))] {
-            assert_eq!(<(Option<u32>, Option<u32>) as By>::at(by.position()), by);
+    fn parameters_convert_to_a_position_and_back() {
+        for params in [(None, None), (Some(0), None), (Some(50), None), (None, Some(3))] {
+            assert_eq!(<(Option<u32>, Option<u32>)>::from_position(params.position()), params);
         }
-        for by in [None, Some(1), Some(7)] {
-            assert_eq!(<Option<u32> as By>::at(by.position()), by);
+        for params in [None, Some(1), Some(7)] {
+            assert_eq!(Option::<u32>::from_position(params.position()), params);
         }
     }
 
     #[test]
-    fn stepping_back_ends_at_the_beginning_of_the_list_and_of_what_is_known() {
+    fn going_back_stops_at_the_start_of_the_list_and_at_the_most_allowed() {
         let window = |start| Position::Window { start, count: 25 };
         for (from, items, most, expected) in [
             (Position::Offset(100), 3, 50, Some((Position::Offset(97), 3))),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_written_in_a_word_and_its_numbers() {
+    fn a_position_serializes_as_its_kind_and_its_numbers() {
         for (position, json) in [
             (Position::Start, r#""start""#),
             (Position::Offset(50), r#"{"offset":50}"#),

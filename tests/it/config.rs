@@ -2,7 +2,7 @@
 
 use servicebay::{Error, fixably};
 
-fn config_error(result: Result<fixably::Client, Error>) -> (&'static str, String) {
+fn config_error<C: std::fmt::Debug>(result: Result<C, Error>) -> (&'static str, String) {
     match result {
         Err(Error::Config(error)) => (error.field(), error.to_string()),
         other => panic!("{other:?}"),
@@ -59,7 +59,7 @@ fn a_tenant_that_is_not_a_host_label_is_rejected_by_name() {
     ] {
         let (field, message) = config_error(with_tenant(tenant));
         assert_eq!(field, "tenant", "{tenant:?}");
-        assert!(message.contains("first part of its host name"), "{message}");
+        assert!(message.contains("give the name before `.fixably.com` alone"), "{message}");
     }
 }
 
@@ -117,4 +117,74 @@ fn a_user_agent_that_cannot_be_a_header_is_rejected() {
     let builder = fixably::Client::builder(fixably::Credentials::bearer("t")).with_tenant("acme");
     let (field, _) = config_error(builder.with_user_agent("line\nbreak").build());
     assert_eq!(field, "user_agent");
+}
+
+/// What a vendor's builder says about a tenant and about a base URL that it refuses.
+macro_rules! refused_by {
+    ($vendor:ident, $credentials:expr, tenant $tenant:expr) => {
+        config_error(servicebay::$vendor::Client::builder($credentials).with_tenant($tenant).build())
+    };
+    ($vendor:ident, $credentials:expr, base_url $base_url:expr) => {
+        config_error(servicebay::$vendor::Client::builder($credentials).with_base_url($base_url).build())
+    };
+}
+
+#[test]
+fn fixably_explains_a_refused_address_with_its_own_domain() {
+    let credentials = || fixably::Credentials::bearer("t");
+    for (tenant, expected) in [
+        ("acme.fixably.com", "give the name before `.fixably.com` alone, such as `acme` "),
+        ("https://beta.fixably.com/api/v3", "give the name before `.fixably.com` alone, such as `beta` "),
+        ("evil.example", "give the name before `.fixably.com` alone, such as `acme` "),
+    ] {
+        let (field, message) = refused_by!(fixably, credentials(), tenant tenant);
+        assert_eq!(field, "tenant");
+        assert!(message.contains(&format!("{tenant:?} is refused: {expected}")), "{message}");
+    }
+    let (_, message) = refused_by!(fixably, credentials(), base_url "acme.fixably.com");
+    assert!(message.ends_with("give one such as `https://acme.fixably.com/api/v3`"), "{message}");
+}
+
+#[cfg(feature = "fisikal")]
+#[test]
+fn fisikal_explains_a_refused_address_with_its_own_domain() {
+    let credentials = || servicebay::fisikal::Credentials::bearer("t");
+    let (field, message) = refused_by!(fisikal, credentials(), tenant "cuttingedge.fisikal.com");
+    assert_eq!(field, "tenant");
+    assert!(message.contains("give the name before `.fisikal.com` alone, such as `cuttingedge` "), "{message}");
+    let (_, message) = refused_by!(fisikal, credentials(), base_url "http://acme.fisikal.com");
+    assert!(message.ends_with("give one such as `https://acme.fisikal.com`"), "{message}");
+    let (field, message) = config_error(servicebay::fisikal::Client::builder(credentials()).build());
+    assert_eq!(field, "tenant");
+    assert!(message.contains(".with_tenant(\"acme\") if your address is `https://acme.fisikal.com`"), "{message}");
+}
+
+#[cfg(feature = "fentu")]
+#[test]
+fn fentu_explains_that_a_tenant_is_a_name_of_your_choice_and_which_address_is_its_own() {
+    let credentials = || servicebay::fentu::Credentials::api_key("key");
+    let (field, message) = refused_by!(fentu, credentials(), tenant "api.fentu.io");
+    assert_eq!(field, "tenant");
+    assert!(message.contains("\"api.fentu.io\" is refused: give a short name of your choice"), "{message}");
+    let (_, message) = refused_by!(fentu, credentials(), base_url "https://api.fentu.io/v1?key=1");
+    assert!(
+        message.ends_with("contains a query or a fragment: give one such as `https://api.fentu.io/v1`"),
+        "{message}"
+    );
+}
+
+#[cfg(feature = "repairy")]
+#[test]
+fn repairy_asks_for_the_address_that_it_hands_out() {
+    let credentials = || servicebay::repairy::Credentials::app("key", "secret", "partner");
+    let (field, message) =
+        config_error(servicebay::repairy::Client::builder(credentials()).with_tenant("acme").build());
+    assert_eq!(field, "base_url");
+    assert!(message.contains("repairy hands out the address with your credentials"), "{message}");
+    let (field, message) = refused_by!(repairy, credentials(), base_url "partner-api.example");
+    assert_eq!(field, "base_url");
+    assert!(message.contains("give the address that repairy handed out with your credentials"), "{message}");
+    let (field, message) = refused_by!(repairy, credentials(), tenant "not a name");
+    assert_eq!(field, "tenant");
+    assert!(message.contains("give a short name of your choice"), "{message}");
 }

@@ -1,7 +1,7 @@
-//! Two real processes on one folder of tokens, one of which is killed again and again in the middle of a refresh.
+//! Two real processes share a folder of tokens, and one of them is killed again and again during a refresh.
 //!
-//! The processes are this test binary, started again for [one test of it](a_process_that_calls_until_it_is_killed). They
-//! are told apart by their `User-Agent`, and killed by what the tenant sees, at moments that are random and seeded.
+//! The processes run this test binary with [one of its tests](a_process_that_calls_until_it_is_killed). The mock server
+//! distinguishes them by their `User-Agent`. They are killed at random, seeded times after a token request arrives.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -18,14 +18,14 @@ use wiremock::{Match, Mock, Request, ResponseTemplate};
 
 use crate::folder::Folder;
 
-/// What a process is told when it is started: the tenant's address, the folder, and its name, a line each.
-const ROLE: &str = "SERVICEBAY_TEST_CRASH_ROLE";
+/// The environment variable with the arguments of a process, one per line: the server's address, the folder and its name.
+const ARGUMENTS: &str = "SERVICEBAY_TEST_CRASH_PROCESS";
 /// How long a token request takes.
-const ANSWER: Duration = Duration::from_millis(40);
-/// Within this after an answer it is read, and the pair is stored.
-const STORING: Duration = Duration::from_millis(12);
-/// How long anything may take that is waited for; nothing takes a part of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TOKEN_LATENCY: Duration = Duration::from_millis(40);
+/// The longest time between a token response and the stored tokens.
+const STORE_TIME: Duration = Duration::from_millis(12);
+/// The longest wait for anything. Nothing takes close to this.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 fn client(base_url: &str, folder: &str, name: &str) -> Client {
     Client::builder(Credentials::oauth_stored("test-application", "test-application-secret"))
@@ -37,12 +37,12 @@ fn client(base_url: &str, folder: &str, name: &str) -> Client {
         .unwrap()
 }
 
-/// What each of the two processes is. Without being told its role, as when all tests run, it is nothing.
+/// The test that each of the two processes runs. In a normal test run, without arguments, it does nothing.
 #[tokio::test]
 async fn a_process_that_calls_until_it_is_killed() {
-    let Ok(role) = env::var(ROLE) else { return };
-    let [base_url, folder, name] = role.lines().collect::<Vec<_>>().try_into().unwrap();
-    // Whatever ends the test that started this process closes its input, and ends this too.
+    let Ok(arguments) = env::var(ARGUMENTS) else { return };
+    let [base_url, folder, name] = arguments.lines().collect::<Vec<_>>().try_into().unwrap();
+    // When the test that started this process ends, in whatever way, its input is closed, and this process ends too.
     thread::spawn(|| {
         let _ = io::stdin().read_to_end(&mut Vec::new());
         process::exit(0);
@@ -51,8 +51,8 @@ async fn a_process_that_calls_until_it_is_killed() {
     loop {
         match client.get_work_order().id("wo-10001").send().await {
             Ok(_) => {}
-            // The tests end tokens faster than any vendor, and a client asks for only so many in a row; and they let
-            // token requests fail.
+            // The tests expire tokens faster than any vendor, so that the client backs off, and they make token requests
+            // fail.
             Err(Error::Server(_) | Error::Unauthorized(_)) => {}
             Err(error) => panic!("{error} {error:?}"),
         }
@@ -63,56 +63,57 @@ async fn a_process_that_calls_until_it_is_killed() {
 /// A token request that arrived.
 #[derive(Clone, Debug)]
 struct Arrival {
-    from: String,
+    process: String,
     at: Instant,
 }
 
-/// Sees token requests arrive, and leaves them to the tenant.
-struct Watch(Sender<Arrival>);
+/// Records token requests, and leaves the response to the mock server.
+struct TokenRequestRecorder(Sender<Arrival>);
 
-impl Match for Watch {
+impl Match for TokenRequestRecorder {
     fn matches(&self, request: &Request) -> bool {
         if request.url.path() == "/oauth/token" {
             let agent = request.headers["user-agent"].to_str().unwrap();
-            let from = agent.split(' ').next().unwrap().to_owned();
-            // Nobody listens any more once a test is over.
-            let _ = self.0.send(Arrival { from, at: Instant::now() });
+            let process = agent.split(' ').next().unwrap().to_owned();
+            // The receiver is gone after the test.
+            let _ = self.0.send(Arrival { process, at: Instant::now() });
         }
         false
     }
 }
 
-/// A tenant, a folder with tokens, and the processes that live on them.
-struct Household {
-    tenant: MockServer,
+/// A mock server, a folder with tokens, and the processes that share them.
+struct SharedFolder {
+    server: MockServer,
     folder: Folder,
     arrivals: Receiver<Arrival>,
-    seen: Vec<Arrival>,
+    recorded: Vec<Arrival>,
     running: Vec<(String, Child)>,
     killed: BTreeMap<String, Instant>,
 }
 
-impl Household {
-    async fn new(tenant: MockServerBuilder) -> Self {
-        let tenant = tenant.with_tier(Tier::Enterprise).start().await;
+impl SharedFolder {
+    async fn new(server: MockServerBuilder) -> Self {
+        let server = server.with_tier(Tier::Enterprise).start().await;
         let (sender, arrivals) = channel();
-        let watch = Mock::given(Watch(sender)).respond_with(ResponseTemplate::new(500)).with_priority(1);
-        tenant.server().unwrap().register(watch).await;
+        let recorder =
+            Mock::given(TokenRequestRecorder(sender)).respond_with(ResponseTemplate::new(500)).with_priority(1);
+        server.server().unwrap().register(recorder).await;
 
         let folder = Folder::new();
-        let pair = tenant.sign_in(["read:work-orders"]);
+        let pair = server.sign_in(["read:work-orders"]);
         let tokens = TokenSet::new(pair.access_token).with_refresh_token(pair.refresh_token);
-        let login = tenant
+        let login = server
             .client_builder_with(Credentials::oauth("test-application", "test-application-secret", tokens))
             .with_tenant("acme")
             .with_token_store(FileStore::new(folder.path()).unwrap());
         login.build().unwrap().get_work_order().id("wo-10001").send().await.unwrap();
 
-        let (seen, running, killed) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut household = Self { tenant, folder, arrivals, seen, running, killed };
-        household.start();
-        household.start();
-        household
+        let (recorded, running, killed) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let mut shared = Self { server, folder, arrivals, recorded, running, killed };
+        shared.start();
+        shared.start();
+        shared
     }
 
     fn start(&mut self) {
@@ -122,7 +123,7 @@ impl Household {
         let folder = self.folder.path().to_str().unwrap();
         let child = Command::new(env::current_exe().unwrap())
             .args([test, "--exact", "--nocapture"])
-            .env(ROLE, format!("{}\n{folder}\n{name}", self.tenant.base_url()))
+            .env(ARGUMENTS, format!("{}\n{folder}\n{name}", self.server.base_url()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -131,31 +132,31 @@ impl Household {
         self.running.push((name, child));
     }
 
-    /// Waits until a process asks for tokens that is still running, and tells the latest of them.
-    fn asking(&mut self) -> Arrival {
+    /// Waits until a running process makes a token request, and returns the latest one.
+    fn next_token_request(&mut self) -> Arrival {
         loop {
-            let first = self.seen.len();
-            match self.arrivals.recv_timeout(PATIENCE) {
-                Ok(arrival) => self.seen.push(arrival),
-                Err(error) => self.give_up(&format!("nobody asks for tokens: {error}")),
+            let first = self.recorded.len();
+            match self.arrivals.recv_timeout(MAX_WAIT) {
+                Ok(arrival) => self.recorded.push(arrival),
+                Err(error) => self.fail(&format!("no process requests tokens: {error}")),
             }
-            self.note_arrivals();
-            let asking = self.seen[first..].iter().rev().find(|arrival| self.is_running(&arrival.from));
-            if let Some(asking) = asking {
-                return asking.clone();
+            self.record_arrivals();
+            let latest = self.recorded[first..].iter().rev().find(|arrival| self.is_running(&arrival.process));
+            if let Some(latest) = latest {
+                return latest.clone();
             }
         }
     }
 
-    fn note_arrivals(&mut self) {
-        self.seen.extend(self.arrivals.try_iter());
+    fn record_arrivals(&mut self) {
+        self.recorded.extend(self.arrivals.try_iter());
     }
 
     fn is_running(&self, name: &str) -> bool {
         self.running.iter().any(|(running, _)| running == name)
     }
 
-    /// Kills a process, and sees to it that it was this that ended it.
+    /// Kills a process, and checks that it was still running.
     fn kill(&mut self, name: &str) {
         let index = self.running.iter().position(|(running, _)| running == name).unwrap();
         let (name, mut child) = self.running.remove(index);
@@ -165,115 +166,119 @@ impl Household {
         assert_eq!(output.status.code(), None, "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Waits until another pair than this generation is in the file.
-    fn stored_after(&mut self, generation: u64) {
-        let until = Instant::now() + PATIENCE;
-        while self.folder.pair().generation() == generation {
+    /// Waits until the file has tokens of another generation than this.
+    fn wait_until_stored_after(&mut self, generation: u64) {
+        let until = Instant::now() + MAX_WAIT;
+        while self.folder.tokens().generation() == generation {
             if Instant::now() > until {
-                self.give_up("nobody stores a new pair");
+                self.fail("no process stores new tokens");
             }
             thread::sleep(Duration::from_millis(1));
         }
     }
 
-    fn give_up(&mut self, why: &str) -> ! {
-        let ends = self.running.drain(..).map(|(name, mut child)| {
+    fn fail(&mut self, reason: &str) -> ! {
+        let outputs = self.running.drain(..).map(|(name, mut child)| {
             let _ = child.kill();
             let output = child.wait_with_output().unwrap();
             format!("{name}: {} {}", output.status, String::from_utf8_lossy(&output.stderr))
         });
-        panic!("{why}\n{}", ends.collect::<Vec<_>>().join("\n"));
+        panic!("{reason}\n{}", outputs.collect::<Vec<_>>().join("\n"));
     }
 
-    /// That nobody asked for tokens while somebody else's request was under way, which takes `longest`.
-    fn never_two_at_once(&mut self, longest: Duration) {
-        self.note_arrivals();
+    /// Checks that no process made a token request while another's was in flight, which takes at most `longest`.
+    fn assert_one_at_a_time(&mut self, longest: Duration) {
+        self.record_arrivals();
         let is_killed = |name: &str, by: Instant| self.killed.get(name).is_some_and(|killed| *killed <= by);
-        // What was still on its way when its process was killed counts for nobody.
-        let lived: Vec<_> = self.seen.iter().filter(|arrival| !is_killed(&arrival.from, arrival.at)).collect();
-        for pair in lived.windows(2) {
+        // A request that arrived after its process was killed does not count.
+        let requests: Vec<_> =
+            self.recorded.iter().filter(|arrival| !is_killed(&arrival.process, arrival.at)).collect();
+        for pair in requests.windows(2) {
             let [one, next] = pair else { unreachable!("windows of two") };
-            let is_over = one.at + longest <= next.at || is_killed(&one.from, next.at);
-            assert!(is_over, "{one:?} was under way when {next:?} came");
+            let is_over = one.at + longest <= next.at || is_killed(&one.process, next.at);
+            assert!(is_over, "{one:?} was in flight when {next:?} arrived");
         }
     }
 
-    /// Kills who is left. Then whoever comes next can call and renew with what is in the file.
-    async fn end(mut self) {
+    /// Kills the running processes, and checks that a new one can refresh and call with the tokens in the file.
+    async fn finish(mut self) {
         while let Some((name, _)) = self.running.first() {
             let name = name.clone();
             self.kill(&name);
         }
-        self.tenant.clear_faults();
-        self.tenant.end_access_tokens();
-        let before = self.folder.pair().generation();
-        let client = client(self.tenant.base_url(), self.folder.path().to_str().unwrap(), "the-last");
+        self.server.clear_faults();
+        self.server.end_access_tokens();
+        let before = self.folder.tokens().generation();
+        let client = client(self.server.base_url(), self.folder.path().to_str().unwrap(), "last-process");
         client.get_work_order().id("wo-10001").send().await.unwrap();
-        assert!(self.folder.pair().generation() > before);
-        let seen = self.tenant.counters();
-        assert_eq!((seen.logins(), seen.refused_refreshes()), (0, 0), "{seen:?}");
+        assert!(self.folder.tokens().generation() > before);
+        let counters = self.server.counters();
+        assert_eq!((counters.logins(), counters.refused_refreshes()), (0, 0), "{counters:?}");
     }
 }
 
-/// The tenant keeps refresh tokens as they are. Where a vendor replaces them, a process that dies between the vendor's
-/// answer and its own disk takes the only refresh token with it, and no client can help that: see the next test for what
-/// it can.
+/// The server does not rotate refresh tokens. With rotation, a process that is killed between the vendor's response and
+/// writing to disk loses the only refresh token, which no client can prevent; the next test covers what a client can.
 #[tokio::test]
-async fn a_process_that_is_killed_in_the_middle_of_a_refresh_a_hundred_times_leaves_a_working_pair_each_time() {
-    let mut household = Household::new(MockServer::builder().with_refresh_tokens(RefreshTokens::Repeated)).await;
-    household.tenant.fault(Fault::delay(ANSWER).on("POST", "/oauth/token").always());
+async fn a_process_killed_during_a_refresh_leaves_working_tokens_a_hundred_times() {
+    let mut shared = SharedFolder::new(MockServer::builder().with_refresh_tokens(RefreshTokens::Repeated)).await;
+    shared.server.fault(Fault::delay(TOKEN_LATENCY).on("POST", "/oauth/token").always());
     let mut random = fastrand::Rng::with_seed(3);
-    let mut unanswered = 0;
+    let mut killed_early = 0;
     for round in 0..100 {
-        household.tenant.end_access_tokens();
-        let asking = household.asking();
-        // Half of them while the vendor has not answered, and half while the answer is read and stored.
-        let moment = if round % 2 == 0 { ANSWER.mul_f64(random.f64()) } else { ANSWER + STORING.mul_f64(random.f64()) };
-        thread::sleep((asking.at + moment).saturating_duration_since(Instant::now()));
-        household.kill(&asking.from);
-        unanswered += u32::from(household.killed[&asking.from] < asking.at + ANSWER);
-        // Parsed, whole: whatever the moment was.
-        assert!(household.folder.pair().refresh_token().is_some());
-        household.start();
+        shared.server.end_access_tokens();
+        let request = shared.next_token_request();
+        // Half of them before the response, and half while it is read and stored.
+        let delay = if round % 2 == 0 {
+            TOKEN_LATENCY.mul_f64(random.f64())
+        } else {
+            TOKEN_LATENCY + STORE_TIME.mul_f64(random.f64())
+        };
+        thread::sleep((request.at + delay).saturating_duration_since(Instant::now()));
+        shared.kill(&request.process);
+        killed_early += u32::from(shared.killed[&request.process] < request.at + TOKEN_LATENCY);
+        // The file is complete, whenever the process was killed.
+        assert!(shared.folder.tokens().refresh_token().is_some());
+        shared.start();
     }
-    assert!(unanswered >= 10, "only {unanswered} were killed before they had their answer");
-    assert!(household.folder.pair().generation() > 1, "none was killed after its pair was stored");
-    household.never_two_at_once(ANSWER);
-    household.end().await;
+    assert!(killed_early >= 10, "only {killed_early} were killed before they had a response");
+    assert!(shared.folder.tokens().generation() > 1, "none was killed after its tokens were stored");
+    shared.assert_one_at_a_time(TOKEN_LATENCY);
+    shared.finish().await;
 }
 
-/// The tenant replaces every refresh token, and ends the login of one that is used twice. A process dies only while its
-/// request is not handled, or when its pair is stored: then no pair may be lost, and none used twice.
+/// The server rotates refresh tokens, and revokes the login if one is used twice. Processes are killed only before their
+/// request is handled or after their tokens are stored, so that no tokens may be lost and none used twice.
 #[tokio::test]
-async fn a_process_that_is_killed_before_its_request_is_handled_or_after_its_pair_is_stored_loses_no_rotation() {
-    let held = ANSWER * 2;
-    let mut household = Household::new(MockServer::builder().with_refresh_tokens(RefreshTokens::Rotated)).await;
+async fn a_process_killed_before_its_refresh_is_handled_or_after_its_tokens_are_stored_loses_no_tokens() {
+    let delay = TOKEN_LATENCY * 2;
+    let mut shared = SharedFolder::new(MockServer::builder().with_refresh_tokens(RefreshTokens::Rotated)).await;
     let mut random = fastrand::Rng::with_seed(4);
     for round in 0..40 {
-        household.note_arrivals();
-        let before = household.folder.pair().generation();
-        let is_held = round % 2 == 0;
-        if is_held {
-            household.tenant.fault(Fault::status(503).delayed(held).on("POST", "/oauth/token").always());
+        shared.record_arrivals();
+        let before = shared.folder.tokens().generation();
+        let is_before_handling = round % 2 == 0;
+        if is_before_handling {
+            shared.server.fault(Fault::status(503).delayed(delay).on("POST", "/oauth/token").always());
         }
-        household.tenant.end_access_tokens();
-        let asking = household.asking();
-        let dies = if is_held {
-            thread::sleep(held.mul_f64(random.f64()));
-            household.kill(&asking.from);
-            household.tenant.clear_faults();
-            household.start();
-            // One that has seen a token refused asks for no other so soon: make room for one that will.
-            household.running[0].0.clone()
+        shared.server.end_access_tokens();
+        let request = shared.next_token_request();
+        let victim = if is_before_handling {
+            thread::sleep(delay.mul_f64(random.f64()));
+            shared.kill(&request.process);
+            shared.server.clear_faults();
+            shared.start();
+            // A process that had a token refused backs off. Kill it next, so that another one refreshes.
+            shared.running[0].0.clone()
         } else {
-            asking.from
+            request.process
         };
-        household.stored_after(before);
-        thread::sleep(STORING.mul_f64(random.f64()));
-        household.kill(&dies);
-        household.start();
+        shared.wait_until_stored_after(before);
+        thread::sleep(STORE_TIME.mul_f64(random.f64()));
+        shared.kill(&victim);
+        shared.start();
     }
-    let seen = household.tenant.counters();
-    assert_eq!((seen.repeated_refreshes(), seen.refused_refreshes()), (0, 0), "{seen:?}");
-    household.end().await;
+    let counters = shared.server.counters();
+    assert_eq!((counters.repeated_refreshes(), counters.refused_refreshes()), (0, 0), "{counters:?}");
+    shared.finish().await;
 }

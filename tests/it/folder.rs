@@ -1,4 +1,4 @@
-//! Folders for what is kept in files.
+//! Temporary folders for tests of stores in files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use servicebay::TokenSet;
 
-/// A folder of a test's own, which goes when it is dropped.
+/// A folder for one test, removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
@@ -15,7 +15,7 @@ impl Folder {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("servicebay-it-{}-{number}", std::process::id()));
-        // One of a process that had the same number, and was killed.
+        // A killed process with the same id may have left one.
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -25,17 +25,18 @@ impl Folder {
         &self.0
     }
 
-    /// The one file of tokens in it.
-    pub(crate) fn pair_file(&self) -> PathBuf {
+    /// The one file with tokens in it.
+    pub(crate) fn token_file(&self) -> PathBuf {
         let files = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path());
-        let pairs: Vec<_> = files.filter(|path| path.extension().is_some_and(|ending| ending == "json")).collect();
-        assert_eq!(pairs.len(), 1, "{pairs:?}");
-        pairs[0].clone()
+        let token_files: Vec<_> =
+            files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+        assert_eq!(token_files.len(), 1, "{token_files:?}");
+        token_files[0].clone()
     }
 
     /// The tokens in it.
-    pub(crate) fn pair(&self) -> TokenSet {
-        let text = fs::read_to_string(self.pair_file()).unwrap();
+    pub(crate) fn tokens(&self) -> TokenSet {
+        let text = fs::read_to_string(self.token_file()).unwrap();
         let file: serde_json::Value = serde_json::from_str(&text).unwrap();
         serde_json::from_value(file["tokens"].clone()).unwrap()
     }

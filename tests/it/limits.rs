@@ -1,5 +1,5 @@
-//! The tenant's limit: rows L1 to L10 of the contract, one by one. All of them together, with many who call, are in
-//! `pacing.rs`.
+//! The tenant's rate limit: rows L1 to L10 of the contract, one by one. `pacing.rs` tests all of them together, with many
+//! callers.
 
 use std::time::Duration;
 
@@ -17,27 +17,27 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A tenant whose window takes so many calls a minute.
-fn tenant(limit: u32) -> (MockServer, fixably::Client) {
-    let tenant = MockServer::builder().with_rate_limit(limit, MINUTE).in_memory();
-    let client = tenant.client().unwrap();
-    (tenant, client)
+/// A server with a rate limit of this many calls a minute.
+fn server(limit: u32) -> (MockServer, fixably::Client) {
+    let server = MockServer::builder().with_rate_limit(limit, MINUTE).in_memory();
+    let client = server.client().unwrap();
+    (server, client)
 }
 
-/// An order, with what is left of a window of 100 calls.
-fn left(remaining: u64, reset: &str) -> Step {
+/// An order, with the headers of a window of 100 calls.
+fn order_with_remaining(remaining: u64, reset: &str) -> Step {
     order()
         .header("x-ratelimit-limit", "100")
         .header("x-ratelimit-remaining", remaining.to_string())
         .header("x-ratelimit-reset", reset)
 }
 
-/// The ids of the orders that were asked for, in the order in which they were.
-fn asked_for(script: &Script) -> Vec<String> {
+/// The ids of the requested orders, in the order of the requests.
+fn requested_ids(script: &Script) -> Vec<String> {
     script.requests().iter().map(|request| request.uri.path().rsplit('/').next().unwrap().to_owned()).collect()
 }
 
-/// Seconds from the first request to each.
+/// The seconds from the first request to each.
 fn arrivals(script: &Script) -> Vec<f64> {
     let requests = script.requests();
     requests.iter().map(|request| (request.at - requests[0].at).as_secs_f64()).collect()
@@ -46,46 +46,46 @@ fn arrivals(script: &Script) -> Vec<f64> {
 // L1
 
 #[tokio::test(start_paused = true)]
-async fn clients_of_one_tenant_share_one_budget() {
+async fn clients_of_one_tenant_share_one_rate_limiter() {
     let script = Script::new([refused("10"), order(), order().repeat()]);
     let one = builder(&script).build().unwrap();
     let other = builder(&script).with_attempt_timeout(SECOND).build().unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     let (first, _) = tokio::join!(one.get_order().id(1).send(), async {
         tokio::time::sleep(SECOND).await;
         other.get_order().id(2).send().await.unwrap();
     });
     first.unwrap();
-    assert!(begun.elapsed() >= 10 * SECOND, "{:?}", begun.elapsed());
-    assert_eq!(script.requests().len(), 3, "only the first call was refused");
+    assert!(started.elapsed() >= 10 * SECOND, "{:?}", started.elapsed());
+    assert_eq!(script.requests().len(), 3, "only the first call got a 429");
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_tenant_is_not_held_back() {
+async fn another_tenant_is_not_paused() {
     let script = Script::new([refused("60"), order().repeat()]);
     let acme = builder(&script).with_max_wait(Duration::ZERO).build().unwrap();
     let beta = builder(&script).with_tenant("beta").build().unwrap();
     assert!(acme.get_order().id(1).send().await.is_err());
-    let begun = Instant::now();
+    let started = Instant::now();
     beta.get_order().id(1).send().await.unwrap();
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 // L2
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_teaches_good_or_bad() {
-    let told = |step: Step, remaining: &str| {
+async fn the_limiter_learns_from_every_response_success_or_error() {
+    let with_headers = |step: Step, remaining: &str| {
         step.header("x-ratelimit-limit", "100")
             .header("x-ratelimit-remaining", remaining)
             .header("x-ratelimit-reset", "30")
     };
-    let (client, script) = client([told(order(), "42"), told(Step::status(404), "41")]);
+    let (client, script) = client([with_headers(order(), "42"), with_headers(Step::status(404), "41")]);
     let order = client.get_order().id(1).send().await.unwrap();
     assert_eq!((order.rate_limit().limit(), order.rate_limit().remaining()), (Some(100), Some(42)));
     let expected = script.wall().checked_add(SignedDuration::from_secs(30)).unwrap();
-    let told = order.rate_limit().reset_at().unwrap();
-    assert!(told.duration_since(expected).abs() < SignedDuration::from_secs(5), "{told} {expected}");
+    let reset_at = order.rate_limit().reset_at().unwrap();
+    assert!(reset_at.duration_since(expected).abs() < SignedDuration::from_secs(5), "{reset_at} {expected}");
 
     client.get_order().id(2).send().await.unwrap_err();
     assert_eq!(client.rate_limit().remaining(), Some(41));
@@ -94,8 +94,11 @@ async fn every_answer_teaches_good_or_bad() {
 // L3
 
 #[tokio::test(start_paused = true)]
-async fn the_first_call_asks_what_is_left_and_the_others_wait_for_its_answer() {
-    let script = Script::new([left(3, "60").delay(SECOND), left(0, "60").delay(SECOND).repeat()]);
+async fn the_first_call_probes_and_the_others_wait_for_its_response() {
+    let script = Script::new([
+        order_with_remaining(3, "60").delay(SECOND),
+        order_with_remaining(0, "60").delay(SECOND).repeat(),
+    ]);
     let client = builder(&script).build().unwrap();
     let calls = join_all((0..4).map(|id| client.get_order().id(id).send()));
     assert!(calls.await.iter().all(Result::is_ok));
@@ -103,18 +106,18 @@ async fn the_first_call_asks_what_is_left_and_the_others_wait_for_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_answer_that_says_nothing_of_a_limit_holds_nobody_any_more() {
+async fn after_a_first_response_without_a_limit_no_call_waits() {
     let script = Script::new([order().delay(SECOND).repeat()]);
     let client = builder(&script).build().unwrap();
     for round in [2, 1] {
-        let begun = Instant::now();
+        let started = Instant::now();
         join_all((0..500).map(|id| client.get_order().id(id).send())).await;
-        assert_eq!(begun.elapsed(), round * SECOND);
+        assert_eq!(started.elapsed(), round * SECOND);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vendor_that_is_not_known_to_tell_its_limit_is_not_asked_first() {
+async fn a_vendor_without_documented_limit_headers_is_not_probed() {
     let script = Script::new([Step::json(200, serde_json::json!({"data": {}})).delay(SECOND).repeat()]);
     let client =
         fentu::Client::builder(fentu::Credentials::api_key("key")).with_transport(script.clone()).build().unwrap();
@@ -123,19 +126,19 @@ async fn a_vendor_that_is_not_known_to_tell_its_limit_is_not_asked_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_not_wait_is_not_turned_away_before_anything_is_known() {
-    let script = Script::new([left(9, "60").delay(SECOND).repeat()]);
+async fn a_call_that_may_not_wait_is_sent_while_the_limit_is_unknown() {
+    let script = Script::new([order_with_remaining(9, "60").delay(SECOND).repeat()]);
     let client = builder(&script).with_max_wait(Duration::ZERO).build().unwrap();
-    let answers = join_all((0..5).map(|id| client.get_order().id(id).send())).await;
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let results = join_all((0..5).map(|id| client.get_order().id(id).send())).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_call_that_fails_hands_over_to_the_next() {
-    let script = Script::new([Step::connect_error(), left(9, "60").delay(SECOND).repeat()]);
+async fn when_the_first_call_fails_the_next_one_probes() {
+    let script = Script::new([Step::connect_error(), order_with_remaining(9, "60").delay(SECOND).repeat()]);
     let client = builder(&script).build().unwrap();
-    let answers = join_all((0..5).map(|id| client.get_order().id(id).send())).await;
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let results = join_all((0..5).map(|id| client.get_order().id(id).send())).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
     let at = arrivals(&script);
     assert!(at[1] < 0.1 && at[2..].iter().all(|at| *at >= 1.0), "{at:?}");
 }
@@ -143,55 +146,59 @@ async fn a_first_call_that_fails_hands_over_to_the_next() {
 // L4
 
 #[tokio::test(start_paused = true)]
-async fn a_process_alone_on_its_tenant_uses_all_of_every_window_and_sees_no_429() {
-    let (tenant, client) = tenant(10);
+async fn a_process_alone_on_its_tenant_uses_every_window_up_and_gets_no_429() {
+    let (server, client) = server(10);
     let client = client.with_options(CallOptions::new().with_max_wait(DAY));
-    let begun = Instant::now();
-    let answers = join_all((0..95).map(|_| client.get_order().id(20000010).send())).await;
-    assert!(answers.iter().all(Result::is_ok));
-    let elapsed = begun.elapsed().as_secs();
+    let started = Instant::now();
+    let results = join_all((0..95).map(|_| client.get_order().id(20000010).send())).await;
+    assert!(results.iter().all(Result::is_ok));
+    let elapsed = started.elapsed().as_secs();
     assert!((9 * 59..=9 * 60).contains(&elapsed), "{elapsed}");
-    assert_eq!((tenant.counters().refused(), tenant.counters().requests()), (0, 95));
+    assert_eq!((server.counters().refused(), server.counters().requests()), (0, 95));
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_in_flight_count_against_what_is_left() {
-    let script = Script::new([left(2, "60"), left(1, "60").delay(10 * SECOND), left(0, "60").delay(SECOND).repeat()]);
+async fn calls_in_flight_count_against_the_remaining_calls() {
+    let script = Script::new([
+        order_with_remaining(2, "60"),
+        order_with_remaining(1, "60").delay(10 * SECOND),
+        order_with_remaining(0, "60").delay(SECOND).repeat(),
+    ]);
     let client = builder(&script).with_max_wait(DAY).build().unwrap();
     client.get_order().id(0).send().await.unwrap();
     join_all((0..3).map(|id| client.get_order().id(id).send())).await;
     let at = arrivals(&script);
-    assert!(at[2] < 0.1 && (59.9..60.1).contains(&at[3]), "two were left, and the third waits: {at:?}");
+    assert!(at[2] < 0.1 && (59.9..60.1).contains(&at[3]), "two calls remained, and the third waits: {at:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_window_that_was_spent_the_others_follow_the_first_at_once() {
-    let (tenant, client) = tenant(20);
+async fn after_an_exhausted_window_the_others_follow_the_probe_immediately() {
+    let (server, client) = server(20);
     join_all((0..20).map(|_| client.get_order().id(20000010).send())).await;
-    tenant.fault(Fault::delay(SECOND).on("GET", "/orders/{id}").always());
-    let begun = Instant::now();
+    server.fault(Fault::delay(SECOND).on("GET", "/orders/{id}").always());
+    let started = Instant::now();
     join_all((0..20).map(|_| client.get_order().id(20000010).send())).await;
-    let took = begun.elapsed().as_secs_f64();
-    assert!(took <= 62.1, "the reset, and two round trips: {took}");
-    assert_eq!(tenant.counters().refused(), 0);
+    let elapsed = started.elapsed().as_secs_f64();
+    assert!(elapsed <= 62.1, "the reset, and two round trips: {elapsed}");
+    assert_eq!(server.counters().refused(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_call_leaves_no_trace_on_a_budget_that_was_not_spent() {
-    let script = Script::new([left(50, "60"), refused("5"), left(40, "60").repeat()]);
+async fn a_429_has_no_lasting_effect_on_a_window_that_is_not_exhausted() {
+    let script = Script::new([order_with_remaining(50, "60"), refused("5"), order_with_remaining(40, "60").repeat()]);
     let client = builder(&script).build().unwrap();
     for id in 0..3 {
         client.get_order().id(id).send().await.unwrap();
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     join_all((0..30).map(|id| client.get_order().id(id).send())).await;
-    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+    assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
 }
 
 // L5
 
 #[tokio::test(start_paused = true)]
-async fn a_429_holds_everybody_until_the_reset_then_one_probes_and_the_rest_follow_spread() {
+async fn a_429_pauses_every_caller_until_the_reset_then_one_probes_and_the_others_follow_spread_out() {
     let slow = |request: &http::Request<bytes::Bytes>| {
         assert_eq!(request.method(), "GET");
         order().delay(SECOND / 4)
@@ -201,38 +208,38 @@ async fn a_429_holds_everybody_until_the_reset_then_one_probes_and_the_rest_foll
     let first = tokio::spawn(client.get_order().id(0).send());
     tokio::time::sleep(SECOND).await;
     let calls = (1..=20).map(|id| client.get_order().id(id).send());
-    let answers = join_all(calls).await;
+    let results = join_all(calls).await;
     first.await.unwrap().unwrap();
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
 
     let at = arrivals(&script);
-    assert_eq!(at.len(), 22, "nobody but the first was refused");
-    assert!((10.0..10.1).contains(&at[1]), "the probe goes at the reset: {at:?}");
-    assert!(at[2] >= at[1] + 0.25, "nobody goes before the probe is answered: {at:?}");
-    assert!(at[21] - at[2] > 0.5 && at[21] - at[2] <= 1.1, "the rest is spread over a second: {at:?}");
+    assert_eq!(at.len(), 22, "only the first call got a 429");
+    assert!((10.0..10.1).contains(&at[1]), "the probe is sent at the reset: {at:?}");
+    assert!(at[2] >= at[1] + 0.25, "no call is sent before the probe has its response: {at:?}");
+    assert!(at[21] - at[2] > 0.5 && at[21] - at[2] <= 1.1, "the others are spread over a second: {at:?}");
     let path = |index: usize| script.requests()[index].uri.path().to_owned();
     assert_eq!(path(1), "/api/v3/orders/0", "first come, first served");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_probe_holds_everybody_again() {
+async fn a_probe_that_gets_a_429_pauses_every_caller_again() {
     let script = Script::new([refused("10"), refused("20"), order().repeat()]);
     let client = builder(&script).build().unwrap();
-    let answers = join_all((0..10).map(|id| {
+    let results = join_all((0..10).map(|id| {
         let client = client.clone();
         async move {
             tokio::time::sleep(Duration::from_millis(u64::try_from(id).unwrap_or(0))).await;
             client.get_order().id(id).send().await
         }
     }));
-    assert!(answers.await.iter().all(Result::is_ok));
+    assert!(results.await.iter().all(Result::is_ok));
     let at = arrivals(&script);
     assert!((9.9..10.1).contains(&at[1]) && at[2] >= 30.0, "{at:?}");
     assert_eq!(at.len(), 12);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_of_a_write_is_waited_out_too_for_the_vendor_did_not_take_it() {
+async fn a_write_that_gets_a_429_is_sent_again_because_it_was_not_applied() {
     let (client, script) = client([refused("5"), Step::json(201, serde_json::json!({"id": 9}))]);
     let body = fixably::types::OrderCreate::new().reference("R-1");
     let created = client.create_order().body(body).send().await.unwrap();
@@ -241,7 +248,7 @@ async fn a_429_of_a_write_is_waited_out_too_for_the_vendor_did_not_take_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limit_waits_cost_no_attempts() {
+async fn waiting_for_the_limit_uses_no_attempts() {
     let mut steps = vec![refused("5"); 10];
     steps.push(order());
     let (client, script) = client(steps);
@@ -252,8 +259,8 @@ async fn limit_waits_cost_no_attempts() {
 // L6
 
 #[tokio::test(start_paused = true)]
-async fn every_form_of_the_reset_waits_until_the_same_moment() {
-    let forms: [fn(Timestamp) -> String; 6] = [
+async fn every_format_of_the_reset_header_waits_until_the_same_time() {
+    let formats: [fn(Timestamp) -> String; 6] = [
         |reset| reset.as_second().to_string(),
         |reset| reset.as_millisecond().to_string(),
         |_| "30".to_owned(),
@@ -261,13 +268,13 @@ async fn every_form_of_the_reset_waits_until_the_same_moment() {
         |reset| reset.to_string(),
         |reset| format!("{}.000", reset.as_second()),
     ];
-    for form in forms {
+    for format in formats {
         let (client, script) = client([
             Step::with(move |_| {
-                // The vendor's clock is a day ahead of ours, and says so.
+                // The vendor's clock is far ahead of ours, as its `Date` header shows.
                 let date: Timestamp = "2031-05-06T07:08:09Z".parse().unwrap();
                 let reset = date.checked_add(SignedDuration::from_secs(30)).unwrap();
-                refused(&form(reset)).header("date", date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+                refused(&format(reset)).header("date", date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
             }),
             order(),
         ]);
@@ -278,18 +285,18 @@ async fn every_form_of_the_reset_waits_until_the_same_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_nonsense_reset_is_backed_off_from_and_never_slept_out() {
+async fn an_invalid_reset_leads_to_backoff_and_never_to_a_long_sleep() {
     for reset in ["banana", "-1", "99999999999999", "3313526400", "", "0", "946684800", "\u{fc}\u{fc}"] {
         let (client, script) = client([refused(reset), refused(reset), order()]);
         client.get_order().id(1).send().await.unwrap();
         let at = arrivals(&script);
         assert!(at[2] < 3.0, "{reset}: {at:?}");
-        assert!(at[1] >= 0.5 && at[2] - at[1] >= 0.99, "it backs off all the same: {reset}: {at:?}");
+        assert!(at[1] >= 0.5 && at[2] - at[1] >= 0.99, "it backs off anyway: {reset}: {at:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reset_beyond_the_vendors_window_is_taken_for_a_mistake() {
+async fn a_reset_beyond_the_longest_window_is_ignored() {
     let script = Script::new([refused("7200"), order()]);
     let policy = RateLimitPolicy::new().with_max_window(Duration::from_secs(3600));
     let client = builder(&script).with_rate_limit(policy).build().unwrap();
@@ -298,7 +305,7 @@ async fn a_reset_beyond_the_vendors_window_is_taken_for_a_mistake() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_wins_over_the_reset_and_ietf_headers_stand_in_for_it() {
+async fn retry_after_takes_precedence_and_ietf_headers_are_read_too() {
     let (client, script) = client([refused("60").header("retry-after", "3"), order()]);
     client.get_order().id(1).send().await.unwrap();
     assert!((3.0..3.1).contains(&arrivals(&script)[1]));
@@ -311,8 +318,8 @@ async fn retry_after_wins_over_the_reset_and_ietf_headers_stand_in_for_it() {
 // L7
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_goes_in_order_of_priority_and_then_of_coming() {
-    let script = Script::new([left(0, "60"), left(50, "60").repeat()]);
+async fn waiters_are_sent_in_order_of_priority_and_then_of_arrival() {
+    let script = Script::new([order_with_remaining(0, "60"), order_with_remaining(50, "60").repeat()]);
     let client = builder(&script).build().unwrap();
     client.get_order().id(0).send().await.unwrap();
     let call = |id: i64, priority| {
@@ -327,35 +334,39 @@ async fn who_waits_goes_in_order_of_priority_and_then_of_coming() {
         call(5, Priority::Normal),
         call(6, Priority::Interactive),
     ];
-    let told = async {
+    let waiting_by_priority = async {
         tokio::time::sleep(SECOND).await;
         [Priority::Interactive, Priority::Normal, Priority::Bulk].map(|lane| client.rate_limit().waiting_at(lane))
     };
-    let (answers, told) = tokio::join!(join_all(waiting), told);
-    assert!(answers.iter().all(Result::is_ok));
-    assert_eq!(told, [2, 2, 2]);
-    // All five after the probe go at once; which of them the runtime polls first is its own affair.
-    assert_eq!(asked_for(&script)[..2], ["0", "4"], "the highest asks for the others");
+    let (results, waiting_by_priority) = tokio::join!(join_all(waiting), waiting_by_priority);
+    assert!(results.iter().all(Result::is_ok));
+    assert_eq!(waiting_by_priority, [2, 2, 2]);
+    // The five after the probe are sent at the same time, in whatever order the runtime polls them.
+    assert_eq!(requested_ids(&script)[..2], ["0", "4"], "the highest priority probes");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_too_small_for_all_is_for_the_higher_priority() {
-    let (tenant, client) = tenant(10);
+async fn a_window_too_small_for_all_callers_serves_the_higher_priority() {
+    let (server, client) = server(10);
     let bulk = client.with_options(CallOptions::new().with_priority(Priority::Bulk).with_max_wait(DAY));
-    let counter = client.with_options(CallOptions::new().with_priority(Priority::Interactive));
+    let interactive = client.with_options(CallOptions::new().with_priority(Priority::Interactive));
     let export = tokio::spawn(async move { join_all((0..40).map(|_| bulk.get_order().id(20000010).send())).await });
     tokio::time::sleep(SECOND).await;
-    let begun = Instant::now();
-    let answers = join_all((0..10).map(|_| counter.get_order().id(20000011).send())).await;
-    assert!(answers.iter().all(Result::is_ok));
-    assert!(begun.elapsed() <= 2 * MINUTE, "thirty were before them: {:?}", begun.elapsed());
-    assert!(export.await.unwrap().iter().all(Result::is_ok), "and nobody starves");
-    assert_eq!(tenant.counters().refused(), 0);
+    let started = Instant::now();
+    let results = join_all((0..10).map(|_| interactive.get_order().id(20000011).send())).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert!(started.elapsed() <= 2 * MINUTE, "thirty bulk calls waited before them: {:?}", started.elapsed());
+    assert!(export.await.unwrap().iter().all(Result::is_ok), "no priority starves");
+    assert_eq!(server.counters().refused(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_eighth_of_those_who_waited_is_of_the_lowest_priority() {
-    let script = Script::new([left(0, "60"), left(16, "60"), left(0, "60").delay(SECOND).repeat()]);
+async fn every_eighth_waiter_that_is_sent_has_the_lowest_priority() {
+    let script = Script::new([
+        order_with_remaining(0, "60"),
+        order_with_remaining(16, "60"),
+        order_with_remaining(0, "60").delay(SECOND).repeat(),
+    ]);
     let policy = RateLimitPolicy::new().with_bulk_reserve(0.0);
     let client = builder(&script).with_rate_limit(policy).with_max_wait(70 * SECOND).build().unwrap();
     client.get_order().id(0).send().await.unwrap();
@@ -365,12 +376,12 @@ async fn every_eighth_of_those_who_waited_is_of_the_lowest_priority() {
         async move { client.get_order().id(id).send().await }
     });
     join_all(calls).await;
-    let bulk = asked_for(&script).iter().filter(|id| id.parse::<i64>().unwrap() > 50).count();
+    let bulk = requested_ids(&script).iter().filter(|id| id.parse::<i64>().unwrap() > 50).count();
     assert_eq!((script.requests().len(), bulk), (18, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn bulk_leaves_a_fifth_of_the_window_to_others_or_what_the_policy_says() {
+async fn bulk_calls_leave_a_fifth_of_the_window_to_others_or_what_the_policy_sets() {
     for (policy, reserve) in [
         (RateLimitPolicy::new(), 20),
         (RateLimitPolicy::new().with_bulk_reserve(0.5), 50),
@@ -378,8 +389,8 @@ async fn bulk_leaves_a_fifth_of_the_window_to_others_or_what_the_policy_says() {
         (RateLimitPolicy::new().with_bulk_reserve(f64::NAN), 0),
         (RateLimitPolicy::new().with_bulk_reserve(7.0), 90),
     ] {
-        let (tenant, _) = tenant(100);
-        let client = tenant
+        let (server, _) = server(100);
+        let client = server
             .client_builder(TokenKind::AdminAll)
             .with_rate_limit(policy)
             .with_priority(Priority::Bulk)
@@ -387,30 +398,30 @@ async fn bulk_leaves_a_fifth_of_the_window_to_others_or_what_the_policy_says() {
             .unwrap();
         let calls = (0..150).map(|_| client.get_order().id(20000010).send());
         let _ = tokio::time::timeout(SECOND, join_all(calls)).await;
-        assert_eq!(tenant.remaining(), Some(reserve));
+        assert_eq!(server.remaining(), Some(reserve));
         let normal = client.with_options(CallOptions::new().with_priority(Priority::Normal));
-        assert_eq!(normal.get_order().id(20000010).send().await.is_ok(), reserve > 0 || tenant.remaining() > Some(0));
+        assert_eq!(normal.get_order().id(20000010).send().await.is_ok(), reserve > 0 || server.remaining() > Some(0));
     }
 }
 
 // L8
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_beyond_max_wait_fails_at_once_and_says_when_to_come_back() {
+async fn a_wait_beyond_max_wait_fails_immediately_and_says_when_to_retry() {
     let script = Script::new([refused("300")]);
     let client = builder(&script).build().unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     let limited = match client.get_order().id(1).send().await {
         Err(Error::RateLimited(limited)) => limited,
         other => panic!("{other:?}"),
     };
-    assert_eq!(begun.elapsed(), Duration::ZERO, "nothing was slept");
+    assert_eq!(started.elapsed(), Duration::ZERO, "it does not sleep first");
     assert_eq!((limited.remaining(), limited.attempts()), (Some(0), 1));
     assert_eq!(limited.message(), Some("Too many requests"));
     let ahead = limited.resume_at().duration_since(script.wall());
     assert!((298..=302).contains(&ahead.as_secs()), "{ahead}");
 
-    // The next caller is told without asking the vendor.
+    // The next call fails without being sent.
     match client.get_order().id(2).send().await {
         Err(Error::RateLimited(next)) => assert_eq!((next.attempts(), next.status()), (0, None)),
         other => panic!("{other:?}"),
@@ -419,64 +430,64 @@ async fn a_wait_beyond_max_wait_fails_at_once_and_says_when_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_wait_as_can_be_served_and_the_others_are_told_at_once_when_to_come_back() {
-    let (tenant, client) = tenant(10);
-    let begun = Instant::now();
-    let answers = join_all((0..45).map(|_| async {
-        let answer = client.get_order().id(20000010).send().await;
-        (answer, begun.elapsed())
+async fn only_callers_that_can_be_served_wait_and_the_others_fail_immediately_with_the_time_to_retry() {
+    let (server, client) = server(10);
+    let started = Instant::now();
+    let results = join_all((0..45).map(|_| async {
+        let result = client.get_order().id(20000010).send().await;
+        (result, started.elapsed())
     }));
-    let (served, told): (Vec<_>, Vec<_>) = answers.await.into_iter().partition(|(answer, _)| answer.is_ok());
-    assert!((20..=30).contains(&served.len()), "three windows at most begin within two minutes: {}", served.len());
-    for (answer, elapsed) in &told {
+    let (served, failed): (Vec<_>, Vec<_>) = results.await.into_iter().partition(|(result, _)| result.is_ok());
+    assert!((20..=30).contains(&served.len()), "at most three windows start within two minutes: {}", served.len());
+    for (result, elapsed) in &failed {
         assert!(*elapsed < SECOND, "it waited {elapsed:?} and failed");
-        match answer {
-            Err(Error::RateLimited(limited)) => assert!(limited.resume_at() > tenant.now(), "{limited:?}"),
+        match result {
+            Err(Error::RateLimited(limited)) => assert!(limited.resume_at() > server.now(), "{limited:?}"),
             other => panic!("{other:?}"),
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_beyond_the_deadline_fails_at_once() {
+async fn a_wait_beyond_the_operation_timeout_fails_immediately() {
     let (client, _script) = client([refused("60")]);
     let client = client.with_options(CallOptions::new().with_operation_timeout(10 * SECOND));
-    let begun = Instant::now();
+    let started = Instant::now();
     assert!(matches!(client.get_order().id(1).send().await, Err(Error::RateLimited(_))));
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn limit_waits_and_backoff_share_one_allowance() {
-    // 80 s are waited for the limit; the next 50 s do not fit into 120 s any more.
+async fn limit_waits_and_backoff_share_one_max_wait() {
+    // 80 s are spent waiting for the limit; another 50 s do not fit into 120 s.
     let (client, script) = client([refused("80"), refused("50")]);
-    let begun = Instant::now();
+    let started = Instant::now();
     assert!(matches!(client.get_order().id(1).send().await, Err(Error::RateLimited(_))));
-    assert!((80.0..81.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert!((80.0..81.0).contains(&started.elapsed().as_secs_f64()), "{:?}", started.elapsed());
     assert_eq!(script.requests().len(), 2);
 
     let (client, script) = self::client([refused("100"), Step::status(503).header("retry-after", "30")]);
-    let begun = Instant::now();
+    let started = Instant::now();
     assert!(matches!(client.get_order().id(1).send().await, Err(Error::Server(_))));
-    assert!((100.0..101.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert!((100.0..101.0).contains(&started.elapsed().as_secs_f64()), "{:?}", started.elapsed());
     assert_eq!(script.requests().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_probe_that_is_refused_for_too_long_is_told_at_once() {
+async fn callers_waiting_for_a_probe_fail_immediately_when_its_429_lasts_too_long() {
     let script = Script::new([refused("10"), refused("1000")]);
     let client = builder(&script).build().unwrap();
-    let begun = Instant::now();
-    let answers = join_all((0..5).map(|id| {
+    let started = Instant::now();
+    let results = join_all((0..5).map(|id| {
         let client = client.clone();
         async move {
             tokio::time::sleep(Duration::from_millis(u64::try_from(id).unwrap_or(0))).await;
             client.get_order().id(id).send().await
         }
     }));
-    let answers = answers.await;
-    assert!(answers.iter().all(|answer| matches!(answer, Err(Error::RateLimited(_)))), "{answers:?}");
-    assert!((9.9..10.1).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    let results = results.await;
+    assert!(results.iter().all(|result| matches!(result, Err(Error::RateLimited(_)))), "{results:?}");
+    assert!((9.9..10.1).contains(&started.elapsed().as_secs_f64()), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -488,7 +499,7 @@ async fn a_max_wait_of_hours_waits_for_hours() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn durations_without_end_are_taken_as_such() {
+async fn maximal_durations_do_not_overflow() {
     let script = Script::new([refused("60"), order()]);
     let client = builder(&script)
         .with_max_wait(Duration::MAX)
@@ -502,7 +513,7 @@ async fn durations_without_end_are_taken_as_such() {
 // L9
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_caller_gives_its_permit_back() {
+async fn a_canceled_call_releases_its_reservation() {
     let (client, _script) = client([order().delay(60 * SECOND), order()]);
     let call = client.get_order().id(1).send();
     assert!(tokio::time::timeout(SECOND, call).await.is_err());
@@ -511,7 +522,7 @@ async fn a_cancelled_caller_gives_its_permit_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_probe_hands_over_to_the_next_in_line() {
+async fn when_a_probe_is_canceled_the_next_waiter_probes() {
     let steps = [refused("10"), order().delay(60 * SECOND), order().repeat()];
     let script = Script::new(steps);
     let client = builder(&script).build().unwrap();
@@ -519,18 +530,18 @@ async fn a_cancelled_probe_hands_over_to_the_next_in_line() {
     tokio::time::sleep(SECOND).await;
     let next = tokio::spawn(client.get_order().id(1).send());
     tokio::time::sleep(10 * SECOND).await;
-    assert_eq!(script.requests().len(), 2, "the probe is under way");
+    assert_eq!(script.requests().len(), 2, "the probe is in flight");
     probe.abort();
     next.await.unwrap().unwrap();
     assert_eq!(script.requests().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancelled_waiters_leave_the_queue() {
+async fn canceled_waiters_leave_the_queue() {
     let script = Script::new([refused("10"), order().repeat()]);
     let client = builder(&script).build().unwrap();
     let waiters: Vec<_> = (0..50).map(|id| tokio::spawn(client.get_order().id(id).send())).collect();
-    // All fifty are refused or queued within the first second; the vendor sees the first, which closes the gate.
+    // Within the first second the vendor responds to the first with a 429, which pauses the others.
     tokio::time::sleep(SECOND).await;
     for waiter in &waiters[..49] {
         waiter.abort();
@@ -542,8 +553,8 @@ async fn cancelled_waiters_leave_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_waiter_makes_way_for_the_next() {
-    let (tenant, client) = tenant(10);
+async fn a_canceled_waiter_makes_room_for_the_next() {
+    let (server, client) = server(10);
     let client = client.with_options(CallOptions::new().with_max_wait(DAY));
     join_all((0..10).map(|_| client.get_order().id(20000010).send())).await;
     let waiters: Vec<_> = (0..30).map(|_| tokio::spawn(client.get_order().id(20000010).send())).collect();
@@ -551,31 +562,31 @@ async fn a_cancelled_waiter_makes_way_for_the_next() {
     for waiter in &waiters[..20] {
         waiter.abort();
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     for waiter in waiters.into_iter().skip(20) {
         waiter.await.unwrap().unwrap();
     }
-    assert!(begun.elapsed() <= MINUTE, "{:?}", begun.elapsed());
-    assert_eq!(tenant.counters().refused(), 0);
+    assert!(started.elapsed() <= MINUTE, "{:?}", started.elapsed());
+    assert_eq!(server.counters().refused(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_nobody_polls_does_not_take_the_window_from_the_others() {
-    let (tenant, client) = tenant(10);
+async fn waiters_that_are_not_polled_do_not_use_up_the_window() {
+    let (server, client) = server(10);
     let client = client.with_options(CallOptions::new().with_max_wait(DAY));
     join_all((0..10).map(|_| client.get_order().id(20000010).send())).await;
-    let mut asleep: Vec<_> = (0..10).map(|_| Box::pin(client.get_order().id(20000010).send())).collect();
-    assert!(asleep.iter_mut().all(|call| call.now_or_never().is_none()));
-    let begun = Instant::now();
-    let answers = join_all((0..9).map(|_| client.get_order().id(20000010).send())).await;
-    assert!(answers.iter().all(Result::is_ok));
-    assert!(begun.elapsed() <= MINUTE + 3 * SECOND, "{:?}", begun.elapsed());
-    assert!(join_all(asleep).await.iter().all(Result::is_ok));
-    assert_eq!(tenant.counters().refused(), 0);
+    let mut unpolled: Vec<_> = (0..10).map(|_| Box::pin(client.get_order().id(20000010).send())).collect();
+    assert!(unpolled.iter_mut().all(|call| call.now_or_never().is_none()));
+    let started = Instant::now();
+    let results = join_all((0..9).map(|_| client.get_order().id(20000010).send())).await;
+    assert!(results.iter().all(Result::is_ok));
+    assert!(started.elapsed() <= MINUTE + 3 * SECOND, "{:?}", started.elapsed());
+    assert!(join_all(unpolled).await.iter().all(Result::is_ok));
+    assert_eq!(server.counters().refused(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn workers_are_back_at_full_speed_once_the_spread_is_over() {
+async fn workers_are_back_at_full_speed_after_the_spread() {
     let script = Script::new([refused("10"), order().delay(SECOND / 50).repeat()]);
     let client = builder(&script).build().unwrap();
     let workers = (0..8_u64).map(|worker| {
@@ -587,38 +598,38 @@ async fn workers_are_back_at_full_speed_once_the_spread_is_over() {
             }
         }
     });
-    let begun = Instant::now();
+    let started = Instant::now();
     join_all(workers).await;
-    // 10 s closed, 1 s spread, 100 calls of 20 ms each.
-    assert!(begun.elapsed() < 15 * SECOND, "{:?}", begun.elapsed());
+    // 10 s paused, 1 s spread, 100 calls of 20 ms each.
+    assert!(started.elapsed() < 15 * SECOND, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_nobody_polls_costs_the_others_a_second_once() {
+async fn a_waiter_that_is_not_polled_delays_the_others_by_one_second_once() {
     let script = Script::new([refused("10"), order().delay(SECOND / 10).repeat()]);
     let client = builder(&script).build().unwrap();
-    let mut asleep = Box::pin(client.get_order().id(0).send());
-    assert!((&mut asleep).now_or_never().is_none());
-    let begun = Instant::now();
-    let answers = join_all((1..=20).map(|id| client.get_order().id(id).send())).await;
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    assert!(begun.elapsed() < 14 * SECOND, "{:?}", begun.elapsed());
-    asleep.await.unwrap();
+    let mut unpolled = Box::pin(client.get_order().id(0).send());
+    assert!((&mut unpolled).now_or_never().is_none());
+    let started = Instant::now();
+    let results = join_all((1..=20).map(|id| client.get_order().id(id).send())).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert!(started.elapsed() < 14 * SECOND, "{:?}", started.elapsed());
+    unpolled.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_consumer_of_buffered_calls_does_not_slow_the_tenant() {
+async fn a_slow_consumer_of_buffered_calls_does_not_slow_other_callers() {
     let script = Script::new([refused("10"), order().delay(SECOND / 20).repeat()]);
     let client = builder(&script).build().unwrap();
     let calls = stream::iter(0..64).map(|id| client.get_order().id(id).send()).buffer_unordered(8);
     let slow = calls.for_each(|_| tokio::time::sleep(30 * SECOND));
     let others = async {
         tokio::time::sleep(20 * SECOND).await;
-        let begun = Instant::now();
+        let started = Instant::now();
         for _ in 0..20 {
             client.get_order().id(7).send().await.unwrap();
         }
-        begun.elapsed()
+        started.elapsed()
     };
     tokio::select! {
         () = slow => unreachable!("it takes half an hour"),
@@ -627,35 +638,35 @@ async fn a_slow_consumer_of_buffered_calls_does_not_slow_the_tenant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_who_waits_for_the_reset_fails_for_the_time_the_probe_takes() {
+async fn no_waiter_fails_after_the_reset_because_the_probe_takes_time() {
     let script = Script::new([refused("119.9"), order().delay(SECOND).repeat()]);
     let client = builder(&script).build().unwrap();
-    let answers = join_all((0..10).map(|id| client.get_order().id(id).send())).await;
-    let begun = Instant::now();
-    for answer in answers {
-        assert!(answer.is_ok(), "waited {:?} and failed: {answer:?}", begun.elapsed());
+    let results = join_all((0..10).map(|id| client.get_order().id(id).send())).await;
+    let started = Instant::now();
+    for result in results {
+        assert!(result.is_ok(), "waited {:?} and failed: {result:?}", started.elapsed());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_without_end_is_taken_as_such() {
+async fn a_window_longer_than_a_year_is_ignored() {
     let script = Script::new([Step::status(429).header("ratelimit", "\"a\";r=0;t=18446744073709551615"), order()]);
     let policy = RateLimitPolicy::new().with_max_window(Duration::MAX);
     let client = builder(&script).with_rate_limit(policy).build().unwrap();
     client.get_order().id(1).send().await.unwrap();
-    assert!(arrivals(&script)[1] < 1.0, "no vendor has a window of more than a year");
+    assert!(arrivals(&script)[1] < 1.0, "no window lasts longer than a year");
 }
 
 // L10
 
 #[tokio::test(start_paused = true)]
-async fn what_others_spend_is_seen_and_left_to_them() {
-    let (tenant, client) = tenant(120);
-    tenant.fault(Fault::delay(SECOND / 5).on("GET", "/orders/{id}").always());
+async fn the_usage_of_others_is_detected_and_left_to_them() {
+    let (server, client) = server(120);
+    server.fault(Fault::delay(SECOND / 5).on("GET", "/orders/{id}").always());
     let others = async {
         loop {
             tokio::time::sleep(SECOND).await;
-            tenant.add_external_requests(1);
+            server.add_external_requests(1);
         }
     };
     let client = client.with_options(CallOptions::new().with_max_wait(DAY));
@@ -665,11 +676,11 @@ async fn what_others_spend_is_seen_and_left_to_them() {
         }
     }));
     tokio::select! {
-        () = others => unreachable!("they go on"),
+        () = others => unreachable!("it never ends"),
         _ = workers => {}
     }
-    let refused = tenant.counters().refused();
-    assert!(refused <= 3, "{refused} of {}", tenant.counters().requests());
-    let seen = client.rate_limit().others_per_minute();
-    assert!((20..=120).contains(&seen), "there are sixty: {seen}");
+    let refused = server.counters().refused();
+    assert!(refused <= 3, "{refused} of {}", server.counters().requests());
+    let external = client.rate_limit().others_per_minute();
+    assert!((20..=120).contains(&external), "there are sixty: {external}");
 }

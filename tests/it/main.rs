@@ -40,5 +40,3 @@ mod support;
 mod tenants;
 mod token_abuse;
 mod tokens;
-#[cfg(all(feature = "fentu", feature = "fisikal"))]
-mod walks;

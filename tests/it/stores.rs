@@ -1,4 +1,4 @@
-//! Where tokens are kept: what a client makes of a store that works, of one that does not, and of what it finds there.
+//! Token stores: what a client does with one that works, with one that fails, and with the tokens that it finds there.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,44 +20,44 @@ use crate::folder::Folder;
 
 const APPLICATION: (&str, &str) = ("test-application", "test-application-secret");
 const HOUR: Duration = Duration::from_secs(3600);
-/// Long enough for every store that failed to have been tried again.
-const SOON: Duration = Duration::from_secs(120);
+/// Long enough for every failed store operation to have been retried.
+const AFTER_RETRIES: Duration = Duration::from_secs(120);
 
-fn tenant() -> MockServer {
+fn server() -> MockServer {
     MockServer::builder().in_memory()
 }
 
-/// Tokens that a user granted just now, as a program would hand them in.
-fn granted(tenant: &MockServer) -> TokenSet {
-    let pair = tenant.sign_in(["read:work-orders"]);
-    let expires_at = tenant.now().checked_add(SignedDuration::from_hours(1)).unwrap();
+/// Tokens that a user granted just now, as a program would pass them in.
+fn granted(server: &MockServer) -> TokenSet {
+    let pair = server.sign_in(["read:work-orders"]);
+    let expires_at = server.now().checked_add(SignedDuration::from_hours(1)).unwrap();
     TokenSet::new(pair.access_token).with_refresh_token(pair.refresh_token).with_access_expires_at(expires_at)
 }
 
-/// The same, saying when they were obtained, as those of a login do.
-fn obtained(tokens: &TokenSet, at: Timestamp) -> TokenSet {
+/// The same tokens with the time at which they were granted, as after a login.
+fn obtained_at(tokens: &TokenSet, at: Timestamp) -> TokenSet {
     let mut text = serde_json::to_value(tokens).unwrap();
     text["obtained_at"] = json!(at);
     serde_json::from_value(text).unwrap()
 }
 
-fn connect(tenant: &MockServer, credentials: Credentials, store: impl TokenStore) -> Client {
-    tenant.client_builder_with(credentials).with_tenant("acme").with_token_store(store).build().unwrap()
+fn connect(server: &MockServer, credentials: Credentials, store: impl TokenStore) -> Client {
+    server.client_builder_with(credentials).with_tenant("acme").with_token_store(store).build().unwrap()
 }
 
-fn with(tenant: &MockServer, tokens: &TokenSet, store: impl TokenStore) -> Client {
-    connect(tenant, Credentials::oauth(APPLICATION.0, APPLICATION.1, tokens.clone()), store)
+fn client_with(server: &MockServer, tokens: &TokenSet, store: impl TokenStore) -> Client {
+    connect(server, Credentials::oauth(APPLICATION.0, APPLICATION.1, tokens.clone()), store)
 }
 
-fn without(tenant: &MockServer, store: impl TokenStore) -> Client {
-    connect(tenant, Credentials::oauth_stored(APPLICATION.0, APPLICATION.1), store)
+fn client_without_tokens(server: &MockServer, store: impl TokenStore) -> Client {
+    connect(server, Credentials::oauth_stored(APPLICATION.0, APPLICATION.1), store)
 }
 
 async fn call(client: &Client) -> Result<(), Error> {
     client.get_work_order().id("wo-10001").send().await.map(drop)
 }
 
-fn same(one: &TokenSet, other: &TokenSet) -> bool {
+fn have_same_access_token(one: &TokenSet, other: &TokenSet) -> bool {
     one.access_token().expose_secret() == other.access_token().expose_secret()
 }
 
@@ -65,82 +65,82 @@ fn store_failure(status: &AuthStatus) -> &str {
     status.store_failure().unwrap_or_default()
 }
 
-/// How a store answers.
+/// How a store operation behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Mood {
+enum Behavior {
     #[default]
     Works,
-    /// Fails this often, and then works.
+    /// Fails this many times, and then works.
     Fails(u32),
     Hangs,
     Panics,
 }
 
-/// A store that does as it is told.
+/// A store whose operations can be made to fail.
 #[derive(Clone, Default)]
-struct Moody {
+struct TestStore {
     memory: MemoryStore,
-    moods: Arc<Mutex<Moods>>,
+    state: Arc<Mutex<TestStoreState>>,
 }
 
 #[derive(Default)]
-struct Moods {
-    load: Mood,
-    swap: Mood,
-    lease: Mood,
+struct TestStoreState {
+    load: Behavior,
+    swap: Behavior,
+    lease: Behavior,
     loads: u32,
     swaps: u32,
     key: Option<TokenKey>,
 }
 
-impl Moody {
-    fn moods(&self) -> std::sync::MutexGuard<'_, Moods> {
-        self.moods.lock().unwrap()
+impl TestStore {
+    fn state(&self) -> std::sync::MutexGuard<'_, TestStoreState> {
+        self.state.lock().unwrap()
     }
 
-    /// The mood for all that it does.
-    fn set(&self, mood: Mood) {
-        let mut moods = self.moods();
-        (moods.load, moods.swap, moods.lease) = (mood, mood, mood);
+    /// Sets the behavior of all operations.
+    fn set(&self, behavior: Behavior) {
+        let mut state = self.state();
+        (state.load, state.swap, state.lease) = (behavior, behavior, behavior);
     }
 
-    /// The pair that it holds, whatever its mood.
-    async fn held(&self) -> Option<TokenSet> {
-        let key = self.moods().key.clone()?;
+    /// The tokens in it, whatever its behavior.
+    async fn stored(&self) -> Option<TokenSet> {
+        let key = self.state().key.clone()?;
         self.memory.load(&key).await.unwrap()
     }
 
-    async fn act(&self, mood: impl FnOnce(&mut Moods) -> &mut Mood) -> Result<(), StoreError> {
-        let now = {
-            let mut moods = self.moods();
-            let mood = mood(&mut moods);
-            match *mood {
-                Mood::Fails(0) => Mood::Works,
-                Mood::Fails(times) => mem::replace(mood, Mood::Fails(times - 1)),
+    async fn behave(&self, operation: impl FnOnce(&mut TestStoreState) -> &mut Behavior) -> Result<(), StoreError> {
+        let current = {
+            let mut state = self.state();
+            let behavior = operation(&mut state);
+            match *behavior {
+                Behavior::Fails(0) => Behavior::Works,
+                Behavior::Fails(times) => mem::replace(behavior, Behavior::Fails(times - 1)),
                 other => other,
             }
         };
-        match now {
-            Mood::Works => Ok(()),
-            Mood::Fails(_) => Err(StoreError::new("the shelf is full; clear it")),
-            Mood::Hangs => future::pending().await,
-            Mood::Panics => panic!("a store of the test's own breaks down"),
+        match current {
+            Behavior::Works => Ok(()),
+            Behavior::Fails(_) => Err(StoreError::new("the disk is full; free some space")),
+            Behavior::Hangs => future::pending().await,
+            Behavior::Panics => panic!("the test store panics on purpose"),
         }
     }
 }
 
-impl fmt::Debug for Moody {
+impl fmt::Debug for TestStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Moody")
+        f.write_str("TestStore")
     }
 }
 
-impl TokenStore for Moody {
+impl TokenStore for TestStore {
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
         Box::pin(async {
-            self.moods().key = Some(key.clone());
-            self.moods().loads += 1;
-            self.act(|moods| &mut moods.load).await?;
+            self.state().key = Some(key.clone());
+            self.state().loads += 1;
+            self.behave(|state| &mut state.load).await?;
             self.memory.load(key).await
         })
     }
@@ -152,8 +152,8 @@ impl TokenStore for Moody {
         tokens: &'a TokenSet,
     ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
         Box::pin(async move {
-            self.moods().swaps += 1;
-            self.act(|moods| &mut moods.swap).await?;
+            self.state().swaps += 1;
+            self.behave(|state| &mut state.swap).await?;
             self.memory.compare_and_swap(key, expected, tokens).await
         })
     }
@@ -164,123 +164,123 @@ impl TokenStore for Moody {
 
     fn lease<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Lease, StoreError>> {
         Box::pin(async {
-            self.act(|moods| &mut moods.lease).await?;
+            self.behave(|state| &mut state.lease).await?;
             self.memory.lease(key).await
         })
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_survive_a_restart_and_so_does_a_refreshed_pair() {
-    let (tenant, folder) = (tenant(), Folder::new());
+async fn tokens_survive_a_restart_and_so_do_refreshed_ones() {
+    let (server, folder) = (server(), Folder::new());
     let store = || FileStore::new(folder.path()).unwrap();
-    let first = granted(&tenant);
-    call(&with(&tenant, &first, store())).await.unwrap();
-    assert!(same(&folder.pair(), &first));
+    let first = granted(&server);
+    call(&client_with(&server, &first, store())).await.unwrap();
+    assert!(have_same_access_token(&folder.tokens(), &first));
 
-    let second = without(&tenant, store());
+    let second = client_without_tokens(&server, store());
     call(&second).await.unwrap();
-    assert!(tenant.token_requests().is_empty(), "{:?}", tenant.token_requests());
+    assert!(server.token_requests().is_empty(), "{:?}", server.token_requests());
 
     advance(HOUR).await;
     call(&second).await.unwrap();
-    assert_eq!(tenant.token_requests().len(), 1);
-    assert!(!same(&folder.pair(), &first));
-    assert_eq!(folder.pair().generation(), second.auth_status().generation());
+    assert_eq!(server.token_requests().len(), 1);
+    assert!(!have_same_access_token(&folder.tokens(), &first));
+    assert_eq!(folder.tokens().generation(), second.auth_status().generation());
 
-    call(&without(&tenant, store())).await.unwrap();
-    assert_eq!((tenant.token_requests().len(), tenant.counters().logins()), (1, 0));
+    call(&client_without_tokens(&server, store())).await.unwrap();
+    assert_eq!((server.token_requests().len(), server.counters().logins()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pair_that_cannot_be_stored_is_used_from_memory_and_stored_as_soon_as_it_can_be() {
-    let (tenant, store) = (tenant(), Moody::default());
-    let client = with(&tenant, &granted(&tenant), store.clone());
+async fn tokens_that_cannot_be_stored_are_used_from_memory_and_stored_when_the_store_recovers() {
+    let (server, store) = (server(), TestStore::default());
+    let client = client_with(&server, &granted(&server), store.clone());
     call(&client).await.unwrap();
     assert_eq!(client.auth_status().store_failure(), None);
 
-    store.moods().swap = Mood::Fails(3);
+    store.state().swap = Behavior::Fails(3);
     advance(HOUR).await;
     call(&client).await.unwrap();
     let status = client.auth_status();
-    assert!(store_failure(&status).contains("the shelf is full; clear it"), "{status:?}");
-    assert_eq!((status.generation(), store.held().await.unwrap().generation()), (2, 1));
+    assert!(store_failure(&status).contains("the disk is full; free some space"), "{status:?}");
+    assert_eq!((status.generation(), store.stored().await.unwrap().generation()), (2, 1));
 
-    sleep(SOON).await;
-    assert_eq!(store.held().await.unwrap().generation(), 2);
+    sleep(AFTER_RETRIES).await;
+    assert_eq!(store.stored().await.unwrap().generation(), 2);
     assert_eq!(client.auth_status().store_failure(), None);
-    assert_eq!(store.moods().swaps, 1 + 4, "the first pair, three failures, and the second pair");
-    assert_eq!(tenant.token_requests().len(), 1);
-    call(&without(&tenant, store)).await.unwrap();
-    assert_eq!(tenant.token_requests().len(), 1);
+    assert_eq!(store.state().swaps, 1 + 4, "the first tokens, three failures, and the second tokens");
+    assert_eq!(server.token_requests().len(), 1);
+    call(&client_without_tokens(&server, store)).await.unwrap();
+    assert_eq!(server.token_requests().len(), 1);
 }
 
 #[test]
-fn a_pair_that_could_not_be_stored_before_its_runtime_ended_is_stored_from_the_next() {
+fn tokens_that_could_not_be_stored_before_their_runtime_ended_are_stored_from_the_next() {
     let paused = || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let store = Moody::default();
-    let (tenant, client) = paused().block_on(async {
-        let tenant = tenant();
-        store.moods().swap = Mood::Fails(u32::MAX);
-        let client = with(&tenant, &granted(&tenant), store.clone());
+    let store = TestStore::default();
+    let (server, client) = paused().block_on(async {
+        let server = server();
+        store.state().swap = Behavior::Fails(u32::MAX);
+        let client = client_with(&server, &granted(&server), store.clone());
         call(&client).await.unwrap();
-        (tenant, client)
+        (server, client)
     });
     paused().block_on(async {
         advance(HOUR).await;
         call(&client).await.unwrap();
-        assert!(store.held().await.is_none());
-        store.moods().swap = Mood::Works;
-        sleep(SOON).await;
-        assert_eq!(store.held().await.unwrap().generation(), 2);
-        assert_eq!(tenant.token_requests().len(), 1);
+        assert!(store.stored().await.is_none());
+        store.state().swap = Behavior::Works;
+        sleep(AFTER_RETRIES).await;
+        assert_eq!(store.stored().await.unwrap().generation(), 2);
+        assert_eq!(server.token_requests().len(), 1);
     });
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_given_10_seconds() {
+async fn a_store_operation_that_hangs_times_out_after_10_seconds() {
     let ten = Duration::from_secs(10);
-    let (tenant, store) = (tenant(), Moody::default());
-    store.moods().swap = Mood::Hangs;
-    let client = with(&tenant, &granted(&tenant), store.clone());
-    let begun = Instant::now();
+    let (server, store) = (server(), TestStore::default());
+    store.state().swap = Behavior::Hangs;
+    let client = client_with(&server, &granted(&server), store.clone());
+    let started = Instant::now();
     call(&client).await.unwrap();
-    assert_eq!(begun.elapsed(), ten);
+    assert_eq!(started.elapsed(), ten);
     let status = client.auth_status();
     assert!(store_failure(&status).contains("no answer within 10 s"), "{status:?}");
-    store.moods().swap = Mood::Works;
-    sleep(SOON).await;
+    store.state().swap = Behavior::Works;
+    sleep(AFTER_RETRIES).await;
     assert_eq!(client.auth_status().store_failure(), None);
 
-    store.moods().load = Mood::Hangs;
-    let begun = Instant::now();
-    let empty = without(&tenant, store.clone());
+    store.state().load = Behavior::Hangs;
+    let started = Instant::now();
+    let empty = client_without_tokens(&server, store.clone());
     let error = call(&empty).await.unwrap_err();
     assert!(matches!(&error, Error::Store(_)) && error.to_string().contains("no answer within 10 s"), "{error}");
-    assert_eq!(begun.elapsed(), ten);
-    assert!(tenant.token_requests().is_empty());
+    assert_eq!(started.elapsed(), ten);
+    assert!(server.token_requests().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_lives_is_sent_while_the_store_hangs_under_its_renewal() {
-    let (tenant, store) = (tenant(), Moody::default());
-    let client = with(&tenant, &granted(&tenant), store.clone());
+async fn a_valid_token_is_sent_while_the_store_hangs_during_its_refresh() {
+    let (server, store) = (server(), TestStore::default());
+    let client = client_with(&server, &granted(&server), store.clone());
     call(&client).await.unwrap();
-    store.set(Mood::Hangs);
+    store.set(Behavior::Hangs);
     advance(HOUR - Duration::from_secs(300)).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..100 {
         call(&client).await.unwrap();
     }
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_never_comes_ends_in_an_error_and_not_in_a_second_refresh() {
-    let (tenant, store) = (tenant(), Moody::default());
-    let client = with(&tenant, &granted(&tenant), store.clone());
+async fn a_lease_that_is_never_granted_ends_in_an_error_and_not_in_a_second_refresh() {
+    let (server, store) = (server(), TestStore::default());
+    let client = client_with(&server, &granted(&server), store.clone());
     call(&client).await.unwrap();
-    let key = store.moods().key.clone().unwrap();
+    let key = store.state().key.clone().unwrap();
     let holder = store.lease(&key).await.unwrap();
     advance(HOUR).await;
     let error = loop {
@@ -291,86 +291,86 @@ async fn a_lease_that_never_comes_ends_in_an_error_and_not_in_a_second_refresh()
         }
     };
     assert!(error.to_string().contains("another process is renewing the tokens and does not finish"), "{error}");
-    assert!(tenant.token_requests().is_empty());
+    assert!(server.token_requests().is_empty());
     drop(holder);
-    sleep(SOON).await;
+    sleep(AFTER_RETRIES).await;
     call(&client).await.unwrap();
-    assert_eq!(tenant.token_requests().len(), 1);
+    assert_eq!(server.token_requests().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_gives_no_lease_does_not_keep_a_client_from_renewing() {
-    let (tenant, store) = (tenant(), Moody::default());
-    store.moods().lease = Mood::Fails(u32::MAX);
-    let client = with(&tenant, &granted(&tenant), store.clone());
+async fn a_store_that_grants_no_lease_does_not_keep_a_client_from_refreshing() {
+    let (server, store) = (server(), TestStore::default());
+    store.state().lease = Behavior::Fails(u32::MAX);
+    let client = client_with(&server, &granted(&server), store.clone());
     call(&client).await.unwrap();
     advance(HOUR).await;
     call(&client).await.unwrap();
-    assert_eq!((tenant.token_requests().len(), store.held().await.unwrap().generation()), (1, 2));
-    assert_eq!(client.auth_status().store_failure(), None, "the pair is stored all the same");
+    assert_eq!((server.token_requests().len(), store.stored().await.unwrap().generation()), (1, 2));
+    assert_eq!(client.auth_status().store_failure(), None, "the tokens are stored anyway");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_cannot_be_read_is_the_error_where_there_are_no_other_tokens() {
-    let (tenant, store) = (tenant(), Moody::default());
-    call(&with(&tenant, &granted(&tenant), store.clone())).await.unwrap();
-    store.moods().load = Mood::Fails(u32::MAX);
-    let client = without(&tenant, store.clone());
+async fn a_store_that_cannot_be_read_is_an_error_if_there_are_no_other_tokens() {
+    let (server, store) = (server(), TestStore::default());
+    call(&client_with(&server, &granted(&server), store.clone())).await.unwrap();
+    store.state().load = Behavior::Fails(u32::MAX);
+    let client = client_without_tokens(&server, store.clone());
     let error = call(&client).await.unwrap_err();
     assert!(matches!(error, Error::Store(_)) && !error.is_auth(), "{error:?}");
-    assert!(error.to_string().contains("the shelf is full; clear it"), "{error}");
-    assert!(store_failure(&client.auth_status()).contains("the shelf is full"));
+    assert!(error.to_string().contains("the disk is full; free some space"), "{error}");
+    assert!(store_failure(&client.auth_status()).contains("the disk is full"));
 
-    store.moods().load = Mood::Works;
-    sleep(SOON).await;
+    store.state().load = Behavior::Works;
+    sleep(AFTER_RETRIES).await;
     call(&client).await.unwrap();
     assert_eq!(client.auth_status().store_failure(), None);
-    assert!(tenant.token_requests().is_empty());
+    assert!(server.token_requests().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_panics_is_a_store_that_fails() {
-    let (tenant, store) = (tenant(), Moody::default());
-    store.set(Mood::Panics);
-    let empty = without(&tenant, store.clone());
+async fn a_panic_of_the_store_counts_as_a_failure() {
+    let (server, store) = (server(), TestStore::default());
+    store.set(Behavior::Panics);
+    let empty = client_without_tokens(&server, store.clone());
     for _ in 0..3 {
         assert!(matches!(call(&empty).await, Err(Error::Store(_))));
     }
-    assert_eq!(store.moods().loads, 1, "the first failure answers the calls right after it");
+    assert_eq!(store.state().loads, 1, "the first failure is returned to the calls right after it");
 
-    let client = with(&tenant, &granted(&tenant), store.clone());
+    let client = client_with(&server, &granted(&server), store.clone());
     call(&client).await.unwrap();
     advance(HOUR).await;
     call(&client).await.unwrap();
     assert!(store_failure(&client.auth_status()).contains("it panicked"), "{:?}", client.auth_status());
-    assert_eq!(tenant.token_requests().len(), 1);
+    assert_eq!(server.token_requests().len(), 1);
 
-    store.set(Mood::Works);
-    sleep(SOON).await;
-    assert_eq!(store.held().await.unwrap().generation(), 2);
+    store.set(Behavior::Works);
+    sleep(AFTER_RETRIES).await;
+    assert_eq!(store.stored().await.unwrap().generation(), 2);
     assert_eq!(client.auth_status().store_failure(), None);
     call(&empty).await.unwrap();
-    assert_eq!(tenant.token_requests().len(), 1);
+    assert_eq!(server.token_requests().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_clients_on_one_store_refresh_once_and_the_loser_reads_what_the_winner_stored() {
+async fn two_clients_on_one_store_refresh_once_and_the_second_reads_what_the_first_stored() {
     let folder = Folder::new();
     let file = FileStore::new(folder.path()).unwrap();
     let stores: [Arc<dyn TokenStore>; 2] = [Arc::new(MemoryStore::new()), Arc::new(file)];
     for store in stores {
-        let tenant = tenant();
-        let one = with(&tenant, &granted(&tenant), Arc::clone(&store));
+        let server = server();
+        let one = client_with(&server, &granted(&server), Arc::clone(&store));
         call(&one).await.unwrap();
-        let other = without(&tenant, Arc::clone(&store));
+        let other = client_without_tokens(&server, Arc::clone(&store));
         for round in 1..=5 {
             advance(HOUR).await;
             let calls = (0..50).flat_map(|_| [call(&one), call(&other)]);
-            for outcome in futures_util::future::join_all(calls).await {
-                outcome.unwrap();
+            for result in futures_util::future::join_all(calls).await {
+                result.unwrap();
             }
-            let seen = tenant.counters();
-            assert_eq!((seen.refreshes(), seen.repeated_refreshes()), (round, 0), "{store:?}");
+            let counters = server.counters();
+            assert_eq!((counters.refreshes(), counters.repeated_refreshes()), (round, 0), "{store:?}");
             let generations = [&one, &other].map(|client| client.auth_status().generation());
             assert_eq!(generations, [round + 1; 2], "{store:?}");
         }
@@ -378,7 +378,7 @@ async fn two_clients_on_one_store_refresh_once_and_the_loser_reads_what_the_winn
 }
 
 #[test]
-fn a_store_is_not_taken_where_another_account_could_get_the_tokens_in_it() {
+fn a_store_is_rejected_if_another_account_could_get_the_tokens_in_it() {
     let credentials = Credentials::oauth_stored(APPLICATION.0, APPLICATION.1);
     match Client::builder(credentials).with_token_store(MemoryStore::new()).build() {
         Err(Error::Config(error)) => {
@@ -390,156 +390,163 @@ fn a_store_is_not_taken_where_another_account_could_get_the_tokens_in_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_of_one_account_are_not_given_to_another() {
-    let (tenant, folder) = (tenant(), Folder::new());
+async fn tokens_of_one_account_are_never_used_by_another() {
+    let (server, folder) = (server(), Folder::new());
     let store = FileStore::new(folder.path()).unwrap();
-    call(&with(&tenant, &granted(&tenant), store.clone())).await.unwrap();
+    call(&client_with(&server, &granted(&server), store.clone())).await.unwrap();
     let credentials = || Credentials::oauth_stored(APPLICATION.0, APPLICATION.1);
-    let globex = tenant.client_builder_with(credentials()).with_tenant("globex");
+    let globex = server.client_builder_with(credentials()).with_tenant("globex");
     let globex = globex.with_token_store(store.clone()).build().unwrap();
     let application = Credentials::oauth_stored("another-application", "secret");
-    for other in [globex, connect(&tenant, application, store)] {
+    for other in [globex, connect(&server, application, store)] {
         assert!(matches!(call(&other).await, Err(Error::ReauthRequired(_))));
     }
-    assert_eq!(tenant.counters().requests(), 1);
+    assert_eq!(server.counters().requests(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pair_that_is_handed_in_and_was_obtained_later_than_the_stored_one_takes_its_place() {
-    let (tenant, store) = (tenant(), Moody::default());
-    let stored = obtained(&granted(&tenant), tenant.now());
-    call(&with(&tenant, &stored, store.clone())).await.unwrap();
+async fn tokens_passed_in_replace_the_stored_ones_if_they_were_granted_later() {
+    let (server, store) = (server(), TestStore::default());
+    let stored = obtained_at(&granted(&server), server.now());
+    call(&client_with(&server, &stored, store.clone())).await.unwrap();
     advance(Duration::from_secs(60)).await;
-    let handed_in = obtained(&granted(&tenant), tenant.now());
-    call(&with(&tenant, &handed_in, store.clone())).await.unwrap();
-    let held = store.held().await.unwrap();
-    assert!(same(&held, &handed_in));
-    assert_eq!(held.generation(), 2, "a client that uses the first pair finds one that follows it");
-    assert!(tenant.token_requests().is_empty());
+    let passed_in = obtained_at(&granted(&server), server.now());
+    call(&client_with(&server, &passed_in, store.clone())).await.unwrap();
+    let stored_now = store.stored().await.unwrap();
+    assert!(have_same_access_token(&stored_now, &passed_in));
+    assert_eq!(stored_now.generation(), 2, "a client that uses the first tokens finds newer ones");
+    assert!(server.token_requests().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pair_that_is_handed_in_and_older_than_the_stored_one_waits_until_that_is_refused() {
-    for says_when in [true, false] {
-        let (tenant, store) = (tenant(), Moody::default());
-        let early = tenant.now();
+async fn older_tokens_passed_in_are_used_only_when_the_stored_ones_are_refused() {
+    for has_time in [true, false] {
+        let (server, store) = (server(), TestStore::default());
+        let early = server.now();
         advance(Duration::from_secs(60)).await;
-        let stored = obtained(&granted(&tenant), tenant.now());
-        call(&with(&tenant, &stored, store.clone())).await.unwrap();
-        tenant.revoke_all();
-        let handed_in = granted(&tenant);
-        let handed_in = if says_when { obtained(&handed_in, early) } else { handed_in };
+        let stored = obtained_at(&granted(&server), server.now());
+        call(&client_with(&server, &stored, store.clone())).await.unwrap();
+        server.revoke_all();
+        let passed_in = granted(&server);
+        let passed_in = if has_time { obtained_at(&passed_in, early) } else { passed_in };
 
-        let client = with(&tenant, &handed_in, store.clone());
+        let client = client_with(&server, &passed_in, store.clone());
         call(&client).await.unwrap();
-        let seen = tenant.counters();
-        assert_eq!((seen.unauthorized(), seen.refused_refreshes(), seen.refreshes()), (1, 1, 0), "{seen:?}");
-        assert!(same(&store.held().await.unwrap(), &handed_in), "what works is stored in place of what was refused");
+        let counters = server.counters();
+        assert_eq!(
+            (counters.unauthorized(), counters.refused_refreshes(), counters.refreshes()),
+            (1, 1, 0),
+            "{counters:?}"
+        );
+        assert!(
+            have_same_access_token(&store.stored().await.unwrap(), &passed_in),
+            "the tokens that work replace the refused ones"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_pair_in_the_store_is_taken_when_ours_is_refused_and_the_vendor_is_asked_for_nothing() {
-    let (tenant, folder) = (tenant(), Folder::new());
+async fn newer_stored_tokens_are_used_when_ours_are_refused_without_a_token_request() {
+    let (server, folder) = (server(), Folder::new());
     let store = FileStore::new(folder.path()).unwrap();
-    let ours = with(&tenant, &obtained(&granted(&tenant), tenant.now()), store.clone());
+    let ours = client_with(&server, &obtained_at(&granted(&server), server.now()), store.clone());
     call(&ours).await.unwrap();
-    tenant.revoke_all();
+    server.revoke_all();
     advance(Duration::from_secs(60)).await;
-    call(&with(&tenant, &obtained(&granted(&tenant), tenant.now()), store)).await.unwrap();
+    call(&client_with(&server, &obtained_at(&granted(&server), server.now()), store)).await.unwrap();
 
     call(&ours).await.unwrap();
-    let seen = tenant.counters();
-    assert_eq!((seen.unauthorized(), tenant.token_requests().len()), (1, 0), "{seen:?}");
+    let counters = server.counters();
+    assert_eq!((counters.unauthorized(), server.token_requests().len()), (1, 0), "{counters:?}");
     assert_eq!(ours.auth_status().generation(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_pair_of_the_same_count_is_taken_when_ours_is_refused() {
-    let (tenant, folder) = (tenant(), Folder::new());
+async fn other_stored_tokens_of_the_same_generation_are_used_when_ours_are_refused() {
+    let (server, folder) = (server(), Folder::new());
     let store = FileStore::new(folder.path()).unwrap();
-    let ours = with(&tenant, &granted(&tenant), store.clone());
+    let ours = client_with(&server, &granted(&server), store.clone());
     call(&ours).await.unwrap();
-    // Somebody clears the folder and logs in anew, as the error of a damaged file tells them to.
-    tenant.revoke_all();
-    fs::remove_file(folder.pair_file()).unwrap();
-    call(&with(&tenant, &granted(&tenant), store)).await.unwrap();
-    assert_eq!(folder.pair().generation(), 1);
+    // The user clears the folder and logs in again, as the error about a damaged file says.
+    server.revoke_all();
+    fs::remove_file(folder.token_file()).unwrap();
+    call(&client_with(&server, &granted(&server), store)).await.unwrap();
+    assert_eq!(folder.tokens().generation(), 1);
 
     call(&ours).await.unwrap();
-    let requests = tenant.token_requests();
+    let requests = server.token_requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert!(requests[0].kind == TokenRequestKind::Refresh && !requests[0].accepted, "{requests:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_was_told_to_log_in_again_goes_on_once_somebody_has() {
-    let (tenant, folder) = (tenant(), Folder::new());
+async fn a_client_that_requires_a_login_recovers_when_another_process_logs_in() {
+    let (server, folder) = (server(), Folder::new());
     let store = FileStore::new(folder.path()).unwrap();
-    let ours = with(&tenant, &obtained(&granted(&tenant), tenant.now()), store.clone());
+    let ours = client_with(&server, &obtained_at(&granted(&server), server.now()), store.clone());
     call(&ours).await.unwrap();
-    tenant.revoke_all();
+    server.revoke_all();
     assert!(matches!(call(&ours).await, Err(Error::ReauthRequired(_))));
-    let asked = tenant.token_requests().len();
-    sleep(SOON).await;
+    let requests = server.token_requests().len();
+    sleep(AFTER_RETRIES).await;
     assert!(matches!(call(&ours).await, Err(Error::ReauthRequired(_))));
 
-    call(&with(&tenant, &obtained(&granted(&tenant), tenant.now()), store)).await.unwrap();
-    sleep(SOON).await;
+    call(&client_with(&server, &obtained_at(&granted(&server), server.now()), store)).await.unwrap();
+    sleep(AFTER_RETRIES).await;
     call(&ours).await.unwrap();
-    assert_eq!(tenant.token_requests().len(), asked);
+    assert_eq!(server.token_requests().len(), requests);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_somebody_removed_is_written_again_with_the_next_pair() {
-    let (tenant, folder) = (tenant(), Folder::new());
-    let client = with(&tenant, &granted(&tenant), FileStore::new(folder.path()).unwrap());
+async fn a_file_that_was_removed_is_written_again_with_the_next_tokens() {
+    let (server, folder) = (server(), Folder::new());
+    let client = client_with(&server, &granted(&server), FileStore::new(folder.path()).unwrap());
     call(&client).await.unwrap();
-    fs::remove_file(folder.pair_file()).unwrap();
+    fs::remove_file(folder.token_file()).unwrap();
     call(&client).await.unwrap();
-    let empty = without(&tenant, FileStore::new(folder.path()).unwrap());
+    let empty = client_without_tokens(&server, FileStore::new(folder.path()).unwrap());
     assert!(matches!(call(&empty).await, Err(Error::ReauthRequired(_))));
-    assert!(tenant.token_requests().is_empty());
+    assert!(server.token_requests().is_empty());
 
     advance(HOUR).await;
     call(&client).await.unwrap();
-    assert_eq!((folder.pair().generation(), tenant.token_requests().len()), (2, 1));
+    assert_eq!((folder.tokens().generation(), server.token_requests().len()), (2, 1));
     assert_eq!(client.auth_status().store_failure(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_file_is_told_by_its_name_and_keeps_nobody_with_tokens_from_calling() {
-    let (tenant, folder) = (tenant(), Folder::new());
-    let tokens = granted(&tenant);
-    call(&with(&tenant, &tokens, FileStore::new(folder.path()).unwrap())).await.unwrap();
-    let path = folder.pair_file();
+async fn the_error_of_a_damaged_file_names_it_and_a_client_with_tokens_keeps_working() {
+    let (server, folder) = (server(), Folder::new());
+    let tokens = granted(&server);
+    call(&client_with(&server, &tokens, FileStore::new(folder.path()).unwrap())).await.unwrap();
+    let path = folder.token_file();
     let damaged = fs::read_to_string(&path).unwrap().replace('}', "");
     fs::write(&path, &damaged).unwrap();
 
-    let empty = without(&tenant, FileStore::new(folder.path()).unwrap());
+    let empty = client_without_tokens(&server, FileStore::new(folder.path()).unwrap());
     let error = call(&empty).await.unwrap_err();
     let shown = format!("{error} {error:?}");
     assert!(matches!(error, Error::Store(_)), "{error:?}");
     assert!(shown.contains(&path.display().to_string()) && shown.contains("move it away"), "{shown}");
     assert!(!shown.contains(tokens.access_token().expose_secret()), "{shown}");
 
-    let client = with(&tenant, &tokens, FileStore::new(folder.path()).unwrap());
+    let client = client_with(&server, &tokens, FileStore::new(folder.path()).unwrap());
     call(&client).await.unwrap();
     assert!(store_failure(&client.auth_status()).contains("move it away"));
     assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
 
     fs::rename(&path, folder.path().join("damaged")).unwrap();
-    sleep(SOON).await;
+    sleep(AFTER_RETRIES).await;
     assert_eq!(client.auth_status().store_failure(), None);
-    assert!(same(&folder.pair(), &tokens));
+    assert!(have_same_access_token(&folder.tokens(), &tokens));
 }
 
 #[tokio::test(start_paused = true)]
-async fn revoked_tokens_are_gone_from_the_file_too() {
-    let (tenant, folder) = (tenant(), Folder::new());
-    let client = with(&tenant, &granted(&tenant), FileStore::new(folder.path()).unwrap());
+async fn revoked_tokens_are_removed_from_the_file() {
+    let (server, folder) = (server(), Folder::new());
+    let client = client_with(&server, &granted(&server), FileStore::new(folder.path()).unwrap());
     call(&client).await.unwrap();
-    let path = folder.pair_file();
+    let path = folder.token_file();
     client.revoke().await.unwrap();
     assert!(!path.exists());
     assert!(matches!(call(&client).await, Err(Error::ReauthRequired(_))));

@@ -1,4 +1,4 @@
-//! What must not upset the tokens: threads that meet at a renewal, stores that lie, servers and browsers that misbehave.
+//! Tokens under abuse: threads that race at a refresh, stores with wrong contents, servers and browsers that misbehave.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,19 +22,19 @@ use crate::support::{Log, print};
 const SECOND: Duration = Duration::from_secs(1);
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 
-/// A server that answers requests for tokens with `token`, and all else with `call`.
+/// A server that responds to token requests with `token`, and to all others with `call`.
 fn server(
     token: impl Fn(&Request<bytes::Bytes>) -> Step + Send + Sync + 'static,
     call: impl Fn(&Request<bytes::Bytes>) -> Step + Send + Sync + 'static,
 ) -> Script {
-    let answer = move |request: &Request<bytes::Bytes>| match request.uri().path() {
+    let respond = move |request: &Request<bytes::Bytes>| match request.uri().path() {
         path if path.contains("/auth/") || path.contains("/oauth/") => token(request),
         _ => call(request),
     };
-    Script::new([Step::with(answer).repeat()])
+    Script::new([Step::with(respond).repeat()])
 }
 
-fn nothing(_: &Request<bytes::Bytes>) -> Step {
+fn empty(_: &Request<bytes::Bytes>) -> Step {
     Step::json(200, json!({}))
 }
 
@@ -47,35 +47,35 @@ async fn call(client: &Client) -> Result<(), Error> {
     client.get_booking().id("670000000000000000000001").send().await.map(drop)
 }
 
-/// A pair that gives out numbers, so that no two are alike.
-fn next_pair(life: u64) -> impl Fn(&Request<bytes::Bytes>) -> Step {
+/// Grants numbered tokens, so that no two are the same.
+fn numbered_tokens(lifetime: u64) -> impl Fn(&Request<bytes::Bytes>) -> Step {
     let granted = AtomicU64::new(0);
     move |_| {
         let number = granted.fetch_add(1, Ordering::Relaxed);
         let tokens = json!({"accessToken": format!("acc3ss-{number}"), "refreshToken": format!("r3fresh-{number}")});
         let mut tokens = tokens.as_object().unwrap().clone();
-        tokens.insert("expiresIn".to_owned(), life.into());
+        tokens.insert("expiresIn".to_owned(), lifetime.into());
         Step::json(200, tokens)
     }
 }
 
-/// When tokens were asked for.
-fn asked(script: &Script) -> Vec<Instant> {
+/// When tokens were requested.
+fn token_requests(script: &Script) -> Vec<Instant> {
     let requests = script.requests().into_iter();
     requests.filter(|request| request.uri.path().contains("auth")).map(|request| request.at).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
-async fn threads_that_find_a_token_old_while_the_next_one_lands_do_not_ask_for_another() {
-    let script = server(next_pair(1), nothing);
+async fn threads_that_see_a_stale_token_while_the_next_one_arrives_do_not_request_another() {
+    let script = server(numbered_tokens(1), empty);
     let client = repairy(&script).build().unwrap();
     call(&client).await.unwrap();
-    let begun = Instant::now();
-    // Ripe after 0.8 s and over after 0.9 s, three times in a row.
+    let started = Instant::now();
+    // Stale after 0.8 s and expired after 0.9 s, three times in a row.
     let readers = (0..8).map(|_| {
         let client = client.clone();
         tokio::spawn(async move {
-            while begun.elapsed() < 3 * SECOND {
+            while started.elapsed() < 3 * SECOND {
                 for _ in 0..200 {
                     let _ = probe::take_token(&client);
                 }
@@ -89,22 +89,22 @@ async fn threads_that_find_a_token_old_while_the_next_one_lands_do_not_ask_for_a
     for reader in join_all(readers).await {
         reader.unwrap();
     }
-    let asked = asked(&script);
-    assert!(asked.len() >= 3, "{asked:?}");
-    for two in asked.windows(2) {
+    let requests = token_requests(&script);
+    assert!(requests.len() >= 3, "{requests:?}");
+    for two in requests.windows(2) {
         let pause = two[1] - two[0];
-        assert!(pause > SECOND / 2, "the new token was renewed after {pause:?}");
+        assert!(pause > SECOND / 2, "the new token was refreshed after {pause:?}");
     }
 }
 
-/// A store that holds a dead pair, and each time another one.
+/// A store that returns different expired tokens on every load.
 #[derive(Debug, Default)]
-struct Fickle {
+struct InconsistentStore {
     loads: AtomicU64,
     store: MemoryStore,
 }
 
-impl TokenStore for Fickle {
+impl TokenStore for InconsistentStore {
     fn load<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
         let number = self.loads.fetch_add(1, Ordering::Relaxed);
         let tokens = json!({
@@ -132,7 +132,7 @@ impl TokenStore for Fickle {
     }
 }
 
-fn refuses(_: &Request<bytes::Bytes>) -> Step {
+fn refuse(_: &Request<bytes::Bytes>) -> Step {
     Step::json(400, json!({"error": "invalid_grant"}))
 }
 
@@ -145,43 +145,43 @@ async fn orders(client: &fentu::Client) -> Result<(), Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_has_another_dead_pair_each_time_causes_a_handful_of_token_requests() {
-    let script = server(refuses, nothing);
+async fn a_store_with_other_expired_tokens_on_every_load_causes_few_token_requests() {
+    let script = server(refuse, empty);
     let stored = fentu::Credentials::oauth_stored("application", "secret");
-    let client = fentu(&script, stored).with_token_store(Fickle::default()).build().unwrap();
+    let client = fentu(&script, stored).with_token_store(InconsistentStore::default()).build().unwrap();
     let error = orders(&client).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
     assert!(script.requests().len() <= 4, "{}", script.requests().len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_refresh_token_that_was_refused_is_sent_again() {
-    let script = server(refuses, nothing);
+async fn a_refused_refresh_token_is_not_sent_again() {
+    let script = server(refuse, empty);
     let store = MemoryStore::new();
     let stored = json!({
-        "generation": 5, "access_token": "a", "refresh_token": "of-the-store",
+        "generation": 5, "access_token": "a", "refresh_token": "from-the-store",
         "access_expires_at": LONG_AGO, "obtained_at": LONG_AGO,
     });
     let stored: TokenSet = serde_json::from_value(stored).unwrap();
     let key = TokenKey::new("fentu/api.fentu.io/acme/oauth/application");
     store.compare_and_swap(&key, 0, &stored).await.unwrap();
-    let handed_in =
-        TokenSet::new("b").with_refresh_token("handed-in").with_access_expires_at(LONG_AGO.parse().unwrap());
-    let credentials = fentu::Credentials::oauth("application", "secret", handed_in);
+    let passed_in =
+        TokenSet::new("b").with_refresh_token("passed-in").with_access_expires_at(LONG_AGO.parse().unwrap());
+    let credentials = fentu::Credentials::oauth("application", "secret", passed_in);
     let client = fentu(&script, credentials).with_token_store(store).build().unwrap();
     orders(&client).await.unwrap_err();
     let bodies = script.requests().into_iter().map(|request| String::from_utf8(request.body.to_vec()).unwrap());
     let sent: Vec<String> = bodies.map(|body| body.rsplit('=').next().unwrap().to_owned()).collect();
-    assert_eq!(sent, ["of-the-store", "handed-in"]);
+    assert_eq!(sent, ["from-the-store", "passed-in"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_renewed_while_the_call_was_under_way_is_struck_out_too() {
-    let quotes = |request: &Request<bytes::Bytes>| {
+async fn a_token_that_was_refreshed_during_the_call_is_redacted_too() {
+    let quote_token = |request: &Request<bytes::Bytes>| {
         let token = request.headers()["authorization"].to_str().unwrap();
         Step::json(422, json!({"message": format!("odd header {token}"), "errors": [token]})).delay(3 * SECOND)
     };
-    let script = server(next_pair(2), quotes);
+    let script = server(numbered_tokens(2), quote_token);
     let client = repairy(&script).build().unwrap();
     let calls = (0..5_u32).map(|number| {
         let client = &client;
@@ -195,19 +195,19 @@ async fn a_token_that_was_renewed_while_the_call_was_under_way_is_struck_out_too
         assert!(matches!(error, Error::Validation(_)), "{error:?}");
         print(&mut printed, &error);
     }
-    assert!(client.auth_status().generation() > 1, "it was renewed meanwhile");
+    assert!(client.auth_status().generation() > 1, "it was refreshed meanwhile");
     assert!(printed.contains("odd header") && !printed.contains("acc3ss"), "{printed}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_logout_whose_access_token_ends_with_the_refresh_token_has_succeeded() {
+async fn a_revocation_that_also_revokes_the_access_token_succeeds() {
     let revoked = AtomicU64::new(0);
     let script = server(
         move |_| match revoked.fetch_add(1, Ordering::Relaxed) {
             0 => Step::json(200, json!({})),
             _ => Step::json(401, json!({"error": "invalid_token"})),
         },
-        nothing,
+        empty,
     );
     let store = MemoryStore::new();
     let tokens = TokenSet::new("access").with_refresh_token("refresh");
@@ -216,13 +216,13 @@ async fn a_logout_whose_access_token_ends_with_the_refresh_token_has_succeeded()
     client.revoke().await.unwrap();
     let error = orders(&client).await.unwrap_err();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(script.requests().len(), 2, "and no call");
+    assert_eq!(script.requests().len(), 2, "and the call was not sent");
 }
 
 #[tokio::test]
-async fn a_browser_that_comes_back_twice_while_the_code_is_redeemed_spends_it_once() {
+async fn a_code_is_redeemed_once_even_if_the_browser_comes_back_three_times() {
     let granted = json!({"access_token": "a", "refresh_token": "r", "expires_in": 3600});
-    let script = server(move |_| Step::json(200, granted.clone()).delay(SECOND / 2), nothing);
+    let script = server(move |_| Step::json(200, granted.clone()).delay(SECOND / 2), empty);
     let application = Application::builder("application", "secret").with_transport(script.clone()).build().unwrap();
     let login = application.loopback_login([Scope::ReadAssets]).await.unwrap();
     let parameter = |name: &str| login.url().query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();
@@ -244,31 +244,31 @@ async fn a_browser_that_comes_back_twice_while_the_code_is_redeemed_spends_it_on
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_of_one_store_share_no_tokens_between_ports_or_paths_of_one_host() {
+async fn a_store_separates_tokens_by_port_and_path_of_a_host() {
     let store = MemoryStore::new();
     for (number, address) in
         ["https://gate.example", "https://gate.example:8443", "https://gate.example/club"].into_iter().enumerate()
     {
-        let token = format!("of-{number}");
-        let script = server(move |_| Step::json(200, json!({"accessToken": token})), nothing);
+        let token = format!("token-{number}");
+        let script = server(move |_| Step::json(200, json!({"accessToken": token})), empty);
         let client = repairy(&script).with_base_url(address).with_token_store(store.clone()).build().unwrap();
         call(&client).await.unwrap();
         let sent = script.requests().pop().unwrap();
-        assert_eq!(sent.headers["authorization"], format!("Bearer of-{number}"), "{address}");
+        assert_eq!(sent.headers["authorization"], format!("Bearer token-{number}"), "{address}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firewall_before_the_token_endpoint_passes() {
+async fn a_refusal_by_a_firewall_in_front_of_the_token_endpoint_is_temporary() {
     for status in [403, 410] {
-        let answers = AtomicU64::new(0);
-        let pair = next_pair(3600);
+        let responses = AtomicU64::new(0);
+        let grant = numbered_tokens(3600);
         let script = server(
-            move |request| match answers.fetch_add(1, Ordering::Relaxed) {
+            move |request| match responses.fetch_add(1, Ordering::Relaxed) {
                 0 => Step::body(status, "text/plain", "error code: 1020"),
-                _ => pair(request),
+                _ => grant(request),
             },
-            nothing,
+            empty,
         );
         let client = repairy(&script).build().unwrap();
         let error = call(&client).await.unwrap_err();
@@ -279,18 +279,18 @@ async fn a_firewall_before_the_token_endpoint_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_endpoint_that_is_asked_too_often_is_not_asked_again_at_once() {
-    let script = server(|_| Step::json(429, json!({})), nothing);
+async fn a_token_endpoint_that_responds_with_429_is_not_asked_again_immediately() {
+    let script = server(|_| Step::json(429, json!({})), empty);
     let client = repairy(&script).build().unwrap();
     for _ in 0..100 {
         call(&client).await.unwrap_err();
     }
-    assert_eq!(asked(&script).len(), 1);
+    assert_eq!(token_requests(&script).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vendor_that_says_much_is_quoted_in_one_line_by_the_status_and_in_events() {
-    let script = server(|_| Step::json(400, json!({"message": "no\nway ".repeat(10_000)})), nothing);
+async fn a_long_message_of_the_vendor_is_shortened_to_one_line_in_the_status_and_in_events() {
+    let script = server(|_| Step::json(400, json!({"message": "no\nway ".repeat(10_000)})), empty);
     let client = repairy(&script).build().unwrap();
     let log = Log::default();
     let listening = log.listen();
@@ -302,20 +302,20 @@ async fn a_vendor_that_says_much_is_quoted_in_one_line_by_the_status_and_in_even
     assert!(log.text().lines().all(|line| line.len() < 1000), "{}", log.text());
 }
 
-/// Looks how the client is at every event, as somebody who writes metrics might.
-struct Curious(Client);
+/// Reads the client's status at every event, as a metrics layer might.
+struct StatusReader(Client);
 
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Curious {
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for StatusReader {
     fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
         let _ = self.0.auth_status();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hears_of_a_failure_can_ask_the_client_how_it_is() {
-    let script = server(refuses, nothing);
+async fn a_tracing_layer_can_read_the_status_during_a_failure_event() {
+    let script = server(refuse, empty);
     let client = repairy(&script).build().unwrap();
-    let curious = Curious(client.clone());
-    let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(curious));
+    let reader = StatusReader(client.clone());
+    let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(reader));
     call(&client).await.unwrap_err();
 }

@@ -1,16 +1,16 @@
-//! The life of tokens: rows A1 to A13 of the contract, each on the vendor that shows it best, and what goes wrong with
-//! tokens. What holds for all vendors alike is in [`conformance`](crate::conformance).
+//! The lifecycle of tokens: rows A1 to A13 of the contract, each at the vendor that shows it best, and failures around tokens.
+//! What holds for every vendor is in [`conformance`](crate::conformance).
 
-mod ahead;
 mod clocks;
-mod ending;
-mod keeping;
+mod early_refresh;
+mod invalid_responses;
+mod keep_alive;
 mod login;
-mod odd_answers;
-mod renewal;
+mod refresh;
+mod refused_refresh;
 mod revocation;
 mod secrecy;
-mod storing;
+mod storage;
 
 use std::time::Duration;
 
@@ -26,43 +26,43 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A tenant of Fentu without a limit.
-fn fentu_tenant(refresh_tokens: RefreshTokens) -> fentu_testing::MockServer {
+/// A Fentu server without a rate limit.
+fn fentu_server(refresh_tokens: RefreshTokens) -> fentu_testing::MockServer {
     let builder = fentu_testing::MockServer::builder().with_tier(fentu_testing::Tier::Enterprise);
     builder.with_refresh_tokens(refresh_tokens).in_memory()
 }
 
-/// Tokens that a user of this tenant has just granted.
-fn consent(tenant: &fentu_testing::MockServer) -> TokenSet {
-    token_set(&tenant.sign_in(["admin"]), tenant.now())
+/// Tokens that a user of this server has just granted.
+fn consent(server: &fentu_testing::MockServer) -> TokenSet {
+    token_set(&server.sign_in(["admin"]), server.now())
 }
 
-/// The builder of a client of the tenant's application with these tokens.
-fn fentu_builder(tenant: &fentu_testing::MockServer, tokens: TokenSet) -> ClientBuilder<fentu::Client> {
-    let application = tenant.application();
+/// The builder of a client of the server's application with these tokens.
+fn fentu_builder(server: &fentu_testing::MockServer, tokens: TokenSet) -> ClientBuilder<fentu::Client> {
+    let application = server.application();
     let credentials = fentu::Credentials::oauth(application.client_id(), application.client_secret(), tokens);
-    tenant.client_builder_with(credentials).with_tenant("acme")
+    server.client_builder_with(credentials).with_tenant("acme")
 }
 
-/// A tenant that rotates refresh tokens, and a client that a user has just let in.
+/// A server that rotates refresh tokens, and a client with tokens that a user has just granted.
 fn fentu() -> (fentu_testing::MockServer, fentu::Client) {
     fentu_with(RefreshTokens::Rotated)
 }
 
 fn fentu_with(refresh_tokens: RefreshTokens) -> (fentu_testing::MockServer, fentu::Client) {
-    let tenant = fentu_tenant(refresh_tokens);
-    let client = fentu_builder(&tenant, consent(&tenant)).build().unwrap();
-    (tenant, client)
+    let server = fentu_server(refresh_tokens);
+    let client = fentu_builder(&server, consent(&server)).build().unwrap();
+    (server, client)
 }
 
 fn repairy() -> (repairy_testing::MockServer, repairy::Client) {
-    let tenant = repairy_testing::MockServer::builder().in_memory();
-    let client = tenant.client().unwrap();
-    (tenant, client)
+    let server = repairy_testing::MockServer::builder().in_memory();
+    let client = server.client().unwrap();
+    (server, client)
 }
 
-fn manager(tenant: &fisikal_testing::MockServer) -> fisikal::Credentials {
-    let (user, password) = tenant.login(Role::Manager);
+fn manager(server: &fisikal_testing::MockServer) -> fisikal::Credentials {
+    let (user, password) = server.login(Role::Manager);
     fisikal::Credentials::password(
         fisikal_testing::MockServer::CLIENT_ID,
         fisikal_testing::MockServer::CLIENT_SECRET,
@@ -72,32 +72,32 @@ fn manager(tenant: &fisikal_testing::MockServer) -> fisikal::Credentials {
 }
 
 fn fisikal(
-    choose: impl FnOnce(fisikal_testing::MockServerBuilder) -> fisikal_testing::MockServerBuilder,
+    configure: impl FnOnce(fisikal_testing::MockServerBuilder) -> fisikal_testing::MockServerBuilder,
 ) -> (fisikal_testing::MockServer, fisikal::Client) {
-    let tenant = choose(fisikal_testing::MockServer::builder()).in_memory();
-    let client = tenant.client_builder(manager(&tenant)).build().unwrap();
-    (tenant, client)
+    let server = configure(fisikal_testing::MockServer::builder()).in_memory();
+    let client = server.client_builder(manager(&server)).build().unwrap();
+    (server, client)
 }
 
-/// A call of Fentu's.
+/// A call to Fentu.
 fn task(client: &fentu::Client) -> BoxFuture<'static, Result<(), Error>> {
     let call = client.get_task().id("task-001").send();
     Box::pin(async { call.await.map(|_| ()) })
 }
 
-/// A call of Repairy's.
+/// A call to Repairy.
 fn booking(client: &repairy::Client) -> BoxFuture<'static, Result<(), Error>> {
     let call = client.get_booking().id("670000000000000000000001").send();
     Box::pin(async { call.await.map(|_| ()) })
 }
 
-/// A call of Fisikal's.
+/// A call to Fisikal.
 fn profile(client: &fisikal::Client) -> BoxFuture<'static, Result<(), Error>> {
     let call = client.get_profile().send();
     Box::pin(async { call.await.map(|_| ()) })
 }
 
-/// How often a path was asked for.
-fn asked(requests: &[servicebay::testing::RecordedRequest], path: &str) -> usize {
+/// The number of requests to a path.
+fn request_count(requests: &[servicebay::testing::RecordedRequest], path: &str) -> usize {
     requests.iter().filter(|request| request.path == path).count()
 }

@@ -8,10 +8,11 @@
 //! They share one client and so one rate limiter. The other integration has a plain HTTP client and a token of its own. A
 //! table lists the calls and waits of each, and a chart shows the calls against the limit. The first argument is the file
 //! of the chart; by default it goes to the folder for temporary files. From the root of the repository, this updates the
-//! chart in the README:
+//! chart of the README, and the copy of it in the docs:
 //!
 //! ```sh
 //! cargo run -p servicebay-demos --example pacing -- docs/pacing.svg
+//! SERVICEBAY_BLESS=1 cargo test --test it front_page
 //! ```
 
 #![expect(

@@ -315,57 +315,12 @@ impl<'a> Paged<'a> {
 
     fn list(&self, builder: &Ident, statics: &Ident) -> TokenStream {
         let Self { by, page, item, id, .. } = self;
-        let by = match by.as_slice() {
-            [only] => quote!(self.#only),
-            _ => quote!((#(self.#by),*)),
-        };
         let key = match id {
-            Some(id) => quote!(|item| #id.map(crate::page::key)),
-            None => quote!(|_| None),
+            Some(id) => quote!(|item| #id),
+            None => quote!(|_item| None::<u64>),
         };
         quote! {
-            impl crate::page::Sealed for #builder {}
-            impl crate::page::List for #builder {
-                type Page = #page;
-                type Item = #item;
-                fn operation(&self) -> &'static crate::Operation {
-                    &super::operations::#statics
-                }
-                fn query(&self) -> u64 {
-                    crate::page::List::at(self.clone(), crate::Position::Start).request().fingerprint()
-                }
-                fn position(&self) -> crate::Position {
-                    crate::page::By::position(#by)
-                }
-                fn at(mut self, position: crate::Position) -> Self {
-                    #by = crate::page::By::at(position);
-                    self
-                }
-                fn fetch(self) -> impl Future<Output = Result<crate::Response<Self::Page>, crate::Error>> + Send {
-                    self.send()
-                }
-                fn after(&self, page: &Self::Page) -> Result<Option<crate::Position>, crate::Error> {
-                    page.after(&super::operations::#statics, crate::page::List::position(self))
-                }
-                fn ahead(&self, page: &Self::Page, nth: u32) -> Option<crate::Position> {
-                    page.ahead(crate::page::List::position(self), nth)
-                }
-                fn total(page: &Self::Page) -> Option<u64> {
-                    page.total()
-                }
-                fn keys(page: &Self::Page) -> Vec<Option<u64>> {
-                    page.items.iter().map(#key).collect()
-                }
-                fn retain(page: &mut Self::Page, mut keep: impl FnMut() -> bool) {
-                    page.items.retain(|_| keep());
-                }
-                fn into_items(page: Self::Page) -> Vec<Self::Item> {
-                    page.items
-                }
-                fn room(&self) -> Option<u64> {
-                    self.client.room()
-                }
-            }
+            crate::page::impl_list!(#builder, super::operations::#statics, #page, #item, [#(#by),*], #key);
         }
     }
 }

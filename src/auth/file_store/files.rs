@@ -1,4 +1,4 @@
-//! The files of one key: the pair in place, the next one beside it, and two that are locked.
+//! The files of one key: the current pair, the next one beside it, and two lock files.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};

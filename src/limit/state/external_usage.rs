@@ -1,6 +1,6 @@
-//! What others spend of the tenant's limit: other integrations, other processes.
+//! What other integrations and processes use of the tenant's rate limit.
 //!
-//! Nobody tells. It shows in what remains, which falls faster than our own calls explain.
+//! No vendor reports it. It shows in the remaining calls, which fall faster than our own calls explain.
 
 use std::time::Duration;
 

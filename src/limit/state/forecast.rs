@@ -1,4 +1,4 @@
-//! When there will be room, and for whom.
+//! When there will be room in a window, and for which waiters.
 
 use std::time::Duration;
 

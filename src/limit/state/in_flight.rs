@@ -1,4 +1,4 @@
-//! Calls that are under way.
+//! The calls in flight.
 
 use std::time::Duration;
 

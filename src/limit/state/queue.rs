@@ -1,7 +1,7 @@
-//! Who waits for the limit, and who of them is next.
+//! The queue of waiters, and which of them is next.
 //!
-//! There is a lane for each priority. Who is next is called, and has a second to come: one that nobody polls must not
-//! hold up the others. Until then the call reserves a place in the window.
+//! There is a lane for each priority. The next waiter is granted a slot and must claim it within one second, because a waiter
+//! that is not polled must not block the others. Until then the slot is reserved in the window.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What may have been spent of the window without a word.
+//! Calls that may have used up a part of the window, though no response confirmed it.
 
 /// Calls that ended without a word about the limit, and that no answer is known to count.
 ///

@@ -1,12 +1,12 @@
 //! What is left of the vendor's window.
 //!
-//! An answer says what remained when the vendor wrote it, and answers arrive out of order. So what counts is the least
-//! that any answer of the window said, less all that this answer may not know of: calls in flight, and calls that ended
-//! without a word about the limit. That errs on one side only, and on none once the calls in flight have ended.
+//! A response reports what remained when the vendor wrote it, and responses arrive out of order. So what counts is the lowest
+//! value reported in the window, less the calls that it may not include: calls in flight, and calls that ended without a
+//! response about the limit. That can only be too low, and is exact once no call is in flight.
 //!
-//! Which window an answer belongs to shows in when its call was sent, and in what it says. The moment of the reset alone
-//! does not tell two short windows apart: vendors count it in whole seconds, and where it is a span, the answer's own way
-//! makes it longer.
+//! The window that a response belongs to follows from when its call was sent and from what the response says. The reset time
+//! alone does not distinguish two short windows: vendors round it to whole seconds, and if it is a span, the response's travel
+//! time makes it longer.
 
 use std::time::Duration;
 

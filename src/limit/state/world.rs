@@ -1,5 +1,5 @@
-//! A vendor with honest headers, and calls on their way to it and back, in any order: whatever happens, no more is sent
-//! than its window takes, and everything ends.
+//! Property tests of the state against a vendor with honest headers and calls that complete in any order: it never sends more
+//! than a window allows, and every call ends.
 
 use std::time::Duration;
 

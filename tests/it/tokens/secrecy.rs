@@ -1,4 +1,4 @@
-//! Row A13: tokens go to the client's own vendor alone.
+//! Row A13: tokens are sent to the client's own vendor only.
 
 use servicebay::fentu::Application;
 use servicebay::testing::Fault;
@@ -6,32 +6,32 @@ use servicebay::testing::Fault;
 use super::*;
 
 #[tokio::test]
-async fn a_token_endpoint_that_redirects_gets_neither_password_nor_secret_sent_elsewhere() {
-    let (tenant, elsewhere) = tokio::join!(
+async fn a_redirect_of_the_token_endpoint_sends_no_password_and_no_secret_elsewhere() {
+    let (server, elsewhere) = tokio::join!(
         fisikal_testing::MockServer::start(),
         fisikal_testing::MockServer::builder().with_refresh_tokens().start()
     );
-    let trap = format!("{}/oauth/token", elsewhere.base_url());
-    tenant.fault(Fault::redirect(&trap).on("POST", "/oauth/token").always());
-    let client = tenant.client_builder(manager(&tenant)).build().unwrap();
+    let other_url = format!("{}/oauth/token", elsewhere.base_url());
+    server.fault(Fault::redirect(&other_url).on("POST", "/oauth/token").always());
+    let client = server.client_builder(manager(&server)).build().unwrap();
     let error = profile(&client).await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
     assert!(error.to_string().contains("redirects, which is not followed"), "{error}");
-    assert_eq!((tenant.counters().requests(), elsewhere.counters().requests()), (1, 0));
+    assert_eq!((server.counters().requests(), elsewhere.counters().requests()), (1, 0));
 }
 
 #[tokio::test]
-async fn a_call_that_is_redirected_carries_no_granted_token_elsewhere() {
-    let (tenant, elsewhere) = tokio::join!(repairy_testing::MockServer::start(), repairy_testing::MockServer::start());
-    let trap = format!("{}/bookings/1", elsewhere.base_url());
-    tenant.fault(Fault::redirect(&trap).on("GET", "/bookings/{id}"));
-    let error = booking(&tenant.client().unwrap()).await.unwrap_err();
+async fn a_redirected_call_sends_no_token_elsewhere() {
+    let (server, elsewhere) = tokio::join!(repairy_testing::MockServer::start(), repairy_testing::MockServer::start());
+    let other_url = format!("{}/bookings/1", elsewhere.base_url());
+    server.fault(Fault::redirect(&other_url).on("GET", "/bookings/{id}"));
+    let error = booking(&server.client().unwrap()).await.unwrap_err();
     assert_eq!(error.call_error().unwrap().status().unwrap().as_u16(), 307);
     assert_eq!(elsewhere.counters().requests(), 0);
 }
 
 #[test]
-fn no_way_in_goes_over_plain_http_but_to_this_machine() {
+fn credentials_of_every_kind_are_sent_over_plain_http_to_this_machine_only() {
     let base = "http://vendor.example";
     let tokens = TokenSet::new("a").with_refresh_token("r");
     let errors = [
@@ -50,6 +50,6 @@ fn no_way_in_goes_over_plain_http_but_to_this_machine() {
         let Some(Error::Config(error)) = error else { panic!("{error:?}") };
         assert_eq!(error.field(), "base_url");
     }
-    let here = Application::builder("id", "secret").with_base_url("http://127.0.0.1:1/v1").build();
-    assert!(here.is_ok(), "{here:?}");
+    let loopback = Application::builder("id", "secret").with_base_url("http://127.0.0.1:1/v1").build();
+    assert!(loopback.is_ok(), "{loopback:?}");
 }

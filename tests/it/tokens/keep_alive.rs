@@ -1,4 +1,4 @@
-//! Row A11: what a client tells of its tokens, and how it keeps them alive while nobody calls.
+//! Row A11: the status of tokens, and keeping them alive while the client is idle.
 
 use futures_util::FutureExt as _;
 use jiff::SignedDuration;
@@ -9,10 +9,10 @@ use tokio::time::sleep;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn the_status_tells_ends_generation_and_the_last_renewal() {
-    let (tenant, client) = fentu();
-    let begun = tenant.now();
-    let after = |hours| begun.checked_add(SignedDuration::from_hours(hours)).unwrap();
+async fn the_status_has_expiries_generation_and_the_last_refresh() {
+    let (server, client) = fentu();
+    let started = server.now();
+    let after = |hours| started.checked_add(SignedDuration::from_hours(hours)).unwrap();
     let status = client.auth_status();
     assert_eq!((status.generation(), status.last_refresh(), status.renews()), (0, None, true));
     assert_eq!((status.expires_at(), status.refresh_expires_at()), (Some(after(1)), Some(after(720))));
@@ -31,10 +31,10 @@ async fn the_status_tells_ends_generation_and_the_last_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_status_tells_the_last_failure_until_a_renewal_succeeds() {
-    let (tenant, client) = repairy();
+async fn the_status_has_the_last_failure_until_a_refresh_succeeds() {
+    let (server, client) = repairy();
     assert_eq!((client.auth_status().expires_at(), client.auth_status().generation()), (None, 0));
-    tenant.fault(Fault::status(503).on("POST", "/auth/token").times(3));
+    server.fault(Fault::status(503).on("POST", "/auth/token").times(3));
     booking(&client).await.unwrap_err();
     let failure = client.auth_status().last_failure().map(str::to_owned);
     assert!(failure.as_ref().is_some_and(|failure| failure.contains("503")), "{failure:?}");
@@ -44,81 +44,81 @@ async fn the_status_tells_the_last_failure_until_a_renewal_succeeds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sixty_idle_days_at_repairy_take_no_second_login() {
-    let (tenant, client) = repairy();
-    let keeping = tokio::spawn(client.keep_alive());
+async fn sixty_idle_days_at_repairy_need_no_second_login() {
+    let (server, client) = repairy();
+    let keep_alive = tokio::spawn(client.keep_alive());
     sleep(60 * DAY).await;
-    assert!(!keeping.is_finished());
+    assert!(!keep_alive.is_finished());
     booking(&client).await.unwrap();
-    let counters = tenant.counters();
+    let counters = server.counters();
     assert_eq!((counters.logins(), counters.refused_refreshes(), counters.unauthorized()), (1, 0, 0));
-    // 48 hours less up to 5.
+    // Every 43 to 48 hours.
     assert!((30..=34).contains(&counters.refreshes()), "{}", counters.refreshes());
 }
 
 #[tokio::test(start_paused = true)]
-async fn sixty_idle_days_at_fentu_take_no_person_where_refresh_tokens_rotate() {
-    let (tenant, client) = fentu();
+async fn sixty_idle_days_at_fentu_need_no_login_by_a_person_if_refresh_tokens_rotate() {
+    let (server, client) = fentu();
     task(&client).await.unwrap();
-    let keeping = tokio::spawn(client.keep_alive());
+    let keep_alive = tokio::spawn(client.keep_alive());
     sleep(60 * DAY).await;
-    assert!(!keeping.is_finished());
+    assert!(!keep_alive.is_finished());
     task(&client).await.unwrap();
-    let counters = tenant.counters();
+    let counters = server.counters();
     assert_eq!((counters.refused_refreshes(), counters.unauthorized()), (0, 0));
-    assert!(counters.refreshes() < 10, "{}: idle tokens need no more", counters.refreshes());
+    assert!(counters.refreshes() < 10, "{}: an idle client needs no more", counters.refreshes());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_token_that_cannot_be_prolonged_ends_with_an_error_and_few_requests() {
-    let (tenant, client) = fentu_with(RefreshTokens::Repeated);
+async fn keep_alive_ends_with_an_error_and_few_requests_if_the_refresh_token_cannot_be_extended() {
+    let (server, client) = fentu_with(RefreshTokens::Repeated);
     task(&client).await.unwrap();
-    let keeping = tokio::spawn(client.keep_alive());
+    let keep_alive = tokio::spawn(client.keep_alive());
     sleep(31 * DAY).await;
-    let error = keeping.now_or_never().expect("it has ended").unwrap();
+    let error = keep_alive.now_or_never().expect("it has ended").unwrap();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert!(tenant.token_requests().len() < 50, "{}", tenant.token_requests().len());
+    assert!(server.token_requests().len() < 50, "{}", server.token_requests().len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn keeping_alive_ends_with_the_error_when_the_login_is_revoked() {
-    let (tenant, client) = fentu();
+async fn keep_alive_ends_with_an_error_when_the_login_is_revoked() {
+    let (server, client) = fentu();
     task(&client).await.unwrap();
-    let keeping = tokio::spawn(client.keep_alive());
+    let keep_alive = tokio::spawn(client.keep_alive());
     sleep(DAY).await;
-    tenant.revoke_all();
+    server.revoke_all();
     sleep(30 * DAY).await;
-    let error = keeping.now_or_never().expect("it has ended").unwrap();
+    let error = keep_alive.now_or_never().expect("it has ended").unwrap();
     assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
-    assert_eq!(tenant.counters().refused_refreshes(), 1);
+    assert_eq!(server.counters().refused_refreshes(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn keeping_alive_goes_on_over_an_identity_server_that_fails_for_a_day() {
-    let (tenant, client) = repairy();
-    let keeping = tokio::spawn(client.keep_alive());
+async fn keep_alive_survives_a_day_of_a_failing_token_endpoint() {
+    let (server, client) = repairy();
+    let keep_alive = tokio::spawn(client.keep_alive());
     sleep(42 * HOUR).await;
     for path in ["/auth/refresh", "/auth/token"] {
-        tenant.fault(Fault::status(500).on("POST", path).always());
+        server.fault(Fault::status(500).on("POST", path).always());
     }
     sleep(DAY).await;
-    tenant.clear_faults();
+    server.clear_faults();
     sleep(HOUR).await;
-    assert!(!keeping.is_finished());
+    assert!(!keep_alive.is_finished());
     booking(&client).await.unwrap();
-    assert_eq!((tenant.counters().logins(), tenant.counters().unauthorized()), (2, 0));
+    assert_eq!((server.counters().logins(), server.counters().unauthorized()), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_a_person_made_is_kept_until_it_expires() {
+async fn keep_alive_of_a_fixed_token_ends_when_the_token_expires() {
     let script = Script::new([]);
     let expires_at = script.wall().checked_add(SignedDuration::from_hours(240)).unwrap();
     let credentials = fixably::Credentials::bearer("t").with_expires_at(expires_at);
     let client = fixably::Client::builder(credentials).with_tenant("acme").with_transport(script).build().unwrap();
-    let keeping = tokio::spawn(client.keep_alive());
+    let keep_alive = tokio::spawn(client.keep_alive());
     sleep(10 * DAY - SECOND).await;
-    assert!(!keeping.is_finished());
+    assert!(!keep_alive.is_finished());
     sleep(2 * SECOND).await;
-    let error = keeping.now_or_never().expect("it has ended").unwrap();
+    let error = keep_alive.now_or_never().expect("it has ended").unwrap();
     assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
 }

@@ -1,4 +1,4 @@
-//! What a token endpoint may answer that it should not.
+//! Responses of a token endpoint that it should not send.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -8,22 +8,22 @@ use tokio::time::sleep;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_secret_takes_a_person_and_is_sent_once() {
+async fn a_wrong_secret_requires_a_person_and_is_sent_once() {
     let repairy = repairy_testing::MockServer::builder().in_memory();
     let app = repairy::Credentials::app("test-app-key", "wr0ng", "test-partner");
-    let partner =
+    let repairy_client =
         repairy::Client::builder(app).with_base_url(repairy.base_url()).with_transport(repairy.clone()).build();
     let fisikal = fisikal_testing::MockServer::builder().in_memory();
     let user = fisikal::Credentials::password("test-application", "wr0ng", "manager@club.example", "manager-password");
-    let club = fisikal.client_builder(user).build().unwrap();
-    let fentu = fentu_tenant(RefreshTokens::Rotated);
+    let fisikal_client = fisikal.client_builder(user).build().unwrap();
+    let fentu = fentu_server(RefreshTokens::Rotated);
     let application = fentu::Credentials::oauth("test-application", "wr0ng", consent(&fentu));
-    let office = fentu.client_builder_with(application).build().unwrap();
-    let partner = partner.unwrap();
-    task(&office).await.unwrap();
+    let fentu_client = fentu.client_builder_with(application).build().unwrap();
+    let repairy_client = repairy_client.unwrap();
+    task(&fentu_client).await.unwrap();
     sleep(HOUR).await;
     for _ in 0..10 {
-        for error in [booking(&partner).await, profile(&club).await, task(&office).await] {
+        for error in [booking(&repairy_client).await, profile(&fisikal_client).await, task(&fentu_client).await] {
             let error = error.unwrap_err();
             assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
             assert!(error.call_error().unwrap().message().is_some(), "the vendor's words: {error:?}");
@@ -36,7 +36,7 @@ async fn a_wrong_secret_takes_a_person_and_is_sent_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_holds_no_token_is_told_for_what_it_is_and_asked_for_again_later() {
+async fn a_response_without_a_token_is_a_precise_error_and_requested_again_later() {
     for (fault, words) in [
         (Fault::html(), "web page"),
         (Fault::status(500), "token endpoint failed"),
@@ -49,30 +49,30 @@ async fn an_answer_that_holds_no_token_is_told_for_what_it_is_and_asked_for_agai
         (Fault::field("access_token", 7), "no access_token"),
         (Fault::oversized(2 * 1024 * 1024), "too large"),
     ] {
-        let (tenant, client) = fisikal(|tenant| tenant);
-        tenant.fault(fault.on("POST", "/oauth/token").times(3));
+        let (server, client) = fisikal(|server| server);
+        server.fault(fault.on("POST", "/oauth/token").times(3));
         let error = profile(&client).await.unwrap_err();
         assert!(matches!(error, Error::Decode(_) | Error::Server(_)), "{words}: {error:?}");
         assert!(error.to_string().contains(words), "{words}: {error}");
-        tenant.clear_faults();
+        server.clear_faults();
         sleep(30 * SECOND).await;
         profile(&client).await.unwrap_or_else(|error| panic!("{words}: {error}"));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_web_page_in_place_of_a_refresh_costs_no_login_of_a_person() {
-    let (tenant, client) = fentu();
+async fn a_web_page_in_response_to_a_refresh_does_not_require_a_login_by_a_person() {
+    let (server, client) = fentu();
     task(&client).await.unwrap();
     sleep(HOUR).await;
-    tenant.fault(Fault::html().on("POST", "/oauth/token"));
+    server.fault(Fault::html().on("POST", "/oauth/token"));
     let error = task(&client).await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
     sleep(30 * SECOND).await;
     task(&client).await.unwrap();
 }
 
-fn odd_lives() -> [(Value, Option<i64>); 8] {
+fn lifetimes() -> [(Value, Option<i64>); 8] {
     [
         (json!(0), None),
         (json!(-1), None),
@@ -86,70 +86,70 @@ fn odd_lives() -> [(Value, Option<i64>); 8] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_life_that_cannot_be_is_ignored_where_none_is_documented() {
-    for (life, told) in odd_lives() {
-        let (tenant, client) = fisikal(|tenant| tenant);
-        tenant.fault(Fault::field("expires_in", life.clone()).on("POST", "/oauth/token"));
+async fn an_invalid_lifetime_is_ignored_if_none_is_documented() {
+    for (lifetime, expected) in lifetimes() {
+        let (server, client) = fisikal(|server| server);
+        server.fault(Fault::field("expires_in", lifetime.clone()).on("POST", "/oauth/token"));
         for _ in 0..10 {
             profile(&client).await.unwrap();
         }
         let left = client.auth_status().time_left().map(|left| left.as_secs() as i64);
-        assert_eq!(left, told, "{life}");
-        assert_eq!(tenant.counters().logins(), 1, "{life}");
-        // Whatever it is, the end is survived.
+        assert_eq!(left, expected, "{lifetime}");
+        assert_eq!(server.counters().logins(), 1, "{lifetime}");
+        // It recovers from the expiry, whatever the lifetime.
         sleep(HOUR).await;
         profile(&client).await.unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_life_that_cannot_be_gives_way_to_the_documented_one() {
-    for (life, told) in odd_lives() {
-        let (tenant, client) = fentu();
+async fn an_invalid_lifetime_is_replaced_by_the_documented_one() {
+    for (lifetime, expected) in lifetimes() {
+        let (server, client) = fentu();
         task(&client).await.unwrap();
         sleep(HOUR).await;
-        tenant.fault(Fault::field("expires_in", life.clone()).on("POST", "/oauth/token"));
+        server.fault(Fault::field("expires_in", lifetime.clone()).on("POST", "/oauth/token"));
         for _ in 0..10 {
             task(&client).await.unwrap();
         }
         let left = client.auth_status().time_left().map(|left| left.as_secs() as i64);
-        assert_eq!(left, Some(told.unwrap_or(3600)), "{life}");
-        assert_eq!(tenant.counters().refreshes(), 1, "{life}");
+        assert_eq!(left, Some(expected.unwrap_or(3600)), "{lifetime}");
+        assert_eq!(server.counters().refreshes(), 1, "{lifetime}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_without_a_life_is_taken_like_one_that_cannot_be() {
-    let (tenant, client) = fisikal(|tenant| tenant);
-    let answer = json!({"access_token": tenant.access_token(), "token_type": "Bearer"});
-    tenant.fault(Fault::body(200, answer.to_string()).on("POST", "/oauth/token"));
+async fn a_missing_lifetime_is_treated_like_an_invalid_one() {
+    let (server, client) = fisikal(|server| server);
+    let body = json!({"access_token": server.access_token(), "token_type": "Bearer"});
+    server.fault(Fault::body(200, body.to_string()).on("POST", "/oauth/token"));
     profile(&client).await.unwrap();
     assert_eq!(client.auth_status().expires_at(), None);
     sleep(HOUR).await;
     profile(&client).await.unwrap();
-    assert_eq!(tenant.counters().unauthorized(), 1);
+    assert_eq!(server.counters().unauthorized(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_with_a_line_break_is_refused_unseen_and_the_rotated_refresh_token_is_kept() {
-    let (tenant, client) = fentu();
+async fn a_token_with_a_line_break_is_rejected_without_being_shown_and_the_rotated_refresh_token_is_kept() {
+    let (server, client) = fentu();
     task(&client).await.unwrap();
     sleep(HOUR).await;
-    tenant.fault(Fault::field("access_token", "hush\r\nx-evil: 1").on("POST", "/oauth/token"));
+    server.fault(Fault::field("access_token", "hush\r\nx-evil: 1").on("POST", "/oauth/token"));
     let error = task(&client).await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
     assert!(!format!("{error:?} {error}").contains("hush"), "{error:?}");
     sleep(30 * SECOND).await;
     task(&client).await.unwrap();
-    let counters = tenant.counters();
+    let counters = server.counters();
     assert_eq!((counters.refreshes(), counters.refused_refreshes(), counters.repeated_refreshes()), (2, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_lives_for_centuries_is_not_counted_on() {
-    let (tenant, client) = repairy();
-    tenant.fault(Fault::extra_field("expiresIn", 1).on("POST", "/auth/token"));
+async fn a_lifetime_of_centuries_is_replaced_by_the_documented_one() {
+    let (server, client) = repairy();
+    server.fault(Fault::extra_field("expiresIn", 1).on("POST", "/auth/token"));
     booking(&client).await.unwrap();
-    let end = client.auth_status().expires_at().unwrap();
-    assert_eq!(end.duration_since(tenant.now()), SignedDuration::from_hours(48), "as documented");
+    let expires_at = client.auth_status().expires_at().unwrap();
+    assert_eq!(expires_at.duration_since(server.now()), SignedDuration::from_hours(48), "as documented");
 }

@@ -1,0 +1,122 @@
+//! What an operation and its response contribute to pagination.
+
+use std::future::Future;
+
+pub(crate) use self::sealed::Sealed;
+use super::position::Position;
+use crate::error::Error;
+use crate::operation::Operation;
+use crate::response::Response;
+
+mod sealed {
+    /// Keeps a trait from being implemented outside this crate, so that methods can be added to it.
+    #[expect(unnameable_types, reason = "being unnameable is what seals a trait")]
+    pub trait Sealed {}
+}
+
+/// A list operation, which [`Pages`](crate::Pages) and [`Items`](crate::Items) paginate. The builder of each list operation
+/// implements it; the trait is sealed.
+pub trait List: Sealed + Clone + Send + 'static {
+    /// One page, as the vendor sends it.
+    type Page: ListPage<Item = Self::Item>;
+    /// What the pages hold.
+    type Item: Send + 'static;
+
+    /// The operation that lists.
+    fn operation(&self) -> &'static Operation;
+
+    /// A number that identifies the list: vendor, tenant and every parameter except the position. Stable across processes.
+    fn fingerprint(&self) -> u64;
+
+    /// The position of the page that this builder requests.
+    fn position(&self) -> Position;
+
+    /// The same list, at another position.
+    fn at(self, position: Position) -> Self;
+
+    /// Fetches the page at [`position`](Self::position).
+    fn fetch(self) -> impl Future<Output = Result<Response<Self::Page>, Error>> + Send;
+
+    /// A number that identifies an item, made from its id and stable across processes; `None` if the item has no id.
+    fn key(item: &Self::Item) -> Option<u64>;
+
+    /// How many calls the tenant's rate limit allows right now; `None` if that is unknown.
+    fn rate_limit_headroom(&self) -> Option<u64>;
+}
+
+/// One page of a [`List`]: its items, and what it says about the other pages. The page type of each vendor implements it;
+/// the trait is sealed.
+pub trait ListPage: Sealed + Send + 'static {
+    /// What the page holds.
+    type Item;
+
+    /// The position of the next page, given the position at which this one was requested; `None` after the last page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if the vendor sent another page than was requested. Continuing would lose items, or
+    /// never end.
+    fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error>;
+
+    /// The expected position of the `nth` page after this one, if all pages are like this one. `None` beyond the end of
+    /// the list, or if the vendor does not send a total.
+    fn ahead(&self, requested: Position, nth: u32) -> Option<Position>;
+
+    /// The number of items in the whole list, if the vendor sends it.
+    fn total(&self) -> Option<u64>;
+
+    /// The items.
+    fn items(&self) -> &[Self::Item];
+
+    /// The items, to be changed in place.
+    fn items_mut(&mut self) -> &mut Vec<Self::Item>;
+
+    /// The items, without the page around them.
+    fn into_items(self) -> Vec<Self::Item>;
+}
+
+/// Implements [`List`] for the builder of a list operation. The builder needs the fields `client` and those that hold the
+/// position, and a method `request`.
+macro_rules! impl_list {
+    ($builder:ident, $operation:path, $page:ty, $item:ty, [$($position:ident),+], |$each:ident| $id:expr) => {
+        impl $crate::page::Sealed for $builder {}
+
+        impl $crate::List for $builder {
+            type Page = $page;
+            type Item = $item;
+
+            fn operation(&self) -> &'static $crate::Operation {
+                &$operation
+            }
+
+            fn fingerprint(&self) -> u64 {
+                $crate::List::at(self.clone(), $crate::Position::Start).request().fingerprint()
+            }
+
+            fn position(&self) -> $crate::Position {
+                $crate::page::PageParams::position(($(self.$position),+))
+            }
+
+            fn at(mut self, position: $crate::Position) -> Self {
+                ($(self.$position),+) = $crate::page::PageParams::from_position(position);
+                self
+            }
+
+            fn fetch(
+                self,
+            ) -> impl ::std::future::Future<Output = Result<$crate::Response<$page>, $crate::Error>> + Send {
+                self.send()
+            }
+
+            fn key($each: &$item) -> Option<u64> {
+                $id.map($crate::page::key)
+            }
+
+            fn rate_limit_headroom(&self) -> Option<u64> {
+                self.client.room()
+            }
+        }
+    };
+}
+
+pub(crate) use impl_list;
