@@ -24,7 +24,7 @@ macro_rules! holds {
     (@property [$($case:ident: $credentials:ty),+ $(,)?] $topic:ident $property:ident) => {
         mod $property {
             #[allow(unused_imports, reason = "not every property has a case of every vendor")]
-            use super::*;
+            use super::{fentu, fisikal, fixably, repairy};
             $(
                 #[tokio::test(start_paused = true)]
                 async fn $case() {
