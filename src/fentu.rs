@@ -84,7 +84,6 @@
 mod application;
 mod authorization;
 mod credentials;
-#[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod grant;

@@ -96,7 +96,6 @@
 mod cancelled;
 mod complaints;
 mod credentials;
-#[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod grant;

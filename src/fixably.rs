@@ -72,7 +72,6 @@
 mod collection;
 mod credentials;
 mod expand;
-#[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod id;

@@ -37,6 +37,7 @@ mod lenient;
 mod observer;
 mod open;
 mod operation;
+mod operation_builder;
 mod salvage;
 mod telemetry;
 mod vendor;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::types::PageMeta;
 use crate::error::Error;
-use crate::lenient::Places;
+use crate::lenient::PositionalList;
 use crate::operation::Operation;
 use crate::page::Position;
 
@@ -68,7 +68,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    Places::deserialize(deserializer).map(|Places(items)| items)
+    PositionalList::deserialize(deserializer).map(|PositionalList(items)| items)
 }
 
 /// The meta object; empty where it is anything else.

@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 
 use super::types;
 use crate::error::Error;
-use crate::lenient::Places;
+use crate::lenient::PositionalList;
 use crate::operation::Operation;
 use crate::page::Position;
 
@@ -129,7 +129,7 @@ impl<'de, T: Deserialize<'de> + Default + Listed> Visitor<'de> for List<T> {
         while let Some(name) = map.next_key::<String>()? {
             if name == T::ROOT {
                 // Null where there are none: every member of the vendor's may be null.
-                items = Some(map.next_value::<Option<Places<T>>>()?.unwrap_or_default().0);
+                items = Some(map.next_value::<Option<PositionalList<T>>>()?.unwrap_or_default().0);
             } else if name == "count" {
                 count = map.next_value::<Count>()?.0;
             } else {
