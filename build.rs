@@ -1,41 +1,52 @@
-//! Regenerates the code of each vendor from its spec, with feature `codegen` only: users build what is committed.
+//! Generates the code of each vendor from `openapi/<vendor>.json`, with feature `codegen` only: users build the committed
+//! code.
 
 use std::process::ExitCode;
 
-/// The vendors: each has its spec in `openapi/<vendor>.json` and its module in `src/<vendor>.rs`.
-#[cfg(feature = "codegen")]
-const VENDORS: [&str; 4] = ["fentu", "fisikal", "fixably", "repairy"];
-
+#[cfg(not(feature = "codegen"))]
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
+    ExitCode::SUCCESS
+}
 
-    #[cfg(feature = "codegen")]
-    for vendor in VENDORS {
-        if let Err(error) = regenerate(vendor) {
+#[cfg(feature = "codegen")]
+fn main() -> ExitCode {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=openapi");
+    for vendor in vendors() {
+        if let Err(error) = generate(&vendor) {
             println!("cargo::error=openapi/{vendor}.json: {error}");
             return ExitCode::FAILURE;
         }
     }
-
     ExitCode::SUCCESS
+}
+
+/// The vendors that have a spec, by name.
+#[cfg(feature = "codegen")]
+fn vendors() -> Vec<String> {
+    let files = std::fs::read_dir("openapi").expect("the package contains openapi/");
+    let paths = files.map(|file| file.expect("openapi/ can be listed").path());
+    let specs = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let mut vendors: Vec<_> =
+        specs.filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned())).collect();
+    vendors.sort();
+    vendors
 }
 
 /// Writes `<vendor>.rs` into the build's output directory, where `tests/it/generated.rs` compares it.
 #[cfg(feature = "codegen")]
-fn regenerate(vendor: &str) -> Result<(), Box<dyn std::error::Error>> {
+fn generate(vendor: &str) -> Result<(), Box<dyn std::error::Error>> {
     use std::path::Path;
     use std::{env, fs};
 
-    let spec = format!("openapi/{vendor}.json");
-    println!("cargo::rerun-if-changed={spec}");
-    let code = servicebay_codegen::generate(&fs::read_to_string(&spec)?, vendor)?;
-    // Where docs are built with all features, there may be no rustfmt; the code is compared nowhere there.
+    let spec = fs::read_to_string(format!("openapi/{vendor}.json"))?;
+    let code = servicebay_codegen::generate(&spec, vendor)?;
+    // docs.rs builds with all features and may have no rustfmt. It compares the code with nothing.
     let code = servicebay_codegen::rustfmt(&code, Path::new(".")).unwrap_or_else(|error| {
-        println!(
-            "cargo::warning=the generated code is not formatted, and will differ from the committed code: {error}"
-        );
+        println!("cargo::warning=the generated code is not formatted and so differs from the committed code: {error}");
         code
     });
     let output = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; cargo sets it")?;
-    Ok(fs::write(Path::new(&output).join(format!("{vendor}.rs")), code)?)
+    Ok(fs::write(Path::new(&output).join(vendor).with_extension("rs"), code)?)
 }

@@ -97,7 +97,7 @@ async fn log_in(setup: &Setup, send_user: impl FnOnce(&LoopbackLogin)) -> Result
         Some(base_url) => builder.with_base_url(base_url).build()?,
         None => builder.build()?,
     };
-    let login = application.log_in_here([Scope::ReadWorkOrders]).await?;
+    let login = application.loopback_login([Scope::ReadWorkOrders]).await?;
     send_user(&login);
     println!("Waiting for the browser to come back to this machine ...");
     let tokens = login.tokens().await?;

@@ -16,14 +16,16 @@ use percent_encoding::utf8_percent_encode;
 use self::pool::Kind;
 pub(crate) use self::pool::Pool;
 pub(crate) use self::tenancy::{Shared, Tenancy};
-use crate::auth::{Auth, Endpoint, MemoryStore, PART, Plan, Setting, TokenCache, TokenKey, TokenStore, Way};
-use crate::base::Base;
+use crate::auth::{
+    Auth, AuthConfig, AuthMethod, Endpoint, MemoryStore, PART, Setting, TokenCache, TokenKey, TokenStore,
+};
+use crate::base_url::BaseUrl;
 use crate::client_inner::ClientInner;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitPolicy, Registry};
 use crate::observer::Observer;
-use crate::options::{CallOptions, Settings};
+use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::Pipeline;
 use crate::priority::Priority;
 use crate::retry::{RetryBudget, RetryPolicy};
@@ -55,7 +57,7 @@ const OWN_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 #[must_use = "a client is made by `build`"]
 pub struct ClientBuilder<C> {
     vendor: &'static Vendor,
-    plan: Result<Plan, Error>,
+    plan: Result<AuthConfig, Error>,
     wrap: Arc<dyn Fn(ClientInner) -> C + Send + Sync>,
     tenant: Option<String>,
     base_url: Option<String>,
@@ -73,7 +75,7 @@ pub struct ClientBuilder<C> {
 impl<C> ClientBuilder<C> {
     pub(crate) fn new(
         vendor: &'static Vendor,
-        plan: Result<Plan, Error>,
+        plan: Result<AuthConfig, Error>,
         wrap: impl Fn(ClientInner) -> C + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -198,7 +200,7 @@ impl<C> ClientBuilder<C> {
 
     /// Does what [`build`](Self::build) does, up to the vendor's own type around it.
     pub(crate) fn assemble(self) -> Result<Assembled<C>, Error> {
-        let Plan { way, account, headers: extra } = self.plan?;
+        let AuthConfig { method, account, headers: extra } = self.plan?;
         let key = self.tenancy.as_ref().map(|tenancy| &*tenancy.key);
         let tenant = match (self.tenant, key) {
             (Some(tenant), _) => Some(address::label(tenant)?),
@@ -227,7 +229,7 @@ impl<C> ClientBuilder<C> {
             (None, None) => address::base(self.vendor.base_url)?,
         };
 
-        let settings = Settings::default().overlaid(self.options);
+        let settings = ResolvedOptions::default().overridden_by(self.options);
         let user_agent: Arc<str> = match self.user_agent {
             Some(own) => format!("{own} {OWN_AGENT}").into(),
             None => OWN_AGENT.into(),
@@ -265,12 +267,12 @@ impl<C> ClientBuilder<C> {
         #[cfg(not(feature = "testing"))]
         let (transport, clock, owner) = (HttpClient::Reqwest(http()?), Clock::System, None);
 
-        let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
+        let base = Arc::new(BaseUrl::new(base_url, self.vendor.base_paths));
         let name: Option<Arc<str>> = tenant.as_deref().or(key).map(Into::into);
         let telemetry = Telemetry::new(self.vendor, name.clone(), self.observer, clock);
-        let auth = match way {
-            Way::StaticToken(fixed) => Auth::StaticToken(fixed),
-            Way::Granted { grant, tokens } => {
+        let auth = match method {
+            AuthMethod::StaticToken(fixed) => Auth::StaticToken(fixed),
+            AuthMethod::Granted { grant, tokens } => {
                 let endpoint = Endpoint {
                     transport: transport.clone(),
                     clock,
@@ -294,13 +296,13 @@ impl<C> ClientBuilder<C> {
         let pipeline = Pipeline {
             vendor: self.vendor,
             tenant: name,
-            base,
+            base_url: base,
             user_agent,
             headers,
             auth,
-            budget: Registry::global().budget(self.vendor, address, owner, clock),
-            rate_limit: self.rate_limit,
-            retries: RetryBudget::new(),
+            rate_limiter: Registry::global().budget(self.vendor, address, owner, clock),
+            rate_limit_policy: self.rate_limit,
+            retry_budget: RetryBudget::new(),
             transport,
             clock,
             telemetry,
@@ -338,7 +340,7 @@ impl<C> fmt::Debug for ClientBuilder<C> {
 }
 
 /// The name that tokens are stored under: nobody else's may be found there. `whose` is a part already.
-fn token_key(vendor: &Vendor, base: &Base, whose: Option<&str>, account: &str) -> TokenKey {
+fn token_key(vendor: &Vendor, base: &BaseUrl, whose: Option<&str>, account: &str) -> TokenKey {
     // With port and path: behind one host there may be more than one vendor's, or more than one club's.
     let root = base.root();
     let place = format!("{}{}", root.authority(), root.path().trim_end_matches('/'));

@@ -21,7 +21,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error};
 
 pub(crate) use self::list::{FittingList, PositionalList};
 pub(crate) use self::object::serde_object;
-pub(crate) use self::resumed_map::{Key, ResumedMap};
+pub(crate) use self::resumed_map::{FieldName, ResumedMap};
 pub(crate) use self::scalar::{Numeric, Scalar};
 pub(crate) use self::shape::body;
 use self::visitor::{ScalarVisitor, ValueVisitor};

@@ -156,7 +156,7 @@ impl RateLimit {
 
     /// Those of them that have this priority.
     pub fn waiting_at(&self, priority: Priority) -> usize {
-        self.waiting[priority.lane()]
+        self.waiting[priority.index()]
     }
 
     /// Calls a minute that others spend of the tenant's limit: other integrations, other processes. It is inferred from
@@ -193,7 +193,7 @@ impl RateLimiter {
         let pass = self.gate().enter(ask);
         match pass {
             Some(pass) => Ok(self.permit(pass, clock)),
-            None => scope.waits(Wait::Limit, self.wait(ask, clock, latest)).await,
+            None => scope.wait(Wait::Limit, self.wait(ask, clock, latest)).await,
         }
     }
 

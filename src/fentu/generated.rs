@@ -12,26 +12,26 @@ pub mod types {
     use jiff::civil::Date;
     use serde_json::{Map, Value};
 
-    /// A work order as a list shows it. Read off the vendor's sample.
+    /// A work order in the short form that lists have. Taken from the vendor's sample.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct WorkOrderSummary {
-        /// The work order's id, such as `wo-12345`. Documented.
+        /// Id of the work order, such as `wo-12345`. Documented.
         pub id: Option<Id<WorkOrder>>,
-        /// Its number on paper, such as `WO-2024-001`. How it is built is a setting of the organisation. Documented.
+        /// Number shown to people, such as `WO-2024-001`. Its format is a setting of the organization. Documented.
         pub work_order_number: Option<String>,
-        /// How far it is. Documented.
+        /// Progress of the work. Documented.
         pub status: Option<WorkOrderStatus>,
-        /// Whom the work is for: id and name. Documented.
+        /// The customer the work is for: id and name. Documented.
         pub customer: Option<CustomerReference>,
-        /// When the work is planned to begin: a time in UTC to the second, in spite of its name. Likely absent where
-        /// nothing is planned. Documented.
+        /// Planned start of the work: a time in UTC to the second, despite the field's name. Likely left out if nothing
+        /// is planned. Documented.
         pub scheduled_date: Option<Open<Timestamp>>,
-        /// How urgent it is. Documented.
+        /// Urgency. Documented.
         pub priority: Option<WorkOrderPriority>,
-        /// When it was created, in UTC to the second. Documented.
+        /// Creation time, in UTC to the second. Documented.
         pub created_at: Option<Open<Timestamp>>,
     }
 
@@ -42,42 +42,42 @@ pub mod types {
         }
     }
 
-    /// A work order. Read off the vendor's sample, which could be read up to the beginning of `tasks`; what follows
-    /// there is unknown. Neither does `open` mean that there is no technician, nor `assigned` that there is one:
-    /// the sample has both at once.
+    /// A work order. Taken from the vendor's sample, which was readable up to the start of `tasks`; the fields
+    /// after that are unknown. A work order that is `open` can have a technician, and one that is `assigned` can
+    /// have none: the sample is `open` with a technician.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct WorkOrder {
-        /// The work order's id, such as `wo-12345`. Documented.
+        /// Id of the work order, such as `wo-12345`. Documented.
         pub id: Option<Id<WorkOrder>>,
-        /// Its number on paper, such as `WO-2024-001`. How it is built is a setting of the organisation. Documented.
+        /// Number shown to people, such as `WO-2024-001`. Its format is a setting of the organization. Documented.
         pub work_order_number: Option<String>,
-        /// How far it is. Documented.
+        /// Progress of the work. Documented.
         pub status: Option<WorkOrderStatus>,
-        /// How urgent it is. Documented.
+        /// Urgency. Documented.
         pub priority: Option<WorkOrderPriority>,
-        /// What is to be done. Documented.
+        /// The work to do. Documented.
         pub description: Option<String>,
-        /// Whom the work is for: id, name, and the address in one line. Documented.
+        /// The customer the work is for: id, name, and the address on one line. Documented.
         pub customer: Option<CustomerReference>,
-        /// Whom to speak to about this job: id, name and phone. Documented.
+        /// The contact person for this job: id, name, and phone. Documented.
         pub contact: Option<Contact>,
-        /// When the work is planned to begin: a time in UTC to the second, in spite of its name. Likely absent where
-        /// nothing is planned. Documented.
+        /// Planned start of the work: a time in UTC to the second, despite the field's name. Likely left out if nothing
+        /// is planned. Documented.
         pub scheduled_date: Option<Open<Timestamp>>,
-        /// How long the work is planned to take. The vendor states no unit; a task's times show that durations are
+        /// Planned duration of the work. The vendor states no unit; the times of a task show that durations are
         /// minutes. Unit: minutes. Documented.
         pub estimated_duration: Option<u32>,
-        /// Who does the work. Absent until somebody is assigned. Documented.
+        /// The technician who does the work. Left out until one is assigned. Documented.
         pub technician: Option<Technician>,
-        /// The steps of the work. That there is a list is known, what its items hold is assumed to be what the list of
-        /// tasks holds. Documented.
+        /// The steps of the work. The list itself is documented; its items are assumed to have the fields that the list
+        /// of tasks has. Documented.
         pub tasks: Vec<TaskSummary>,
-        /// When it was created. Known from the list. Assumed.
+        /// Creation time. Known from the list. Assumed.
         pub created_at: Option<Open<Timestamp>>,
-        /// When it last changed. Nothing shows that it exists. Assumed.
+        /// Time of the last change. No source shows this field. Assumed.
         pub updated_at: Option<Open<Timestamp>>,
     }
 
@@ -89,79 +89,79 @@ pub mod types {
         }
     }
 
-    /// A technician, as far as other records name one. The API has no operation for technicians.
+    /// A technician, with the fields that other records show. The API has no operation for technicians.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Technician {
-        /// The technician's id, such as `tech-001`. Documented.
+        /// Id of the technician, such as `tech-001`. Documented.
         pub id: Option<Id<Technician>>,
-        /// The full name. Documented.
+        /// Full name. Documented.
         pub name: Option<String>,
     }
     serde_object! { Technician { id: value, name: text } }
 
-    /// A customer, as far as other records name one; `get_customer` has the rest.
+    /// A customer, with the fields that other records show; `get_customer` returns the rest.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>,
     /// <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct CustomerReference {
-        /// The customer's id, such as `cust-001`. Documented.
+        /// Id of the customer, such as `cust-001`. Documented.
         pub id: Option<Id<Customer>>,
-        /// The customer's name. Documented.
+        /// Name of the customer. Documented.
         pub name: Option<String>,
-        /// The address in one line. In a work order alone; the customer itself has an object here. Documented.
+        /// Address on one line. Only in a work order; a customer has an object here. Documented.
         pub address: Option<String>,
     }
     serde_object! { CustomerReference { id: value, name: text, address: text } }
 
-    /// A person to speak to. A work order names one with `id`, `name` and `phone`; a customer's contacts have the
-    /// other fields too.
+    /// A contact person. A work order has only `id`, `name`, and `phone`; a customer's contacts have the other
+    /// fields too.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>,
     /// <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Contact {
-        /// The contact's id, such as `contact-001`. Documented.
+        /// Id of the contact, such as `contact-001`. Documented.
         pub id: Option<Id<Contact>>,
-        /// First and last name in one. Documented.
+        /// First and last name in one text. Documented.
         pub name: Option<String>,
-        /// The job title or role. With a customer's contacts alone. Documented.
+        /// Job title or role. Only on a customer's contacts. Documented.
         pub title: Option<String>,
-        /// The e-mail address. With a customer's contacts alone. Documented.
+        /// E-mail address. Only on a customer's contacts. Documented.
         pub email: Option<String>,
-        /// The phone number, as in `+1-555-111-2222`. Documented.
+        /// Phone number, such as `+1-555-111-2222`. Documented.
         pub phone: Option<String>,
-        /// Whether this is the customer's main contact. With a customer's contacts alone. Documented.
+        /// Whether this is the customer's main contact. Only on a customer's contacts. Documented.
         pub is_primary: Option<bool>,
     }
     serde_object! { Contact { id: value, name: text, title: text, email: text, phone: text, is_primary: flag } }
 
-    /// A customer as a list shows it. Read off the vendor's sample.
+    /// A customer in the short form that lists have. Taken from the vendor's sample.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct CustomerSummary {
-        /// The customer's id, such as `cust-001`. Documented.
+        /// Id of the customer, such as `cust-001`. Documented.
         pub id: Option<Id<Customer>>,
-        /// The company's name. Documented.
+        /// Name of the company. Documented.
         pub name: Option<String>,
-        /// Its number on paper, such as `C-10001`. Documented.
+        /// Number shown to people, such as `C-10001`. Documented.
         pub customer_number: Option<String>,
-        /// Whether business is done with the customer. Documented.
+        /// Whether the customer is active. Documented.
         pub status: Option<CustomerStatus>,
-        /// The e-mail address. Documented.
+        /// E-mail address. Documented.
         pub email: Option<String>,
-        /// The phone number, as in `+1-555-123-4567`. Documented.
+        /// Phone number, such as `+1-555-123-4567`. Documented.
         pub phone: Option<String>,
-        /// The address of the site or head office. Documented.
+        /// Address of the site or head office. Documented.
         pub address: Option<Address>,
-        /// When the customer was created, in UTC to the second. Documented.
+        /// Creation time, in UTC to the second. Documented.
         pub created_at: Option<Open<Timestamp>>,
     }
 
@@ -172,46 +172,46 @@ pub mod types {
         }
     }
 
-    /// A customer. Read off the vendor's sample, which could be read up to `payment_terms`; what follows there is
-    /// unknown.
+    /// A customer. Taken from the vendor's sample, which was readable up to `payment_terms`; the fields after that
+    /// are unknown.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Customer {
-        /// The customer's id, such as `cust-001`. Documented.
+        /// Id of the customer, such as `cust-001`. Documented.
         pub id: Option<Id<Customer>>,
-        /// The company's name. Documented.
+        /// Name of the company. Documented.
         pub name: Option<String>,
-        /// Its number on paper, such as `C-10001`. Documented.
+        /// Number shown to people, such as `C-10001`. Documented.
         pub customer_number: Option<String>,
-        /// Whether business is done with the customer. Documented.
+        /// Whether the customer is active. Documented.
         pub status: Option<CustomerStatus>,
-        /// What kind of customer it is. Documented.
+        /// Kind of customer. Documented.
         pub customer_type: Option<CustomerType>,
-        /// The e-mail address. Documented.
+        /// E-mail address. Documented.
         pub email: Option<String>,
-        /// The phone number, as in `+1-555-123-4567`. Documented.
+        /// Phone number, such as `+1-555-123-4567`. Documented.
         pub phone: Option<String>,
-        /// The fax number. Documented.
+        /// Fax number. Documented.
         pub fax: Option<String>,
-        /// The web site's address. Documented.
+        /// Web site. Documented.
         pub website: Option<String>,
-        /// The address of the site or head office. Documented.
+        /// Address of the site or head office. Documented.
         pub address: Option<Address>,
-        /// Where bills go. Documented.
+        /// Billing address. Documented.
         pub billing_address: Option<Address>,
-        /// The people to speak to. Documented.
+        /// Contact persons. Documented.
         pub contacts: Vec<Contact>,
-        /// The region or office of your own organisation that looks after the customer. Documented.
+        /// The region or office of your own organization that is responsible for the customer. Documented.
         pub branch: Option<Branch>,
-        /// The tax number, as in `12-3456789`. Documented.
+        /// Tax number, such as `12-3456789`. Documented.
         pub tax_id: Option<String>,
-        /// The terms of payment, such as `net30`. Which there are is unknown. Documented.
+        /// Payment terms, such as `net30`. The possible values are unknown. Documented.
         pub payment_terms: Option<String>,
-        /// When the customer was created. Known from the list. Assumed.
+        /// Creation time. Known from the list. Assumed.
         pub created_at: Option<Open<Timestamp>>,
-        /// When the customer last changed. Nothing shows that it exists. Assumed.
+        /// Time of the last change. No source shows this field. Assumed.
         pub updated_at: Option<Open<Timestamp>>,
     }
 
@@ -229,15 +229,15 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Address {
-        /// The street with its number; one line only. Documented.
+        /// Street and number, on one line. Documented.
         pub street: Option<String>,
-        /// The city. Documented.
+        /// City. Documented.
         pub city: Option<String>,
-        /// The state or region, in two letters in the vendor's samples. Documented.
+        /// State or region; two letters in the vendor's samples. Documented.
         pub state: Option<String>,
-        /// The postal code. Documented.
+        /// Postal code. Documented.
         pub postal_code: Option<String>,
-        /// The country in two letters, as in `US`. Documented.
+        /// Country in two letters, such as `US`. Documented.
         pub country: Option<String>,
     }
     serde_object! { Address { street: text, city: text, state: text, postal_code: text, country: text } }
@@ -248,74 +248,74 @@ pub mod types {
             Self::default()
         }
 
-        /// The street with its number; one line only. Documented.
+        /// Street and number, on one line. Documented.
         pub fn street(mut self, value: impl Into<String>) -> Self {
             self.street = Some(value.into());
             self
         }
 
-        /// The city. Documented.
+        /// City. Documented.
         pub fn city(mut self, value: impl Into<String>) -> Self {
             self.city = Some(value.into());
             self
         }
 
-        /// The state or region, in two letters in the vendor's samples. Documented.
+        /// State or region; two letters in the vendor's samples. Documented.
         pub fn state(mut self, value: impl Into<String>) -> Self {
             self.state = Some(value.into());
             self
         }
 
-        /// The postal code. Documented.
+        /// Postal code. Documented.
         pub fn postal_code(mut self, value: impl Into<String>) -> Self {
             self.postal_code = Some(value.into());
             self
         }
 
-        /// The country in two letters, as in `US`. Documented.
+        /// Country in two letters, such as `US`. Documented.
         pub fn country(mut self, value: impl Into<String>) -> Self {
             self.country = Some(value.into());
             self
         }
     }
 
-    /// A region or office of your own organisation, as far as customers name it. The API has no operation for
-    /// branches.
+    /// A region or office of your own organization, with the fields that customers show. The API has no operation
+    /// for branches.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Branch {
-        /// The branch's id, such as `branch-001`. Documented.
+        /// Id of the branch, such as `branch-001`. Documented.
         pub id: Option<Id<Branch>>,
-        /// The name. Documented.
+        /// Name. Documented.
         pub name: Option<String>,
     }
     serde_object! { Branch { id: value, name: text } }
 
-    /// A machine in the field as a list shows it. Read off the vendor's sample.
+    /// An installed machine in the short form that lists have. Taken from the vendor's sample.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct AssetSummary {
-        /// The asset's id, such as `asset-001`. Documented.
+        /// Id of the asset, such as `asset-001`. Documented.
         pub id: Option<Id<Asset>>,
-        /// The name. Documented.
+        /// Name. Documented.
         pub name: Option<String>,
-        /// The serial number. No two assets have the same. Documented.
+        /// Serial number, unique among assets. Documented.
         pub serial_number: Option<String>,
-        /// What was installed: id and name. Documented.
+        /// The product: id and name. Documented.
         pub product: Option<Product>,
-        /// Whose it is: id and name. Documented.
+        /// The owner: id and name. Documented.
         pub customer: Option<CustomerReference>,
-        /// Where it is, in words. The words differ from those that `get_asset` has for the same asset. Documented.
+        /// Location, as text. The text differs from the one that `get_asset` returns for the same asset. Documented.
         pub location: Option<String>,
-        /// In which state it is. Documented.
+        /// State of the machine. Documented.
         pub status: Option<AssetStatus>,
-        /// The day on which the warranty ends. Documented.
+        /// Last day of the warranty. Documented.
         pub warranty_expiry: Option<Open<Date>>,
-        /// When it was last serviced, in UTC to the second. Documented.
+        /// Time of the last service, in UTC to the second. Documented.
         pub last_service: Option<Open<Timestamp>>,
     }
 
@@ -326,44 +326,44 @@ pub mod types {
         }
     }
 
-    /// A machine in the field: one installed piece of a product. Read off the vendor's sample, which could be read
-    /// up to `warranty_start`; what follows there is unknown.
+    /// A machine in the field: one installed piece of a product. Taken from the vendor's sample, which was readable
+    /// up to `warranty_start`; the fields after that are unknown.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Asset {
-        /// The asset's id, such as `asset-001`. Documented.
+        /// Id of the asset, such as `asset-001`. Documented.
         pub id: Option<Id<Asset>>,
-        /// The name. Documented.
+        /// Name. Documented.
         pub name: Option<String>,
-        /// The tag on the machine, such as `A-10001`. Documented.
+        /// Tag on the machine, such as `A-10001`. Documented.
         pub asset_tag: Option<String>,
-        /// The serial number. No two assets have the same. Documented.
+        /// Serial number, unique among assets. Documented.
         pub serial_number: Option<String>,
-        /// The model's number. Documented.
+        /// Model number. Documented.
         pub model_number: Option<String>,
-        /// What was installed: id, name and manufacturer. Documented.
+        /// The product: id, name, and manufacturer. Documented.
         pub product: Option<Product>,
-        /// Whose it is: id and name. Documented.
+        /// The owner: id and name. Documented.
         pub customer: Option<CustomerReference>,
-        /// The site or building where it is: id, name, and the address in one line. Documented.
+        /// The site or building where the machine is: id, name, and the address on one line. Documented.
         pub object: Option<Object>,
-        /// The place inside the object, in words. Documented.
+        /// Location inside the object, as text. Documented.
         pub location: Option<String>,
-        /// In which state it is. Documented.
+        /// State of the machine. Documented.
         pub status: Option<AssetStatus>,
-        /// The day on which it was installed. Documented.
+        /// Day of the installation. Documented.
         pub install_date: Option<Open<Date>>,
-        /// The day on which the warranty begins. Documented.
+        /// First day of the warranty. Documented.
         pub warranty_start: Option<Open<Date>>,
-        /// The day on which the warranty ends. Known from the list. Assumed.
+        /// Last day of the warranty. Known from the list. Assumed.
         pub warranty_expiry: Option<Open<Date>>,
-        /// When it was last serviced. Known from the list. Assumed.
+        /// Time of the last service. Known from the list. Assumed.
         pub last_service: Option<Open<Timestamp>>,
-        /// When it was created. Nothing shows that it exists. Assumed.
+        /// Creation time. No source shows this field. Assumed.
         pub created_at: Option<Open<Timestamp>>,
-        /// When it last changed. Nothing shows that it exists. Assumed.
+        /// Time of the last change. No source shows this field. Assumed.
         pub updated_at: Option<Open<Timestamp>>,
     }
 
@@ -375,62 +375,63 @@ pub mod types {
         }
     }
 
-    /// A type of machine from the catalogue, as far as assets name it. The API has no operation for products.
+    /// A type of machine in the catalog, with the fields that assets show. The API has no operation for products.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Product {
-        /// The product's id, such as `prod-001`. Documented.
+        /// Id of the product, such as `prod-001`. Documented.
         pub id: Option<Id<Product>>,
-        /// The name. Documented.
+        /// Name. Documented.
         pub name: Option<String>,
-        /// Who makes it. With `get_asset` alone. Documented.
+        /// Manufacturer. Only in the response of `get_asset`. Documented.
         pub manufacturer: Option<String>,
     }
     serde_object! { Product { id: value, name: text, manufacturer: text } }
 
-    /// A site or building of a customer, which the vendor calls an object, as far as assets name it. The API has no
-    /// operation for objects.
+    /// A site or building of a customer, which the vendor calls an object, with the fields that assets show. The
+    /// API has no operation for objects.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Object {
-        /// The object's id, such as `obj-001`. Documented.
+        /// Id of the object, such as `obj-001`. Documented.
         pub id: Option<Id<Object>>,
-        /// The name. Documented.
+        /// Name. Documented.
         pub name: Option<String>,
-        /// The address in one line. Documented.
+        /// Address on one line. Documented.
         pub address: Option<String>,
     }
     serde_object! { Object { id: value, name: text, address: text } }
 
-    /// A step of a work order as a list shows it. Read off the vendor's samples. Two fields have other names than
-    /// in `Task`: `duration` is its `actual_duration`, and `parts_required` stands where it has `parts_used`.
+    /// A step of a work order in the short form that lists have. Taken from the vendor's samples. Two fields differ
+    /// from `Task`: `duration` is called `actual_duration` there, and `parts_required` is in the place of
+    /// `parts_used`.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct TaskSummary {
-        /// The task's id, such as `task-001`. Documented.
+        /// Id of the task, such as `task-001`. Documented.
         pub id: Option<Id<Task>>,
-        /// What to do, in a few words. Documented.
+        /// Short description of the step. Documented.
         pub name: Option<String>,
-        /// What to do, at length. Documented.
+        /// Detailed description of the step. Documented.
         pub description: Option<String>,
-        /// How far it is. Documented.
+        /// Progress of the work. Documented.
         pub status: Option<TaskStatus>,
-        /// Who does it. Absent until somebody is assigned. Documented.
+        /// The technician who does it. Left out until one is assigned. Documented.
         pub technician: Option<Technician>,
-        /// When work on it began, in UTC to the second. Absent until then. Documented.
+        /// Start of the work on it, in UTC to the second. Left out until it has started. Documented.
         pub started_at: Option<Open<Timestamp>>,
-        /// When it was done, in UTC to the second. Absent until then. Documented.
+        /// Completion time, in UTC to the second. Left out until it is completed. Documented.
         pub completed_at: Option<Open<Timestamp>>,
-        /// How long it took. Absent until it is done. The vendor states no unit; the sample's times show that it is
-        /// minutes. Unit: minutes. Documented.
+        /// Time that it took. Left out until it is completed. The vendor states no unit; the times in the sample show
+        /// that it is minutes. Unit: minutes. Documented.
         pub duration: Option<u32>,
-        /// The parts that it needs. Seen on a pending task. Documented.
+        /// Parts that it needs. Observed on a pending task. Documented.
         pub parts_required: Vec<PartLine>,
     }
 
@@ -441,45 +442,46 @@ pub mod types {
         }
     }
 
-    /// A step of a work order. Read off the vendor's sample, which could be read up to `started_at`; what follows
-    /// there is unknown.
+    /// A step of a work order. Taken from the vendor's sample, which was readable up to `started_at`; the fields
+    /// after that are unknown.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Task {
-        /// The task's id, such as `task-001`. Documented.
+        /// Id of the task, such as `task-001`. Documented.
         pub id: Option<Id<Task>>,
-        /// The work order that it belongs to. Documented.
+        /// The work order that the task belongs to. Documented.
         pub work_order_id: Option<Id<WorkOrder>>,
-        /// What to do, in a few words. Documented.
+        /// Short description of the step. Documented.
         pub name: Option<String>,
-        /// What to do, at length. Documented.
+        /// Detailed description of the step. Documented.
         pub description: Option<String>,
-        /// How far it is. Documented.
+        /// Progress of the work. Documented.
         pub status: Option<TaskStatus>,
-        /// Its place among the tasks of its work order, from 1. Documented.
+        /// Position among the tasks of its work order, starting with 1. Documented.
         pub sequence: Option<u32>,
-        /// How long it is planned to take. The vendor states no unit; the sample's times show that it is minutes. Unit:
-        /// minutes. Documented.
+        /// Planned duration. The vendor states no unit; the times in the sample show that it is minutes. Unit: minutes.
+        /// Documented.
         pub estimated_duration: Option<u32>,
-        /// How long it took; the list calls this `duration`. Absent until it is done. Unit: minutes. Documented.
+        /// Time that it took; the list calls this `duration`. Left out until it is completed. Unit: minutes.
+        /// Documented.
         pub actual_duration: Option<u32>,
-        /// Who does it. Absent until somebody is assigned. Documented.
+        /// The technician who does it. Left out until one is assigned. Documented.
         pub technician: Option<Technician>,
-        /// What to go through while doing it. Documented.
+        /// Checklist to work through. Documented.
         pub checklist: Option<Checklist>,
-        /// The parts that were put in. Documented.
+        /// Parts that were installed. Documented.
         pub parts_used: Vec<PartLine>,
-        /// The parts that it needs. Known from the list. Assumed.
+        /// Parts that it needs. Known from the list. Assumed.
         pub parts_required: Vec<PartLine>,
-        /// What the technician wrote. Documented.
+        /// Notes of the technician. Documented.
         pub notes: Option<String>,
-        /// The pictures that were taken. Documented.
+        /// Photos that were taken. Documented.
         pub photos: Vec<Photo>,
-        /// When work on it began, in UTC to the second. Absent until then. Documented.
+        /// Start of the work on it, in UTC to the second. Left out until it has started. Documented.
         pub started_at: Option<Open<Timestamp>>,
-        /// When it was done. Known from the list. Assumed.
+        /// Completion time. Known from the list. Assumed.
         pub completed_at: Option<Open<Timestamp>>,
     }
 
@@ -491,59 +493,59 @@ pub mod types {
         }
     }
 
-    /// A checklist, as far as tasks name it. The API has no operation for checklists.
+    /// A checklist, with the fields that tasks show. The API has no operation for checklists.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Checklist {
-        /// The checklist's id, such as `checklist-001`. Documented.
+        /// Id of the checklist, such as `checklist-001`. Documented.
         pub id: Option<Id<Checklist>>,
-        /// The name. Documented.
+        /// Name. Documented.
         pub name: Option<String>,
     }
     serde_object! { Checklist { id: value, name: text } }
 
-    /// A picture of a task.
+    /// A photo of a task.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Photo {
-        /// The picture's id, such as `photo-001`. Documented.
+        /// Id of the photo, such as `photo-001`. Documented.
         pub id: Option<Id<Photo>>,
-        /// Where it can be fetched. Whether that needs credentials is unknown; this crate sends none there. Documented.
+        /// URL of the image. Whether it needs credentials is unknown; this crate sends none there. Documented.
         pub url: Option<String>,
     }
     serde_object! { Photo { id: value, url: text } }
 
-    /// A part of the catalogue and how many of it.
+    /// A part in the catalog, and a quantity of it.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct PartLine {
-        /// The part's id, such as `part-001`. Documented.
+        /// Id of the part, such as `part-001`. Documented.
         pub part_id: Option<Id<Part>>,
-        /// The part's name. Documented.
+        /// Name of the part. Documented.
         pub name: Option<String>,
-        /// How many. Whole in the samples. Documented.
+        /// Quantity. A whole number in the samples. Documented.
         pub quantity: Option<f64>,
     }
     serde_object! { PartLine { part_id: value, name: text, quantity: number } }
 
     open_enum! {
-        /// How far a work order is. Which changes from one to another are allowed is unknown.
+        /// Progress of a work order. Which transitions are allowed is unknown.
         ///
         /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
         pub enum WorkOrderStatus {
             /// Not submitted yet.
             Draft = "draft",
-            /// Submitted, and waiting for somebody to be assigned.
+            /// Submitted, and not assigned yet.
             Open = "open",
             /// A technician is assigned.
             Assigned = "assigned",
-            /// Work has begun.
+            /// Work has started.
             InProgress = "in_progress",
             /// Paused.
             OnHold = "on_hold",
@@ -555,7 +557,7 @@ pub mod types {
     }
 
     open_enum! {
-        /// How urgent a work order is. One value is seen in the vendor's samples; the others are unknown, and read and
+        /// Urgency of a work order. The vendor's samples show one value; the others are unknown, and are read and
         /// written as text.
         ///
         /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
@@ -566,19 +568,19 @@ pub mod types {
     }
 
     open_enum! {
-        /// Whether business is done with a customer. One value is seen in the vendor's samples; the others are unknown,
-        /// and read and written as text.
+        /// Whether a customer is active. The vendor's samples show one value; the others are unknown, and are read and
+        /// written as text.
         ///
         /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
         pub enum CustomerStatus {
-            /// Business is done.
+            /// Active.
             Active = "active",
         }
     }
 
     open_enum! {
-        /// The kind of a customer. One value is seen in the vendor's samples; the others are unknown, and read and
-        /// written as text.
+        /// Kind of a customer. The vendor's samples show one value; the others are unknown, and are read and written as
+        /// text.
         ///
         /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
         pub enum CustomerType {
@@ -588,17 +590,17 @@ pub mod types {
     }
 
     open_enum! {
-        /// In which state an asset is.
+        /// State of an asset.
         ///
         /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
         pub enum AssetStatus {
             /// In operation.
             Active = "active",
-            /// Not in use at present.
+            /// Currently not in use.
             Inactive = "inactive",
-            /// Being serviced.
+            /// In repair.
             UnderRepair = "under_repair",
-            /// Out of service for good.
+            /// Permanently out of service.
             Retired = "retired",
             /// Not installed yet.
             PendingInstall = "pending_install",
@@ -606,43 +608,43 @@ pub mod types {
     }
 
     open_enum! {
-        /// How far a task is. Two values are seen in the vendor's samples; the others are unknown, and read and written
+        /// Progress of a task. The vendor's samples show two values; the others are unknown, and are read and written
         /// as text.
         ///
         /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
         pub enum TaskStatus {
-            /// Not begun.
+            /// Not started.
             Pending = "pending",
             /// Done.
             Completed = "completed",
         }
     }
 
-    /// A new work order. The fields are those that are read, with references by id; what the vendor takes and
-    /// requires could not be read.
+    /// A new work order. The fields are those of a work order, with references by id; which of them the vendor
+    /// accepts and requires could not be read.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct WorkOrderCreate {
-        /// Whom the work is for. Assumed.
+        /// The customer the work is for. Assumed.
         pub customer_id: Id<Customer>,
-        /// What is to be done. Assumed.
+        /// The work to do. Assumed.
         pub description: String,
-        /// Whom to speak to. Assumed.
+        /// The contact person. Assumed.
         pub contact_id: Option<Id<Contact>>,
-        /// Who does the work. Assumed.
+        /// The technician who does the work. Assumed.
         pub technician_id: Option<Id<Technician>>,
-        /// How urgent it is. The organisation has a default. Assumed.
+        /// Urgency. The organization has a default. Assumed.
         pub priority: Option<WorkOrderPriority>,
-        /// How far it is. Which status a new work order gets by itself is unknown. Assumed.
+        /// Progress of the work. The status that a new work order gets by default is unknown. Assumed.
         pub status: Option<WorkOrderStatus>,
-        /// When the work is to begin, in UTC. Assumed.
+        /// Planned start of the work, in UTC. Assumed.
         pub scheduled_date: Option<Open<Timestamp>>,
-        /// How long the work will take. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. Assumed.
         pub estimated_duration: Option<u32>,
-        /// The machine that it is about. Nothing shows that the API takes it. Assumed.
+        /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         pub asset_id: Option<Id<Asset>>,
         extra: Map<String, Value>,
     }
@@ -671,43 +673,43 @@ pub mod types {
             }
         }
 
-        /// Whom to speak to. Assumed.
+        /// The contact person. Assumed.
         pub fn contact_id(mut self, value: impl Into<Id<Contact>>) -> Self {
             self.contact_id = Some(value.into());
             self
         }
 
-        /// Who does the work. Assumed.
+        /// The technician who does the work. Assumed.
         pub fn technician_id(mut self, value: impl Into<Id<Technician>>) -> Self {
             self.technician_id = Some(value.into());
             self
         }
 
-        /// How urgent it is. The organisation has a default. Assumed.
+        /// Urgency. The organization has a default. Assumed.
         pub fn priority(mut self, value: impl Into<WorkOrderPriority>) -> Self {
             self.priority = Some(value.into());
             self
         }
 
-        /// How far it is. Which status a new work order gets by itself is unknown. Assumed.
+        /// Progress of the work. The status that a new work order gets by default is unknown. Assumed.
         pub fn status(mut self, value: impl Into<WorkOrderStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// When the work is to begin, in UTC. Assumed.
+        /// Planned start of the work, in UTC. Assumed.
         pub fn scheduled_date(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.scheduled_date = Some(value.into());
             self
         }
 
-        /// How long the work will take. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. Assumed.
         pub fn estimated_duration(mut self, value: u32) -> Self {
             self.estimated_duration = Some(value);
             self
         }
 
-        /// The machine that it is about. Nothing shows that the API takes it. Assumed.
+        /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         pub fn asset_id(mut self, value: impl Into<Id<Asset>>) -> Self {
             self.asset_id = Some(value.into());
             self
@@ -720,31 +722,32 @@ pub mod types {
         }
     }
 
-    /// A change to a work order: what is set changes, the rest is taken to stay. The fields are those that are
-    /// read, with references by id; what the vendor takes could not be read.
+    /// A change to a work order: the fields that are set are changed, the others are assumed to keep their values.
+    /// The fields are those of a work order, with references by id; which of them the vendor accepts could not be
+    /// read.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct WorkOrderUpdate {
-        /// What is to be done. Assumed.
+        /// The work to do. Assumed.
         pub description: Option<String>,
-        /// Whom the work is for. Assumed.
+        /// The customer the work is for. Assumed.
         pub customer_id: Option<Id<Customer>>,
-        /// Whom to speak to. Assumed.
+        /// The contact person. Assumed.
         pub contact_id: Option<Id<Contact>>,
-        /// Who does the work. Assumed.
+        /// The technician who does the work. Assumed.
         pub technician_id: Option<Id<Technician>>,
-        /// How urgent it is. Assumed.
+        /// Urgency. Assumed.
         pub priority: Option<WorkOrderPriority>,
-        /// How far it is. Assumed.
+        /// Progress of the work. Assumed.
         pub status: Option<WorkOrderStatus>,
-        /// When the work is to begin, in UTC. Assumed.
+        /// Planned start of the work, in UTC. Assumed.
         pub scheduled_date: Option<Open<Timestamp>>,
-        /// How long the work will take. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. Assumed.
         pub estimated_duration: Option<u32>,
-        /// The machine that it is about. Nothing shows that the API takes it. Assumed.
+        /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         pub asset_id: Option<Id<Asset>>,
         extra: Map<String, Value>,
     }
@@ -762,55 +765,55 @@ pub mod types {
             Self::default()
         }
 
-        /// What is to be done. Assumed.
+        /// The work to do. Assumed.
         pub fn description(mut self, value: impl Into<String>) -> Self {
             self.description = Some(value.into());
             self
         }
 
-        /// Whom the work is for. Assumed.
+        /// The customer the work is for. Assumed.
         pub fn customer_id(mut self, value: impl Into<Id<Customer>>) -> Self {
             self.customer_id = Some(value.into());
             self
         }
 
-        /// Whom to speak to. Assumed.
+        /// The contact person. Assumed.
         pub fn contact_id(mut self, value: impl Into<Id<Contact>>) -> Self {
             self.contact_id = Some(value.into());
             self
         }
 
-        /// Who does the work. Assumed.
+        /// The technician who does the work. Assumed.
         pub fn technician_id(mut self, value: impl Into<Id<Technician>>) -> Self {
             self.technician_id = Some(value.into());
             self
         }
 
-        /// How urgent it is. Assumed.
+        /// Urgency. Assumed.
         pub fn priority(mut self, value: impl Into<WorkOrderPriority>) -> Self {
             self.priority = Some(value.into());
             self
         }
 
-        /// How far it is. Assumed.
+        /// Progress of the work. Assumed.
         pub fn status(mut self, value: impl Into<WorkOrderStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// When the work is to begin, in UTC. Assumed.
+        /// Planned start of the work, in UTC. Assumed.
         pub fn scheduled_date(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.scheduled_date = Some(value.into());
             self
         }
 
-        /// How long the work will take. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. Assumed.
         pub fn estimated_duration(mut self, value: u32) -> Self {
             self.estimated_duration = Some(value);
             self
         }
 
-        /// The machine that it is about. Nothing shows that the API takes it. Assumed.
+        /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         pub fn asset_id(mut self, value: impl Into<Id<Asset>>) -> Self {
             self.asset_id = Some(value.into());
             self
@@ -823,37 +826,37 @@ pub mod types {
         }
     }
 
-    /// A new customer. The fields are those that are read, with references by id; what the vendor takes could not
-    /// be read. `name` and `address` are what its web application's import requires.
+    /// A new customer. The fields are those of a customer, with references by id; which of them the vendor accepts
+    /// could not be read. `name` and `address` are required by the import in the web application.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct CustomerCreate {
-        /// The company's name. Assumed.
+        /// Name of the company. Assumed.
         pub name: String,
-        /// The address of the site or head office. Assumed.
+        /// Address of the site or head office. Assumed.
         pub address: Address,
-        /// What kind of customer it is. Assumed.
+        /// Kind of customer. Assumed.
         pub customer_type: Option<CustomerType>,
-        /// Whether business is done with the customer. Assumed.
+        /// Whether the customer is active. Assumed.
         pub status: Option<CustomerStatus>,
-        /// The e-mail address. Assumed.
+        /// E-mail address. Assumed.
         pub email: Option<String>,
-        /// The phone number. Assumed.
+        /// Phone number. Assumed.
         pub phone: Option<String>,
-        /// The fax number. Assumed.
+        /// Fax number. Assumed.
         pub fax: Option<String>,
-        /// The web site's address. Assumed.
+        /// Web site. Assumed.
         pub website: Option<String>,
-        /// Where bills go. Assumed.
+        /// Billing address. Assumed.
         pub billing_address: Option<Address>,
-        /// The branch that looks after the customer. Assumed.
+        /// The branch that is responsible for the customer. Assumed.
         pub branch_id: Option<Id<Branch>>,
-        /// The tax number. Assumed.
+        /// Tax number. Assumed.
         pub tax_id: Option<String>,
-        /// The terms of payment, such as `net30`. Assumed.
+        /// Payment terms, such as `net30`. Assumed.
         pub payment_terms: Option<String>,
         extra: Map<String, Value>,
     }
@@ -885,61 +888,61 @@ pub mod types {
             }
         }
 
-        /// What kind of customer it is. Assumed.
+        /// Kind of customer. Assumed.
         pub fn customer_type(mut self, value: impl Into<CustomerType>) -> Self {
             self.customer_type = Some(value.into());
             self
         }
 
-        /// Whether business is done with the customer. Assumed.
+        /// Whether the customer is active. Assumed.
         pub fn status(mut self, value: impl Into<CustomerStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// The e-mail address. Assumed.
+        /// E-mail address. Assumed.
         pub fn email(mut self, value: impl Into<String>) -> Self {
             self.email = Some(value.into());
             self
         }
 
-        /// The phone number. Assumed.
+        /// Phone number. Assumed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
             self.phone = Some(value.into());
             self
         }
 
-        /// The fax number. Assumed.
+        /// Fax number. Assumed.
         pub fn fax(mut self, value: impl Into<String>) -> Self {
             self.fax = Some(value.into());
             self
         }
 
-        /// The web site's address. Assumed.
+        /// Web site. Assumed.
         pub fn website(mut self, value: impl Into<String>) -> Self {
             self.website = Some(value.into());
             self
         }
 
-        /// Where bills go. Assumed.
+        /// Billing address. Assumed.
         pub fn billing_address(mut self, value: impl Into<Address>) -> Self {
             self.billing_address = Some(value.into());
             self
         }
 
-        /// The branch that looks after the customer. Assumed.
+        /// The branch that is responsible for the customer. Assumed.
         pub fn branch_id(mut self, value: impl Into<Id<Branch>>) -> Self {
             self.branch_id = Some(value.into());
             self
         }
 
-        /// The tax number. Assumed.
+        /// Tax number. Assumed.
         pub fn tax_id(mut self, value: impl Into<String>) -> Self {
             self.tax_id = Some(value.into());
             self
         }
 
-        /// The terms of payment, such as `net30`. Assumed.
+        /// Payment terms, such as `net30`. Assumed.
         pub fn payment_terms(mut self, value: impl Into<String>) -> Self {
             self.payment_terms = Some(value.into());
             self
@@ -952,37 +955,37 @@ pub mod types {
         }
     }
 
-    /// A change to a customer: what is set changes, the rest is taken to stay. What the vendor takes could not be
-    /// read.
+    /// A change to a customer: the fields that are set are changed, the others are assumed to keep their values.
+    /// Which of them the vendor accepts could not be read.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct CustomerUpdate {
-        /// The company's name. Assumed.
+        /// Name of the company. Assumed.
         pub name: Option<String>,
-        /// The address of the site or head office. Assumed.
+        /// Address of the site or head office. Assumed.
         pub address: Option<Address>,
-        /// What kind of customer it is. Assumed.
+        /// Kind of customer. Assumed.
         pub customer_type: Option<CustomerType>,
-        /// Whether business is done with the customer. Assumed.
+        /// Whether the customer is active. Assumed.
         pub status: Option<CustomerStatus>,
-        /// The e-mail address. Assumed.
+        /// E-mail address. Assumed.
         pub email: Option<String>,
-        /// The phone number. Assumed.
+        /// Phone number. Assumed.
         pub phone: Option<String>,
-        /// The fax number. Assumed.
+        /// Fax number. Assumed.
         pub fax: Option<String>,
-        /// The web site's address. Assumed.
+        /// Web site. Assumed.
         pub website: Option<String>,
-        /// Where bills go. Assumed.
+        /// Billing address. Assumed.
         pub billing_address: Option<Address>,
-        /// The branch that looks after the customer. Assumed.
+        /// The branch that is responsible for the customer. Assumed.
         pub branch_id: Option<Id<Branch>>,
-        /// The tax number. Assumed.
+        /// Tax number. Assumed.
         pub tax_id: Option<String>,
-        /// The terms of payment, such as `net30`. Assumed.
+        /// Payment terms, such as `net30`. Assumed.
         pub payment_terms: Option<String>,
         extra: Map<String, Value>,
     }
@@ -1000,73 +1003,73 @@ pub mod types {
             Self::default()
         }
 
-        /// The company's name. Assumed.
+        /// Name of the company. Assumed.
         pub fn name(mut self, value: impl Into<String>) -> Self {
             self.name = Some(value.into());
             self
         }
 
-        /// The address of the site or head office. Assumed.
+        /// Address of the site or head office. Assumed.
         pub fn address(mut self, value: impl Into<Address>) -> Self {
             self.address = Some(value.into());
             self
         }
 
-        /// What kind of customer it is. Assumed.
+        /// Kind of customer. Assumed.
         pub fn customer_type(mut self, value: impl Into<CustomerType>) -> Self {
             self.customer_type = Some(value.into());
             self
         }
 
-        /// Whether business is done with the customer. Assumed.
+        /// Whether the customer is active. Assumed.
         pub fn status(mut self, value: impl Into<CustomerStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// The e-mail address. Assumed.
+        /// E-mail address. Assumed.
         pub fn email(mut self, value: impl Into<String>) -> Self {
             self.email = Some(value.into());
             self
         }
 
-        /// The phone number. Assumed.
+        /// Phone number. Assumed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
             self.phone = Some(value.into());
             self
         }
 
-        /// The fax number. Assumed.
+        /// Fax number. Assumed.
         pub fn fax(mut self, value: impl Into<String>) -> Self {
             self.fax = Some(value.into());
             self
         }
 
-        /// The web site's address. Assumed.
+        /// Web site. Assumed.
         pub fn website(mut self, value: impl Into<String>) -> Self {
             self.website = Some(value.into());
             self
         }
 
-        /// Where bills go. Assumed.
+        /// Billing address. Assumed.
         pub fn billing_address(mut self, value: impl Into<Address>) -> Self {
             self.billing_address = Some(value.into());
             self
         }
 
-        /// The branch that looks after the customer. Assumed.
+        /// The branch that is responsible for the customer. Assumed.
         pub fn branch_id(mut self, value: impl Into<Id<Branch>>) -> Self {
             self.branch_id = Some(value.into());
             self
         }
 
-        /// The tax number. Assumed.
+        /// Tax number. Assumed.
         pub fn tax_id(mut self, value: impl Into<String>) -> Self {
             self.tax_id = Some(value.into());
             self
         }
 
-        /// The terms of payment, such as `net30`. Assumed.
+        /// Payment terms, such as `net30`. Assumed.
         pub fn payment_terms(mut self, value: impl Into<String>) -> Self {
             self.payment_terms = Some(value.into());
             self
@@ -1079,38 +1082,38 @@ pub mod types {
         }
     }
 
-    /// A new asset. The fields are those that are read, with references by id; what the vendor takes and requires
-    /// could not be read.
+    /// A new asset. The fields are those of an asset, with references by id; which of them the vendor accepts and
+    /// requires could not be read.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct AssetCreate {
-        /// The name. Assumed.
+        /// Name. Assumed.
         pub name: String,
-        /// Whose it is. Assumed.
+        /// The owner. Assumed.
         pub customer_id: Id<Customer>,
-        /// What was installed. Assumed.
+        /// The product. Assumed.
         pub product_id: Option<Id<Product>>,
-        /// The site or building where it is. Whether the vendor calls it so here, or `location_id` as in the list's
-        /// filter, is unknown. Assumed.
+        /// The site or building where the machine is. Whether the vendor uses this name here, or `location_id` as in
+        /// the list's filter, is unknown. Assumed.
         pub object_id: Option<Id<Object>>,
-        /// The place inside the object, in words. Assumed.
+        /// Location inside the object, as text. Assumed.
         pub location: Option<String>,
-        /// The tag on the machine. Assumed.
+        /// Tag on the machine. Assumed.
         pub asset_tag: Option<String>,
-        /// The serial number. One that another asset has is refused with 409. Assumed.
+        /// Serial number. One that another asset has is refused with 409. Assumed.
         pub serial_number: Option<String>,
-        /// The model's number. Assumed.
+        /// Model number. Assumed.
         pub model_number: Option<String>,
-        /// In which state it is. Assumed.
+        /// State of the machine. Assumed.
         pub status: Option<AssetStatus>,
-        /// The day on which it was installed. Assumed.
+        /// Day of the installation. Assumed.
         pub install_date: Option<Open<Date>>,
-        /// The day on which the warranty begins. Assumed.
+        /// First day of the warranty. Assumed.
         pub warranty_start: Option<Open<Date>>,
-        /// The day on which the warranty ends. Assumed.
+        /// Last day of the warranty. Assumed.
         pub warranty_expiry: Option<Open<Date>>,
         extra: Map<String, Value>,
     }
@@ -1143,62 +1146,62 @@ pub mod types {
             }
         }
 
-        /// What was installed. Assumed.
+        /// The product. Assumed.
         pub fn product_id(mut self, value: impl Into<Id<Product>>) -> Self {
             self.product_id = Some(value.into());
             self
         }
 
-        /// The site or building where it is. Whether the vendor calls it so here, or `location_id` as in the list's
-        /// filter, is unknown. Assumed.
+        /// The site or building where the machine is. Whether the vendor uses this name here, or `location_id` as in
+        /// the list's filter, is unknown. Assumed.
         pub fn object_id(mut self, value: impl Into<Id<Object>>) -> Self {
             self.object_id = Some(value.into());
             self
         }
 
-        /// The place inside the object, in words. Assumed.
+        /// Location inside the object, as text. Assumed.
         pub fn location(mut self, value: impl Into<String>) -> Self {
             self.location = Some(value.into());
             self
         }
 
-        /// The tag on the machine. Assumed.
+        /// Tag on the machine. Assumed.
         pub fn asset_tag(mut self, value: impl Into<String>) -> Self {
             self.asset_tag = Some(value.into());
             self
         }
 
-        /// The serial number. One that another asset has is refused with 409. Assumed.
+        /// Serial number. One that another asset has is refused with 409. Assumed.
         pub fn serial_number(mut self, value: impl Into<String>) -> Self {
             self.serial_number = Some(value.into());
             self
         }
 
-        /// The model's number. Assumed.
+        /// Model number. Assumed.
         pub fn model_number(mut self, value: impl Into<String>) -> Self {
             self.model_number = Some(value.into());
             self
         }
 
-        /// In which state it is. Assumed.
+        /// State of the machine. Assumed.
         pub fn status(mut self, value: impl Into<AssetStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// The day on which it was installed. Assumed.
+        /// Day of the installation. Assumed.
         pub fn install_date(mut self, value: impl Into<Open<Date>>) -> Self {
             self.install_date = Some(value.into());
             self
         }
 
-        /// The day on which the warranty begins. Assumed.
+        /// First day of the warranty. Assumed.
         pub fn warranty_start(mut self, value: impl Into<Open<Date>>) -> Self {
             self.warranty_start = Some(value.into());
             self
         }
 
-        /// The day on which the warranty ends. Assumed.
+        /// Last day of the warranty. Assumed.
         pub fn warranty_expiry(mut self, value: impl Into<Open<Date>>) -> Self {
             self.warranty_expiry = Some(value.into());
             self
@@ -1211,38 +1214,38 @@ pub mod types {
         }
     }
 
-    /// A change to an asset: what is set changes, the rest is taken to stay. What the vendor takes could not be
-    /// read.
+    /// A change to an asset: the fields that are set are changed, the others are assumed to keep their values.
+    /// Which of them the vendor accepts could not be read.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct AssetUpdate {
-        /// The name. Assumed.
+        /// Name. Assumed.
         pub name: Option<String>,
-        /// Whose it is. Assumed.
+        /// The owner. Assumed.
         pub customer_id: Option<Id<Customer>>,
-        /// What was installed. Assumed.
+        /// The product. Assumed.
         pub product_id: Option<Id<Product>>,
-        /// The site or building where it is. Whether the vendor calls it so here, or `location_id` as in the list's
-        /// filter, is unknown. Assumed.
+        /// The site or building where the machine is. Whether the vendor uses this name here, or `location_id` as in
+        /// the list's filter, is unknown. Assumed.
         pub object_id: Option<Id<Object>>,
-        /// The place inside the object, in words. Assumed.
+        /// Location inside the object, as text. Assumed.
         pub location: Option<String>,
-        /// The tag on the machine. Assumed.
+        /// Tag on the machine. Assumed.
         pub asset_tag: Option<String>,
-        /// The serial number. One that another asset has is refused with 409. Assumed.
+        /// Serial number. One that another asset has is refused with 409. Assumed.
         pub serial_number: Option<String>,
-        /// The model's number. Assumed.
+        /// Model number. Assumed.
         pub model_number: Option<String>,
-        /// In which state it is. Assumed.
+        /// State of the machine. Assumed.
         pub status: Option<AssetStatus>,
-        /// The day on which it was installed. Assumed.
+        /// Day of the installation. Assumed.
         pub install_date: Option<Open<Date>>,
-        /// The day on which the warranty begins. Assumed.
+        /// First day of the warranty. Assumed.
         pub warranty_start: Option<Open<Date>>,
-        /// The day on which the warranty ends. Assumed.
+        /// Last day of the warranty. Assumed.
         pub warranty_expiry: Option<Open<Date>>,
         extra: Map<String, Value>,
     }
@@ -1261,74 +1264,74 @@ pub mod types {
             Self::default()
         }
 
-        /// The name. Assumed.
+        /// Name. Assumed.
         pub fn name(mut self, value: impl Into<String>) -> Self {
             self.name = Some(value.into());
             self
         }
 
-        /// Whose it is. Assumed.
+        /// The owner. Assumed.
         pub fn customer_id(mut self, value: impl Into<Id<Customer>>) -> Self {
             self.customer_id = Some(value.into());
             self
         }
 
-        /// What was installed. Assumed.
+        /// The product. Assumed.
         pub fn product_id(mut self, value: impl Into<Id<Product>>) -> Self {
             self.product_id = Some(value.into());
             self
         }
 
-        /// The site or building where it is. Whether the vendor calls it so here, or `location_id` as in the list's
-        /// filter, is unknown. Assumed.
+        /// The site or building where the machine is. Whether the vendor uses this name here, or `location_id` as in
+        /// the list's filter, is unknown. Assumed.
         pub fn object_id(mut self, value: impl Into<Id<Object>>) -> Self {
             self.object_id = Some(value.into());
             self
         }
 
-        /// The place inside the object, in words. Assumed.
+        /// Location inside the object, as text. Assumed.
         pub fn location(mut self, value: impl Into<String>) -> Self {
             self.location = Some(value.into());
             self
         }
 
-        /// The tag on the machine. Assumed.
+        /// Tag on the machine. Assumed.
         pub fn asset_tag(mut self, value: impl Into<String>) -> Self {
             self.asset_tag = Some(value.into());
             self
         }
 
-        /// The serial number. One that another asset has is refused with 409. Assumed.
+        /// Serial number. One that another asset has is refused with 409. Assumed.
         pub fn serial_number(mut self, value: impl Into<String>) -> Self {
             self.serial_number = Some(value.into());
             self
         }
 
-        /// The model's number. Assumed.
+        /// Model number. Assumed.
         pub fn model_number(mut self, value: impl Into<String>) -> Self {
             self.model_number = Some(value.into());
             self
         }
 
-        /// In which state it is. Assumed.
+        /// State of the machine. Assumed.
         pub fn status(mut self, value: impl Into<AssetStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// The day on which it was installed. Assumed.
+        /// Day of the installation. Assumed.
         pub fn install_date(mut self, value: impl Into<Open<Date>>) -> Self {
             self.install_date = Some(value.into());
             self
         }
 
-        /// The day on which the warranty begins. Assumed.
+        /// First day of the warranty. Assumed.
         pub fn warranty_start(mut self, value: impl Into<Open<Date>>) -> Self {
             self.warranty_start = Some(value.into());
             self
         }
 
-        /// The day on which the warranty ends. Assumed.
+        /// Last day of the warranty. Assumed.
         pub fn warranty_expiry(mut self, value: impl Into<Open<Date>>) -> Self {
             self.warranty_expiry = Some(value.into());
             self
@@ -1341,16 +1344,16 @@ pub mod types {
         }
     }
 
-    /// A part to add to an asset. What the vendor takes could not be read.
+    /// A part to add to an asset. Which fields the vendor accepts could not be read.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct AssetPartCreate {
-        /// The part of the catalogue. Assumed.
+        /// The part in the catalog. Assumed.
         pub part_id: Option<Id<Part>>,
-        /// How many of it. Assumed.
+        /// Quantity. Assumed.
         pub quantity: Option<u32>,
         extra: Map<String, Value>,
     }
@@ -1362,13 +1365,13 @@ pub mod types {
             Self::default()
         }
 
-        /// The part of the catalogue. Assumed.
+        /// The part in the catalog. Assumed.
         pub fn part_id(mut self, value: impl Into<Id<Part>>) -> Self {
             self.part_id = Some(value.into());
             self
         }
 
-        /// How many of it. Assumed.
+        /// Quantity. Assumed.
         pub fn quantity(mut self, value: u32) -> Self {
             self.quantity = Some(value);
             self
@@ -1381,30 +1384,30 @@ pub mod types {
         }
     }
 
-    /// The body of a refusal. The vendor has a format for it that could not be read; this one is assumed, and
-    /// nothing depends on it but the words in an error.
+    /// The body of an error response. The vendor's format could not be read; this one is assumed, and only the
+    /// texts in an error depend on it.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/authentication>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ErrorBody {
-        /// What is wrong, taken to be an object with `code`, `message` and, for 422, `details`. Assumed.
+        /// The error, assumed to be an object with `code`, `message`, and, for 422, `details`. Assumed.
         pub error: Option<Value>,
     }
     serde_object! { ErrorBody { error: value } }
 
-    /// Where in a list a page is.
+    /// The position of a page in its list.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct PageMeta {
-        /// The page that was answered, from 1. Unit: pages. Documented.
+        /// Number of the returned page, starting with 1. Unit: pages. Documented.
         pub current_page: Option<u32>,
-        /// How many pages there are at this size. Unit: pages. Documented.
+        /// Number of pages at this page size. Unit: pages. Documented.
         pub total_pages: Option<u32>,
-        /// How many records match on all pages. Unit: items. Documented.
+        /// Number of matching records on all pages. Unit: items. Documented.
         pub total_count: Option<u64>,
     }
     serde_object! { PageMeta { current_page: number, total_pages: number, total_count: number } }
@@ -1557,8 +1560,8 @@ pub mod operations {
 impl super::Client {
     /// List work orders.
     ///
-    /// Work orders, in an order that is not stated. A trashed one is taken to be absent. Nothing filters by the
-    /// time of a change, so changes are found by reading again.
+    /// Returns work orders; the sort order is not documented. Trashed work orders are assumed to be left out. No
+    /// filter uses the time of a change: to find changes, read the list again.
     ///
     /// * `GET /work-orders`: [`LIST_WORK_ORDERS`](operations::LIST_WORK_ORDERS).
     /// * Scope: `read:work-orders`.
@@ -1585,7 +1588,7 @@ impl super::Client {
 
     /// Create a work order.
     ///
-    /// Creates a work order and returns it. That it exists is documented; its method, path and bodies could not be
+    /// Creates a work order and returns it. Its existence is documented; its method, path, and bodies could not be
     /// read.
     ///
     /// * `POST /work-orders`: [`CREATE_WORK_ORDER`](operations::CREATE_WORK_ORDER).
@@ -1614,7 +1617,7 @@ impl super::Client {
 
     /// Read a work order.
     ///
-    /// One work order, with customer, contact, technician and tasks.
+    /// Returns one work order, with its customer, contact, technician, and tasks.
     ///
     /// * `GET /work-orders/{id}`: [`GET_WORK_ORDER`](operations::GET_WORK_ORDER).
     /// * Scope: `read:work-orders`.
@@ -1640,8 +1643,8 @@ impl super::Client {
 
     /// Update a work order.
     ///
-    /// Changes a work order and returns it. That it exists is documented; its method, path and bodies could not be
-    /// read. That fields which are not sent stay as they are is assumed too.
+    /// Changes a work order and returns it. Its existence is documented; its method, path, and bodies could not be
+    /// read. That fields which are not sent keep their values is assumed too.
     ///
     /// * `PUT /work-orders/{id}`: [`UPDATE_WORK_ORDER`](operations::UPDATE_WORK_ORDER).
     /// * Scope: `write:work-orders`.
@@ -1669,8 +1672,8 @@ impl super::Client {
 
     /// Move a work order to the trash.
     ///
-    /// From the trash of the web application it can be restored for a time; the API has no way to. That it exists
-    /// is documented; its method, path and bodies could not be read.
+    /// A trashed work order can be restored in the web application for some time, but not through the API. The
+    /// existence of this operation is documented; its method, path, and bodies could not be read.
     ///
     /// * `DELETE /work-orders/{id}`: [`DELETE_WORK_ORDER`](operations::DELETE_WORK_ORDER).
     /// * Scope: `write:work-orders` (the name is assumed).
@@ -1697,7 +1700,7 @@ impl super::Client {
 
     /// List the tasks of a work order.
     ///
-    /// All tasks of a work order, at once: this list has no pages.
+    /// Returns all tasks of a work order; this list is not paged.
     ///
     /// * `GET /work-orders/{work_order_id}/tasks`: [`LIST_WORK_ORDER_TASKS`](operations::LIST_WORK_ORDER_TASKS).
     /// * Scope: `read:work-orders` (the name is assumed).
@@ -1723,7 +1726,7 @@ impl super::Client {
 
     /// Read a task.
     ///
-    /// One task, with what was used and noted while it was done.
+    /// Returns one task, with the parts used and the notes taken.
     ///
     /// * `GET /tasks/{id}`: [`GET_TASK`](operations::GET_TASK).
     /// * Scope: `read:work-orders` (the name is assumed).
@@ -1749,7 +1752,7 @@ impl super::Client {
 
     /// List customers.
     ///
-    /// Customers, in an order that is not stated. A trashed one is taken to be absent.
+    /// Returns customers; the sort order is not documented. Trashed customers are assumed to be left out.
     ///
     /// * `GET /customers`: [`LIST_CUSTOMERS`](operations::LIST_CUSTOMERS).
     /// * Scope: `read:customers`.
@@ -1776,7 +1779,7 @@ impl super::Client {
 
     /// Create a customer.
     ///
-    /// Creates a customer and returns it. That it exists is documented; its method, path and bodies could not be
+    /// Creates a customer and returns it. Its existence is documented; its method, path, and bodies could not be
     /// read.
     ///
     /// * `POST /customers`: [`CREATE_CUSTOMER`](operations::CREATE_CUSTOMER).
@@ -1806,7 +1809,7 @@ impl super::Client {
 
     /// Read a customer.
     ///
-    /// One customer, with contacts, addresses and branch.
+    /// Returns one customer, with contacts, addresses, and branch.
     ///
     /// * `GET /customers/{id}`: [`GET_CUSTOMER`](operations::GET_CUSTOMER).
     /// * Scope: `read:customers`.
@@ -1832,8 +1835,8 @@ impl super::Client {
 
     /// Update a customer.
     ///
-    /// Changes a customer and returns it. That it exists is documented; its method, path and bodies could not be
-    /// read. That fields which are not sent stay as they are is assumed too.
+    /// Changes a customer and returns it. Its existence is documented; its method, path, and bodies could not be
+    /// read. That fields which are not sent keep their values is assumed too.
     ///
     /// * `PUT /customers/{id}`: [`UPDATE_CUSTOMER`](operations::UPDATE_CUSTOMER).
     /// * Scope: `write:customers`.
@@ -1861,7 +1864,7 @@ impl super::Client {
 
     /// List assets.
     ///
-    /// Assets, in an order that is not stated. A trashed one is taken to be absent.
+    /// Returns assets; the sort order is not documented. Trashed assets are assumed to be left out.
     ///
     /// * `GET /assets`: [`LIST_ASSETS`](operations::LIST_ASSETS).
     /// * Scope: `read:assets`.
@@ -1888,8 +1891,8 @@ impl super::Client {
 
     /// Create an asset.
     ///
-    /// Creates an asset and returns it. A serial number that another asset has is refused with 409. That it exists
-    /// is documented; its method, path and bodies could not be read.
+    /// Creates an asset and returns it. A serial number that another asset has is refused with 409. The existence
+    /// of this operation is documented; its method, path, and bodies could not be read.
     ///
     /// * `POST /assets`: [`CREATE_ASSET`](operations::CREATE_ASSET).
     /// * Scope: `write:assets`.
@@ -1917,7 +1920,7 @@ impl super::Client {
 
     /// Read an asset.
     ///
-    /// One asset, with product, customer and object.
+    /// Returns one asset, with product, customer, and object.
     ///
     /// * `GET /assets/{id}`: [`GET_ASSET`](operations::GET_ASSET).
     /// * Scope: `read:assets`.
@@ -1943,9 +1946,9 @@ impl super::Client {
 
     /// Update an asset.
     ///
-    /// Changes an asset and returns it. A serial number that another asset has is refused with 409. That it exists
-    /// is documented; its method, path and bodies could not be read. That fields which are not sent stay as they
-    /// are is assumed too.
+    /// Changes an asset and returns it. A serial number that another asset has is refused with 409. The existence
+    /// of this operation is documented; its method, path, and bodies could not be read. That fields which are not
+    /// sent keep their values is assumed too.
     ///
     /// * `PUT /assets/{id}`: [`UPDATE_ASSET`](operations::UPDATE_ASSET).
     /// * Scope: `write:assets`.
@@ -1973,8 +1976,8 @@ impl super::Client {
 
     /// Move an asset to the trash.
     ///
-    /// From the trash of the web application it can be restored for a time; the API has no way to. That it exists
-    /// is documented; its method, path and bodies could not be read.
+    /// A trashed work order can be restored in the web application for some time, but not through the API. The
+    /// existence of this operation is documented; its method, path, and bodies could not be read.
     ///
     /// * `DELETE /assets/{id}`: [`DELETE_ASSET`](operations::DELETE_ASSET).
     /// * Scope: `write:assets` (the name is assumed).
@@ -2001,8 +2004,8 @@ impl super::Client {
 
     /// Read the service history of an asset.
     ///
-    /// What was done on an asset. That it exists is documented; its method, path and bodies could not be read. What
-    /// it answers could not be read either, so the whole body is handed over as JSON.
+    /// Returns the work done on an asset. The existence of this operation is documented; its method, path, and
+    /// bodies could not be read. The fields of the response are unknown, so the complete body is returned as JSON.
     ///
     /// * `GET /assets/{id}/service-history`:
     ///   [`LIST_ASSET_SERVICE_HISTORY`](operations::LIST_ASSET_SERVICE_HISTORY).
@@ -2030,8 +2033,9 @@ impl super::Client {
 
     /// List the parts of an asset.
     ///
-    /// What an asset is made of, as far as it is tracked. That it exists is documented; its method, path and bodies
-    /// could not be read. What it answers could not be read either, so the whole body is handed over as JSON.
+    /// Returns the parts of an asset that the vendor tracks. The existence of this operation is documented; its
+    /// method, path, and bodies could not be read. The fields of the response are unknown, so the complete body is
+    /// returned as JSON.
     ///
     /// * `GET /assets/{id}/parts`: [`LIST_ASSET_PARTS`](operations::LIST_ASSET_PARTS).
     /// * Scope: `read:assets`.
@@ -2058,8 +2062,8 @@ impl super::Client {
 
     /// Add a part to an asset.
     ///
-    /// Notes that a part is now in an asset. That it exists is documented; its method, path and bodies could not be
-    /// read. What it answers could not be read either, so the whole body is handed over as JSON.
+    /// Records that a part is now in an asset. The existence of this operation is documented; its method, path, and
+    /// bodies could not be read. The fields of the response are unknown, so the complete body is returned as JSON.
     ///
     /// * `POST /assets/{id}/parts`: [`ADD_ASSET_PART`](operations::ADD_ASSET_PART).
     /// * Scope: `write:assets`.
@@ -2087,8 +2091,9 @@ impl super::Client {
 
     /// Check the warranty of an asset.
     ///
-    /// Whether an asset is under warranty. That it exists is documented; its method, path and bodies could not be
-    /// read. What it answers could not be read either, so the whole body is handed over as JSON.
+    /// Returns whether an asset is under warranty. The existence of this operation is documented; its method, path,
+    /// and bodies could not be read. The fields of the response are unknown, so the complete body is returned as
+    /// JSON.
     ///
     /// * `GET /assets/{id}/warranty`: [`GET_ASSET_WARRANTY`](operations::GET_ASSET_WARRANTY).
     /// * Scope: `read:assets`.
@@ -2153,45 +2158,44 @@ pub mod builder {
             }
         }
 
-        /// Number of the page, from 1. Unit: pages. At least 1 (assumed). Default: `1`. Documented.
+        /// Number of the page, starting with 1. Unit: pages. At least 1 (assumed). Default: `1`. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// Number of items on a page. What the vendor does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the vendor treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn per_page(mut self, value: u32) -> Self {
             self.per_page = Some(value);
             self
         }
 
-        /// Only those in this status. Documented.
+        /// Only work orders with this status. Documented.
         pub fn status(mut self, value: impl Into<types::WorkOrderStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// Only those of this customer. Documented.
+        /// Only work orders of this customer. Documented.
         pub fn customer_id(mut self, value: impl Into<Id<types::Customer>>) -> Self {
             self.customer_id = Some(value.into());
             self
         }
 
-        /// Only those that this technician is assigned to. Documented.
+        /// Only work orders that are assigned to this technician. Documented.
         pub fn technician_id(mut self, value: impl Into<Id<types::Technician>>) -> Self {
             self.technician_id = Some(value.into());
             self
         }
 
-        /// First day of a range. Which of the dates it is compared with is unknown; likely `scheduled_date`.
-        /// Documented.
+        /// First day of a range. Which date is compared is unknown; likely `scheduled_date`. Documented.
         pub fn from_date(mut self, value: impl Into<Open<Date>>) -> Self {
             self.from_date = Some(value.into());
             self
         }
 
-        /// Last day of a range. Whether that day is part of it is unknown; likely it is. Documented.
+        /// Last day of a range. Whether the range includes it is unknown; likely it does. Documented.
         pub fn to_date(mut self, value: impl Into<Open<Date>>) -> Self {
             self.to_date = Some(value.into());
             self
@@ -2204,7 +2208,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `read:work-orders`.
         pub async fn send(self) -> Result<Response<Page<types::WorkOrderSummary>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -2261,7 +2265,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::WorkOrder>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_WORK_ORDER);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateWorkOrder => types::WorkOrder }
@@ -2294,7 +2298,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::WorkOrder>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_WORK_ORDER);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2318,7 +2322,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Assumed.
+        /// The changes. Assumed.
         pub fn body(mut self, value: impl Into<types::WorkOrderUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -2334,7 +2338,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::UPDATE_WORK_ORDER);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2367,7 +2371,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<()>, Error> {
             let mut request = Request::new(&self.client, &operations::DELETE_WORK_ORDER);
             request.path("id", self.id.as_ref());
-            request.send_only().await
+            request.send(crate::decode::nothing).await
         }
     }
 
@@ -2393,13 +2397,13 @@ pub mod builder {
             self
         }
 
-        /// Only those in this status. Documented.
+        /// Only work orders with this status. Documented.
         pub fn status(mut self, value: impl Into<types::TaskStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// Only those that this technician is assigned to. Documented.
+        /// Only work orders that are assigned to this technician. Documented.
         pub fn technician_id(mut self, value: impl Into<Id<types::Technician>>) -> Self {
             self.technician_id = Some(value.into());
             self
@@ -2416,7 +2420,7 @@ pub mod builder {
             request.path("work_order_id", self.work_order_id.as_ref());
             request.query("status", self.status.as_ref());
             request.query("technician_id", self.technician_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2448,7 +2452,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Task>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_TASK);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2478,39 +2482,40 @@ pub mod builder {
             }
         }
 
-        /// Number of the page, from 1. Unit: pages. At least 1 (assumed). Default: `1` (assumed). Documented.
+        /// Number of the page, starting with 1. Unit: pages. At least 1 (assumed). Default: `1` (assumed). Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// Number of items on a page. What the vendor does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25` (assumed). Documented.
+        /// Number of items on a page. How the vendor treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25` (assumed). Documented.
         pub fn per_page(mut self, value: u32) -> Self {
             self.per_page = Some(value);
             self
         }
 
-        /// Text in the name or code; likely in any case, and anywhere in it. The code is likely `customer_number`.
-        /// Documented.
+        /// Searches for this text in the name and the code. The search is likely case-insensitive and matches anywhere;
+        /// the code is likely `customer_number`. Documented.
         pub fn search(mut self, value: impl Into<String>) -> Self {
             self.search = Some(value.into());
             self
         }
 
-        /// Only those in this status. Documented.
+        /// Only work orders with this status. Documented.
         pub fn status(mut self, value: impl Into<types::CustomerStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// Only those of this branch. Documented.
+        /// Only customers of this branch. Documented.
         pub fn branch_id(mut self, value: impl Into<Id<types::Branch>>) -> Self {
             self.branch_id = Some(value.into());
             self
         }
 
-        /// Only those created after this day. Whether that day is part of it is unknown; likely it is. Documented.
+        /// Only customers created after this day. Whether the day itself is included is unknown; likely it is.
+        /// Documented.
         pub fn created_after(mut self, value: impl Into<Open<Date>>) -> Self {
             self.created_after = Some(value.into());
             self
@@ -2523,7 +2528,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `read:customers`.
         pub async fn send(self) -> Result<Response<Page<types::CustomerSummary>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -2579,7 +2584,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Customer>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_CUSTOMER);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateCustomer => types::Customer }
@@ -2612,7 +2617,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Customer>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_CUSTOMER);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2636,7 +2641,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Assumed.
+        /// The changes. Assumed.
         pub fn body(mut self, value: impl Into<types::CustomerUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -2652,7 +2657,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::UPDATE_CUSTOMER);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2684,45 +2689,44 @@ pub mod builder {
             }
         }
 
-        /// Number of the page, from 1. Unit: pages. At least 1 (assumed). Default: `1` (assumed). Documented.
+        /// Number of the page, starting with 1. Unit: pages. At least 1 (assumed). Default: `1` (assumed). Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// Number of items on a page. What the vendor does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100 (assumed). Default: `25`. Documented.
+        /// Number of items on a page. How the vendor treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100 (assumed). Default: `25`. Documented.
         pub fn per_page(mut self, value: u32) -> Self {
             self.per_page = Some(value);
             self
         }
 
-        /// Only those of this customer. Documented.
+        /// Only work orders of this customer. Documented.
         pub fn customer_id(mut self, value: impl Into<Id<types::Customer>>) -> Self {
             self.customer_id = Some(value.into());
             self
         }
 
-        /// Only those of this product. Documented.
+        /// Only assets of this product. Documented.
         pub fn product_id(mut self, value: impl Into<Id<types::Product>>) -> Self {
             self.product_id = Some(value.into());
             self
         }
 
-        /// Only those in this state. Documented.
+        /// Only assets with this status. Documented.
         pub fn status(mut self, value: impl Into<types::AssetStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// Only those found by this serial number; whether a part of it is enough is unknown. Documented.
+        /// Only assets with this serial number. Whether a part of the number matches is unknown. Documented.
         pub fn serial_number(mut self, value: impl Into<String>) -> Self {
             self.serial_number = Some(value.into());
             self
         }
 
-        /// Only those at this place: likely the id of an object, which the vendor calls by another name here.
-        /// Documented.
+        /// Only assets at this location: likely the id of an object, under another name here. Documented.
         pub fn location_id(mut self, value: impl Into<Id<types::Object>>) -> Self {
             self.location_id = Some(value.into());
             self
@@ -2735,7 +2739,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `read:assets`.
         pub async fn send(self) -> Result<Response<Page<types::AssetSummary>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -2792,7 +2796,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Asset>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_ASSET);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateAsset => types::Asset }
@@ -2825,7 +2829,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Asset>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_ASSET);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2849,7 +2853,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Assumed.
+        /// The changes. Assumed.
         pub fn body(mut self, value: impl Into<types::AssetUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -2865,7 +2869,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::UPDATE_ASSET);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2897,7 +2901,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<()>, Error> {
             let mut request = Request::new(&self.client, &operations::DELETE_ASSET);
             request.path("id", self.id.as_ref());
-            request.send_only().await
+            request.send(crate::decode::nothing).await
         }
     }
 
@@ -2930,7 +2934,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Value>, Error> {
             let mut request = Request::new(&self.client, &operations::LIST_ASSET_SERVICE_HISTORY);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2962,7 +2966,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Value>, Error> {
             let mut request = Request::new(&self.client, &operations::LIST_ASSET_PARTS);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3003,7 +3007,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::ADD_ASSET_PART);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { AddAssetPart => Value }
@@ -3037,7 +3041,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Value>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_ASSET_WARRANTY);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

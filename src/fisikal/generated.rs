@@ -4,7 +4,7 @@
 
 /// The vendor's objects, as responses and requests contain them.
 pub mod types {
-    use crate::fisikal::{Id, Recurrence, Secret, Sex};
+    use crate::fisikal::{Id, Recurrence, SecretText, Sex};
     use crate::lenient::serde_object;
     use crate::open::open_enum;
     use crate::{Amount, Open};
@@ -13,31 +13,32 @@ pub mod types {
     use serde_json::{Map, Value};
 
     open_enum! {
-        /// What is wrong, as an entry of `errors` says it. Others exist.
+        /// Type of an error in `errors`. Others exist.
         ///
         /// Observed in a working client; the vendor's documentation of it could not be read. Source:
         /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs,
         /// thomashan1/ymca-autobook.
         pub enum ErrorType {
-            /// The client has too few credits left; a package would add some.
+            /// The client has too few credits left; buying a package adds credits.
             NotEnoughCredits = "not_enough_credits",
-            /// The value cannot be taken; on `time_frame` the slot cannot be booked.
+            /// The value is not accepted; on `time_frame`, the slot cannot be booked.
             Invalid = "invalid",
             /// The booking window is not open yet.
             AdvanceTimeRestriction = "advance_time_restriction",
-            /// It exists already: the booking, or on `email` an account with this address.
+            /// It exists already: the booking, or, on `email`, an account with this address.
             Taken = "taken",
-            /// The value has a wrong length; on `password` it is shorter than 8 characters.
+            /// The value has the wrong length; on `password`, it is shorter than 8 characters.
             Length = "length",
-            /// The card wants its owner to confirm the payment; `options.stripe_url` is the page for that.
+            /// The card's owner has to confirm the payment; `options.stripe_url` is the page for it.
             RequiresAction = "requires_action",
-            /// It clashes with another booking of the client. Listed in a client; not said to have been seen.
+            /// It conflicts with another booking of the client. Listed in a client, which does not state that it was
+            /// observed.
             SpareScheduleViolation = "spare_schedule_violation",
         }
     }
 
     open_enum! {
-        /// What kind of thing is bought.
+        /// Type of a product.
         ///
         /// Observed in a working client; the vendor's documentation of it could not be read. Source:
         /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -48,7 +49,7 @@ pub mod types {
     }
 
     open_enum! {
-        /// Which of a client's packages are meant. `inactive` and `archived` are known from a comment in a client.
+        /// Status of a client's package. `inactive` and `archived` are known from a comment in a client.
         ///
         /// Observed in a working client; the vendor's documentation of it could not be read. Source:
         /// AlexKolomiytsev/ionic-stripejs.
@@ -57,7 +58,7 @@ pub mod types {
             Active = "active",
             /// Not in use.
             Inactive = "inactive",
-            /// Put away.
+            /// Archived.
             Archived = "archived",
         }
     }
@@ -68,17 +69,17 @@ pub mod types {
         /// Observed in a working client; the vendor's documentation of it could not be read. Source:
         /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
         pub enum PaymentFlow {
-            /// Card data go to Stripe.
+            /// Card data is sent to Stripe.
             Stripe = "stripe",
-            /// Nothing but calls.
+            /// Calls only, without card data.
             Api = "api",
-            /// Card data go to Spreedly.
+            /// Card data is sent to Spreedly.
             Spreedly = "spreedly",
         }
     }
 
     open_enum! {
-        /// Who takes the payment.
+        /// The payment provider.
         ///
         /// Observed in a working client; the vendor's documentation of it could not be read. Source:
         /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -91,23 +92,23 @@ pub mod types {
             Offline = "offline",
             /// Spreedly's test gateway.
             SpreedlyTest = "spreedly_test",
-            /// Spreedly; seen in a request alone.
+            /// Spreedly; observed in a request only.
             SpreedlyCheckout = "spreedly_checkout",
         }
     }
 
-    /// One complaint of an `errors` list.
+    /// One entry of an `errors` list.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ErrorItem {
-        /// The field that is meant; absent or null where the whole request is. Observed.
+        /// The field with the error; missing or null if the error is about the request as a whole. Observed.
         pub on: Option<String>,
-        /// What is wrong. Observed.
+        /// Type of the error. Observed.
         pub kind: Option<ErrorType>,
-        /// What else there is to say; for `requires_action` an object with `stripe_url`. Observed.
+        /// Details; for `requires_action`, an object with `stripe_url`. Observed.
         pub options: Option<Value>,
     }
     serde_object! { ErrorItem { on: text, kind: value = "type", options: value } }
@@ -118,42 +119,42 @@ pub mod types {
             Self::default()
         }
 
-        /// The field that is meant; absent or null where the whole request is. Observed.
+        /// The field with the error; missing or null if the error is about the request as a whole. Observed.
         pub fn on(mut self, value: impl Into<String>) -> Self {
             self.on = Some(value.into());
             self
         }
 
-        /// What is wrong. Observed.
+        /// Type of the error. Observed.
         pub fn kind(mut self, value: impl Into<ErrorType>) -> Self {
             self.kind = Some(value.into());
             self
         }
 
-        /// What else there is to say; for `requires_action` an object with `stripe_url`. Observed.
+        /// Details; for `requires_action`, an object with `stripe_url`. Observed.
         pub fn options(mut self, value: impl Into<Value>) -> Self {
             self.options = Some(value.into());
             self
         }
     }
 
-    /// The body of a refusal. Which of the members are there is not settled, and neither is the body of a 401 or 403.
+    /// The body of an error response. Which of the members are present is unknown, and so is the body of a 401 or 403.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ErrorBody {
-        /// What is wrong. Observed.
+        /// Type of the error. Observed.
         pub errors: Vec<ErrorItem>,
-        /// A code, from the token endpoint and parts of the web portal. Observed.
+        /// Error code, from the token endpoint and parts of the web portal. Observed.
         pub error: Option<String>,
-        /// A sentence, from the token endpoint. Assumed.
+        /// Description of the error, from the token endpoint. Assumed.
         pub error_description: Option<String>,
     }
     serde_object! { ErrorBody { errors: list, error: text, error_description: text } }
 
-    /// A user as the session calls and the creation of a client answer it.
+    /// A user, as the session calls and the creation of a client return it.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, README.md at 6a6ee05, AlexKolomiytsev/ionic-stripejs.
@@ -170,20 +171,21 @@ pub mod types {
         pub name: Option<String>,
         /// E-mail address. Observed.
         pub email: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub image_url: Option<String>,
-        /// Address of a wide picture. Observed.
+        /// URL of a wide picture. Observed.
         pub cover_photo_url: Option<String>,
         /// The role, such as `Client`. Observed.
         pub role: Option<String>,
-        /// The location that the user goes to. Observed.
+        /// The location that the user visits. Observed.
         pub home_location_id: Option<Id<Location>>,
         /// Name of the club. Observed.
         pub club_name: Option<String>,
-        /// PIN for the doors. Observed.
-        pub access_pin: Option<Secret>,
-        /// Session token of the new client, after `sign_up_client` alone. It goes into `X-Fisikal-Token`. Observed.
-        pub auth_token: Option<Secret>,
+        /// PIN for access control. Observed.
+        pub access_pin: Option<SecretText>,
+        /// Session token of the new client, in the response of `sign_up_client` only. It is sent in `X-Fisikal-Token`.
+        /// Observed.
+        pub auth_token: Option<SecretText>,
     }
 
     serde_object! {
@@ -193,7 +195,7 @@ pub mod types {
         }
     }
 
-    /// A club, as the session calls answer it.
+    /// A club, as the session calls return it.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -204,14 +206,14 @@ pub mod types {
         pub id: Option<Id<Club>>,
         /// Name. Observed.
         pub name: Option<String>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         pub image_url: Option<String>,
-        /// Name of its time zone. Times in the API are UTC. Observed.
+        /// Name of its time zone. Times in the API are in UTC. Observed.
         pub time_zone: Option<String>,
     }
     serde_object! { Club { id: value, name: text, image_url: text, time_zone: text } }
 
-    /// A location. One without `parent_id` is a site, and its children are rooms.
+    /// A location. One without `parent_id` is a site; its children are rooms.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// <https://cuttingedge.fisikal.com/api/unified/docs?role=guest>, AlexKolomiytsev/ionic-stripejs.
@@ -232,17 +234,17 @@ pub mod types {
         pub name: Option<String>,
         /// Short name. Observed.
         pub short_code: Option<String>,
-        /// Number of the site, in the club's own count. Observed.
+        /// Number of the site, in the club's own numbering. Observed.
         pub number: Option<String>,
         /// Latitude. Unit: degrees. Observed.
         pub latitude: Option<f64>,
         /// Longitude. Unit: degrees. Observed.
         pub longitude: Option<f64>,
-        /// Whether members do not see it. Observed.
+        /// Whether it is hidden from members. Observed.
         pub hidden: Option<bool>,
         /// Whether it has an entry in the directory. Observed.
         pub directory_is_enabled: Option<bool>,
-        /// That entry. Observed.
+        /// Its directory entry. Observed.
         pub directory: Option<Directory>,
     }
 
@@ -254,7 +256,7 @@ pub mod types {
         }
     }
 
-    /// A location as members find it.
+    /// The directory entry of a location, which members see.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -267,7 +269,7 @@ pub mod types {
         pub location_id: Option<Id<Location>>,
         /// Name. Observed.
         pub name: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         pub description: Option<String>,
         /// Address. Observed.
         pub address: Option<String>,
@@ -275,17 +277,17 @@ pub mod types {
         pub postcode: Option<String>,
         /// Phone number. Observed.
         pub phone_no: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub image_url: Option<String>,
-        /// Addresses of wide pictures. Observed.
+        /// URLs of wide pictures. Observed.
         pub cover_image_urls: Vec<String>,
-        /// Address of the schedule as a PDF. Observed.
+        /// URL of the schedule as a PDF. Observed.
         pub schedule_pdf_url: Option<String>,
         /// Whether that PDF is shown. Observed.
         pub link_to_pdf_enabled: Option<bool>,
         /// Whether the schedule is shown. Observed.
         pub link_to_schedule_enabled: Option<bool>,
-        /// The category of services that it stands for. Observed.
+        /// The category of services that it represents. Observed.
         pub service_category: Option<ServiceCategory>,
         /// Opening hours. Observed.
         pub opening_hours: Vec<OpeningHours>,
@@ -310,11 +312,11 @@ pub mod types {
         pub id: Option<Id<OpeningHours>>,
         /// The directory entry that it belongs to. Observed.
         pub directory_id: Option<Id<Directory>>,
-        /// What the hours are for, such as a day. Observed.
+        /// Label of the hours, such as a day. Observed.
         pub title: Option<String>,
-        /// When it opens, as the vendor writes it. Observed.
+        /// Opening time, in the vendor's format. Observed.
         pub start_time: Option<String>,
-        /// When it closes, as the vendor writes it. Observed.
+        /// Closing time, in the vendor's format. Observed.
         pub end_time: Option<String>,
     }
     serde_object! { OpeningHours { id: value, directory_id: value, title: text, start_time: text, end_time: text } }
@@ -346,21 +348,21 @@ pub mod types {
         pub locale: Option<String>,
         /// Further languages. Observed.
         pub other_locales: Vec<String>,
-        /// The grid on which slots begin. Unit: minutes. Observed.
+        /// Interval at which slots can start. Unit: minutes. Observed.
         pub booking_minutes_interval: Option<i64>,
-        /// Address at Facebook. Observed.
+        /// Facebook URL. Observed.
         pub facebook_url: Option<String>,
-        /// Address at Twitter. Observed.
+        /// Twitter URL. Observed.
         pub twitter_url: Option<String>,
-        /// Address at Instagram. Observed.
+        /// Instagram URL. Observed.
         pub instagram_url: Option<String>,
-        /// Address at TikTok. Observed.
+        /// TikTok URL. Observed.
         pub tiktok_url: Option<String>,
-        /// Address of the logo. Observed.
+        /// URL of the logo. Observed.
         pub club_logo_url: Option<String>,
-        /// Address of the picture that clients have by default. Observed.
+        /// URL of the default picture of clients. Observed.
         pub client_default_cover_wall_url: Option<String>,
-        /// Address of the picture that trainers have by default. Observed.
+        /// URL of the default picture of trainers. Observed.
         pub trainer_default_cover_wall_url: Option<String>,
         /// Whether Golfzone is connected. Observed.
         pub golfzone_integration_enabled: Option<bool>,
@@ -368,9 +370,9 @@ pub mod types {
         pub strike_service_category_ids: Vec<Id<ServiceCategory>>,
         /// Services whose missed bookings count as strikes. Observed.
         pub strike_service_ids: Vec<Id<Service>>,
-        /// Whether doors are controlled. Observed.
+        /// Whether access control is used. Observed.
         pub access_control_enabled: Option<bool>,
-        /// How long a one-time code for the doors lasts. The unit is unknown. Observed.
+        /// Lifetime of a one-time access code. The unit is unknown. Observed.
         pub otp_interval: Option<i64>,
         /// The wallet. Observed.
         pub wallet_settings: Option<WalletSettings>,
@@ -386,22 +388,22 @@ pub mod types {
         }
     }
 
-    /// How a club's wallet works.
+    /// The wallet settings of a club.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct WalletSettings {
-        /// Whether there is a wallet. Observed.
+        /// Whether the wallet is enabled. Observed.
         pub wallet_enabled: Option<bool>,
-        /// What the club calls it. Observed.
+        /// The club's name for it. Observed.
         pub wallet_name: Option<String>,
-        /// After how many of the units below a balance expires. Observed.
+        /// Number of `wallet_balance_expiry_after_unit` after which a balance expires. Observed.
         pub wallet_balance_expiry_after: Option<i64>,
-        /// That unit. Observed.
+        /// Unit of `wallet_balance_expiry_after`. Observed.
         pub wallet_balance_expiry_after_unit: Option<String>,
-        /// The balance from which the wallet can be used. Observed.
+        /// The balance at which the wallet can be used. Observed.
         pub wallet_minimum_activate_balance: Option<f64>,
     }
 
@@ -421,9 +423,9 @@ pub mod types {
     pub struct AppSection {
         /// Number of the section. Observed.
         pub id: Option<Id<AppSection>>,
-        /// Which section it is. Observed.
+        /// The kind of section. Observed.
         pub section: Option<String>,
-        /// Its title. Observed.
+        /// Title. Observed.
         pub title: Option<String>,
         /// The categories in it. Observed.
         pub service_categories: Vec<ServiceCategory>,
@@ -443,11 +445,11 @@ pub mod types {
         pub name: Option<String>,
         /// Name in the member app. Observed.
         pub name_in_member_app: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         pub description: Option<String>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         pub logo_url: Option<String>,
-        /// Address of a video. Observed.
+        /// URL of a video. Observed.
         pub video_url: Option<String>,
     }
 
@@ -484,7 +486,7 @@ pub mod types {
         pub name: Option<String>,
         /// Abbreviation. Observed.
         pub abbr: Option<String>,
-        /// International dialling prefix, such as `+44`; null for some. It stands before the number in `mobile_no`.
+        /// International dialing prefix, such as `+44`; null for some countries. It precedes the number in `mobile_no`.
         /// Observed.
         pub dialing_code: Option<String>,
     }
@@ -499,28 +501,29 @@ pub mod types {
     pub struct Occurrence {
         /// Number of the occurrence. Observed.
         pub id: Option<Id<Occurrence>>,
-        /// When it begins, in UTC. Observed.
+        /// Start, in UTC. Observed.
         pub occurs_at: Option<Open<Timestamp>>,
-        /// Hours of its length. Not to be read without the minutes: see `Occurrence::duration`. Unit: hours. Observed.
+        /// Hours of the duration. Do not read them without the minutes: see `Occurrence::duration`. Unit: hours.
+        /// Observed.
         pub duration_in_hours: Option<i64>,
-        /// Minutes of its length: those beyond the hours in some answers, all of them in others. Unit: minutes.
+        /// Minutes of the duration: in some responses those beyond the hours, in others all of them. Unit: minutes.
         /// Observed.
         pub duration_in_minutes: Option<i64>,
         /// The service. Observed.
         pub service_id: Option<Id<Service>>,
-        /// Its title. Observed.
+        /// Title. Observed.
         pub service_title: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         pub service_description: Option<String>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         pub service_logo_url: Option<String>,
         /// The category of the activity. Observed.
         pub activity_category_id: Option<Id<ActivityCategory>>,
-        /// How many places there are. Unit: places. Observed.
+        /// Number of places. Unit: places. Observed.
         pub service_group_size: Option<i64>,
-        /// How many of them are taken. Unit: places. Observed.
+        /// Number of places that are taken. Unit: places. Observed.
         pub attended_clients_count: Option<i64>,
-        /// Whether members see how many are free. Observed.
+        /// Whether members see the number of free places. Observed.
         pub show_free_spaces: Option<bool>,
         /// The trainer. Observed.
         pub trainer_id: Option<Id<Trainer>>,
@@ -530,44 +533,44 @@ pub mod types {
         pub location_name: Option<String>,
         /// Name of the room. Observed.
         pub sub_location_name: Option<String>,
-        /// Whether the caller has a place. May be stale in a list. Observed.
+        /// Whether the caller has a place. Can be stale in a list. Observed.
         pub is_joined: Option<bool>,
         /// Whether the caller is on the waiting list. Observed.
         pub is_waiting: Option<bool>,
-        /// Whether the caller has asked for a place. Observed.
+        /// Whether the caller has requested a place. Observed.
         pub is_requested: Option<bool>,
-        /// Whether it can only be looked at, as the lanes of a pool. Observed.
+        /// Whether it is for display only, such as the lanes of a pool. Observed.
         pub is_readonly: Option<bool>,
         /// Whether it takes place online. Observed.
         pub is_online: Option<bool>,
         /// The caller's position on the waiting list. Observed.
         pub position_on_waiting_list: Option<i64>,
-        /// How long before its beginning it can be booked at the earliest, days of it. Unit: days. Observed.
+        /// How long before the start booking opens: the days of it. Unit: days. Observed.
         pub restrict_to_book_in_advance_time_in_days: Option<i64>,
-        /// How long before its beginning it can be booked at the earliest, hours of it. 167 and 48 have been seen.
-        /// Unit: hours. Observed.
+        /// How long before the start booking opens: the hours of it. 167 and 48 have been observed. Unit: hours.
+        /// Observed.
         pub restrict_to_book_in_advance_time_in_hours: Option<i64>,
-        /// How long until it can be booked. Unit: seconds. Observed.
+        /// Time until booking opens. Unit: seconds. Observed.
         pub seconds_until_booking_open: Option<i64>,
         /// Version for optimistic locking. Observed.
         pub lock_version: Option<i64>,
-        /// What the caller may do with it. The values are unknown. Observed.
+        /// The actions that the caller may perform. The values are unknown. Observed.
         pub actions: Vec<String>,
-        /// Whether the caller can be prompted to rate it. Observed.
+        /// Whether the caller can be asked to rate it. Observed.
         pub can_be_prompted: Option<bool>,
         /// Whether the caller can rate it. Observed.
         pub can_be_rated: Option<bool>,
-        /// Address of the livestream. Observed.
+        /// URL of the livestream. Observed.
         pub livestream_url: Option<String>,
-        /// Who carries the livestream. Observed.
+        /// Provider of the livestream. Observed.
         pub livestream_origin: Option<String>,
-        /// Its number at Vimeo. Observed.
+        /// Number of the video at Vimeo. Observed.
         pub livestream_vimeo_id: Option<String>,
-        /// Its number at YouTube. Observed.
+        /// Number of the video at YouTube. Observed.
         pub livestream_youtube_id: Option<String>,
-        /// From when the livestream can be seen. The form is unknown. Observed.
+        /// Start of the livestream's availability. The format is unknown. Observed.
         pub livestream_available_prior: Option<Value>,
-        /// Until when it can be seen. The form is unknown. Observed.
+        /// End of the livestream's availability. The format is unknown. Observed.
         pub livestream_available_after: Option<Value>,
     }
 
@@ -585,14 +588,14 @@ pub mod types {
         }
     }
 
-    /// An appointment, as its booking answers it. Which members it has is unknown but for `errors`.
+    /// An appointment, as its booking returns it. Apart from `errors`, its members are unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Appointment {
-        /// Number of the appointment, as every other object has one. Assumed.
+        /// Number of the appointment, assumed because every other object has one. Assumed.
         pub id: Option<Id<Appointment>>,
     }
     serde_object! { Appointment { id: value } }
@@ -604,11 +607,11 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct TimeSlot {
-        /// When it begins. Observed.
+        /// Start. Observed.
         pub since: Option<Open<Timestamp>>,
-        /// When it ends. Observed.
+        /// End. Observed.
         pub till: Option<Open<Timestamp>>,
-        /// What is offered in it, by whom and where. Observed.
+        /// The offer: the service, the trainer, and the location. Observed.
         pub trainer_activity: Option<TrainerActivity>,
     }
     serde_object! { TimeSlot { since: value, till: value, trainer_activity: value } }
@@ -622,26 +625,26 @@ pub mod types {
     pub struct Service {
         /// Number of the service. Observed.
         pub id: Option<Id<Service>>,
-        /// Its title. Observed.
+        /// Title. Observed.
         pub service_title: Option<String>,
-        /// Hours of its length. Not to be read without the minutes: see `Service::duration`. Unit: hours. Observed.
+        /// Hours of the duration. Do not read them without the minutes: see `Service::duration`. Unit: hours. Observed.
         pub duration_in_hours: Option<i64>,
-        /// Minutes of its length: those beyond the hours in some answers, all of them in others. Unit: minutes.
+        /// Minutes of the duration: in some responses those beyond the hours, in others all of them. Unit: minutes.
         /// Observed.
         pub duration_in_minutes: Option<i64>,
-        /// How many places there are. Unit: places. Observed.
+        /// Number of places. Unit: places. Observed.
         pub group_size: Option<i64>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         pub logo_url: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub service_image_url: Option<String>,
-        /// Address of a video. Observed.
+        /// URL of a video. Observed.
         pub video_url: Option<String>,
-        /// What a client has to agree to. Observed.
+        /// Terms that a client has to accept. Observed.
         pub declaration: Option<String>,
-        /// Whether members see how many places are free. Observed.
+        /// Whether members see the number of free places. Observed.
         pub show_free_spaces: Option<bool>,
-        /// Whether the caller has marked it. Observed.
+        /// Whether the caller has starred it. Observed.
         pub starred: Option<bool>,
     }
 
@@ -671,7 +674,7 @@ pub mod types {
     }
     serde_object! { TrainerActivity { id: value, trainer: value, service: value, location: value } }
 
-    /// A trainer. Lists hold the first members alone.
+    /// A trainer. Lists contain only the first members.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -686,19 +689,19 @@ pub mod types {
         pub role: Option<String>,
         /// E-mail address. Observed.
         pub email: Option<String>,
-        /// Number in another system; in lists. Observed.
+        /// Number in another system; only in lists. Observed.
         pub alt_id: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub image: Option<String>,
         /// Qualifications. Not in lists. Observed.
         pub qualifications: Option<String>,
-        /// Text about the trainer. Not in lists. Observed.
+        /// Description of the trainer. Not in lists. Observed.
         pub bio: Option<String>,
-        /// Address of a wide picture. Not in lists. Observed.
+        /// URL of a wide picture. Not in lists. Observed.
         pub cover_photo: Option<String>,
         /// Tags. Not in lists. Observed.
         pub tags: Vec<Tag>,
-        /// What the caller has with the trainer: `has_package_with`, `has_booking_with`, `has_assessment_with`,
+        /// The caller's relation to the trainer: `has_package_with`, `has_booking_with`, `has_assessment_with`,
         /// `has_workout_from`, `is_allocated_to`, `has_active_package_with`. Whether they are numbers or flags is
         /// unknown. Not in lists. Observed.
         pub relationships: Option<Value>,
@@ -722,11 +725,11 @@ pub mod types {
         pub id: Option<Id<Tag>>,
         /// Name. Observed.
         pub name: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         pub description: Option<String>,
         /// Its name in other languages. Observed.
         pub translations: Option<Value>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub tag_image_url: Option<String>,
         /// Whether it can be edited. Observed.
         pub editable: Option<bool>,
@@ -750,15 +753,15 @@ pub mod types {
     pub struct TagCategory {
         /// Number of the category. Observed.
         pub id: Option<Id<TagCategory>>,
-        /// Whether it is out of use. Observed.
+        /// Whether it is disabled. Observed.
         pub disabled: Option<bool>,
-        /// Who sees it. Observed.
+        /// Who can see it. Observed.
         pub human_user_visibility: Vec<String>,
         /// Its name in other languages. Observed.
         pub translations: Vec<Value>,
-        /// What it can be put on. Observed.
+        /// What it can be assigned to. Observed.
         pub tag_category_entities: Vec<Value>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         pub logo_url: Option<String>,
     }
 
@@ -776,7 +779,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Money {
-        /// The amount: clients divide it by 100. Unit: minor units of the currency. Observed.
+        /// The amount; clients divide it by 100. Unit: minor units of the currency. Observed.
         pub amount: Option<i64>,
         /// ISO 4217 code of the currency. Observed.
         pub currency_code: Option<String>,
@@ -790,14 +793,14 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Video {
-        /// Address of a player. Observed.
+        /// URL of a player. Observed.
         pub player_url: Option<String>,
-        /// Address of the file. Observed.
+        /// URL of the file. Observed.
         pub file_url: Option<String>,
     }
     serde_object! { Video { player_url: text, file_url: text } }
 
-    /// A package of credits for sale. The product has single packages, which never expire, expirable ones and
+    /// A package of credits for sale. The product has single packages, which never expire, expirable ones, and
     /// subscriptions.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -810,23 +813,23 @@ pub mod types {
         pub id: Option<Id<ServicePackage>>,
         /// Name. Observed.
         pub name: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         pub description: Option<String>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         pub logo_url: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub service_package_image_url: Option<String>,
         /// A video about it. Observed.
         pub video: Option<Video>,
-        /// Its price. Observed.
+        /// Price. Observed.
         pub price: Option<Money>,
-        /// The price for this caller, which takes the place of `price`. Observed.
+        /// The price for this caller, which replaces `price`. Observed.
         pub custom_price: Option<Money>,
-        /// Its number as a product, which a purchase names. Observed.
+        /// Its product number, which a purchase refers to. Observed.
         pub product_id: Option<i64>,
-        /// Whether it is out of sale. Observed.
+        /// Whether it is no longer for sale. Observed.
         pub disabled: Option<bool>,
-        /// Whether the caller has it as a subscription. Observed.
+        /// Whether the caller has subscribed to it. Observed.
         pub subscribed: Option<bool>,
         /// Whether it is a subscription. Observed.
         pub subscribable: Option<bool>,
@@ -836,31 +839,31 @@ pub mod types {
         pub pause_allowance_type: Option<String>,
         /// How much can be paused. Observed.
         pub pause_allowance_limit: Option<i64>,
-        /// Whether only bookings with the payee are covered. Observed.
+        /// Whether it covers only bookings with the payee. Observed.
         pub restrict_bookings_to_payee: Option<bool>,
-        /// Who is paid. Observed.
+        /// The payee. Observed.
         pub payee_id: Option<Id<User>>,
-        /// Who sees it. Observed.
+        /// Who can see it. Observed.
         pub user_visibility: Vec<String>,
-        /// How a subscription is paid. Observed.
+        /// Payment method of a subscription. Observed.
         pub subscription_payment_type: Option<String>,
-        /// What is in it. Observed.
+        /// The contents. Observed.
         pub service_package_services: Vec<ServicePackageService>,
         /// Whether it never expires. Not in lists. Observed.
         pub single: Option<bool>,
         /// Whether it expires. Not in lists. Observed.
         pub expirable: Option<bool>,
-        /// After how many of the periods below it expires. Not in lists. Observed.
+        /// Number of `expires_period_type` after which it expires. Not in lists. Observed.
         pub expires_in: Option<i64>,
-        /// That period: days, weeks or months. Not in lists. Observed.
+        /// Unit of `expires_in`: days, weeks, or months. Not in lists. Observed.
         pub expires_period_type: Option<String>,
-        /// After how many periods a limited subscription ends. Not in lists. Observed.
+        /// Number of `expires_period_type` after which a limited subscription ends. Not in lists. Observed.
         pub expires_ends_in: Option<i64>,
-        /// How many bookings it covers. Not in lists. Observed.
+        /// Number of bookings that it covers. Not in lists. Observed.
         pub bookings_limit: Option<i64>,
         /// Tags. Not in lists. Observed.
         pub tags: Vec<Tag>,
-        /// How the tags hang on it. Not in lists. Observed.
+        /// How its tags are attached. Not in lists. Observed.
         pub service_package_tags: Vec<Value>,
     }
 
@@ -876,7 +879,7 @@ pub mod types {
         }
     }
 
-    /// What a package holds of one service.
+    /// The credits for one service in a package.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -885,9 +888,9 @@ pub mod types {
     pub struct ServicePackageService {
         /// Number of the entry. Observed.
         pub id: Option<Id<ServicePackageService>>,
-        /// How many credits. Unit: credits. Observed.
+        /// Number of credits. Unit: credits. Observed.
         pub amount: Option<f64>,
-        /// Its price. The form is unknown. Observed.
+        /// Price. The format is unknown. Observed.
         pub price: Option<Value>,
         /// The service. Not in lists. Observed.
         pub service: Option<Service>,
@@ -903,23 +906,23 @@ pub mod types {
     pub struct ClientServicePackage {
         /// Number of the client's package. Observed.
         pub id: Option<Id<ClientServicePackage>>,
-        /// When the client got it. Observed.
+        /// Time when the client received it. Observed.
         pub assigned_at: Option<Open<Timestamp>>,
-        /// When it expires. Observed.
+        /// Expiration. Observed.
         pub expires_at: Option<Open<Timestamp>>,
-        /// Credits in it. Unit: credits. Observed.
+        /// Total number of credits. Unit: credits. Observed.
         pub total_credits: Option<f64>,
-        /// Credits used. Unit: credits. Observed.
+        /// Number of credits used. Unit: credits. Observed.
         pub used_credits: Option<f64>,
-        /// Whether it was paid back. Observed.
+        /// Whether it was refunded. Observed.
         pub refunded: Option<bool>,
         /// Whether it is paused. Observed.
         pub paused: Option<bool>,
-        /// From when it is paused. Observed.
+        /// Start of the pause. Observed.
         pub pause_start_on: Option<Open<Date>>,
-        /// Until when it is paused. Observed.
+        /// End of the pause. Observed.
         pub pause_end_on: Option<Open<Date>>,
-        /// What was taken off its price. Observed.
+        /// Discount on its price. Observed.
         pub cost_discount: Option<Money>,
         /// The package. Observed.
         pub service_package: Option<ServicePackage>,
@@ -933,8 +936,8 @@ pub mod types {
         }
     }
 
-    /// The caller's own profile. Members that this crate does not model are kept, so that a profile that was read
-    /// can be changed and sent back whole.
+    /// The caller's own profile. Members that this crate does not model are kept, so that a profile can be read,
+    /// changed, and sent back complete.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -979,29 +982,29 @@ pub mod types {
         pub height: Option<f64>,
         /// Weight. The unit is unknown. Observed.
         pub weight: Option<f64>,
-        /// Main hand. Observed.
+        /// Dominant hand. Observed.
         pub main_hand: Option<String>,
         /// Language. Observed.
         pub locale: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub image: Option<String>,
-        /// Address of a wide picture. Observed.
+        /// URL of a wide picture. Observed.
         pub cover_photo: Option<String>,
-        /// The location that the user goes to. Observed.
+        /// The location that the user visits. Observed.
         pub home_location_id: Option<Id<Location>>,
         /// The location that is shown first. Observed.
         pub default_location_id: Option<Id<Location>>,
-        /// When the user last logged in. Observed.
+        /// Time of the last login. Observed.
         pub last_login_at: Option<Open<Timestamp>>,
         /// Members of the family. Observed.
         pub linked_clients: Vec<Id<User>>,
-        /// Whether the user wants the newsletter. Observed.
+        /// Whether the user subscribes to the newsletter. Observed.
         pub receive_newsletter: Option<bool>,
-        /// How many strikes the user has. Observed.
+        /// Number of strikes. Observed.
         pub strike_count: Option<i64>,
-        /// From when strikes keep the user from booking. Observed.
+        /// Start of the block on bookings because of strikes. Observed.
         pub strike_out_from: Option<Open<Timestamp>>,
-        /// Until when. Observed.
+        /// End of the time range. Observed.
         pub strike_out_till: Option<Open<Timestamp>>,
         /// Whether the user has a wallet. Observed.
         pub wallet_enabled: Option<bool>,
@@ -1009,9 +1012,9 @@ pub mod types {
         pub credit_card: Option<CreditCard>,
         /// Direct-debit mandates. Observed.
         pub gocardless_mandates: Vec<GocardlessMandate>,
-        /// What the family may do. Observed.
+        /// Permissions of the family. Observed.
         pub hashed_permissions: Option<HashedPermissions>,
-        /// Where goods are sent. Observed.
+        /// Shipping address. Observed.
         pub shipping_address: Option<ShippingAddress>,
         /// What is wrong with the profile. Observed.
         pub errors: Vec<ErrorItem>,
@@ -1150,7 +1153,7 @@ pub mod types {
             self
         }
 
-        /// Main hand. Observed.
+        /// Dominant hand. Observed.
         pub fn main_hand(mut self, value: impl Into<String>) -> Self {
             self.main_hand = Some(value.into());
             self
@@ -1162,19 +1165,19 @@ pub mod types {
             self
         }
 
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub fn image(mut self, value: impl Into<String>) -> Self {
             self.image = Some(value.into());
             self
         }
 
-        /// Address of a wide picture. Observed.
+        /// URL of a wide picture. Observed.
         pub fn cover_photo(mut self, value: impl Into<String>) -> Self {
             self.cover_photo = Some(value.into());
             self
         }
 
-        /// The location that the user goes to. Observed.
+        /// The location that the user visits. Observed.
         pub fn home_location_id(mut self, value: impl Into<Id<Location>>) -> Self {
             self.home_location_id = Some(value.into());
             self
@@ -1186,7 +1189,7 @@ pub mod types {
             self
         }
 
-        /// When the user last logged in. Observed.
+        /// Time of the last login. Observed.
         pub fn last_login_at(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.last_login_at = Some(value.into());
             self
@@ -1198,25 +1201,25 @@ pub mod types {
             self
         }
 
-        /// Whether the user wants the newsletter. Observed.
+        /// Whether the user subscribes to the newsletter. Observed.
         pub fn receive_newsletter(mut self, value: bool) -> Self {
             self.receive_newsletter = Some(value);
             self
         }
 
-        /// How many strikes the user has. Observed.
+        /// Number of strikes. Observed.
         pub fn strike_count(mut self, value: i64) -> Self {
             self.strike_count = Some(value);
             self
         }
 
-        /// From when strikes keep the user from booking. Observed.
+        /// Start of the block on bookings because of strikes. Observed.
         pub fn strike_out_from(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.strike_out_from = Some(value.into());
             self
         }
 
-        /// Until when. Observed.
+        /// End of the time range. Observed.
         pub fn strike_out_till(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.strike_out_till = Some(value.into());
             self
@@ -1240,13 +1243,13 @@ pub mod types {
             self
         }
 
-        /// What the family may do. Observed.
+        /// Permissions of the family. Observed.
         pub fn hashed_permissions(mut self, value: impl Into<HashedPermissions>) -> Self {
             self.hashed_permissions = Some(value.into());
             self
         }
 
-        /// Where goods are sent. Observed.
+        /// Shipping address. Observed.
         pub fn shipping_address(mut self, value: impl Into<ShippingAddress>) -> Self {
             self.shipping_address = Some(value.into());
             self
@@ -1265,7 +1268,7 @@ pub mod types {
         }
     }
 
-    /// Where goods are sent.
+    /// Shipping address.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -1400,7 +1403,7 @@ pub mod types {
     pub struct CreditCard {
         /// Number of the card's record. Observed.
         pub id: Option<Id<CreditCard>>,
-        /// How it is shown. Observed.
+        /// Display text. Observed.
         pub title: Option<String>,
         extra: Map<String, Value>,
     }
@@ -1418,7 +1421,7 @@ pub mod types {
             self
         }
 
-        /// How it is shown. Observed.
+        /// Display text. Observed.
         pub fn title(mut self, value: impl Into<String>) -> Self {
             self.title = Some(value.into());
             self
@@ -1440,7 +1443,7 @@ pub mod types {
     pub struct GocardlessMandate {
         /// Number of the mandate's record. Observed.
         pub id: Option<Id<GocardlessMandate>>,
-        /// How it is shown. Observed.
+        /// Display text. Observed.
         pub title: Option<String>,
         extra: Map<String, Value>,
     }
@@ -1458,7 +1461,7 @@ pub mod types {
             self
         }
 
-        /// How it is shown. Observed.
+        /// Display text. Observed.
         pub fn title(mut self, value: impl Into<String>) -> Self {
             self.title = Some(value.into());
             self
@@ -1471,7 +1474,7 @@ pub mod types {
         }
     }
 
-    /// What the family of a person may do.
+    /// The family permissions of a person.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -1480,7 +1483,7 @@ pub mod types {
     pub struct HashedPermissions {
         /// For whom the person may book. Observed.
         pub book_for: Vec<Id<User>>,
-        /// Whose mail the person gets. Observed.
+        /// Whose mail the person receives. Observed.
         pub email_redirection_for: Vec<Id<User>>,
         extra: Map<String, Value>,
     }
@@ -1498,7 +1501,7 @@ pub mod types {
             self
         }
 
-        /// Whose mail the person gets. Observed.
+        /// Whose mail the person receives. Observed.
         pub fn email_redirection_for(mut self, value: impl IntoIterator<Item = impl Into<Id<User>>>) -> Self {
             self.email_redirection_for = value.into_iter().map(Into::into).collect();
             self
@@ -1522,16 +1525,16 @@ pub mod types {
         pub id: Option<Id<User>>,
         /// Full name. Observed.
         pub name: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub image_url: Option<String>,
         /// Date of birth. Observed.
         pub dob: Option<Open<Date>>,
-        /// What the family may do. Observed.
+        /// Permissions of the family. Observed.
         pub hashed_permissions: Option<HashedPermissions>,
     }
     serde_object! { LinkedClient { id: value, name: text, image_url: text, dob: value, hashed_permissions: value } }
 
-    /// A movement of money. The view is documented by name; its members are those that a client reads.
+    /// A movement of money. The view is documented by name; its members are the ones that a client reads.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// <https://cuttingedge.fisikal.com/api/unified/docs?role=manager>, AlexKolomiytsev/ionic-stripejs.
@@ -1540,31 +1543,31 @@ pub mod types {
     pub struct MoneyTransaction {
         /// Number of the transaction. Observed.
         pub id: Option<Id<MoneyTransaction>>,
-        /// When it was written. Observed.
+        /// Creation time. Observed.
         pub created_at: Option<Open<Timestamp>>,
-        /// When it was paid. Observed.
+        /// Time of the payment. Observed.
         pub paid_at: Option<Open<Timestamp>>,
-        /// How many. Observed.
+        /// Quantity. Observed.
         pub quantity: Option<i64>,
-        /// Where in the product it belongs. Observed.
+        /// The part of the product that it belongs to. Observed.
         pub section: Option<String>,
-        /// What was bought. Observed.
+        /// The thing that was bought. Observed.
         pub product_name: Option<String>,
-        /// What kind of movement it is. Observed.
+        /// Type of the movement. Observed.
         pub transaction_type: Option<String>,
         /// Reference. Observed.
         pub reference: Option<String>,
-        /// Number of its document. Observed.
+        /// Number of the document. Observed.
         pub document_ref: Option<String>,
         /// Note. Observed.
         pub note: Option<String>,
-        /// Who wrote it. Observed.
+        /// The author. Observed.
         pub created_by: Option<String>,
         /// Code. Observed.
         pub code: Option<String>,
-        /// How it was paid. Observed.
+        /// Payment method. Observed.
         pub payment_method: Option<String>,
-        /// Who was paid. Observed.
+        /// The payee. Observed.
         pub payee: Option<String>,
         /// Name of the client. Observed.
         pub client_name: Option<String>,
@@ -1572,19 +1575,19 @@ pub mod types {
         pub client_id: Option<Id<User>>,
         /// Name of the location. Observed.
         pub location_name: Option<String>,
-        /// Which instalment it is. Observed.
+        /// Number of this installment. Observed.
         pub installment_number: Option<i64>,
-        /// Of how many. Observed.
+        /// Number of installments. Observed.
         pub installments_count: Option<i64>,
-        /// The balance after it. Observed.
+        /// Balance after the movement. Observed.
         pub balance: Option<Amount>,
-        /// The amount. Sent as text. Observed.
+        /// Amount. Sent as text. Observed.
         pub amount: Option<Amount>,
-        /// The total. Sent as a number or as text. Observed.
+        /// Total. Sent as a number or as text. Observed.
         pub total: Option<Amount>,
-        /// What was taken off. Observed.
+        /// Discount. Observed.
         pub discounts_amount: Option<Amount>,
-        /// Address of the receipt. Observed.
+        /// URL of the receipt. Observed.
         pub receipt_url: Option<String>,
         /// Number of the payment. Observed.
         pub payment_id: Option<i64>,
@@ -1600,8 +1603,8 @@ pub mod types {
         }
     }
 
-    /// A movement of credits. Its members could not be read; the two here follow from what the list can be filtered
-    /// and sorted by.
+    /// A movement of credits. Its members could not be read; the two here are inferred from the filters and the
+    /// sorting of the list.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://cuttingedge.fisikal.com/api/unified/docs?role=manager>.
@@ -1610,26 +1613,26 @@ pub mod types {
     pub struct CreditTransaction {
         /// Number of the transaction. Assumed.
         pub id: Option<Id<CreditTransaction>>,
-        /// When it was written. Assumed.
+        /// Creation time. Assumed.
         pub created_at: Option<Open<Timestamp>>,
     }
     serde_object! { CreditTransaction { id: value, created_at: value } }
 
-    /// What a purchase answers: an order that is still to be paid.
+    /// The response to a purchase: an order that is not paid yet.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Purchase {
-        /// Whether the order was made. Observed.
+        /// Whether the order was created. Observed.
         pub success: Option<bool>,
-        /// How to pay for it. Observed.
+        /// The ways to pay it. Observed.
         pub payment_intent: Option<PaymentIntent>,
     }
     serde_object! { Purchase { success: flag, payment_intent: value } }
 
-    /// How an order can be paid.
+    /// The ways to pay an order.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -1640,15 +1643,15 @@ pub mod types {
         pub order_id: Option<Id<Order>>,
         /// How the payment is made. Observed.
         pub flow: Option<PaymentFlow>,
-        /// The ways to choose from. Observed.
+        /// The payment methods to choose from. Observed.
         pub payment_layouts: Vec<PaymentLayout>,
-        /// Who takes the payment. Observed.
+        /// The payment provider. Observed.
         pub payment_provider: Option<PaymentProvider>,
         /// Whether the order can be paid. Observed.
         pub valid: Option<bool>,
-        /// Terms to agree to, as HTML; may be empty or absent. Observed.
+        /// Terms to accept, as HTML; can be empty or missing. Observed.
         pub tos: Option<String>,
-        /// The stored card; for Stripe alone. Observed.
+        /// The stored card; for Stripe only. Observed.
         pub credit_card_id: Option<Id<CreditCard>>,
     }
 
@@ -1659,19 +1662,19 @@ pub mod types {
         }
     }
 
-    /// A way to pay.
+    /// A payment method.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct PaymentLayout {
-        /// Which one it is. Observed.
+        /// The payment provider. Observed.
         pub flow: Option<PaymentProvider>,
     }
     serde_object! { PaymentLayout { flow: value } }
 
-    /// An order of the shop, as the confirmation of a payment answers it.
+    /// An order of the shop, as the confirmation of a payment returns it.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -1683,7 +1686,7 @@ pub mod types {
     }
     serde_object! { Order { completed: flag } }
 
-    /// What a promo code takes off.
+    /// The discount of a promo code.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -1694,26 +1697,26 @@ pub mod types {
         pub id: Option<Id<Discount>>,
         /// Name. Observed.
         pub name: Option<String>,
-        /// Percent taken off. Unit: percent. Observed.
+        /// Discount in percent. Unit: percent. Observed.
         pub percentage_off: Option<f64>,
-        /// Amount taken off. Whether in minor units is unknown. Observed.
+        /// Discount as an amount. Whether it is in minor units is unknown. Observed.
         pub amount_off: Option<f64>,
     }
     serde_object! { Discount { id: value, name: text, percentage_off: number, amount_off: number } }
 
-    /// What a promo code does.
+    /// The effect of a promo code.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct AppliedPromocode {
-        /// What it takes off; absent or null where it takes nothing. Observed.
+        /// The discount; missing or null if there is none. Observed.
         pub discount: Option<Discount>,
     }
     serde_object! { AppliedPromocode { discount: value } }
 
-    /// What the card page of Spreedly needs.
+    /// The parameters of Spreedly's card page.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -1730,12 +1733,12 @@ pub mod types {
         pub email: Option<String>,
         /// The order. Observed.
         pub order_id: Option<Id<Order>>,
-        /// Who takes the payment. Observed.
+        /// The payment provider. Observed.
         pub payment_provider: Option<PaymentProvider>,
-        /// Scheme of the address to come back to. Observed.
+        /// Scheme of the URL to return to. Observed.
         pub url_schema: Option<String>,
-        /// Key of the page. Observed.
-        pub key: Option<Secret>,
+        /// Key of the card page. Observed.
+        pub key: Option<SecretText>,
     }
 
     serde_object! {
@@ -1752,19 +1755,19 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct NotificationSettingsSet {
-        /// Number of the set. Observed.
+        /// Number of the set of settings. Observed.
         pub id: Option<Id<NotificationSettingsSet>>,
         /// The club. Observed.
         pub club_id: Option<Id<Club>>,
         /// The user. Observed.
         pub user_id: Option<Id<User>>,
-        /// When it was made. Observed.
+        /// Creation time. Observed.
         pub created_at: Option<Open<Timestamp>>,
-        /// When it last changed. Observed.
+        /// Time of the last change. Observed.
         pub updated_at: Option<Open<Timestamp>>,
         /// Name of the family's lead client. Observed.
         pub lead_client_name: Option<String>,
-        /// Whether the lead client has them on. Observed.
+        /// Whether the family's lead client has them enabled. Observed.
         pub global_notifications_enabled_by_lead_client: Option<bool>,
         /// The settings. Observed.
         pub notification_settings: Vec<NotificationSetting>,
@@ -1777,7 +1780,7 @@ pub mod types {
         }
     }
 
-    /// Who hears of one kind of event.
+    /// Who is notified of one kind of event.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -1786,40 +1789,40 @@ pub mod types {
     pub struct NotificationSetting {
         /// Number of the setting. Observed.
         pub id: Option<Id<NotificationSetting>>,
-        /// The set. Observed.
+        /// The set that the setting belongs to. Observed.
         pub notification_settings_set_id: Option<Id<NotificationSettingsSet>>,
-        /// What it is about; `global_notifications_enabled` and `global_notifications_by_pushes_enabled` have been
-        /// seen. Observed.
+        /// The kind of event; `global_notifications_enabled` and `global_notifications_by_pushes_enabled` have been
+        /// observed. Observed.
         pub key: Option<String>,
-        /// When it was made. Observed.
+        /// Creation time. Observed.
         pub created_at: Option<Open<Timestamp>>,
-        /// When it last changed. Observed.
+        /// Time of the last change. Observed.
         pub updated_at: Option<Open<Timestamp>>,
-        /// Whether the client hears of it. Observed.
+        /// Whether the client is notified. Observed.
         pub to_client: Option<bool>,
-        /// Whether the trainer hears of it. Observed.
+        /// Whether the trainer is notified. Observed.
         pub to_trainer: Option<bool>,
-        /// Whether the manager hears of it. Observed.
+        /// Whether the manager is notified. Observed.
         pub to_manager: Option<bool>,
-        /// Whether the front house manager hears of it. Observed.
+        /// Whether the front-of-house manager is notified. Observed.
         pub to_front_house_manager: Option<bool>,
-        /// Whether the system hears of it. Observed.
+        /// Whether the system is notified. Observed.
         pub to_system: Option<bool>,
-        /// Whether the administrator hears of it. Observed.
+        /// Whether the administrator is notified. Observed.
         pub to_administrator: Option<bool>,
-        /// Whether the self employed hears of it. Observed.
+        /// Whether the self-employed user is notified. Observed.
         pub to_self_employed: Option<bool>,
-        /// Whether the independent trainer hears of it. Observed.
+        /// Whether the independent trainer is notified. Observed.
         pub to_independent_trainer: Option<bool>,
-        /// Whether the SJD accountant hears of it. Observed.
+        /// Whether the SJD accountant is notified. Observed.
         pub to_sjd_accountant: Option<bool>,
-        /// Whether the content provider hears of it. Observed.
+        /// Whether the content provider is notified. Observed.
         pub to_content_provider: Option<bool>,
-        /// Whether the accountant hears of it. Observed.
+        /// Whether the accountant is notified. Observed.
         pub to_accountant: Option<bool>,
-        /// Whether the content user hears of it. Observed.
+        /// Whether the content user is notified. Observed.
         pub to_content_user: Option<bool>,
-        /// Whether the pt manager hears of it. Observed.
+        /// Whether the PT manager is notified. Observed.
         pub to_pt_manager: Option<bool>,
         extra: Map<String, Value>,
     }
@@ -1845,104 +1848,104 @@ pub mod types {
             self
         }
 
-        /// The set. Observed.
+        /// The set that the setting belongs to. Observed.
         pub fn notification_settings_set_id(mut self, value: impl Into<Id<NotificationSettingsSet>>) -> Self {
             self.notification_settings_set_id = Some(value.into());
             self
         }
 
-        /// What it is about; `global_notifications_enabled` and `global_notifications_by_pushes_enabled` have been
-        /// seen. Observed.
+        /// The kind of event; `global_notifications_enabled` and `global_notifications_by_pushes_enabled` have been
+        /// observed. Observed.
         pub fn key(mut self, value: impl Into<String>) -> Self {
             self.key = Some(value.into());
             self
         }
 
-        /// When it was made. Observed.
+        /// Creation time. Observed.
         pub fn created_at(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.created_at = Some(value.into());
             self
         }
 
-        /// When it last changed. Observed.
+        /// Time of the last change. Observed.
         pub fn updated_at(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.updated_at = Some(value.into());
             self
         }
 
-        /// Whether the client hears of it. Observed.
+        /// Whether the client is notified. Observed.
         pub fn to_client(mut self, value: bool) -> Self {
             self.to_client = Some(value);
             self
         }
 
-        /// Whether the trainer hears of it. Observed.
+        /// Whether the trainer is notified. Observed.
         pub fn to_trainer(mut self, value: bool) -> Self {
             self.to_trainer = Some(value);
             self
         }
 
-        /// Whether the manager hears of it. Observed.
+        /// Whether the manager is notified. Observed.
         pub fn to_manager(mut self, value: bool) -> Self {
             self.to_manager = Some(value);
             self
         }
 
-        /// Whether the front house manager hears of it. Observed.
+        /// Whether the front-of-house manager is notified. Observed.
         pub fn to_front_house_manager(mut self, value: bool) -> Self {
             self.to_front_house_manager = Some(value);
             self
         }
 
-        /// Whether the system hears of it. Observed.
+        /// Whether the system is notified. Observed.
         pub fn to_system(mut self, value: bool) -> Self {
             self.to_system = Some(value);
             self
         }
 
-        /// Whether the administrator hears of it. Observed.
+        /// Whether the administrator is notified. Observed.
         pub fn to_administrator(mut self, value: bool) -> Self {
             self.to_administrator = Some(value);
             self
         }
 
-        /// Whether the self employed hears of it. Observed.
+        /// Whether the self-employed user is notified. Observed.
         pub fn to_self_employed(mut self, value: bool) -> Self {
             self.to_self_employed = Some(value);
             self
         }
 
-        /// Whether the independent trainer hears of it. Observed.
+        /// Whether the independent trainer is notified. Observed.
         pub fn to_independent_trainer(mut self, value: bool) -> Self {
             self.to_independent_trainer = Some(value);
             self
         }
 
-        /// Whether the SJD accountant hears of it. Observed.
+        /// Whether the SJD accountant is notified. Observed.
         pub fn to_sjd_accountant(mut self, value: bool) -> Self {
             self.to_sjd_accountant = Some(value);
             self
         }
 
-        /// Whether the content provider hears of it. Observed.
+        /// Whether the content provider is notified. Observed.
         pub fn to_content_provider(mut self, value: bool) -> Self {
             self.to_content_provider = Some(value);
             self
         }
 
-        /// Whether the accountant hears of it. Observed.
+        /// Whether the accountant is notified. Observed.
         pub fn to_accountant(mut self, value: bool) -> Self {
             self.to_accountant = Some(value);
             self
         }
 
-        /// Whether the content user hears of it. Observed.
+        /// Whether the content user is notified. Observed.
         pub fn to_content_user(mut self, value: bool) -> Self {
             self.to_content_user = Some(value);
             self
         }
 
-        /// Whether the pt manager hears of it. Observed.
+        /// Whether the PT manager is notified. Observed.
         pub fn to_pt_manager(mut self, value: bool) -> Self {
             self.to_pt_manager = Some(value);
             self
@@ -1955,7 +1958,7 @@ pub mod types {
         }
     }
 
-    /// A client who registers. Which members are required is unknown; the vendor's widget sends all of them.
+    /// A client to register. Which members are required is unknown; the vendor's widget sends all of them.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -1967,10 +1970,10 @@ pub mod types {
         /// E-mail address; one that is taken is refused. Observed.
         pub email: Option<String>,
         /// Password of at least 8 characters. Observed.
-        pub password: Option<Secret>,
+        pub password: Option<SecretText>,
         /// Mobile number, with the international prefix in front. Observed.
         pub mobile_no: Option<String>,
-        /// Whether the terms were agreed to. Observed.
+        /// Whether the client has accepted the terms. Observed.
         pub tos: Option<bool>,
         /// Sex. Observed.
         pub sex: Option<Sex>,
@@ -1978,9 +1981,9 @@ pub mod types {
         pub dob: Option<Open<Date>>,
         /// Country. Observed.
         pub country_id: Option<Id<Country>>,
-        /// The location that the client goes to. Observed.
+        /// The location that the client visits. Observed.
         pub home_location_id: Option<Id<Location>>,
-        /// Whether the client wants the newsletter. Observed.
+        /// Whether the client subscribes to the newsletter. Observed.
         pub receive_newsletter: Option<bool>,
         /// The club. Observed.
         pub club_id: Option<Id<Club>>,
@@ -2013,7 +2016,7 @@ pub mod types {
         }
 
         /// Password of at least 8 characters. Observed.
-        pub fn password(mut self, value: impl Into<Secret>) -> Self {
+        pub fn password(mut self, value: impl Into<SecretText>) -> Self {
             self.password = Some(value.into());
             self
         }
@@ -2024,7 +2027,7 @@ pub mod types {
             self
         }
 
-        /// Whether the terms were agreed to. Observed.
+        /// Whether the client has accepted the terms. Observed.
         pub fn tos(mut self, value: bool) -> Self {
             self.tos = Some(value);
             self
@@ -2048,13 +2051,13 @@ pub mod types {
             self
         }
 
-        /// The location that the client goes to. Observed.
+        /// The location that the client visits. Observed.
         pub fn home_location_id(mut self, value: impl Into<Id<Location>>) -> Self {
             self.home_location_id = Some(value.into());
             self
         }
 
-        /// Whether the client wants the newsletter. Observed.
+        /// Whether the client subscribes to the newsletter. Observed.
         pub fn receive_newsletter(mut self, value: bool) -> Self {
             self.receive_newsletter = Some(value);
             self
@@ -2073,7 +2076,7 @@ pub mod types {
         }
     }
 
-    /// A client whom staff creates. Which members are required is unknown; the vendor's widget sends all of them.
+    /// A client to create, by staff. Which members are required is unknown; the vendor's widget sends all of them.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -2085,12 +2088,12 @@ pub mod types {
         /// E-mail address; one that is taken is refused. Observed.
         pub email: Option<String>,
         /// Password of at least 8 characters. Observed.
-        pub password: Option<Secret>,
-        /// The password again. Observed.
-        pub password_confirmation: Option<Secret>,
+        pub password: Option<SecretText>,
+        /// The password, repeated. Observed.
+        pub password_confirmation: Option<SecretText>,
         /// Mobile number, with the international prefix in front. Observed.
         pub mobile_no: Option<String>,
-        /// Whether the terms were agreed to. Observed.
+        /// Whether the client has accepted the terms. Observed.
         pub tos: Option<bool>,
         /// Sex. Observed.
         pub sex: Option<Sex>,
@@ -2098,11 +2101,11 @@ pub mod types {
         pub dob: Option<Open<Date>>,
         /// Country. Observed.
         pub country_id: Option<Id<Country>>,
-        /// The location that the client goes to. Observed.
+        /// The location that the client visits. Observed.
         pub home_location_id: Option<Id<Location>>,
-        /// Whether the client wants the newsletter. Observed.
+        /// Whether the client subscribes to the newsletter. Observed.
         pub receive_newsletter: Option<bool>,
-        /// Whether the client is out of use. Observed.
+        /// Whether the client is disabled. Observed.
         pub disabled: Option<bool>,
         extra: Map<String, Value>,
     }
@@ -2134,13 +2137,13 @@ pub mod types {
         }
 
         /// Password of at least 8 characters. Observed.
-        pub fn password(mut self, value: impl Into<Secret>) -> Self {
+        pub fn password(mut self, value: impl Into<SecretText>) -> Self {
             self.password = Some(value.into());
             self
         }
 
-        /// The password again. Observed.
-        pub fn password_confirmation(mut self, value: impl Into<Secret>) -> Self {
+        /// The password, repeated. Observed.
+        pub fn password_confirmation(mut self, value: impl Into<SecretText>) -> Self {
             self.password_confirmation = Some(value.into());
             self
         }
@@ -2151,7 +2154,7 @@ pub mod types {
             self
         }
 
-        /// Whether the terms were agreed to. Observed.
+        /// Whether the client has accepted the terms. Observed.
         pub fn tos(mut self, value: bool) -> Self {
             self.tos = Some(value);
             self
@@ -2175,19 +2178,19 @@ pub mod types {
             self
         }
 
-        /// The location that the client goes to. Observed.
+        /// The location that the client visits. Observed.
         pub fn home_location_id(mut self, value: impl Into<Id<Location>>) -> Self {
             self.home_location_id = Some(value.into());
             self
         }
 
-        /// Whether the client wants the newsletter. Observed.
+        /// Whether the client subscribes to the newsletter. Observed.
         pub fn receive_newsletter(mut self, value: bool) -> Self {
             self.receive_newsletter = Some(value);
             self
         }
 
-        /// Whether the client is out of use. Observed.
+        /// Whether the client is disabled. Observed.
         pub fn disabled(mut self, value: bool) -> Self {
             self.disabled = Some(value);
             self
@@ -2200,7 +2203,7 @@ pub mod types {
         }
     }
 
-    /// For which client something is done.
+    /// The client that a call is for.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -2233,13 +2236,13 @@ pub mod types {
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct AppointmentCreate {
-        /// Who comes. Observed.
+        /// The client who comes. Observed.
         pub client_ids: Vec<Id<User>>,
-        /// Where. Observed.
+        /// The location. Observed.
         pub location_id: Id<Location>,
-        /// What, and with whom. Observed.
+        /// The trainer's offer. Observed.
         pub trainer_activity_id: Id<TrainerActivity>,
-        /// When. The vendor spells the member so. Observed.
+        /// The time. The misspelling is the vendor's. Observed.
         pub recurrence: Recurrence,
         extra: Map<String, Value>,
     }
@@ -2275,20 +2278,20 @@ pub mod types {
         }
     }
 
-    /// Something to buy.
+    /// A product to buy.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct PurchaseItem {
-        /// Its number as a product: `product_id` of a package. Observed.
+        /// Its product number: the `product_id` of a package. Observed.
         pub product_id: i64,
-        /// What kind of thing it is. Observed.
+        /// Type of the product. Observed.
         pub product_type: ProductType,
-        /// How many. Observed.
+        /// Quantity. Observed.
         pub quantity: u32,
-        /// For whom it is, where not for the buyer. Observed.
+        /// The client it is for, if not the buyer. Observed.
         pub target_user_id: Option<Id<User>>,
         extra: Map<String, Value>,
     }
@@ -2305,7 +2308,7 @@ pub mod types {
             Self { product_id, product_type: product_type.into(), quantity, target_user_id: None, extra: Map::new() }
         }
 
-        /// For whom it is, where not for the buyer. Observed.
+        /// The client it is for, if not the buyer. Observed.
         pub fn target_user_id(mut self, value: impl Into<Id<User>>) -> Self {
             self.target_user_id = Some(value.into());
             self
@@ -2326,19 +2329,19 @@ pub mod types {
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct PurchaseCreate {
-        /// What is bought. Observed.
+        /// The products to buy. Observed.
         pub purchases: Vec<PurchaseItem>,
-        /// Where a client buys. Observed.
+        /// The location where a client buys. Observed.
         pub location_id: Option<Id<Location>>,
         /// Promo code. Observed.
         pub promocode: Option<String>,
-        /// For whom staff buys. Observed.
+        /// The client that staff buys for. Observed.
         pub client_id: Option<Id<User>>,
-        /// How staff books the payment. Observed.
+        /// How staff records the payment. Observed.
         pub internal_payment: Option<InternalPayment>,
-        /// Discounts that staff gives. Observed.
+        /// Discounts granted by staff. Observed.
         pub discounts: Vec<DiscountUse>,
-        /// For whom a member of the family buys. Observed.
+        /// The family member to buy for. Observed.
         pub target_user_id: Option<Id<User>>,
         extra: Map<String, Value>,
     }
@@ -2365,7 +2368,7 @@ pub mod types {
             }
         }
 
-        /// Where a client buys. Observed.
+        /// The location where a client buys. Observed.
         pub fn location_id(mut self, value: impl Into<Id<Location>>) -> Self {
             self.location_id = Some(value.into());
             self
@@ -2377,25 +2380,25 @@ pub mod types {
             self
         }
 
-        /// For whom staff buys. Observed.
+        /// The client that staff buys for. Observed.
         pub fn client_id(mut self, value: impl Into<Id<User>>) -> Self {
             self.client_id = Some(value.into());
             self
         }
 
-        /// How staff books the payment. Observed.
+        /// How staff records the payment. Observed.
         pub fn internal_payment(mut self, value: impl Into<InternalPayment>) -> Self {
             self.internal_payment = Some(value.into());
             self
         }
 
-        /// Discounts that staff gives. Observed.
+        /// Discounts granted by staff. Observed.
         pub fn discounts(mut self, value: impl IntoIterator<Item = impl Into<DiscountUse>>) -> Self {
             self.discounts = value.into_iter().map(Into::into).collect();
             self
         }
 
-        /// For whom a member of the family buys. Observed.
+        /// The family member to buy for. Observed.
         pub fn target_user_id(mut self, value: impl Into<Id<User>>) -> Self {
             self.target_user_id = Some(value.into());
             self
@@ -2408,14 +2411,14 @@ pub mod types {
         }
     }
 
-    /// How staff books a payment.
+    /// How staff records a payment.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct InternalPayment {
-        /// Where. Observed.
+        /// The location. Observed.
         pub location_id: Id<Location>,
         extra: Map<String, Value>,
     }
@@ -2434,7 +2437,7 @@ pub mod types {
         }
     }
 
-    /// A discount that is given.
+    /// A granted discount.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -2460,7 +2463,7 @@ pub mod types {
         }
     }
 
-    /// A promo code, and what it is to be applied to.
+    /// A promo code, and the purchase to apply it to.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -2469,7 +2472,7 @@ pub mod types {
     pub struct PromocodeApply {
         /// The promo code. Observed.
         pub promocode: String,
-        /// What is bought. Observed.
+        /// The products to buy. Observed.
         pub purchases: Vec<PurchaseItem>,
         extra: Map<String, Value>,
     }
@@ -2492,7 +2495,7 @@ pub mod types {
         }
     }
 
-    /// A payment by a method of Stripe.
+    /// A payment with a Stripe payment method.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -2502,8 +2505,8 @@ pub mod types {
         /// The order. Observed.
         pub order_id: Id<Order>,
         /// Stripe's token of the payment method. Observed.
-        pub payment_method_token: Secret,
-        /// Where the card's bank sends the client back to. Observed.
+        pub payment_method_token: SecretText,
+        /// The URL to which the card's bank sends the client back. Observed.
         pub return_url: String,
         extra: Map<String, Value>,
     }
@@ -2518,7 +2521,7 @@ pub mod types {
         /// An object with its required fields. Other fields that are not set are not sent.
         pub fn new(
             order_id: impl Into<Id<Order>>,
-            payment_method_token: impl Into<Secret>,
+            payment_method_token: impl Into<SecretText>,
             return_url: impl Into<String>,
         ) -> Self {
             Self {
@@ -2536,7 +2539,7 @@ pub mod types {
         }
     }
 
-    /// The end of a payment that the client had to confirm.
+    /// The completion of a payment that the client had to confirm.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -2546,14 +2549,14 @@ pub mod types {
         /// The order. Observed.
         pub order_id: Id<Order>,
         /// Stripe's token of the payment. Observed.
-        pub payment_intent_token: Secret,
+        pub payment_intent_token: SecretText,
         extra: Map<String, Value>,
     }
     serde_object! { write StripeConfirm { order_id: required, payment_intent_token: required } extra }
 
     impl StripeConfirm {
         /// An object with its required fields. Other fields that are not set are not sent.
-        pub fn new(order_id: impl Into<Id<Order>>, payment_intent_token: impl Into<Secret>) -> Self {
+        pub fn new(order_id: impl Into<Id<Order>>, payment_intent_token: impl Into<SecretText>) -> Self {
             Self { order_id: order_id.into(), payment_intent_token: payment_intent_token.into(), extra: Map::new() }
         }
 
@@ -2590,20 +2593,20 @@ pub mod types {
         }
     }
 
-    /// A user's notification settings as they are to be.
+    /// A user's new notification settings.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct NotificationSettingsUpdate {
-        /// Number of the set. Observed.
+        /// Number of the set of settings. Observed.
         pub id: Id<NotificationSettingsSet>,
         /// The club. Observed.
         pub club_id: Option<Id<Club>>,
         /// The user. Observed.
         pub user_id: Option<Id<User>>,
-        /// The settings. The vendor names the member so when it is sent. Observed.
+        /// The settings. The vendor uses this name in requests. Observed.
         pub notification_settings: Vec<NotificationSetting>,
         extra: Map<String, Value>,
     }
@@ -2633,7 +2636,7 @@ pub mod types {
             self
         }
 
-        /// The settings. The vendor names the member so when it is sent. Observed.
+        /// The settings. The vendor uses this name in requests. Observed.
         pub fn notification_settings(
             mut self,
             value: impl IntoIterator<Item = impl Into<NotificationSetting>>,
@@ -2753,7 +2756,7 @@ pub mod operations {
             .idempotent(true)
             .with_confidence(Confidence::Observed);
 
-    /// Test whether a client could be booked: `POST /api/unified/schedule/occurrences/{id}/precheck`.
+    /// Check whether a client can be booked: `POST /api/unified/schedule/occurrences/{id}/precheck`.
     pub static PRECHECK_OCCURRENCE: Operation =
         Operation::new("precheck_occurrence", Method::POST, "/api/unified/schedule/occurrences/{id}/precheck")
             .idempotent(true)
@@ -2832,13 +2835,13 @@ pub mod operations {
         .with_confidence(Confidence::Observed)
         .within("user");
 
-    /// Change the caller's profile: `PUT /api/unified/users/profile`.
+    /// Update the caller's profile: `PUT /api/unified/users/profile`.
     pub static UPDATE_PROFILE: Operation = Operation::new("update_profile", Method::PUT, "/api/unified/users/profile")
         .idempotent(true)
         .with_confidence(Confidence::Observed)
         .refusing_inside();
 
-    /// Change who may book for whom: `PUT /api/unified/users/profile/permissions`.
+    /// Update family permissions: `PUT /api/unified/users/profile/permissions`.
     pub static UPDATE_FAMILY_PERMISSIONS: Operation =
         Operation::new("update_family_permissions", Method::PUT, "/api/unified/users/profile/permissions")
             .idempotent(true)
@@ -2927,7 +2930,7 @@ pub mod operations {
     .with_confidence(Confidence::Observed)
     .within("notification_settings_set");
 
-    /// Change notification settings: `PUT /api/unified/settings/notification_settings_sets/{id}`.
+    /// Update notification settings: `PUT /api/unified/settings/notification_settings_sets/{id}`.
     pub static UPDATE_NOTIFICATION_SETTINGS: Operation = Operation::new(
         "update_notification_settings",
         Method::PUT,
@@ -2937,7 +2940,7 @@ pub mod operations {
     .with_confidence(Confidence::Observed)
     .refusing_inside();
 
-    /// Read what Spreedly's card page needs: `GET /api/mobile/spreedly_express/init_flow/{order_id}.json`.
+    /// Read the parameters of Spreedly's card page: `GET /api/mobile/spreedly_express/init_flow/{order_id}.json`.
     pub static GET_SPREEDLY_PAGE: Operation =
         Operation::new("get_spreedly_page", Method::GET, "/api/mobile/spreedly_express/init_flow/{order_id}.json")
             .idempotent(true)
@@ -2949,7 +2952,7 @@ impl super::Client {
     /// Register a client.
     ///
     /// Registers a client, as the vendor's widget does for a guest, and returns the client with a session token of
-    /// its own in `auth_token`. An address that is taken and a password that is too short are refused.
+    /// its own in `auth_token`. An e-mail address that is taken and a password that is too short are refused.
     ///
     /// * `POST /api/unified/sessions/sign_up`: [`SIGN_UP_CLIENT`](operations::SIGN_UP_CLIENT).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -2976,7 +2979,8 @@ impl super::Client {
 
     /// List locations.
     ///
-    /// Locations that the caller may see. One without a parent is a site, and its children are rooms.
+    /// Returns the locations that the caller may see. A location without a parent is a site; its children are
+    /// rooms.
     ///
     /// * `GET /api/unified/clubs/locations`: [`LIST_LOCATIONS`](operations::LIST_LOCATIONS).
     /// * Documented by the vendor. Source: <https://cuttingedge.fisikal.com/api/unified/docs?role=guest>,
@@ -3005,7 +3009,7 @@ impl super::Client {
 
     /// Read a location.
     ///
-    /// One location.
+    /// Returns one location.
     ///
     /// * `GET /api/unified/clubs/locations/{id}`: [`GET_LOCATION`](operations::GET_LOCATION).
     /// * Documented by the vendor. Source: <https://cuttingedge.fisikal.com/api/unified/docs?role=guest>.
@@ -3030,7 +3034,7 @@ impl super::Client {
 
     /// List regions.
     ///
-    /// Regions that locations are grouped in.
+    /// Returns the regions that group locations.
     ///
     /// * `GET /api/unified/clubs/regions`: [`LIST_REGIONS`](operations::LIST_REGIONS).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3056,7 +3060,7 @@ impl super::Client {
 
     /// Read the settings of the caller's club.
     ///
-    /// The settings of the club that the caller belongs to.
+    /// Returns the settings of the caller's club.
     ///
     /// * `GET /api/unified/clubs/settings`: [`GET_CLUB_SETTINGS`](operations::GET_CLUB_SETTINGS).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3082,7 +3086,7 @@ impl super::Client {
 
     /// List the sections of the member app.
     ///
-    /// Which sections the member app has, with their categories of services.
+    /// Returns the sections of the member app, with their categories of services.
     ///
     /// * `GET /api/unified/clubs/mobile_applications/settings`:
     ///   [`LIST_APP_SECTIONS`](operations::LIST_APP_SECTIONS).
@@ -3109,7 +3113,7 @@ impl super::Client {
 
     /// List countries.
     ///
-    /// Countries with their dialling prefixes.
+    /// Returns countries with their dialing prefixes.
     ///
     /// * `GET /api/unified/lookups/countries`: [`LIST_COUNTRIES`](operations::LIST_COUNTRIES).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3135,7 +3139,8 @@ impl super::Client {
 
     /// List announcements.
     ///
-    /// Announcements of a window of time. What the answer looks like is unknown, so it is returned as it came.
+    /// Returns the announcements in a time range. The format of the response is unknown, so the complete body is
+    /// returned as JSON.
     ///
     /// * `GET /api/unified/media/announcements`: [`LIST_ANNOUNCEMENTS`](operations::LIST_ANNOUNCEMENTS).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source: a public React
@@ -3161,7 +3166,7 @@ impl super::Client {
 
     /// List classes and bookings.
     ///
-    /// What the schedule holds in a window of time, for everybody or for one client.
+    /// Returns the schedule in a time range, for everyone or for one client.
     ///
     /// * `GET /api/unified/schedule/occurrences`: [`LIST_OCCURRENCES`](operations::LIST_OCCURRENCES).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3188,10 +3193,10 @@ impl super::Client {
         builder::ListOccurrences::new(self.inner())
     }
 
-    /// Test whether a client could be booked.
+    /// Check whether a client can be booked.
     ///
-    /// Tests whether a client could be booked, and books nobody. What stands in the way comes as
-    /// [`Error::Validation`](crate::Error::Validation); [`errors`](crate::fisikal::errors) reads it.
+    /// Checks whether a client can be booked, without booking. The obstacles come as
+    /// [`Error::Validation`](crate::Error::Validation); [`errors`](crate::fisikal::errors) reads them.
     ///
     /// * `POST /api/unified/schedule/occurrences/{id}/precheck`:
     ///   [`PRECHECK_OCCURRENCE`](operations::PRECHECK_OCCURRENCE).
@@ -3219,10 +3224,10 @@ impl super::Client {
 
     /// Book a client.
     ///
-    /// Books a client. The call is known from a client's source, where it is commented out, and the shape of the
-    /// answer is taken from `precheck_occurrence`. What stands in the way comes as
-    /// [`Error::Validation`](crate::Error::Validation). Sent again after a lost answer, it may report `taken` for
-    /// the booking that it made itself.
+    /// Books a client. The call is known from a client's source, where it is commented out, and the format of the
+    /// response is taken from `precheck_occurrence`. Obstacles come as
+    /// [`Error::Validation`](crate::Error::Validation). If the call is sent again after a lost response, it may
+    /// report `taken` because of its own first booking.
     ///
     /// * `PUT /api/unified/schedule/occurrences/{id}/join`: [`JOIN_OCCURRENCE`](operations::JOIN_OCCURRENCE).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3250,7 +3255,7 @@ impl super::Client {
 
     /// Cancel a client's booking.
     ///
-    /// Cancels the booking of a client. Shortly before the beginning the vendor may refuse.
+    /// Cancels the booking of a client. The vendor may refuse it shortly before the start.
     ///
     /// * `DELETE /api/unified/schedule/occurrences/{id}/cancel`:
     ///   [`CANCEL_OCCURRENCE`](operations::CANCEL_OCCURRENCE).
@@ -3297,7 +3302,7 @@ impl super::Client {
     /// # let client = server.client()?;
     /// let slots = client.list_time_slots().service_id(3).location_id(1).client_id(2001).send().await?;
     /// let slot = slots.items.first().expect("a free slot");
-    /// let when = fisikal::Recurrence::single(slot.since.clone().expect("a beginning"), slot.till.clone().expect("an end"));
+    /// let when = fisikal::Recurrence::single(slot.since.clone().expect("a start"), slot.till.clone().expect("an end"));
     /// let body = fisikal::types::AppointmentCreate::new([2001], 1, 1, when);
     /// let appointment = client.create_appointment().body(body).send().await?;
     /// assert!(appointment.id.is_some());
@@ -3310,9 +3315,9 @@ impl super::Client {
 
     /// List free slots.
     ///
-    /// Free slots of a service at a location, for a client. The number in the path belongs to an appointment, which
-    /// does not exist yet: the one known client always sends 1, and so does this one. All parameters but the last
-    /// have only been seen together.
+    /// Returns the free slots of a service at a location, for a client. The number in the path is that of an
+    /// appointment, which does not exist yet: the one known client always sends 1, and so does this one. All
+    /// parameters except the last have only been observed together.
     ///
     /// * `GET /api/unified/schedule/appointments/1/time_slots`: [`LIST_TIME_SLOTS`](operations::LIST_TIME_SLOTS).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3338,7 +3343,7 @@ impl super::Client {
 
     /// List services.
     ///
-    /// Services that can be booked.
+    /// Returns the services that can be booked.
     ///
     /// * `GET /api/unified/services/services`: [`LIST_SERVICES`](operations::LIST_SERVICES).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3364,7 +3369,7 @@ impl super::Client {
 
     /// List activity categories.
     ///
-    /// Categories of activities.
+    /// Returns the categories of activities.
     ///
     /// * `GET /api/unified/services/activity_categories`:
     ///   [`LIST_ACTIVITY_CATEGORIES`](operations::LIST_ACTIVITY_CATEGORIES).
@@ -3391,7 +3396,7 @@ impl super::Client {
 
     /// List what trainers offer.
     ///
-    /// Which trainer offers which service at which location.
+    /// Returns which trainer offers which service at which location.
     ///
     /// * `GET /api/unified/services/trainer_activities`:
     ///   [`LIST_TRAINER_ACTIVITIES`](operations::LIST_TRAINER_ACTIVITIES).
@@ -3418,8 +3423,8 @@ impl super::Client {
 
     /// List packages for sale.
     ///
-    /// Packages that can be bought. The vendor's widget narrows them by `at_location` and `of_club`, a member app
-    /// by the others.
+    /// Returns the packages that can be bought. The vendor's widget filters them by `at_location` and `of_club`, a
+    /// member app by the other parameters.
     ///
     /// * `GET /api/unified/services/service_packages`:
     ///   [`LIST_SERVICE_PACKAGES`](operations::LIST_SERVICE_PACKAGES).
@@ -3446,8 +3451,8 @@ impl super::Client {
 
     /// Read a package.
     ///
-    /// One package, with what is in it. A `location_id` belongs to the call, but the one client that sets it fails
-    /// to send it; so it is left out.
+    /// Returns one package, with its contents. The operation has a parameter `location_id`, but the one client that
+    /// sets it fails to send it, so it is left out.
     ///
     /// * `GET /api/unified/services/service_packages/{id}`:
     ///   [`GET_SERVICE_PACKAGE`](operations::GET_SERVICE_PACKAGE).
@@ -3475,7 +3480,7 @@ impl super::Client {
 
     /// List the caller's packages.
     ///
-    /// Packages that the client owns.
+    /// Returns the packages that the client owns.
     ///
     /// * `GET /api/unified/services/client_service_packages`:
     ///   [`LIST_CLIENT_SERVICE_PACKAGES`](operations::LIST_CLIENT_SERVICE_PACKAGES).
@@ -3503,7 +3508,7 @@ impl super::Client {
 
     /// Read the caller's profile.
     ///
-    /// The profile of whoever calls.
+    /// Returns the profile of the caller.
     ///
     /// * `GET /api/unified/users/profile`: [`GET_PROFILE`](operations::GET_PROFILE).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3527,10 +3532,10 @@ impl super::Client {
         builder::GetProfile::new(self.inner())
     }
 
-    /// Change the caller's profile.
+    /// Update the caller's profile.
     ///
-    /// Changes the caller's profile. The one known client sends the whole profile with its changes, so read it
-    /// first and send it back. What is answered is unknown.
+    /// Changes the caller's profile. The one known client sends the complete profile with its changes, so read the
+    /// profile first and send it back. The response is unknown.
     ///
     /// * `PUT /api/unified/users/profile`: [`UPDATE_PROFILE`](operations::UPDATE_PROFILE).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3555,9 +3560,9 @@ impl super::Client {
         builder::UpdateProfile::new(self.inner())
     }
 
-    /// Change who may book for whom.
+    /// Update family permissions.
     ///
-    /// Changes for whom a member of the family may book, and whose mail that person gets. What is answered is
+    /// Changes for whom a member of the family may book, and whose mail that person receives. The response is
     /// unknown.
     ///
     /// * `PUT /api/unified/users/profile/permissions`:
@@ -3585,7 +3590,7 @@ impl super::Client {
 
     /// List trainers.
     ///
-    /// Trainers.
+    /// Returns trainers.
     ///
     /// * `GET /api/unified/users/trainers`: [`LIST_TRAINERS`](operations::LIST_TRAINERS).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3611,7 +3616,7 @@ impl super::Client {
 
     /// Read a trainer.
     ///
-    /// One trainer, with qualifications and tags.
+    /// Returns one trainer, with qualifications and tags.
     ///
     /// * `GET /api/unified/users/trainers/{id}`: [`GET_TRAINER`](operations::GET_TRAINER).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3637,8 +3642,8 @@ impl super::Client {
 
     /// Create a client.
     ///
-    /// Creates a client, with the token of staff. An address that is taken and a password that is too short come as
-    /// [`Error::Validation`](crate::Error::Validation).
+    /// Creates a client, with a staff token. An e-mail address that is taken and a password that is too short come
+    /// as [`Error::Validation`](crate::Error::Validation).
     ///
     /// * `POST /api/unified/users/clients`: [`CREATE_CLIENT`](operations::CREATE_CLIENT).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3665,7 +3670,7 @@ impl super::Client {
 
     /// Read a client.
     ///
-    /// One client. What the answer looks like is unknown, so it is returned as it came.
+    /// Returns one client. The format of the response is unknown, so the complete body is returned as JSON.
     ///
     /// * `GET /api/unified/users/clients/{id}`: [`GET_CLIENT`](operations::GET_CLIENT).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3680,8 +3685,8 @@ impl super::Client {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// # let server = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = server.client()?;
-    /// let answer = client.get_client().id(2001).send().await?;
-    /// assert!(answer.is_object());
+    /// let response = client.get_client().id(2001).send().await?;
+    /// assert!(response.is_object());
     /// # Ok(())
     /// # }
     /// ```
@@ -3691,7 +3696,7 @@ impl super::Client {
 
     /// List the caller's family.
     ///
-    /// Clients who are linked to the caller: the family.
+    /// Returns the clients who are linked to the caller as family.
     ///
     /// * `GET /api/unified/users/clients/linked`: [`LIST_LINKED_CLIENTS`](operations::LIST_LINKED_CLIENTS).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3717,7 +3722,7 @@ impl super::Client {
 
     /// Price a promo code.
     ///
-    /// Tells what a promo code takes off a purchase. Nothing is bought.
+    /// Returns the discount of a promo code on a purchase. Nothing is bought.
     ///
     /// * `PUT /api/unified/users/promocodes/apply`: [`APPLY_PROMOCODE`](operations::APPLY_PROMOCODE).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3745,7 +3750,7 @@ impl super::Client {
 
     /// Order packages.
     ///
-    /// Makes an order and tells how it can be paid.
+    /// Creates an order and returns the ways to pay it.
     ///
     /// * `POST /api/unified/shop/shop/purchase`: [`CREATE_PURCHASE`](operations::CREATE_PURCHASE).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3773,9 +3778,9 @@ impl super::Client {
 
     /// Pay an order with Stripe.
     ///
-    /// Pays an order with a payment method of Stripe. Where the card's owner has to confirm, the answer is
-    /// [`Error::Validation`](crate::Error::Validation) with `requires_action`, and its `options.stripe_url` is the
-    /// page for that; afterwards call `confirm_stripe`. What else is answered is unknown.
+    /// Pays an order with a Stripe payment method. If the card's owner has to confirm the payment, the call fails
+    /// with [`Error::Validation`](crate::Error::Validation) and `requires_action`, and its `options.stripe_url` is
+    /// the page for the confirmation; after that, call `confirm_stripe`. The rest of the response is unknown.
     ///
     /// * `POST /api/unified/shop/payments/stripe/checkout`: [`CHECKOUT_STRIPE`](operations::CHECKOUT_STRIPE).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3836,7 +3841,7 @@ impl super::Client {
 
     /// Mark an order as paid in cash.
     ///
-    /// Marks an order as paid in cash. What is answered is unknown.
+    /// Marks an order as paid in cash. The response is unknown.
     ///
     /// * `POST /api/unified/shop/payments/cash/checkout`: [`CHECKOUT_CASH`](operations::CHECKOUT_CASH).
     /// * Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -3865,7 +3870,7 @@ impl super::Client {
 
     /// List money transactions.
     ///
-    /// Movements of money.
+    /// Returns movements of money.
     ///
     /// * `GET /api/unified/transactions/money`: [`LIST_MONEY_TRANSACTIONS`](operations::LIST_MONEY_TRANSACTIONS).
     /// * Documented by the vendor. Source: <https://cuttingedge.fisikal.com/api/unified/docs?role=manager>.
@@ -3892,8 +3897,8 @@ impl super::Client {
 
     /// List credit transactions.
     ///
-    /// Movements of credits. The request is documented; the answer could not be read and is taken to be like that
-    /// of `list_money_transactions`.
+    /// Returns movements of credits. The request is documented; the response could not be read and is assumed to be
+    /// like that of `list_money_transactions`.
     ///
     /// * `GET /api/unified/transactions/credits`:
     ///   [`LIST_CREDIT_TRANSACTIONS`](operations::LIST_CREDIT_TRANSACTIONS).
@@ -3919,7 +3924,7 @@ impl super::Client {
 
     /// Read the caller's notification settings.
     ///
-    /// Who hears of what, as the caller has set it.
+    /// Returns who is notified of what, as the caller has set it.
     ///
     /// * `GET /api/unified/settings/notification_settings_sets/personal`:
     ///   [`GET_NOTIFICATION_SETTINGS`](operations::GET_NOTIFICATION_SETTINGS).
@@ -3944,9 +3949,9 @@ impl super::Client {
         builder::GetNotificationSettings::new(self.inner())
     }
 
-    /// Change notification settings.
+    /// Update notification settings.
     ///
-    /// Changes notification settings. What is answered is unknown.
+    /// Changes notification settings. The response is unknown.
     ///
     /// * `PUT /api/unified/settings/notification_settings_sets/{id}`:
     ///   [`UPDATE_NOTIFICATION_SETTINGS`](operations::UPDATE_NOTIFICATION_SETTINGS).
@@ -3975,9 +3980,9 @@ impl super::Client {
         builder::UpdateNotificationSettings::new(self.inner())
     }
 
-    /// Read what Spreedly's card page needs.
+    /// Read the parameters of Spreedly's card page.
     ///
-    /// What the card page of Spreedly needs to take a payment. Part of an older family of paths.
+    /// Returns the parameters that Spreedly's card page needs to take a payment. Part of an older family of paths.
     ///
     /// * `GET /api/mobile/spreedly_express/init_flow/{order_id}.json`:
     ///   [`GET_SPREEDLY_PAGE`](operations::GET_SPREEDLY_PAGE).
@@ -4011,7 +4016,7 @@ impl super::Client {
 pub mod builder {
     use super::{operations, types};
     use crate::client_inner::ClientInner;
-    use crate::fisikal::{Cancelled, Direction, FamilyPermissions, Id, Joined, Limit, Page};
+    use crate::fisikal::{Cancellation, Direction, FamilyPermissions, Id, IdList, Page, PageLimit};
     use crate::operation_builder::{list_operation, write_operation};
     use crate::request::{JsonObject, Request};
     use crate::{Error, Open, Response};
@@ -4032,7 +4037,7 @@ pub mod builder {
             Self { client: client.clone(), body: None }
         }
 
-        /// Who registers. Observed.
+        /// The client to register. Observed.
         pub fn body(mut self, value: impl Into<types::SignUp>) -> Self {
             self.body = Some(value.into());
             self
@@ -4047,7 +4052,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::User>, Error> {
             let mut request = Request::new(&self.client, &operations::SIGN_UP_CLIENT);
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { SignUpClient => types::User }
@@ -4067,7 +4072,7 @@ pub mod builder {
         tag_ids: Option<Vec<Id<types::Tag>>>,
         tags_fulltext: Option<Vec<String>>,
         sort_by_name: Option<Direction>,
-        limit: Option<Limit>,
+        limit: Option<PageLimit>,
     }
 
     impl ListLocations {
@@ -4088,55 +4093,55 @@ pub mod builder {
             }
         }
 
-        /// One location alone. Observed.
+        /// Only the location with this id. Observed.
         pub fn id(mut self, value: impl Into<Id<types::Location>>) -> Self {
             self.id = Some(value.into());
             self
         }
 
-        /// The rooms of one site. Documented.
+        /// Only the rooms of this site. Documented.
         pub fn parent_id(mut self, value: impl Into<Id<types::Location>>) -> Self {
             self.parent_id = Some(value.into());
             self
         }
 
-        /// The locations of one region. Documented.
+        /// Only the locations of this region. Documented.
         pub fn region_id(mut self, value: impl Into<Id<types::Region>>) -> Self {
             self.region_id = Some(value.into());
             self
         }
 
-        /// The locations of one club. Documented.
+        /// Only the locations of this club. Documented.
         pub fn club_id(mut self, value: impl Into<Id<types::Club>>) -> Self {
             self.club_id = Some(value.into());
             self
         }
 
-        /// Whether to send the hidden ones, or the others. Documented.
+        /// `true` returns only hidden locations, `false` only visible ones. Documented.
         pub fn hidden(mut self, value: bool) -> Self {
             self.hidden = Some(value);
             self
         }
 
-        /// Words to look for. Documented.
+        /// Words to search for. Documented.
         pub fn fulltext(mut self, value: impl Into<String>) -> Self {
             self.fulltext = Some(value.into());
             self
         }
 
-        /// The locations that belong to a client's memberships. Documented.
+        /// Only the locations that belong to a client's memberships. Documented.
         pub fn memberships_client_id(mut self, value: impl Into<Id<types::User>>) -> Self {
             self.memberships_client_id = Some(value.into());
             self
         }
 
-        /// Tags that a location has. Documented.
+        /// Only locations with these tags. Documented.
         pub fn tag_ids(mut self, value: impl IntoIterator<Item = impl Into<Id<types::Tag>>>) -> Self {
             self.tag_ids = Some(value.into_iter().map(Into::into).collect());
             self
         }
 
-        /// Words to look for in tags. Documented.
+        /// Words to search for in tags. Documented.
         pub fn tags_fulltext(mut self, value: impl IntoIterator<Item = impl Into<String>>) -> Self {
             self.tags_fulltext = Some(value.into_iter().map(Into::into).collect());
             self
@@ -4148,9 +4153,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the vendor has
-        /// is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and maximum are
+        /// unknown. Documented.
+        pub fn limit(mut self, value: impl Into<PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -4161,7 +4166,7 @@ pub mod builder {
         ///
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::Location>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -4220,7 +4225,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Location>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_LOCATION);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4237,7 +4242,7 @@ pub mod builder {
             Self { client: client.clone(), disabled: None }
         }
 
-        /// Whether to send the regions that are out of use, or the others. Observed.
+        /// `true` returns only disabled regions, `false` only enabled ones. Observed.
         pub fn disabled(mut self, value: bool) -> Self {
             self.disabled = Some(value);
             self
@@ -4253,7 +4258,7 @@ pub mod builder {
             let mut members = JsonObject::default();
             members.put(&["unified_filters", "disabled"], self.disabled.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4277,7 +4282,7 @@ pub mod builder {
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<types::ClubSettings>, Error> {
             let request = Request::new(&self.client, &operations::GET_CLUB_SETTINGS);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4301,7 +4306,7 @@ pub mod builder {
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::AppSection>>, Error> {
             let request = Request::new(&self.client, &operations::LIST_APP_SECTIONS);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4324,7 +4329,7 @@ pub mod builder {
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::Country>>, Error> {
             let request = Request::new(&self.client, &operations::LIST_COUNTRIES);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4342,13 +4347,13 @@ pub mod builder {
             Self { client: client.clone(), since: None, till: None }
         }
 
-        /// From when. Observed.
+        /// Start of the time range. Observed.
         pub fn since(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.since = Some(value.into());
             self
         }
 
-        /// Until when. Observed.
+        /// End of the time range. Observed.
         pub fn till(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.till = Some(value.into());
             self
@@ -4365,7 +4370,7 @@ pub mod builder {
             members.put(&["unified_filters", "since"], self.since.as_ref());
             members.put(&["unified_filters", "till"], self.till.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4378,7 +4383,7 @@ pub mod builder {
         till: Option<Open<Timestamp>>,
         visible_on_schedule: Option<bool>,
         client_id: Option<Id<types::User>>,
-        limit: Option<Limit>,
+        limit: Option<PageLimit>,
     }
 
     impl ListOccurrences {
@@ -4393,33 +4398,33 @@ pub mod builder {
             }
         }
 
-        /// From when, in UTC. Observed.
+        /// Start of the time range, in UTC. Observed.
         pub fn since(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.since = Some(value.into());
             self
         }
 
-        /// Until when, in UTC. Observed.
+        /// End of the time range, in UTC. Observed.
         pub fn till(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.till = Some(value.into());
             self
         }
 
-        /// Whether to send what members see in the schedule, or the rest. Observed.
+        /// `true` returns what members see in the schedule, `false` the rest. Observed.
         pub fn visible_on_schedule(mut self, value: bool) -> Self {
             self.visible_on_schedule = Some(value);
             self
         }
 
-        /// The bookings of one client alone. Observed.
+        /// Only the bookings of this client. Observed.
         pub fn client_id(mut self, value: impl Into<Id<types::User>>) -> Self {
             self.client_id = Some(value.into());
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the vendor has
-        /// is unknown. Observed.
-        pub fn limit(mut self, value: impl Into<Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and maximum are
+        /// unknown. Observed.
+        pub fn limit(mut self, value: impl Into<PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -4430,7 +4435,7 @@ pub mod builder {
         ///
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::Occurrence>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -4456,7 +4461,7 @@ pub mod builder {
         }
     }
 
-    /// Test whether a client could be booked. Made by
+    /// Check whether a client can be booked. Made by
     /// [`Client::precheck_occurrence`](crate::fisikal::Client::precheck_occurrence).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
@@ -4477,7 +4482,7 @@ pub mod builder {
             self
         }
 
-        /// For which client. Observed.
+        /// The client. Observed.
         pub fn body(mut self, value: impl Into<types::ForClient>) -> Self {
             self.body = Some(value.into());
             self
@@ -4493,7 +4498,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::PRECHECK_OCCURRENCE);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4517,7 +4522,7 @@ pub mod builder {
             self
         }
 
-        /// For which client. Assumed.
+        /// The client. Assumed.
         pub fn body(mut self, value: impl Into<types::ForClient>) -> Self {
             self.body = Some(value.into());
             self
@@ -4533,7 +4538,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::JOIN_OCCURRENCE);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4557,7 +4562,7 @@ pub mod builder {
             self
         }
 
-        /// For which client. Observed.
+        /// The client. Observed.
         pub fn body(mut self, value: impl Into<types::ForClient>) -> Self {
             self.body = Some(value.into());
             self
@@ -4569,11 +4574,11 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing, [`Error::NotFound`],
         /// [`Error::Validation`] if the vendor refuses what is sent.
-        pub async fn send(self) -> Result<Response<Cancelled>, Error> {
+        pub async fn send(self) -> Result<Response<Cancellation>, Error> {
             let mut request = Request::new(&self.client, &operations::CANCEL_OCCURRENCE);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4605,7 +4610,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Appointment>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_APPOINTMENT);
             request.json_under("appointment", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateAppointment => types::Appointment }
@@ -4636,13 +4641,13 @@ pub mod builder {
             }
         }
 
-        /// From when, in UTC. Observed.
+        /// Start of the time range, in UTC. Observed.
         pub fn since(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.since = Some(value.into());
             self
         }
 
-        /// Until when, in UTC. Observed.
+        /// End of the time range, in UTC. Observed.
         pub fn till(mut self, value: impl Into<Open<Timestamp>>) -> Self {
             self.till = Some(value.into());
             self
@@ -4660,13 +4665,13 @@ pub mod builder {
             self
         }
 
-        /// Who comes. Observed.
+        /// The client who comes. Observed.
         pub fn client_id(mut self, value: impl Into<Id<types::User>>) -> Self {
             self.client_id = Some(value.into());
             self
         }
 
-        /// One trainer's offer alone. Observed.
+        /// Only the offer of this trainer. Observed.
         pub fn trainer_activity_id(mut self, value: impl Into<Id<types::TrainerActivity>>) -> Self {
             self.trainer_activity_id = Some(value.into());
             self
@@ -4685,7 +4690,7 @@ pub mod builder {
             request.query("location_id", self.location_id.as_ref());
             request.query("client_id", self.client_id.as_ref());
             request.query("trainer_activity_id", self.trainer_activity_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4708,7 +4713,7 @@ pub mod builder {
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::Service>>, Error> {
             let request = Request::new(&self.client, &operations::LIST_SERVICES);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4732,7 +4737,7 @@ pub mod builder {
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::ActivityCategory>>, Error> {
             let request = Request::new(&self.client, &operations::LIST_ACTIVITY_CATEGORIES);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4752,19 +4757,19 @@ pub mod builder {
             Self { client: client.clone(), service_category_id: None, trainer_id: None, location_id: None }
         }
 
-        /// The offers of one category. Observed.
+        /// Only the offers in this category. Observed.
         pub fn service_category_id(mut self, value: impl Into<Id<types::ServiceCategory>>) -> Self {
             self.service_category_id = Some(value.into());
             self
         }
 
-        /// The offers of one trainer. Observed.
+        /// Only the offers of this trainer. Observed.
         pub fn trainer_id(mut self, value: impl Into<Id<types::Trainer>>) -> Self {
             self.trainer_id = Some(value.into());
             self
         }
 
-        /// The offers at one location. Observed.
+        /// Only the offers at this location. Observed.
         pub fn location_id(mut self, value: impl Into<Id<types::Location>>) -> Self {
             self.location_id = Some(value.into());
             self
@@ -4782,7 +4787,7 @@ pub mod builder {
             members.put(&["unified_filters", "trainer_id"], self.trainer_id.as_ref());
             members.put(&["unified_filters", "location_id"], self.location_id.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4798,9 +4803,9 @@ pub mod builder {
         location_ids: Option<Vec<Id<types::Location>>>,
         trainer_id: Option<Id<types::Trainer>>,
         service_category_id: Option<Id<types::ServiceCategory>>,
-        credit_service_ids: Option<Joined<types::Service>>,
+        credit_service_ids: Option<IdList<types::Service>>,
         sort_by_position: Option<Direction>,
-        limit: Option<Limit>,
+        limit: Option<PageLimit>,
     }
 
     impl ListServicePackages {
@@ -4819,44 +4824,44 @@ pub mod builder {
             }
         }
 
-        /// The packages of one location, as the vendor's widget asks. Observed.
+        /// Only the packages of this location; the vendor's widget uses this parameter. Observed.
         pub fn at_location(mut self, value: impl Into<Id<types::Location>>) -> Self {
             self.at_location = Some(value.into());
             self
         }
 
-        /// The packages of one club, as the vendor's widget asks. Observed.
+        /// Only the packages of this club; the vendor's widget uses this parameter. Observed.
         pub fn of_club(mut self, value: impl Into<Id<types::Club>>) -> Self {
             self.of_club = Some(value.into());
             self
         }
 
-        /// The packages of one location. Observed.
+        /// Only the packages of this location. Observed.
         pub fn location_id(mut self, value: impl Into<Id<types::Location>>) -> Self {
             self.location_id = Some(value.into());
             self
         }
 
-        /// The packages of several locations. Observed.
+        /// Only the packages of these locations. Observed.
         pub fn location_ids(mut self, value: impl IntoIterator<Item = impl Into<Id<types::Location>>>) -> Self {
             self.location_ids = Some(value.into_iter().map(Into::into).collect());
             self
         }
 
-        /// The packages for one trainer. Observed.
+        /// Only the packages for this trainer. Observed.
         pub fn trainer_id(mut self, value: impl Into<Id<types::Trainer>>) -> Self {
             self.trainer_id = Some(value.into());
             self
         }
 
-        /// The packages for one category of services. Observed.
+        /// Only the packages for this category of services. Observed.
         pub fn service_category_id(mut self, value: impl Into<Id<types::ServiceCategory>>) -> Self {
             self.service_category_id = Some(value.into());
             self
         }
 
-        /// The packages with credits for these services. Observed.
-        pub fn credit_service_ids(mut self, value: impl Into<Joined<types::Service>>) -> Self {
+        /// Only the packages with credits for these services. Observed.
+        pub fn credit_service_ids(mut self, value: impl Into<IdList<types::Service>>) -> Self {
             self.credit_service_ids = Some(value.into());
             self
         }
@@ -4867,9 +4872,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the vendor has
-        /// is unknown. Observed.
-        pub fn limit(mut self, value: impl Into<Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and maximum are
+        /// unknown. Observed.
+        pub fn limit(mut self, value: impl Into<PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -4880,7 +4885,7 @@ pub mod builder {
         ///
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::ServicePackage>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -4937,7 +4942,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::ServicePackage>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_SERVICE_PACKAGE);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4955,7 +4960,7 @@ pub mod builder {
             Self { client: client.clone(), status: None }
         }
 
-        /// Which of them. Observed.
+        /// Only the packages with this status. Observed.
         pub fn status(mut self, value: impl Into<types::PackageStatus>) -> Self {
             self.status = Some(value.into());
             self
@@ -4971,7 +4976,7 @@ pub mod builder {
             let mut members = JsonObject::default();
             members.put(&["unified_filters", "status"], self.status.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4994,11 +4999,11 @@ pub mod builder {
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<types::Profile>, Error> {
             let request = Request::new(&self.client, &operations::GET_PROFILE);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
-    /// Change the caller's profile. Made by [`Client::update_profile`](crate::fisikal::Client::update_profile).
+    /// Update the caller's profile. Made by [`Client::update_profile`](crate::fisikal::Client::update_profile).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateProfile {
@@ -5011,7 +5016,7 @@ pub mod builder {
             Self { client: client.clone(), body: None }
         }
 
-        /// The profile as it is to be. Observed.
+        /// The complete profile with the changes. Observed.
         pub fn body(mut self, value: impl Into<types::Profile>) -> Self {
             self.body = Some(value.into());
             self
@@ -5026,11 +5031,11 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Value>, Error> {
             let mut request = Request::new(&self.client, &operations::UPDATE_PROFILE);
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
-    /// Change who may book for whom. Made by
+    /// Update family permissions. Made by
     /// [`Client::update_family_permissions`](crate::fisikal::Client::update_family_permissions).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
@@ -5044,7 +5049,7 @@ pub mod builder {
             Self { client: client.clone(), body: None }
         }
 
-        /// The permissions as they are to be. Observed.
+        /// The new permissions. Observed.
         pub fn body(mut self, value: impl Into<FamilyPermissions>) -> Self {
             self.body = Some(value.into());
             self
@@ -5059,7 +5064,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Value>, Error> {
             let mut request = Request::new(&self.client, &operations::UPDATE_FAMILY_PERMISSIONS);
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5078,19 +5083,19 @@ pub mod builder {
             Self { client: client.clone(), service_category_id: None, service_id: None, location_ids: None }
         }
 
-        /// The trainers of one category of services. Observed.
+        /// Only the trainers of this category of services. Observed.
         pub fn service_category_id(mut self, value: impl Into<Id<types::ServiceCategory>>) -> Self {
             self.service_category_id = Some(value.into());
             self
         }
 
-        /// The trainers of one service. Observed.
+        /// Only the trainers of this service. Observed.
         pub fn service_id(mut self, value: impl Into<Id<types::Service>>) -> Self {
             self.service_id = Some(value.into());
             self
         }
 
-        /// The trainers at these locations. Observed.
+        /// Only the trainers at these locations. Observed.
         pub fn location_ids(mut self, value: impl IntoIterator<Item = impl Into<Id<types::Location>>>) -> Self {
             self.location_ids = Some(value.into_iter().map(Into::into).collect());
             self
@@ -5108,7 +5113,7 @@ pub mod builder {
             members.put(&["unified_filters", "service_id"], self.service_id.as_ref());
             members.put(&["unified_filters", "location_ids"], self.location_ids.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5139,7 +5144,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Trainer>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_TRAINER);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5171,7 +5176,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::User>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_CLIENT);
             request.json_under("client", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateClient => types::User }
@@ -5203,7 +5208,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Value>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_CLIENT);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5227,7 +5232,7 @@ pub mod builder {
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::LinkedClient>>, Error> {
             let request = Request::new(&self.client, &operations::LIST_LINKED_CLIENTS);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5259,7 +5264,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::AppliedPromocode>, Error> {
             let mut request = Request::new(&self.client, &operations::APPLY_PROMOCODE);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5291,7 +5296,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Purchase>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_PURCHASE);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreatePurchase => types::Purchase }
@@ -5324,7 +5329,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Value>, Error> {
             let mut request = Request::new(&self.client, &operations::CHECKOUT_STRIPE);
             request.json_under("stripe", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CheckoutStripe => Value }
@@ -5358,7 +5363,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Order>, Error> {
             let mut request = Request::new(&self.client, &operations::CONFIRM_STRIPE);
             request.json_under("stripe", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { ConfirmStripe => types::Order }
@@ -5391,7 +5396,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Value>, Error> {
             let mut request = Request::new(&self.client, &operations::CHECKOUT_CASH);
             request.json_under("cash", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CheckoutCash => Value }
@@ -5406,7 +5411,7 @@ pub mod builder {
         till: Option<Open<Date>>,
         income: Option<bool>,
         sort_by_created_at: Option<Direction>,
-        limit: Option<Limit>,
+        limit: Option<PageLimit>,
     }
 
     impl ListMoneyTransactions {
@@ -5421,19 +5426,19 @@ pub mod builder {
             }
         }
 
-        /// From which day on. Documented.
+        /// First day. Documented.
         pub fn since(mut self, value: impl Into<Open<Date>>) -> Self {
             self.since = Some(value.into());
             self
         }
 
-        /// Until which day. Documented.
+        /// Last day. Documented.
         pub fn till(mut self, value: impl Into<Open<Date>>) -> Self {
             self.till = Some(value.into());
             self
         }
 
-        /// `true` sends income alone, `false` outgoings alone. Documented.
+        /// `true` returns only income, `false` only expenses. Documented.
         pub fn income(mut self, value: bool) -> Self {
             self.income = Some(value);
             self
@@ -5445,9 +5450,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the vendor has
-        /// is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and maximum are
+        /// unknown. Documented.
+        pub fn limit(mut self, value: impl Into<PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -5458,7 +5463,7 @@ pub mod builder {
         ///
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::MoneyTransaction>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -5495,7 +5500,7 @@ pub mod builder {
         till: Option<Open<Date>>,
         club_id: Option<Id<types::Club>>,
         sort_by_created_at: Option<Direction>,
-        limit: Option<Limit>,
+        limit: Option<PageLimit>,
     }
 
     impl ListCreditTransactions {
@@ -5511,25 +5516,25 @@ pub mod builder {
             }
         }
 
-        /// One transaction alone. Documented.
+        /// Only the transaction with this id. Documented.
         pub fn id(mut self, value: impl Into<Id<types::CreditTransaction>>) -> Self {
             self.id = Some(value.into());
             self
         }
 
-        /// From which day on. Documented.
+        /// First day. Documented.
         pub fn since(mut self, value: impl Into<Open<Date>>) -> Self {
             self.since = Some(value.into());
             self
         }
 
-        /// Until which day. Documented.
+        /// Last day. Documented.
         pub fn till(mut self, value: impl Into<Open<Date>>) -> Self {
             self.till = Some(value.into());
             self
         }
 
-        /// The transactions of one club. Documented.
+        /// Only the transactions of this club. Documented.
         pub fn club_id(mut self, value: impl Into<Id<types::Club>>) -> Self {
             self.club_id = Some(value.into());
             self
@@ -5541,9 +5546,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the vendor has
-        /// is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and maximum are
+        /// unknown. Documented.
+        pub fn limit(mut self, value: impl Into<PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -5554,7 +5559,7 @@ pub mod builder {
         ///
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<Page<types::CreditTransaction>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -5601,11 +5606,11 @@ pub mod builder {
         /// Any [`Error`].
         pub async fn send(self) -> Result<Response<types::NotificationSettingsSet>, Error> {
             let request = Request::new(&self.client, &operations::GET_NOTIFICATION_SETTINGS);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
-    /// Change notification settings. Made by
+    /// Update notification settings. Made by
     /// [`Client::update_notification_settings`](crate::fisikal::Client::update_notification_settings).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
@@ -5620,13 +5625,13 @@ pub mod builder {
             Self { client: client.clone(), id: None, body: None }
         }
 
-        /// Number of the set. Observed.
+        /// Number of the set of settings. Observed.
         pub fn id(mut self, value: impl Into<Id<types::NotificationSettingsSet>>) -> Self {
             self.id = Some(value.into());
             self
         }
 
-        /// The settings as they are to be. Observed.
+        /// The new settings. Observed.
         pub fn body(mut self, value: impl Into<types::NotificationSettingsUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -5642,11 +5647,11 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::UPDATE_NOTIFICATION_SETTINGS);
             request.path("id", self.id.as_ref());
             request.json_under("notification_settings_set", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
-    /// Read what Spreedly's card page needs. Made by
+    /// Read the parameters of Spreedly's card page. Made by
     /// [`Client::get_spreedly_page`](crate::fisikal::Client::get_spreedly_page).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
@@ -5668,13 +5673,13 @@ pub mod builder {
             self
         }
 
-        /// Who takes the payment. Observed.
+        /// The payment provider. Observed.
         pub fn payment_provider(mut self, value: impl Into<types::PaymentProvider>) -> Self {
             self.payment_provider = Some(value.into());
             self
         }
 
-        /// Scheme of the address to come back to. Observed.
+        /// Scheme of the URL to return to. Observed.
         pub fn url_schema(mut self, value: impl Into<String>) -> Self {
             self.url_schema = Some(value.into());
             self
@@ -5690,7 +5695,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.query("payment_provider", self.payment_provider.as_ref());
             request.query("url_schema", self.url_schema.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

@@ -46,7 +46,7 @@ impl<T> Collection<T> {
         if let Some(answered) = self.offset.filter(|answered| *answered != asked) {
             let reason =
                 format!("the vendor answered from {answered} where {asked} was asked for; going on would lose items");
-            return Err(Error::request(operation.id(), "offset", reason));
+            return Err(Error::invalid_request(operation.id(), "offset", reason));
         }
         let Some(next) = asked.checked_add(count) else { return Ok(None) };
         let more = match self.total_items {

@@ -13,7 +13,7 @@ pub mod types {
     use jiff::civil::Date;
     use serde_json::{Map, Value};
 
-    /// A repair order. Blank fields come as `null`, and relations as a link until the request expands them.
+    /// A repair order. Blank fields are sent as `null`, and relations as links unless the request expands them.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -22,55 +22,55 @@ pub mod types {
     pub struct Order {
         /// Order number. Read-only. Observed.
         pub id: Option<Id<Order>>,
-        /// Absolute address of this order. Observed.
+        /// Absolute URL of this order. Observed.
         pub href: Option<String>,
-        /// When the order was created, in UTC to the second. Read-only; `q` can filter on it. Observed.
+        /// Creation time, in UTC to the second. Read-only; `q` can filter on it. Observed.
         pub created_at: Option<Open<Timestamp>>,
-        /// When the order last changed, in UTC to the second. Seen as a filter in `q` only, not in a response.
+        /// Time of the last change, in UTC to the second. Observed as a filter in `q` only, not in a response.
         /// Observed.
         pub updated_at: Option<Open<Timestamp>>,
-        /// Whether the order is closed; `null` means unknown. Seen as a filter in `q` only, not in a response.
+        /// Whether the order is closed; `null` means unknown. Observed as a filter in `q` only, not in a response.
         /// Observed.
         pub is_closed: Option<bool>,
         /// Whether the order is a draft; `null` means unknown. Observed.
         pub is_draft: Option<bool>,
-        /// Reference of the customer or of another system. Observed.
+        /// The customer's reference, or that of another system. Observed.
         pub reference: Option<String>,
-        /// Where the device is. Observed.
+        /// Location of the device. Observed.
         pub internal_location: Option<InternalLocation>,
-        /// Order total. Whether it includes tax, and its currency, are unknown. Observed.
+        /// Total of the order. Whether it includes tax, and its currency, are unknown. Observed.
         pub total: Option<Amount>,
         /// Amount still to be paid, in the currency of `total`. Observed.
         pub total_remaining: Option<Amount>,
-        /// Whom to contact about this order. Seen whole without being expanded, although it can be named in `expand`.
-        /// Observed.
+        /// The contact person for this order. Observed as an object without being expanded, although `expand` accepts
+        /// its name. Observed.
         pub contact: Option<OrderContact>,
-        /// The customer; `null` where the order has none. Observed.
+        /// The customer; `null` if the order has none. Observed.
         pub customer: Option<Ref<Customer>>,
-        /// Who ordered. Which kind of record this links to is unknown. Observed.
+        /// The person who ordered. Which kind of record the link refers to is unknown. Observed.
         pub ordered_by: Option<Ref<Party>>,
-        /// Who handles the order. Which kind of record this links to is unknown: the vendor's pages speak of an
-        /// employee, a client of a customer. Observed.
+        /// The person who handles the order. Which kind of record the link refers to is unknown: the vendor's pages
+        /// name an employee, a client's code names a customer. Observed.
         pub handled_by: Option<Ref<Party>>,
-        /// The device under repair; `null` where the order has none. Observed.
+        /// The device under repair; `null` if the order has none. Observed.
         pub device: Option<Ref<Device>>,
         /// The service location. Observed.
         pub location: Option<Ref<Location>>,
-        /// The store; `null` where the order has none. Observed.
+        /// The store; `null` if the order has none. Observed.
         pub store: Option<Ref<Store>>,
         /// The queue that the order waits in. Observed.
         pub queue: Option<Ref<Queue>>,
-        /// The order's status; `null` where the order has none. Observed.
+        /// The status of the order; `null` if the order has none. Observed.
         pub status: Option<Ref<Status>>,
-        /// The order's lines. Read-only here. Observed.
+        /// The lines of the order. Read-only here. Observed.
         pub lines: Option<Many<OrderLine>>,
-        /// The order's notes. Observed.
+        /// The notes of the order. Observed.
         pub notes: Option<Many<OrderNote>>,
-        /// The order's tasks. Read-only here. Observed.
+        /// The tasks of the order. Read-only here. Observed.
         pub tasks: Option<Many<OrderTask>>,
-        /// Billing address. Seen in one client only, in code that looks adapted from another product. Observed.
+        /// Billing address. Observed in one client only, in code that looks adapted from another product. Observed.
         pub billing_address: Option<Ref<Address>>,
-        /// Shipping address. Seen in one client only, in code that looks adapted from another product. Observed.
+        /// Shipping address. Observed in one client only, in code that looks adapted from another product. Observed.
         pub shipping_address: Option<Ref<Address>>,
     }
 
@@ -86,8 +86,8 @@ pub mod types {
     }
     resource! { Order: href, id }
 
-    /// The contact person of one order. It is part of the order and has no address of its own. The field names
-    /// differ from those of a customer.
+    /// The contact person of one order. It is part of the order and has no URL of its own. Its field names differ
+    /// from those of a customer.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -143,7 +143,7 @@ pub mod types {
     }
 
     /// A line of an order: a part or a service. A line also has a purchase price (an OAuth2 client can be barred
-    /// from seeing it), but under which name is unknown; it is in the raw body of the response.
+    /// from reading it), whose field name is unknown; it is in the raw body of the response.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// nilamk-emipro/prd_fixably_ept_v13.
@@ -152,21 +152,21 @@ pub mod types {
     pub struct OrderLine {
         /// Number of the line. Observed.
         pub id: Option<Id<OrderLine>>,
-        /// Absolute address of this line. Observed.
+        /// Absolute URL of this line. Observed.
         pub href: Option<String>,
-        /// The product; `null` where the line has none. Observed.
+        /// The product; `null` if the line has none. Observed.
         pub product: Option<Ref<Product>>,
-        /// Price of one piece. Whether it includes tax, and its currency, are unknown. Observed.
+        /// Unit price. Whether it includes tax, and its currency, are unknown. Observed.
         pub price: Option<Amount>,
-        /// Number of pieces. Unit: pieces. Observed.
+        /// Quantity. Unit: pieces. Observed.
         pub quantity: Option<f64>,
-        /// Discount. One client reckons with it as a percentage; its code looks untested. Unit: percent. Observed.
+        /// Discount. One client computes with it as a percentage; its code looks untested. Unit: percent. Observed.
         pub discount: Option<f64>,
         /// Tax rate. Unit: percent. Observed.
         pub vat: Option<f64>,
-        /// Serial number, of the part as it seems. Observed.
+        /// Serial number, apparently of the part. Observed.
         pub serial_number: Option<String>,
-        /// Serial number, of the part that was replaced as it seems. Observed.
+        /// Serial number, apparently of the part that was replaced. Observed.
         pub original_serial_number: Option<String>,
     }
 
@@ -187,7 +187,7 @@ pub mod types {
     pub struct OrderNote {
         /// Number of the note. Observed.
         pub id: Option<Id<OrderNote>>,
-        /// Absolute address of this note. Observed.
+        /// Absolute URL of this note. Observed.
         pub href: Option<String>,
         /// Kind of the note. Observed.
         pub kind: Option<NoteType>,
@@ -195,9 +195,9 @@ pub mod types {
         pub title: Option<String>,
         /// Text of the note. Observed.
         pub text: Option<String>,
-        /// Who wrote the note. A link when read, although it is written as a bare number. Observed.
+        /// The author of the note. A link in responses, although requests send a bare number. Observed.
         pub created_by: Option<Ref<User>>,
-        /// When the note was created, in UTC to the second. Read-only. Assumed.
+        /// Creation time, in UTC to the second. Read-only. Assumed.
         pub created_at: Option<Open<Timestamp>>,
     }
 
@@ -209,8 +209,8 @@ pub mod types {
     }
     resource! { OrderNote: href, id }
 
-    /// A task of an order. Apart from the number and the link, its fields are unknown; the raw body of the response
-    /// has them.
+    /// A task of an order. Apart from the number and the link, its fields are unknown; they are in the raw body of
+    /// the response.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -219,16 +219,17 @@ pub mod types {
     pub struct OrderTask {
         /// Number of the task. Observed.
         pub id: Option<Id<OrderTask>>,
-        /// Absolute address of this task. Observed.
+        /// Absolute URL of this task. Observed.
         pub href: Option<String>,
-        /// Probably the task's definition, as a link until expanded; its shape is unknown. Planned in an early revision
-        /// of one client. Observed.
+        /// Probably the definition of the task, as a link until expanded; its format is unknown. An early revision of
+        /// one client planned to use it. Observed.
         pub task: Option<Value>,
     }
     serde_object! { OrderTask { id: value, href: text, task: value } }
     resource! { OrderTask: href, id }
 
-    /// A customer: a person or a company. The children of a company are customers too. Blank fields come as `null`.
+    /// A customer: a person or a company. The children of a company are customers too. Blank fields are sent as
+    /// `null`.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -237,7 +238,7 @@ pub mod types {
     pub struct Customer {
         /// Number of the customer. Read-only. Observed.
         pub id: Option<Id<Customer>>,
-        /// Absolute address of this customer. Observed.
+        /// Absolute URL of this customer. Observed.
         pub href: Option<String>,
         /// First name. Observed.
         pub first_name: Option<String>,
@@ -254,11 +255,11 @@ pub mod types {
         /// Language code. The vendor's import uses `en`, `sv` and `fi`; whether the API uses the same codes is unknown.
         /// Observed.
         pub language: Option<String>,
-        /// Meaning unknown; probably the name of an external system. Observed.
+        /// Unknown; probably the name of an external system. Observed.
         pub provider: Option<String>,
-        /// Meaning unknown; probably the customer's id in the system that `provider` names. Observed.
+        /// Unknown; probably the customer's id in the system that `provider` names. Observed.
         pub identifier: Option<String>,
-        /// Tags. The type of one tag is unknown. Read-only: a request body that carries tags is rejected. Observed.
+        /// Tags. The type of a tag is unknown. Read-only: a request body with tags is refused. Observed.
         pub tags: Vec<Value>,
         /// Billing address. Observed.
         pub billing_address: Option<Ref<Address>>,
@@ -266,7 +267,7 @@ pub mod types {
         pub shipping_address: Option<Ref<Address>>,
         /// The customers that belong to this one. Read-only here. Observed.
         pub children: Option<Many<Customer>>,
-        /// When the customer was created, in UTC to the second. Read-only. Assumed.
+        /// Creation time, in UTC to the second. Read-only. Assumed.
         pub created_at: Option<Open<Timestamp>>,
     }
 
@@ -280,16 +281,16 @@ pub mod types {
     }
     resource! { Customer: href, id }
 
-    /// An address as it is read. A customer's addresses can be expanded, so they may come as a link only.
+    /// An address in a response. A customer's addresses can be expanded, so they can be links.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Address {
-        /// Number of the address. Seen in an early revision of one client and dropped later. Observed.
+        /// Number of the address. Observed in an early revision of one client, which dropped it later. Observed.
         pub id: Option<Id<Address>>,
-        /// Absolute address of this record, taken over from the way other relations come. Assumed.
+        /// Absolute URL of this record, inferred from the other relations. Assumed.
         pub href: Option<String>,
         /// Addressee. Observed.
         pub name: Option<String>,
@@ -305,8 +306,8 @@ pub mod types {
         pub city: Option<String>,
         /// State or region. Observed.
         pub state: Option<String>,
-        /// Country. Whether the API wants a code or a name is unknown: the vendor's import uses codes such as `SE`, one
-        /// client sends a name. Observed.
+        /// Country. Whether the API expects a code or a name is unknown: the vendor's import uses codes such as `SE`,
+        /// one client sends a name. Observed.
         pub country: Option<String>,
     }
 
@@ -318,7 +319,7 @@ pub mod types {
     }
     resource! { Address: href, id }
 
-    /// A device. Blank fields come as `null`.
+    /// A device. Blank fields are sent as `null`.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -327,15 +328,15 @@ pub mod types {
     pub struct Device {
         /// Number of the device. Read-only. Observed.
         pub id: Option<Id<Device>>,
-        /// Absolute address of this device. Observed.
+        /// Absolute URL of this device. Observed.
         pub href: Option<String>,
-        /// Name of the model. Observed.
+        /// Model name. Observed.
         pub name: Option<String>,
         /// Serial number. Observed.
         pub serial_number: Option<String>,
         /// IMEI. Observed.
         pub imei_number1: Option<String>,
-        /// Second IMEI, of a device with two. Observed.
+        /// Second IMEI, for a device with two. Observed.
         pub imei_number2: Option<String>,
         /// Configuration, as text. Observed.
         pub configuration: Option<String>,
@@ -356,7 +357,7 @@ pub mod types {
     }
     resource! { Device: href, id }
 
-    /// A user: somebody who works in the tenant. Which relations can be expanded is unknown.
+    /// A user: a member of the tenant's staff. Which relations can be expanded is unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -365,7 +366,7 @@ pub mod types {
     pub struct User {
         /// Number of the user. Observed.
         pub id: Option<Id<User>>,
-        /// Absolute address of this user. Observed.
+        /// Absolute URL of this user. Observed.
         pub href: Option<String>,
         /// First name. Observed.
         pub first_name: Option<String>,
@@ -394,18 +395,18 @@ pub mod types {
     pub struct Location {
         /// Number of the location. Observed.
         pub id: Option<Id<Location>>,
-        /// Absolute address of this location. Observed.
+        /// Absolute URL of this location. Observed.
         pub href: Option<String>,
         /// Name of the location. Observed.
         pub name: Option<String>,
-        /// Probably the deliveries to this location, as a link; what a delivery holds is unknown. Planned in one
-        /// client. Observed.
+        /// Probably the deliveries to this location, as a link; the content of a delivery is unknown. One client
+        /// planned to use it. Observed.
         pub deliveries: Option<Value>,
     }
     serde_object! { Location { id: value, href: text, name: text, deliveries: value } }
     resource! { Location: href, id }
 
-    /// A queue that orders wait in. The product also has sub-queues; which field holds them is unknown.
+    /// A queue that orders wait in. The product also has sub-queues; the field that contains them is unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -414,7 +415,7 @@ pub mod types {
     pub struct Queue {
         /// Number of the queue. Observed.
         pub id: Option<Id<Queue>>,
-        /// Absolute address of this queue. Observed.
+        /// Absolute URL of this queue. Observed.
         pub href: Option<String>,
         /// Name of the queue. Observed.
         pub name: Option<String>,
@@ -433,22 +434,22 @@ pub mod types {
     pub struct Status {
         /// Number of the status. Observed.
         pub id: Option<Id<Status>>,
-        /// Absolute address of this status. Observed.
+        /// Absolute URL of this status. Observed.
         pub href: Option<String>,
         /// Name of the status. Observed.
         pub name: Option<String>,
-        /// Kind of the status. The spelling that the API uses is unknown, so this stays text; the product's pages name
-        /// kinds such as in queue, in diagnosis, waiting for parts and picked up. Observed.
+        /// Kind of the status. The API's spelling is unknown, so this is text; the product's pages show kinds such as
+        /// in queue, in diagnosis, waiting for parts, and picked up. Observed.
         pub kind: Option<String>,
         /// The queue that this status belongs to. Observed.
         pub queue: Option<Ref<Queue>>,
-        /// The tenant's own settings of this status; what they hold is unknown. Observed.
+        /// The tenant's own settings for this status; their content is unknown. Observed.
         pub custom: Option<Ref<StatusCustom>>,
     }
     serde_object! { Status { id: value, href: text, name: text, kind: text = "type", queue: value, custom: value } }
     resource! { Status: href, id }
 
-    /// The tenant's own settings of a status. Only the relation is known; what it holds is in the raw body of the
+    /// The tenant's own settings for a status. Only the relation is known; the content is in the raw body of the
     /// response.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -456,7 +457,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct StatusCustom {
-        /// Absolute address of this record. Observed.
+        /// Absolute URL of this record. Observed.
         pub href: Option<String>,
     }
     serde_object! { StatusCustom { href: text } }
@@ -471,7 +472,7 @@ pub mod types {
     pub struct Store {
         /// Number of the store. Observed.
         pub id: Option<Id<Store>>,
-        /// Absolute address of this store. Observed.
+        /// Absolute URL of this store. Observed.
         pub href: Option<String>,
         /// Name of the store. Observed.
         pub name: Option<String>,
@@ -480,7 +481,7 @@ pub mod types {
     resource! { Store: href, id }
 
     /// A product: a part or a service that order lines sell. Where its stock is counted, and which relations can be
-    /// expanded, are unknown.
+    /// expanded, is unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// nilamk-emipro/prd_fixably_ept_v13.
@@ -489,15 +490,15 @@ pub mod types {
     pub struct Product {
         /// Number of the product. Observed.
         pub id: Option<Id<Product>>,
-        /// Absolute address of this product. Observed.
+        /// Absolute URL of this product. Observed.
         pub href: Option<String>,
-        /// Product code; one client uses it as its stock-keeping key. Observed.
+        /// Product code; one client uses it as the SKU. Observed.
         pub code: Option<String>,
         /// Name of the product. Observed.
         pub name: Option<String>,
         /// Description of the product. Observed.
         pub description: Option<String>,
-        /// Meaning unknown; text or a whole number. Observed.
+        /// Unknown; text or a whole number. Observed.
         pub version: Option<Value>,
         /// Type of the product, as text. The values are unknown. Observed.
         pub type_string: Option<String>,
@@ -516,24 +517,24 @@ pub mod types {
     }
     resource! { Product: href, id }
 
-    /// Somebody whom a record names, where it is unknown whether that is a customer or a user. The raw body of the
-    /// response has the other fields.
+    /// A person that a record refers to; whether it is a customer or a user is unknown. The other fields are in the
+    /// raw body of the response.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Party {
-        /// Number of the record; of a customer or of a user, which is unknown. Observed.
+        /// Number of the record; whether of a customer or of a user is unknown. Observed.
         pub id: Option<Id<Party>>,
-        /// Absolute address of this record; its path tells which kind of record it is. Observed.
+        /// Absolute URL of this record; its path shows the kind of record. Observed.
         pub href: Option<String>,
     }
     serde_object! { Party { id: value, href: text } }
     resource! { Party: href, id }
 
     open_enum! {
-        /// Where the device of an order is. What a value means is read from its name and from the places that the
+        /// Location of an order's device. The meanings are inferred from the names and from the locations that the
         /// product's lists show.
         ///
         /// Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -541,9 +542,9 @@ pub mod types {
         pub enum InternalLocation {
             /// With the customer.
             Customer = "CUSTOMER",
-            /// In a dealer's shop.
+            /// At a dealer's shop.
             DealerShop = "DEALER_SHOP",
-            /// On its way.
+            /// In transit.
             InTransit = "IN_TRANSIT",
             /// In service.
             Service = "SERVICE",
@@ -553,45 +554,45 @@ pub mod types {
     }
 
     open_enum! {
-        /// Kind of a note. What a value means is read from its name.
+        /// Kind of a note. The meanings are inferred from the names.
         ///
         /// Observed in a working client; the vendor's documentation of it could not be read. Source:
         /// HashNotAdam/fixably-ruby.
         pub enum NoteType {
-            /// What was found.
+            /// The findings.
             Diagnosis = "DIAGNOSIS",
-            /// A remark for colleagues.
+            /// A remark for coworkers.
             Internal = "INTERNAL",
-            /// What is wrong.
+            /// The problem.
             Issue = "ISSUE",
-            /// How it was solved.
+            /// The solution.
             Resolution = "RESOLUTION",
         }
     }
 
-    /// A new order. No field is known to be required: an order may have no customer, device or status yet.
-    /// Read-only fields (`id`, `href`, `createdAt`) have no place here: they are rejected.
+    /// A new order. No field is known to be required: an order may have no customer, device, or status yet. Do not
+    /// send the read-only fields (`id`, `href`, `createdAt`): they are refused.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct OrderCreate {
-        /// Where the device is. Observed.
+        /// Location of the device. Observed.
         pub internal_location: Option<InternalLocation>,
         /// Whether the order is a draft. Observed.
         pub is_draft: Option<bool>,
-        /// Reference of the customer or of another system. Observed.
+        /// The customer's reference, or that of another system. Observed.
         pub reference: Option<String>,
         /// Notes to create with the order. Observed.
         pub notes: Vec<NoteInput>,
-        /// Whom to contact about this order. Assumed.
+        /// The contact person for this order. Assumed.
         pub contact: Option<OrderContact>,
         /// The customer. Assumed.
         pub customer: Option<IdRef<Customer>>,
-        /// Who orders. Whether a customer or a user is expected is unknown. Assumed.
+        /// The person who orders. Whether a customer or a user is expected is unknown. Assumed.
         pub ordered_by: Option<IdRef<Party>>,
-        /// Who handles the order. Whether a customer or a user is expected is unknown. Assumed.
+        /// The person who handles the order. Whether a customer or a user is expected is unknown. Assumed.
         pub handled_by: Option<IdRef<Party>>,
         /// The device to repair. Assumed.
         pub device: Option<IdRef<Device>>,
@@ -620,7 +621,7 @@ pub mod types {
             Self::default()
         }
 
-        /// Where the device is. Observed.
+        /// Location of the device. Observed.
         pub fn internal_location(mut self, value: impl Into<InternalLocation>) -> Self {
             self.internal_location = Some(value.into());
             self
@@ -632,7 +633,7 @@ pub mod types {
             self
         }
 
-        /// Reference of the customer or of another system. Observed.
+        /// The customer's reference, or that of another system. Observed.
         pub fn reference(mut self, value: impl Into<String>) -> Self {
             self.reference = Some(value.into());
             self
@@ -644,7 +645,7 @@ pub mod types {
             self
         }
 
-        /// Whom to contact about this order. Assumed.
+        /// The contact person for this order. Assumed.
         pub fn contact(mut self, value: impl Into<OrderContact>) -> Self {
             self.contact = Some(value.into());
             self
@@ -656,13 +657,13 @@ pub mod types {
             self
         }
 
-        /// Who orders. Whether a customer or a user is expected is unknown. Assumed.
+        /// The person who orders. Whether a customer or a user is expected is unknown. Assumed.
         pub fn ordered_by(mut self, value: impl Into<IdRef<Party>>) -> Self {
             self.ordered_by = Some(value.into());
             self
         }
 
-        /// Who handles the order. Whether a customer or a user is expected is unknown. Assumed.
+        /// The person who handles the order. Whether a customer or a user is expected is unknown. Assumed.
         pub fn handled_by(mut self, value: impl Into<IdRef<Party>>) -> Self {
             self.handled_by = Some(value.into());
             self
@@ -712,7 +713,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct OrderUpdate {
-        /// The status that the order gets. Observed.
+        /// The new status of the order. Observed.
         pub status: Option<IdRef<Status>>,
         extra: Map<String, Value>,
     }
@@ -724,7 +725,7 @@ pub mod types {
             Self::default()
         }
 
-        /// The status that the order gets. Observed.
+        /// The new status of the order. Observed.
         pub fn status(mut self, value: impl Into<IdRef<Status>>) -> Self {
             self.status = Some(value.into());
             self
@@ -748,10 +749,9 @@ pub mod types {
         pub kind: NoteType,
         /// Heading. Observed.
         pub title: Option<String>,
-        /// Text of the note. The server may refuse a note without one; the clients do not check. Observed.
+        /// Text of the note. The server may refuse a note without it; the clients do not check. Observed.
         pub text: Option<String>,
-        /// Who writes the note: the bare number of a user, not a reference object. Who is taken when it is left out is
-        /// unknown. Observed.
+        /// The author of the note: the bare number of a user, not a reference object. The default is unknown. Observed.
         pub created_by: Option<Id<User>>,
         extra: Map<String, Value>,
     }
@@ -774,14 +774,13 @@ pub mod types {
             self
         }
 
-        /// Text of the note. The server may refuse a note without one; the clients do not check. Observed.
+        /// Text of the note. The server may refuse a note without it; the clients do not check. Observed.
         pub fn text(mut self, value: impl Into<String>) -> Self {
             self.text = Some(value.into());
             self
         }
 
-        /// Who writes the note: the bare number of a user, not a reference object. Who is taken when it is left out is
-        /// unknown. Observed.
+        /// The author of the note: the bare number of a user, not a reference object. The default is unknown. Observed.
         pub fn created_by(mut self, value: impl Into<Id<User>>) -> Self {
             self.created_by = Some(value.into());
             self
@@ -801,7 +800,7 @@ pub mod types {
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct NotesCreate {
-        /// The notes, in the order in which they are to be created. Observed.
+        /// The notes, in the order in which to create them. Observed.
         pub notes: Vec<NoteInput>,
         extra: Map<String, Value>,
     }
@@ -821,7 +820,7 @@ pub mod types {
     }
 
     /// The writable fields of a customer, for creating and updating. A new customer needs `phone` or `email`.
-    /// Read-only fields (`id`, `href`, `createdAt`, `tags`) are rejected. Whether `null` clears a field is unknown.
+    /// Read-only fields (`id`, `href`, `createdAt`, `tags`) are refused. Whether `null` clears a field is unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -834,18 +833,18 @@ pub mod types {
         pub last_name: Option<String>,
         /// Name of the company. Observed.
         pub company: Option<String>,
-        /// Phone number. This or `email` is needed. Observed.
+        /// Phone number. A new customer needs this or `email`. Observed.
         pub phone: Option<String>,
-        /// E-mail address. This or `phone` is needed. Observed.
+        /// E-mail address. A new customer needs this or `phone`. Observed.
         pub email: Option<String>,
         /// Business id of the company. Observed.
         pub business_id: Option<String>,
         /// Language code. The vendor's import uses `en`, `sv` and `fi`; whether the API uses the same codes is unknown.
         /// Observed.
         pub language: Option<String>,
-        /// Meaning unknown; probably the name of an external system. Observed.
+        /// Unknown; probably the name of an external system. Observed.
         pub provider: Option<String>,
-        /// Meaning unknown; probably the customer's id in the system that `provider` names. Observed.
+        /// Unknown; probably the customer's id in the system that `provider` names. Observed.
         pub identifier: Option<String>,
         /// Billing address. Observed.
         pub billing_address: Option<AddressInput>,
@@ -886,13 +885,13 @@ pub mod types {
             self
         }
 
-        /// Phone number. This or `email` is needed. Observed.
+        /// Phone number. A new customer needs this or `email`. Observed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
             self.phone = Some(value.into());
             self
         }
 
-        /// E-mail address. This or `phone` is needed. Observed.
+        /// E-mail address. A new customer needs this or `phone`. Observed.
         pub fn email(mut self, value: impl Into<String>) -> Self {
             self.email = Some(value.into());
             self
@@ -911,13 +910,13 @@ pub mod types {
             self
         }
 
-        /// Meaning unknown; probably the name of an external system. Observed.
+        /// Unknown; probably the name of an external system. Observed.
         pub fn provider(mut self, value: impl Into<String>) -> Self {
             self.provider = Some(value.into());
             self
         }
 
-        /// Meaning unknown; probably the customer's id in the system that `provider` names. Observed.
+        /// Unknown; probably the customer's id in the system that `provider` names. Observed.
         pub fn identifier(mut self, value: impl Into<String>) -> Self {
             self.identifier = Some(value.into());
             self
@@ -942,7 +941,7 @@ pub mod types {
         }
     }
 
-    /// An address as it is written. No field is known to be required.
+    /// An address in a request. No field is known to be required.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -963,8 +962,8 @@ pub mod types {
         pub city: Option<String>,
         /// State or region. Observed.
         pub state: Option<String>,
-        /// Country. Whether the API wants a code or a name is unknown: the vendor's import uses codes such as `SE`, one
-        /// client sends a name. Observed.
+        /// Country. Whether the API expects a code or a name is unknown: the vendor's import uses codes such as `SE`,
+        /// one client sends a name. Observed.
         pub country: Option<String>,
         extra: Map<String, Value>,
     }
@@ -1024,8 +1023,8 @@ pub mod types {
             self
         }
 
-        /// Country. Whether the API wants a code or a name is unknown: the vendor's import uses codes such as `SE`, one
-        /// client sends a name. Observed.
+        /// Country. Whether the API expects a code or a name is unknown: the vendor's import uses codes such as `SE`,
+        /// one client sends a name. Observed.
         pub fn country(mut self, value: impl Into<String>) -> Self {
             self.country = Some(value.into());
             self
@@ -1045,13 +1044,13 @@ pub mod types {
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct DeviceCreate {
-        /// Name of the model. Observed.
+        /// Model name. Observed.
         pub name: String,
-        /// Serial number. This or `imeiNumber1` is needed. Observed.
+        /// Serial number. A new device needs this or `imeiNumber1`. Observed.
         pub serial_number: Option<String>,
-        /// IMEI. This or `serialNumber` is needed. Observed.
+        /// IMEI. A new device needs this or `serialNumber`. Observed.
         pub imei_number1: Option<String>,
-        /// Second IMEI, of a device with two. Observed.
+        /// Second IMEI, for a device with two. Observed.
         pub imei_number2: Option<String>,
         /// Configuration, as text. Observed.
         pub configuration: Option<String>,
@@ -1088,19 +1087,19 @@ pub mod types {
             }
         }
 
-        /// Serial number. This or `imeiNumber1` is needed. Observed.
+        /// Serial number. A new device needs this or `imeiNumber1`. Observed.
         pub fn serial_number(mut self, value: impl Into<String>) -> Self {
             self.serial_number = Some(value.into());
             self
         }
 
-        /// IMEI. This or `serialNumber` is needed. Observed.
+        /// IMEI. A new device needs this or `serialNumber`. Observed.
         pub fn imei_number1(mut self, value: impl Into<String>) -> Self {
             self.imei_number1 = Some(value.into());
             self
         }
 
-        /// Second IMEI, of a device with two. Observed.
+        /// Second IMEI, for a device with two. Observed.
         pub fn imei_number2(mut self, value: impl Into<String>) -> Self {
             self.imei_number2 = Some(value.into());
             self
@@ -1137,15 +1136,15 @@ pub mod types {
         }
     }
 
-    /// What to invoice and to whom. Seen in one client only, which ignores the answer; which fields are required is
-    /// unknown.
+    /// The lines to invoice, and the recipient. Observed in one client only, which ignores the response; the
+    /// required fields are unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// nilamk-emipro/prd_fixably_ept_v13.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct InvoiceCreate {
-        /// Who is invoiced. The client puts the number of the order's customer here, in spite of the field's name.
+        /// The recipient of the invoice. Despite the field's name, the client sends the number of the order's customer.
         /// Observed.
         pub user: Option<IdRef<Party>>,
         /// Number of the invoice in the other system. Observed.
@@ -1171,7 +1170,7 @@ pub mod types {
             Self::default()
         }
 
-        /// Who is invoiced. The client puts the number of the order's customer here, in spite of the field's name.
+        /// The recipient of the invoice. Despite the field's name, the client sends the number of the order's customer.
         /// Observed.
         pub fn user(mut self, value: impl Into<IdRef<Party>>) -> Self {
             self.user = Some(value.into());
@@ -1209,17 +1208,17 @@ pub mod types {
         }
     }
 
-    /// Body of a failed request. Two fields have been seen; others may exist. The HTTP status decides whether a
-    /// request failed, not this body: `status` is an object on an order.
+    /// Body of an error response. Two fields have been observed; there may be others. Only the HTTP status shows
+    /// whether a request failed: an order has a `status` too, which is an object.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source: public WordPress
     /// plugin source, option prefix swish-rp.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ErrorBody {
-        /// What went wrong; may be missing. Observed.
+        /// Description of the error; can be missing. Observed.
         pub developer_message: Option<String>,
-        /// A number, taken to be the HTTP status. Observed.
+        /// A number, assumed to be the HTTP status. Observed.
         pub status: Option<i64>,
     }
     serde_object! { ErrorBody { developer_message: text = "developerMessage", status: number } }
@@ -1474,10 +1473,10 @@ pub mod operations {
 impl super::Client {
     /// List orders.
     ///
-    /// Orders, in an order that is stable but not stated. `q` has been seen to filter on `createdAt`, `updatedAt`,
-    /// `isClosed`, `internalLocation` and `status.id`. Inside `items`, these can be expanded: `contact`,
-    /// `customer`, `device`, `handledBy`, `location`, `orderedBy`, `queue`, `status`, `store`, and with an `items`
-    /// level `lines`, `notes` and `tasks`.
+    /// Returns orders in a stable order, which is not documented. Clients use `q` with `createdAt`, `updatedAt`,
+    /// `isClosed`, `internalLocation`, and `status.id`. Inside `items`, these relations can be expanded: `contact`,
+    /// `customer`, `device`, `handledBy`, `location`, `orderedBy`, `queue`, `status`, `store`, and, with an `items`
+    /// level, `lines`, `notes`, and `tasks`.
     ///
     /// * `GET /orders`: [`LIST_ORDERS`](operations::LIST_ORDERS).
     /// * Scope: `orders:view` (the name is assumed).
@@ -1505,8 +1504,8 @@ impl super::Client {
 
     /// Create an order.
     ///
-    /// Creates an order and returns it. Creating orders is a stated purpose of the API; this path and its fields
-    /// are known from a client.
+    /// Creates an order and returns it. The vendor names creating orders as a purpose of the API; this path and its
+    /// fields are known from a client.
     ///
     /// * `POST /orders`: [`CREATE_ORDER`](operations::CREATE_ORDER).
     /// * Scope: `orders:create` (the name is assumed).
@@ -1534,8 +1533,9 @@ impl super::Client {
 
     /// Read an order.
     ///
-    /// One order. These can be expanded: `contact`, `customer`, `device`, `handledBy`, `location`, `orderedBy`,
-    /// `queue`, `status`, `store`, and with an `items` level `lines`, `notes` and `tasks`.
+    /// Returns one order. These relations can be expanded: `contact`, `customer`, `device`, `handledBy`,
+    /// `location`, `orderedBy`, `queue`, `status`, `store`, and, with an `items` level, `lines`, `notes`, and
+    /// `tasks`.
     ///
     /// * `GET /orders/{id}`: [`GET_ORDER`](operations::GET_ORDER).
     /// * Scope: `orders:view` (the name is assumed).
@@ -1563,8 +1563,8 @@ impl super::Client {
 
     /// Update an order.
     ///
-    /// Changes an order and returns it. Only a change of status has been seen; another field can be tried as an
-    /// extra of the body.
+    /// Changes an order and returns it. Only changes of the status have been observed; to try another field, send
+    /// it as an extra field of the body.
     ///
     /// * `PATCH /orders/{id}`: [`UPDATE_ORDER`](operations::UPDATE_ORDER).
     /// * Scope: `orders:update` (the name is assumed).
@@ -1592,7 +1592,7 @@ impl super::Client {
 
     /// List the lines of an order.
     ///
-    /// The lines of one order. Inside `items`, `product` can be expanded. Which fields `q` can filter on is
+    /// Returns the lines of one order. Inside `items`, `product` can be expanded. Which fields `q` can filter on is
     /// unknown.
     ///
     /// * `GET /orders/{order_id}/lines`: [`LIST_ORDER_LINES`](operations::LIST_ORDER_LINES).
@@ -1620,7 +1620,7 @@ impl super::Client {
 
     /// Read a line of an order.
     ///
-    /// One line of one order. `product` can be expanded.
+    /// Returns one line of one order. `product` can be expanded.
     ///
     /// * `GET /orders/{order_id}/lines/{id}`: [`GET_ORDER_LINE`](operations::GET_ORDER_LINE).
     /// * Scope: `orders:view` (the name is assumed).
@@ -1647,8 +1647,8 @@ impl super::Client {
 
     /// Update a line of an order.
     ///
-    /// Changes a line. A client's documentation says that lines can be updated; the method PATCH is taken over from
-    /// orders, and neither the fields of the body nor the answer is known, so the body is any JSON and may not be
+    /// Changes a line. A client's documentation states that lines can be updated; the method PATCH is inferred from
+    /// orders. The fields of the body and the response are unknown, so the body is any JSON and the call may not be
     /// safe to repeat.
     ///
     /// * `PATCH /orders/{order_id}/lines/{id}`: [`UPDATE_ORDER_LINE`](operations::UPDATE_ORDER_LINE).
@@ -1678,8 +1678,8 @@ impl super::Client {
 
     /// List the notes of an order.
     ///
-    /// The notes of one order. Inside `items`, `createdBy` can be expanded. Which fields `q` can filter on is
-    /// unknown.
+    /// Returns the notes of one order. Inside `items`, `createdBy` can be expanded. Which fields `q` can filter on
+    /// is unknown.
     ///
     /// * `GET /orders/{order_id}/notes`: [`LIST_ORDER_NOTES`](operations::LIST_ORDER_NOTES).
     /// * Scope: `orders:view` (the name is assumed).
@@ -1707,8 +1707,8 @@ impl super::Client {
 
     /// Add notes to an order.
     ///
-    /// Adds one or more notes to an order. The body wraps the notes in an object; the answer is a bare array, not a
-    /// list envelope.
+    /// Adds one or more notes to an order. The request wraps the notes in an object; the response is a bare array
+    /// and not a page.
     ///
     /// * `POST /orders/{order_id}/notes`: [`CREATE_ORDER_NOTES`](operations::CREATE_ORDER_NOTES).
     /// * Scope: `orders:update` (the name is assumed).
@@ -1737,7 +1737,7 @@ impl super::Client {
 
     /// Read a note of an order.
     ///
-    /// One note of one order. `createdBy` can be expanded.
+    /// Returns one note of one order. `createdBy` can be expanded.
     ///
     /// * `GET /orders/{order_id}/notes/{id}`: [`GET_ORDER_NOTE`](operations::GET_ORDER_NOTE).
     /// * Scope: `orders:view` (the name is assumed).
@@ -1764,8 +1764,8 @@ impl super::Client {
 
     /// List the tasks of an order.
     ///
-    /// The tasks of one order. A relation `task` may be expandable inside `items`; it was planned in an early
-    /// revision of one client. Which fields `q` can filter on is unknown.
+    /// Returns the tasks of one order. A relation `task` may be expandable inside `items`; an early revision of one
+    /// client planned to use it. Which fields `q` can filter on is unknown.
     ///
     /// * `GET /orders/{order_id}/tasks`: [`LIST_ORDER_TASKS`](operations::LIST_ORDER_TASKS).
     /// * Scope: `orders:view` (the name is assumed).
@@ -1792,8 +1792,8 @@ impl super::Client {
 
     /// Read a task of an order.
     ///
-    /// One task of one order. A relation `task` may be expandable; it was planned in an early revision of one
-    /// client.
+    /// Returns one task of one order. A relation `task` may be expandable; an early revision of one client planned
+    /// to use it.
     ///
     /// * `GET /orders/{order_id}/tasks/{id}`: [`GET_ORDER_TASK`](operations::GET_ORDER_TASK).
     /// * Scope: `orders:view` (the name is assumed).
@@ -1820,8 +1820,8 @@ impl super::Client {
 
     /// Update a task of an order.
     ///
-    /// Changes a task. A client's documentation says that tasks can be updated; the method PATCH is taken over from
-    /// orders, and neither the fields of the body nor the answer is known, so the body is any JSON and may not be
+    /// Changes a task. A client's documentation states that tasks can be updated; the method PATCH is inferred from
+    /// orders. The fields of the body and the response are unknown, so the body is any JSON and the call may not be
     /// safe to repeat.
     ///
     /// * `PATCH /orders/{order_id}/tasks/{id}`: [`UPDATE_ORDER_TASK`](operations::UPDATE_ORDER_TASK).
@@ -1839,7 +1839,7 @@ impl super::Client {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// # let server = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = server.client()?;
-    /// // Which fields a task takes is not known: take them from your tenant's own reference.
+    /// // The fields of a task are unknown: look them up in your tenant's reference.
     /// let body = serde_json::json!({ "comment": "Done" });
     /// let task = client.update_order_task().order_id(20000010).id(1).body(body).send().await?;
     /// assert_eq!(task.id(), Some(1.into()));
@@ -1852,8 +1852,9 @@ impl super::Client {
 
     /// Create an invoice from order lines.
     ///
-    /// Creates an invoice from lines of an order. Seen in one client only, whose address lacks `/api/v3` and which
-    /// ignores the answer: try it on a mock server first. The shape of the answer is unknown, so it is any JSON.
+    /// Creates an invoice from lines of an order. Observed in one client only, whose URL lacks `/api/v3` and which
+    /// ignores the response: try it on a sandbox tenant first. The format of the response is unknown, so it is any
+    /// JSON.
     ///
     /// * `POST /orders/{order_id}/invoice`: [`CREATE_ORDER_INVOICE`](operations::CREATE_ORDER_INVOICE).
     /// * Scope: `invoices:create` (the name is assumed).
@@ -1880,8 +1881,8 @@ impl super::Client {
 
     /// List customers.
     ///
-    /// Customers. `q` has been seen to filter on `firstName` and `company`. Inside `items`, these can be expanded:
-    /// `billingAddress`, `shippingAddress`, and with an `items` level `children`.
+    /// Returns customers. Clients use `q` with `firstName` and `company`. Inside `items`, these relations can be
+    /// expanded: `billingAddress`, `shippingAddress`, and, with an `items` level, `children`.
     ///
     /// * `GET /customers`: [`LIST_CUSTOMERS`](operations::LIST_CUSTOMERS).
     /// * Scope: `customers:view` (the name is assumed).
@@ -1908,8 +1909,8 @@ impl super::Client {
 
     /// Create a customer.
     ///
-    /// Creates a customer and returns it. It needs a phone number or an e-mail address. Managing customers is a
-    /// stated purpose of the API; this path and its fields are known from a client.
+    /// Creates a customer and returns it. It needs a phone number or an e-mail address. The vendor names managing
+    /// customers as a purpose of the API; this path and its fields are known from a client.
     ///
     /// * `POST /customers`: [`CREATE_CUSTOMER`](operations::CREATE_CUSTOMER).
     /// * Scope: `customers:create` (the name is assumed).
@@ -1938,8 +1939,8 @@ impl super::Client {
 
     /// Read a customer.
     ///
-    /// One customer. These can be expanded: `billingAddress`, `shippingAddress`, and with an `items` level
-    /// `children`.
+    /// Returns one customer. These relations can be expanded: `billingAddress`, `shippingAddress`, and, with an
+    /// `items` level, `children`.
     ///
     /// * `GET /customers/{id}`: [`GET_CUSTOMER`](operations::GET_CUSTOMER).
     /// * Scope: `customers:view` (the name is assumed).
@@ -1967,7 +1968,7 @@ impl super::Client {
     /// Update a customer.
     ///
     /// Changes a customer and returns it. The method PUT is the default of one client's framework and unproven, and
-    /// whether fields that are left out keep their values is unknown: try it on a mock server first.
+    /// whether fields that are left out keep their values is unknown: try it on a sandbox tenant first.
     ///
     /// * `PUT /customers/{id}`: [`UPDATE_CUSTOMER`](operations::UPDATE_CUSTOMER).
     /// * Scope: `customers:update` (the name is assumed).
@@ -1995,8 +1996,8 @@ impl super::Client {
 
     /// Read a child of a customer.
     ///
-    /// One of the customers that belong to another. The same relations can be expanded as on a customer. The
-    /// children are listed by expanding `children` of the parent; whether they have a list of their own is unknown.
+    /// Returns one of the customers that belong to another. It has the same relations as a customer. To list the
+    /// children, expand `children` of the parent; whether they have a list of their own is unknown.
     ///
     /// * `GET /customers/{customer_id}/children/{id}`: [`GET_CUSTOMER_CHILD`](operations::GET_CUSTOMER_CHILD).
     /// * Scope: `customers:view` (the name is assumed).
@@ -2023,7 +2024,7 @@ impl super::Client {
 
     /// List devices.
     ///
-    /// Devices. `q` has been seen to filter on `serialNumber`. Which relations can be expanded inside `items` is
+    /// Returns devices. Clients use `q` with `serialNumber`. Which relations can be expanded inside `items` is
     /// unknown.
     ///
     /// * `GET /devices`: [`LIST_DEVICES`](operations::LIST_DEVICES).
@@ -2079,7 +2080,7 @@ impl super::Client {
 
     /// Read a device.
     ///
-    /// One device. Which relations can be expanded is unknown.
+    /// Returns one device. Which relations can be expanded is unknown.
     ///
     /// * `GET /devices/{id}`: [`GET_DEVICE`](operations::GET_DEVICE).
     /// * Scope: `devices:view` (the name is assumed).
@@ -2106,8 +2107,8 @@ impl super::Client {
 
     /// List locations.
     ///
-    /// Service locations. `q` has been seen to filter on `name`. A relation `deliveries` may be expandable inside
-    /// `items`; it was planned in one client.
+    /// Returns service locations. Clients use `q` with `name`. A relation `deliveries` may be expandable inside
+    /// `items`; one client planned to use it.
     ///
     /// * `GET /locations`: [`LIST_LOCATIONS`](operations::LIST_LOCATIONS).
     /// * Scope: `locations:view` (the name is assumed).
@@ -2135,7 +2136,7 @@ impl super::Client {
 
     /// Read a location.
     ///
-    /// One service location. A relation `deliveries` may be expandable; it was planned in one client.
+    /// Returns one service location. A relation `deliveries` may be expandable; one client planned to use it.
     ///
     /// * `GET /locations/{id}`: [`GET_LOCATION`](operations::GET_LOCATION).
     /// * Scope: `locations:view` (the name is assumed).
@@ -2162,7 +2163,7 @@ impl super::Client {
 
     /// List queues.
     ///
-    /// Queues that orders wait in. `q` has been seen to filter on `name`. Inside `items`, `statuses` can be
+    /// Returns the queues that orders wait in. Clients use `q` with `name`. Inside `items`, `statuses` can be
     /// expanded with an `items` level of its own.
     ///
     /// * `GET /queues`: [`LIST_QUEUES`](operations::LIST_QUEUES).
@@ -2190,7 +2191,7 @@ impl super::Client {
 
     /// Read a queue.
     ///
-    /// One queue. `statuses` can be expanded with an `items` level.
+    /// Returns one queue. `statuses` can be expanded with an `items` level.
     ///
     /// * `GET /queues/{id}`: [`GET_QUEUE`](operations::GET_QUEUE).
     /// * Scope: `queues:view` (the name is assumed).
@@ -2217,8 +2218,8 @@ impl super::Client {
 
     /// List order statuses.
     ///
-    /// The statuses that orders of this tenant can have. Inside `items`, `queue` and `custom` can be expanded.
-    /// Which fields `q` can filter on is unknown.
+    /// Returns the statuses that the tenant's orders can have. Inside `items`, `queue` and `custom` can be
+    /// expanded. Which fields `q` can filter on is unknown.
     ///
     /// * `GET /statuses`: [`LIST_STATUSES`](operations::LIST_STATUSES).
     /// * Scope: `statuses:view` (the name is assumed).
@@ -2246,7 +2247,7 @@ impl super::Client {
 
     /// Read an order status.
     ///
-    /// One order status. `queue` and `custom` can be expanded.
+    /// Returns one order status. `queue` and `custom` can be expanded.
     ///
     /// * `GET /statuses/{id}`: [`GET_STATUS`](operations::GET_STATUS).
     /// * Scope: `statuses:view` (the name is assumed).
@@ -2273,8 +2274,8 @@ impl super::Client {
 
     /// Read a user.
     ///
-    /// One user. Users cannot be listed, as far as is known; notes link to them. Which relations can be expanded is
-    /// unknown.
+    /// Returns one user. As far as is known, users cannot be listed; notes link to them. Which relations can be
+    /// expanded is unknown.
     ///
     /// * `GET /users/{id}`: [`GET_USER`](operations::GET_USER).
     /// * Scope: `users:view` (the name is assumed).
@@ -2301,8 +2302,8 @@ impl super::Client {
 
     /// List stores.
     ///
-    /// Stores of the tenant. Which relations can be expanded inside `items` is unknown. Which fields `q` can filter
-    /// on is unknown.
+    /// Returns the stores of the tenant. Which relations can be expanded inside `items`, and which fields `q` can
+    /// filter on, is unknown.
     ///
     /// * `GET /stores`: [`LIST_STORES`](operations::LIST_STORES).
     /// * Scope: `stores:view` (the name is assumed).
@@ -2329,7 +2330,8 @@ impl super::Client {
 
     /// Read a store.
     ///
-    /// One store. The path follows from the links in the list. Which relations can be expanded is unknown.
+    /// Returns one store. The path is inferred from the links in the list. Which relations can be expanded is
+    /// unknown.
     ///
     /// * `GET /stores/{id}`: [`GET_STORE`](operations::GET_STORE).
     /// * Scope: `stores:view` (the name is assumed).
@@ -2356,8 +2358,8 @@ impl super::Client {
 
     /// List products.
     ///
-    /// Products: parts and services. Which relations can be expanded inside `items` is unknown. Which fields `q`
-    /// can filter on is unknown.
+    /// Returns products: parts and services. Which relations can be expanded inside `items`, and which fields `q`
+    /// can filter on, is unknown.
     ///
     /// * `GET /products`: [`LIST_PRODUCTS`](operations::LIST_PRODUCTS).
     /// * Scope: `products:view` (the name is assumed).
@@ -2385,7 +2387,8 @@ impl super::Client {
 
     /// Read a product.
     ///
-    /// One product. The path follows from the links in the list. Which relations can be expanded is unknown.
+    /// Returns one product. The path is inferred from the links in the list. Which relations can be expanded is
+    /// unknown.
     ///
     /// * `GET /products/{id}`: [`GET_PRODUCT`](operations::GET_PRODUCT).
     /// * Scope: `products:view` (the name is assumed).
@@ -2438,38 +2441,39 @@ pub mod builder {
             Self { client: client.clone(), limit: None, offset: None, page: None, expand: None, q: None }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -2482,7 +2486,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `orders:view`.
         pub async fn send(self) -> Result<Response<Collection<types::Order>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -2539,7 +2543,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Order>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_ORDER);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateOrder => types::Order }
@@ -2564,8 +2568,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -2581,7 +2585,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_ORDER);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2605,7 +2609,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Observed.
+        /// The changes. Observed.
         pub fn body(mut self, value: impl Into<types::OrderUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -2621,7 +2625,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::UPDATE_ORDER);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2657,38 +2661,39 @@ pub mod builder {
             self
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -2701,7 +2706,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing or out of bounds,
         /// [`Error::Forbidden`] without `orders:view`, [`Error::NotFound`].
         pub async fn send(self) -> Result<Response<Collection<types::OrderLine>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -2757,8 +2762,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -2775,7 +2780,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2806,7 +2811,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. The fields are unknown. Assumed.
+        /// The changes. The fields are unknown. Assumed.
         pub fn body(mut self, value: impl Into<Value>) -> Self {
             self.body = Some(value.into());
             self
@@ -2824,7 +2829,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { UpdateOrderLine => types::OrderLine }
@@ -2861,38 +2866,39 @@ pub mod builder {
             self
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -2905,7 +2911,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing or out of bounds,
         /// [`Error::Forbidden`] without `orders:view`, [`Error::NotFound`].
         pub async fn send(self) -> Result<Response<Collection<types::OrderNote>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -2971,7 +2977,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::CREATE_ORDER_NOTES);
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateOrderNotes => Vec<types::OrderNote> }
@@ -3003,8 +3009,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -3021,7 +3027,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3057,38 +3063,39 @@ pub mod builder {
             self
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -3101,7 +3108,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing or out of bounds,
         /// [`Error::Forbidden`] without `orders:view`, [`Error::NotFound`].
         pub async fn send(self) -> Result<Response<Collection<types::OrderTask>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -3157,8 +3164,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -3175,7 +3182,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3206,7 +3213,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. The fields are unknown. Assumed.
+        /// The changes. The fields are unknown. Assumed.
         pub fn body(mut self, value: impl Into<Value>) -> Self {
             self.body = Some(value.into());
             self
@@ -3224,7 +3231,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { UpdateOrderTask => types::OrderTask }
@@ -3250,7 +3257,7 @@ pub mod builder {
             self
         }
 
-        /// What to invoice and to whom. Observed.
+        /// The lines to invoice, and the recipient. Observed.
         pub fn body(mut self, value: impl Into<types::InvoiceCreate>) -> Self {
             self.body = Some(value.into());
             self
@@ -3267,7 +3274,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::CREATE_ORDER_INVOICE);
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateOrderInvoice => Value }
@@ -3289,38 +3296,39 @@ pub mod builder {
             Self { client: client.clone(), limit: None, offset: None, page: None, expand: None, q: None }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -3333,7 +3341,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `customers:view`.
         pub async fn send(self) -> Result<Response<Collection<types::Customer>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -3390,7 +3398,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Customer>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_CUSTOMER);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateCustomer => types::Customer }
@@ -3415,8 +3423,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -3432,7 +3440,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_CUSTOMER);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3472,7 +3480,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::UPDATE_CUSTOMER);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3492,20 +3500,20 @@ pub mod builder {
             Self { client: client.clone(), customer_id: None, id: None, expand: None }
         }
 
-        /// Number of the customer that the child belongs to. Observed.
+        /// Number of the parent customer. Observed.
         pub fn customer_id(mut self, value: impl Into<Id<types::Customer>>) -> Self {
             self.customer_id = Some(value.into());
             self
         }
 
-        /// Number of the child, which is a customer itself. Observed.
+        /// Number of the child, which is a customer too. Observed.
         pub fn id(mut self, value: impl Into<Id<types::Customer>>) -> Self {
             self.id = Some(value.into());
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -3522,7 +3530,7 @@ pub mod builder {
             request.path("customer_id", self.customer_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3543,38 +3551,39 @@ pub mod builder {
             Self { client: client.clone(), limit: None, offset: None, page: None, expand: None, q: None }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -3587,7 +3596,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `devices:view`.
         pub async fn send(self) -> Result<Response<Collection<types::Device>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -3644,7 +3653,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Device>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_DEVICE);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateDevice => types::Device }
@@ -3669,8 +3678,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -3686,7 +3695,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_DEVICE);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3707,38 +3716,39 @@ pub mod builder {
             Self { client: client.clone(), limit: None, offset: None, page: None, expand: None, q: None }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -3751,7 +3761,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `locations:view`.
         pub async fn send(self) -> Result<Response<Collection<types::Location>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -3799,8 +3809,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -3816,7 +3826,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_LOCATION);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3837,38 +3847,39 @@ pub mod builder {
             Self { client: client.clone(), limit: None, offset: None, page: None, expand: None, q: None }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -3881,7 +3892,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `queues:view`.
         pub async fn send(self) -> Result<Response<Collection<types::Queue>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -3929,8 +3940,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -3946,7 +3957,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_QUEUE);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3967,38 +3978,39 @@ pub mod builder {
             Self { client: client.clone(), limit: None, offset: None, page: None, expand: None, q: None }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -4011,7 +4023,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `statuses:view`.
         pub async fn send(self) -> Result<Response<Collection<types::Status>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -4059,8 +4071,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -4076,7 +4088,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_STATUS);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4100,8 +4112,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -4117,7 +4129,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_USER);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4138,38 +4150,39 @@ pub mod builder {
             Self { client: client.clone(), limit: None, offset: None, page: None, expand: None, q: None }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -4182,7 +4195,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `stores:view`.
         pub async fn send(self) -> Result<Response<Collection<types::Store>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -4230,8 +4243,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -4247,7 +4260,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_STORE);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4268,38 +4281,39 @@ pub mod builder {
             Self { client: client.clone(), limit: None, offset: None, page: None, expand: None, q: None }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is not sent.
-        /// Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not sent. Unit:
+        /// items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least 0
-        /// (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items. At least
+        /// 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with `offset`. What
-        /// applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations go
-        /// inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects; relations
+        /// of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown name is unknown.
+        /// Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several terms are
-        /// taken to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several terms are
+        /// assumed to narrow the result; how commas and colons inside a value are escaped is unknown. Observed.
         pub fn q(mut self, value: impl Into<Query>) -> Self {
             self.q = Some(value.into());
             self
@@ -4312,7 +4326,7 @@ pub mod builder {
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `products:view`.
         pub async fn send(self) -> Result<Response<Collection<types::Product>>, Error> {
-            self.request().send().await
+            self.request().send(crate::decode::content).await
         }
 
         fn request(self) -> Request {
@@ -4360,8 +4374,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to many
-        /// takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to many
+        /// objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -4377,7 +4391,7 @@ pub mod builder {
             let mut request = Request::new(&self.client, &operations::GET_PRODUCT);
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

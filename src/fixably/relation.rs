@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::{Collection, Id};
-use crate::lenient::{Key, ResumedMap};
+use crate::lenient::{FieldName, ResumedMap};
 use crate::page::Sealed;
 
 /// Something that has an address of its own.
@@ -132,10 +132,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for RefVisitor<T> {
     /// A link is an object that has an address and nothing else. Most relations are links, so an object is only read
     /// once a second field shows that there is one.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Link<T>, A::Error> {
-        let Some(first) = map.next_key::<Key<'de>>()? else { return Ok(Link::Address(None)) };
+        let Some(first) = map.next_key::<FieldName<'de>>()? else { return Ok(Link::Address(None)) };
         let map = if first.as_str() == "href" {
             let href = map.next_value::<Href>()?.0;
-            match map.next_key::<Key<'de>>()? {
+            match map.next_key::<FieldName<'de>>()? {
                 None if href.is_some() => return Ok(Link::Address(href)),
                 second => ResumedMap::new(Some(("href", href)), second, map),
             }

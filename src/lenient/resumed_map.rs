@@ -7,35 +7,35 @@ use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 
 /// The name of a field, borrowed from the JSON if it holds no escapes.
-pub(crate) struct Key<'de>(Cow<'de, str>);
+pub(crate) struct FieldName<'de>(Cow<'de, str>);
 
-impl Key<'_> {
+impl FieldName<'_> {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl<'de> Deserialize<'de> for Key<'de> {
+impl<'de> Deserialize<'de> for FieldName<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
+        struct FieldNameVisitor;
 
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
+        impl<'de> Visitor<'de> for FieldNameVisitor {
+            type Value = FieldName<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("the name of a field")
             }
 
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(name)))
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<FieldName<'de>, E> {
+                Ok(FieldName(Cow::Borrowed(name)))
             }
 
-            fn visit_str<E>(self, name: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(name.to_owned())))
+            fn visit_str<E>(self, name: &str) -> Result<FieldName<'de>, E> {
+                Ok(FieldName(Cow::Owned(name.to_owned())))
             }
         }
 
-        deserializer.deserialize_str(KeyVisitor)
+        deserializer.deserialize_str(FieldNameVisitor)
     }
 }
 
@@ -46,13 +46,13 @@ pub(crate) struct ResumedMap<'de, A> {
     /// The value of that entry, between its key and the next one.
     value: Option<Option<String>>,
     /// The key that was read last, if its value is still to come.
-    key: Option<Key<'de>>,
+    key: Option<FieldName<'de>>,
     rest: A,
 }
 
 impl<'de, A> ResumedMap<'de, A> {
     /// A map of which an entry with a text or null was read, then a key.
-    pub(crate) fn new(entry: Option<(&'static str, Option<String>)>, key: Option<Key<'de>>, rest: A) -> Self {
+    pub(crate) fn new(entry: Option<(&'static str, Option<String>)>, key: Option<FieldName<'de>>, rest: A) -> Self {
         Self { entry, value: None, key, rest }
     }
 }
@@ -67,8 +67,8 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for ResumedMap<'de, A> {
         }
         match self.key.take() {
             None => self.rest.next_key_seed(seed),
-            Some(Key(Cow::Borrowed(name))) => seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some),
-            Some(Key(Cow::Owned(name))) => seed.deserialize(StrDeserializer::new(&name)).map(Some),
+            Some(FieldName(Cow::Borrowed(name))) => seed.deserialize(BorrowedStrDeserializer::new(name)).map(Some),
+            Some(FieldName(Cow::Owned(name))) => seed.deserialize(StrDeserializer::new(&name)).map(Some),
         }
     }
 

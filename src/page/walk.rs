@@ -88,7 +88,7 @@ impl<L: List> Walk<L> {
         } else {
             None
         };
-        self.problem = reason.map(|reason| Error::request(list.operation().id(), "cursor", reason));
+        self.problem = reason.map(|reason| Error::invalid_request(list.operation().id(), "cursor", reason));
         if self.problem.is_none() {
             self.next = cursor.position;
             self.ledger = Ledger::resumed(cursor.yielded, cursor.taken, cursor.total, &cursor.keys);
@@ -202,11 +202,11 @@ impl<L: List> Walk<L> {
             }
             Verdict::Again => {
                 let reason = "the vendor answered with the page before once more; going on would lose items";
-                return Err(Error::request(list.operation().id(), "page", reason));
+                return Err(Error::invalid_request(list.operation().id(), "page", reason));
             }
             Verdict::Endless => {
                 let reason = "the vendor goes on answering with items that came before; going on might never end";
-                return Err(Error::request(list.operation().id(), "page", reason));
+                return Err(Error::invalid_request(list.operation().id(), "page", reason));
             }
         };
         self.ledger.news().tell(page.vendor(), list.operation());

@@ -11,16 +11,16 @@ pub mod types {
     use jiff::civil::{Date, DateTime};
     use serde_json::{Map, Value};
 
-    /// A booking. The first eight fields are the vendor's; more follow in its sample than could be read, and the
-    /// raw body of the answer has them all.
+    /// A booking. The first eight fields are from the vendor's sample, which has more fields than could be read;
+    /// the raw body of the response has them all.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/booking-5637456d0>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Booking {
-        /// Id of the booking, called `bookingId` when it is created. Documented.
+        /// Id of the booking; the response to its creation calls it `bookingId`. Documented.
         pub id: Option<Id<Booking>>,
-        /// Short code of the booking, made for people; that is inferred from its name. Documented.
+        /// Short code of the booking, for people; inferred from its name. Documented.
         pub code: Option<String>,
         /// Id of the car. Documented.
         pub car_id: Option<Id<Car>>,
@@ -34,18 +34,18 @@ pub mod types {
         pub car: Option<Car>,
         /// The customer. Documented.
         pub customer: Option<Customer>,
-        /// Category of the booking: the one that was sent, or one derived from the services. Documented.
+        /// Category of the booking: the one that was sent, or the one derived from the services. Documented.
         pub service_category: Option<ServiceCategory>,
-        /// The services, as the vendor completed them. Documented.
+        /// The services, completed by the vendor. Documented.
         pub services: Vec<ServiceSelection>,
-        /// Service package of the older form, such as `logbook`. That a booking shows it is inferred. Assumed.
+        /// Service package in the older form, such as `logbook`. That a booking contains it is inferred. Assumed.
         pub service_package_type: Option<String>,
         /// Status. A booking has one; the name of the field is assumed. Assumed.
         pub status: Option<BookingStatus>,
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is assumed.
-        /// Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub drop_off_time: Option<Open<DateTime>>,
-        /// When the car is picked up. The name of the field, and that it is in the workshop's own time, is assumed.
+        /// Time when the car is picked up. Assumed: the name of the field, and that the time is local to the workshop.
         /// Assumed.
         pub pickup_time: Option<Open<DateTime>>,
     }
@@ -69,17 +69,17 @@ pub mod types {
     pub struct Car {
         /// Id of the car. Documented.
         pub id: Option<Id<Car>>,
-        /// Id of its owner. Documented.
+        /// Id of the car's owner. Documented.
         pub customer_id: Option<Id<Customer>>,
         /// Number plate. Documented.
         pub rego: Option<String>,
-        /// Year of the model. Documented.
+        /// Model year. Documented.
         pub year: Option<i32>,
         /// Manufacturer. Documented.
         pub make: Option<String>,
         /// Model. Documented.
         pub model: Option<String>,
-        /// Trim. Documented.
+        /// Trim level. Documented.
         pub badge: Option<String>,
         /// Vehicle identification number. Documented.
         pub vin: Option<String>,
@@ -92,8 +92,8 @@ pub mod types {
         }
     }
 
-    /// A customer. Of its fields only `id` could be read; that a customer has a name, an email address, a phone
-    /// number and an address is documented, the names of those fields are assumed.
+    /// A customer. Of its fields only `id` could be read. That a customer has a name, an email address, a phone
+    /// number, and an address is documented; the names of those fields are assumed.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/booking-5637456d0>,
     /// <https://docs.partners.repairy.au/booking-request-14777601e0>,
@@ -101,7 +101,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Customer {
-        /// Id of the customer, which a service reminder takes. Documented.
+        /// Id of the customer. A service reminder takes it. Documented.
         pub id: Option<Id<Customer>>,
         /// First name. Assumed.
         pub first_name: Option<String>,
@@ -109,9 +109,9 @@ pub mod types {
         pub last_name: Option<String>,
         /// Email address. Assumed.
         pub email: Option<String>,
-        /// Phone number in the local form, with a zero in front: `0400000001`. Assumed.
+        /// Phone number in the local form, with a leading zero: `0400000001`. Assumed.
         pub phone: Option<String>,
-        /// Postal address, in one line. Assumed.
+        /// Postal address, on one line. Assumed.
         pub address: Option<String>,
     }
 
@@ -122,7 +122,7 @@ pub mod types {
         }
     }
 
-    /// A service of a booking, as the vendor stored it.
+    /// A service of a booking, as stored by the vendor.
     ///
     /// Documented by the vendor. Source:
     /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>,
@@ -130,7 +130,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ServiceSelection {
-        /// Id of the service in the workshop's catalog; a custom service has none. Documented.
+        /// Id of the service in the workshop's catalog; left out for a custom service. Documented.
         pub catalog_id: Option<Id<CatalogItem>>,
         /// Short code of the service in the catalog, such as `logbook`. Documented.
         pub catalog_code: Option<String>,
@@ -146,9 +146,9 @@ pub mod types {
         pub max_cost: Option<Amount>,
         /// Name of an icon, such as `clipboard`. Documented.
         pub icon: Option<String>,
-        /// Name of a colour, such as `blue`. Documented.
+        /// Name of a color, such as `blue`. Documented.
         pub color: Option<String>,
-        /// Where the entry came from. Set by the vendor. Documented.
+        /// Origin of the entry. Set by the vendor. Documented.
         pub source: Option<ServiceSource>,
     }
 
@@ -159,15 +159,15 @@ pub mod types {
         }
     }
 
-    /// A service that a workshop offers. Its id is the only field whose name could be read; the others are
-    /// documented to exist and take the names that a booking's services have.
+    /// A service that a workshop offers. The id is the only field whose name could be read. The other fields are
+    /// documented to exist; they are assumed to have the same names as in a booking's services.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/service-catalog-22120278e0>,
     /// <https://docs.partners.repairy.au/service-catalog-1626101m0>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct CatalogItem {
-        /// What a booking sends as `catalogId`. Documented.
+        /// Id of the item. A booking sends it as `catalogId`. Documented.
         pub id: Option<Id<CatalogItem>>,
         /// Short code, such as `logbook`. Assumed.
         pub catalog_code: Option<String>,
@@ -183,7 +183,7 @@ pub mod types {
         pub max_cost: Option<Amount>,
         /// Name of an icon, such as `clipboard`. Assumed.
         pub icon: Option<String>,
-        /// Name of a colour, such as `blue`. Assumed.
+        /// Name of a color, such as `blue`. Assumed.
         pub color: Option<String>,
     }
 
@@ -194,21 +194,21 @@ pub mod types {
         }
     }
 
-    /// A day at a workshop. What it tells is documented, the names of its fields are assumed.
+    /// A day at a workshop. The content is documented, the names of the fields are assumed.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/workshops-878596m0>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct Availability {
-        /// The day. Assumed.
+        /// The date. Assumed.
         pub date: Option<Open<Date>>,
-        /// When the workshop opens, such as `08:00`; nothing on a day on which it is closed. Assumed.
+        /// Opening time, such as `08:00`; left out on a day when the workshop is closed. Assumed.
         pub open_time: Option<String>,
-        /// When the workshop closes, such as `17:00`. Assumed.
+        /// Closing time, such as `17:00`. Assumed.
         pub close_time: Option<String>,
-        /// Times at which a car can be brought, such as `09:30`. Assumed.
+        /// Times when a car can be dropped off, such as `09:30`. Assumed.
         pub slots: Vec<String>,
-        /// Times at which a car can be picked up. Assumed.
+        /// Times when a car can be picked up. Assumed.
         pub pickup_times: Vec<String>,
     }
 
@@ -219,18 +219,18 @@ pub mod types {
         }
     }
 
-    /// A booking that was made. Whatever else is answered is in the raw body.
+    /// A created booking. Other fields of the response are in the raw body.
     ///
     /// Documented by the vendor. Source:
     /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>.
     #[derive(Clone, Debug, PartialEq)]
     #[non_exhaustive]
     pub struct BookingCreated {
-        /// Id of the booking, with which it can be read. Documented.
+        /// Id of the booking, for reading it. Documented.
         pub booking_id: Id<Booking>,
-        /// Category of the booking. That the answer has it is inferred. Assumed.
+        /// Category of the booking. That the response contains it is inferred. Assumed.
         pub service_category: Option<ServiceCategory>,
-        /// The services, as the vendor completed them. That the answer has them is inferred. Assumed.
+        /// The services, completed by the vendor. That the response contains them is inferred. Assumed.
         pub services: Vec<ServiceSelection>,
     }
 
@@ -240,7 +240,7 @@ pub mod types {
         }
     }
 
-    /// A quote. The vendor lists a schema of this name; what is in it is unknown.
+    /// A quote. The vendor lists a schema of this name; its content is unknown.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/quote-request-14777605e0>.
@@ -252,7 +252,8 @@ pub mod types {
     }
     serde_object! { Quote { id: value } }
 
-    /// A reminder of a service. The vendor's sample goes on after the car; the raw body of the answer has it all.
+    /// A service reminder. The vendor's sample has more fields after the car than could be read; the raw body of
+    /// the response has them all.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/servicereminder-5637465d0>.
     #[derive(Clone, Debug, Default, PartialEq)]
@@ -260,7 +261,7 @@ pub mod types {
     pub struct ServiceReminder {
         /// Id of the reminder. Documented.
         pub id: Option<Id<ServiceReminder>>,
-        /// The code, which is taken to be the one of 8 characters in the SMS. Documented.
+        /// The code, assumed to be the one of 8 characters in the SMS. Documented.
         pub code: Option<String>,
         /// Id of the car. Documented.
         pub car_id: Option<Id<Car>>,
@@ -268,11 +269,11 @@ pub mod types {
         pub customer_id: Option<Id<Customer>>,
         /// Id of the workshop. Documented.
         pub workshop_id: Option<Id<Workshop>>,
-        /// Id of the last service; of which kind of record is not known. Documented.
+        /// Id of the last service. Which kind of record it refers to is unknown. Documented.
         pub last_service_id: Option<String>,
-        /// The booking that led to the reminder; inferred from its name. Documented.
+        /// The booking that led to the reminder; inferred from the name. Documented.
         pub last_booking_id: Option<Id<Booking>>,
-        /// The booking that was made from the reminder; inferred from its name. Documented.
+        /// The booking made from the reminder; inferred from the name. Documented.
         pub new_booking_id: Option<Id<Booking>>,
         /// Your own reference; that it is yours is inferred. Documented.
         pub external_id: Option<String>,
@@ -289,7 +290,7 @@ pub mod types {
         }
     }
 
-    /// A new booking. Nothing in it is enforced here: what is required is known in part only.
+    /// A new booking. No field is enforced here, because the required fields are known only in part.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>,
@@ -297,29 +298,29 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct BookingCreate {
-        /// The workshop to book. Inferred: a booking has one. Assumed.
+        /// The workshop. Inferred: a booking has one. Assumed.
         pub workshop_id: Option<Id<Workshop>>,
-        /// Who brings the car. That it is needed is documented, the name is inferred. Assumed.
+        /// The customer. That it is needed is documented, the name is inferred. Assumed.
         pub customer: Option<CustomerInput>,
         /// The car. Inferred: a booking has one. Assumed.
         pub car: Option<CarInput>,
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is assumed.
-        /// Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub drop_off_time: Option<Open<DateTime>>,
-        /// When the car is to be picked up. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car will be picked up. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub pickup_time: Option<Open<DateTime>>,
-        /// What is to be done. Documented.
+        /// The services to book. Documented.
         pub services: Vec<ServiceInput>,
-        /// Category of the booking. Checked when it is sent and derived when it is not; one page calls it both
-        /// mandatory and optional. Documented.
+        /// Category of the booking. The vendor checks it if it is sent, and derives it if it is not; one page calls it
+        /// both mandatory and optional. Documented.
         pub service_category: Option<ServiceCategory>,
-        /// Service package of the older form, such as `logbook`; required there, not with `services`. Other values are
-        /// unknown. Documented.
+        /// Service package in the older form, such as `logbook`; required in that form, and not used with `services`.
+        /// Other values are unknown. Documented.
         pub service_package_type: Option<String>,
         /// Your own reference. Inferred: a booking has one. Assumed.
         pub external_id: Option<String>,
-        /// `true` leaves out the notification that would otherwise go out; to whom is unknown. Documented.
+        /// `true` suppresses the notification that would be sent otherwise; its recipient is unknown. Documented.
         pub skip_notification: Option<bool>,
         extra: Map<String, Value>,
     }
@@ -339,13 +340,13 @@ pub mod types {
             Self::default()
         }
 
-        /// The workshop to book. Inferred: a booking has one. Assumed.
+        /// The workshop. Inferred: a booking has one. Assumed.
         pub fn workshop_id(mut self, value: impl Into<Id<Workshop>>) -> Self {
             self.workshop_id = Some(value.into());
             self
         }
 
-        /// Who brings the car. That it is needed is documented, the name is inferred. Assumed.
+        /// The customer. That it is needed is documented, the name is inferred. Assumed.
         pub fn customer(mut self, value: impl Into<CustomerInput>) -> Self {
             self.customer = Some(value.into());
             self
@@ -357,35 +358,35 @@ pub mod types {
             self
         }
 
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is assumed.
-        /// Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub fn drop_off_time(mut self, value: impl Into<Open<DateTime>>) -> Self {
             self.drop_off_time = Some(value.into());
             self
         }
 
-        /// When the car is to be picked up. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car will be picked up. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub fn pickup_time(mut self, value: impl Into<Open<DateTime>>) -> Self {
             self.pickup_time = Some(value.into());
             self
         }
 
-        /// What is to be done. Documented.
+        /// The services to book. Documented.
         pub fn services(mut self, value: impl IntoIterator<Item = impl Into<ServiceInput>>) -> Self {
             self.services = value.into_iter().map(Into::into).collect();
             self
         }
 
-        /// Category of the booking. Checked when it is sent and derived when it is not; one page calls it both
-        /// mandatory and optional. Documented.
+        /// Category of the booking. The vendor checks it if it is sent, and derives it if it is not; one page calls it
+        /// both mandatory and optional. Documented.
         pub fn service_category(mut self, value: impl Into<ServiceCategory>) -> Self {
             self.service_category = Some(value.into());
             self
         }
 
-        /// Service package of the older form, such as `logbook`; required there, not with `services`. Other values are
-        /// unknown. Documented.
+        /// Service package in the older form, such as `logbook`; required in that form, and not used with `services`.
+        /// Other values are unknown. Documented.
         pub fn service_package_type(mut self, value: impl Into<String>) -> Self {
             self.service_package_type = Some(value.into());
             self
@@ -397,7 +398,7 @@ pub mod types {
             self
         }
 
-        /// `true` leaves out the notification that would otherwise go out; to whom is unknown. Documented.
+        /// `true` suppresses the notification that would be sent otherwise; its recipient is unknown. Documented.
         pub fn skip_notification(mut self, value: bool) -> Self {
             self.skip_notification = Some(value);
             self
@@ -410,29 +411,29 @@ pub mod types {
         }
     }
 
-    /// What to change of a booking. The vendor lists a schema for it, of which nothing could be read: the fields
-    /// are those of a new booking, and which of them may be edited is unknown.
+    /// The changes to a booking. The vendor lists a schema for it, which could not be read: the fields are those of
+    /// a new booking, and which of them can be changed is unknown.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/update-booking-information-14777603e0>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct BookingUpdate {
-        /// Who brings the car. Assumed.
+        /// The customer. Assumed.
         pub customer: Option<CustomerInput>,
         /// The car. Assumed.
         pub car: Option<CarInput>,
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is assumed.
-        /// Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub drop_off_time: Option<Open<DateTime>>,
-        /// When the car is to be picked up. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car will be picked up. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub pickup_time: Option<Open<DateTime>>,
-        /// What is to be done. Assumed.
+        /// The services to book. Assumed.
         pub services: Vec<ServiceInput>,
         /// Category of the booking. Assumed.
         pub service_category: Option<ServiceCategory>,
-        /// Service package of the older form. Assumed.
+        /// Service package in the older form. Assumed.
         pub service_package_type: Option<String>,
         /// Your own reference. Assumed.
         pub external_id: Option<String>,
@@ -453,7 +454,7 @@ pub mod types {
             Self::default()
         }
 
-        /// Who brings the car. Assumed.
+        /// The customer. Assumed.
         pub fn customer(mut self, value: impl Into<CustomerInput>) -> Self {
             self.customer = Some(value.into());
             self
@@ -465,21 +466,21 @@ pub mod types {
             self
         }
 
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is assumed.
-        /// Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub fn drop_off_time(mut self, value: impl Into<Open<DateTime>>) -> Self {
             self.drop_off_time = Some(value.into());
             self
         }
 
-        /// When the car is to be picked up. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car will be picked up. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub fn pickup_time(mut self, value: impl Into<Open<DateTime>>) -> Self {
             self.pickup_time = Some(value.into());
             self
         }
 
-        /// What is to be done. Assumed.
+        /// The services to book. Assumed.
         pub fn services(mut self, value: impl IntoIterator<Item = impl Into<ServiceInput>>) -> Self {
             self.services = value.into_iter().map(Into::into).collect();
             self
@@ -491,7 +492,7 @@ pub mod types {
             self
         }
 
-        /// Service package of the older form. Assumed.
+        /// Service package in the older form. Assumed.
         pub fn service_package_type(mut self, value: impl Into<String>) -> Self {
             self.service_package_type = Some(value.into());
             self
@@ -510,8 +511,8 @@ pub mod types {
         }
     }
 
-    /// A service to be booked: one of the workshop's catalog, with its id and code, or a custom one, with a title
-    /// and a category.
+    /// A service to book: one from the workshop's catalog, with its id and code, or a custom one, with a title and
+    /// a category.
     ///
     /// Documented by the vendor. Source:
     /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>,
@@ -519,13 +520,14 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ServiceInput {
-        /// Id of the service in the workshop's catalog. Left out for a custom one. Documented.
+        /// Id of the service in the workshop's catalog. Left out for a custom service. Documented.
         pub catalog_id: Option<Id<CatalogItem>>,
         /// Short code of the service, sent along with `catalogId`. Documented.
         pub catalog_code: Option<String>,
-        /// Title. The vendor says that it overrides the catalog's, and shows the opposite. Documented.
+        /// Title. The vendor's text states that it overrides the title in the catalog; the vendor's example shows the
+        /// opposite. Documented.
         pub title: Option<String>,
-        /// Category. Needed for a custom service, as far as the vendor's example tells. Documented.
+        /// Category. Needed for a custom service, judging by the vendor's example. Documented.
         pub category: Option<ServiceCategory>,
         /// Price, or the lower end of a range. A bare number, in whole dollars in the vendor's examples; that they are
         /// Australian is assumed. Documented.
@@ -533,9 +535,9 @@ pub mod types {
         /// Upper end of the price range. A bare number, in whole dollars in the vendor's examples; that they are
         /// Australian is assumed. Documented.
         pub max_cost: Option<Amount>,
-        /// Name of an icon. The catalog's is taken where there is one. Documented.
+        /// Name of an icon. If the catalog has one, that is used. Documented.
         pub icon: Option<String>,
-        /// Name of a colour. The catalog's is taken where there is one. Documented.
+        /// Name of a color. If the catalog has one, that is used. Documented.
         pub color: Option<String>,
         extra: Map<String, Value>,
     }
@@ -553,7 +555,7 @@ pub mod types {
             Self::default()
         }
 
-        /// Id of the service in the workshop's catalog. Left out for a custom one. Documented.
+        /// Id of the service in the workshop's catalog. Left out for a custom service. Documented.
         pub fn catalog_id(mut self, value: impl Into<Id<CatalogItem>>) -> Self {
             self.catalog_id = Some(value.into());
             self
@@ -565,13 +567,14 @@ pub mod types {
             self
         }
 
-        /// Title. The vendor says that it overrides the catalog's, and shows the opposite. Documented.
+        /// Title. The vendor's text states that it overrides the title in the catalog; the vendor's example shows the
+        /// opposite. Documented.
         pub fn title(mut self, value: impl Into<String>) -> Self {
             self.title = Some(value.into());
             self
         }
 
-        /// Category. Needed for a custom service, as far as the vendor's example tells. Documented.
+        /// Category. Needed for a custom service, judging by the vendor's example. Documented.
         pub fn category(mut self, value: impl Into<ServiceCategory>) -> Self {
             self.category = Some(value.into());
             self
@@ -591,13 +594,13 @@ pub mod types {
             self
         }
 
-        /// Name of an icon. The catalog's is taken where there is one. Documented.
+        /// Name of an icon. If the catalog has one, that is used. Documented.
         pub fn icon(mut self, value: impl Into<String>) -> Self {
             self.icon = Some(value.into());
             self
         }
 
-        /// Name of a colour. The catalog's is taken where there is one. Documented.
+        /// Name of a color. If the catalog has one, that is used. Documented.
         pub fn color(mut self, value: impl Into<String>) -> Self {
             self.color = Some(value.into());
             self
@@ -620,13 +623,13 @@ pub mod types {
     pub struct CarInput {
         /// Number plate. Assumed.
         pub rego: Option<String>,
-        /// Year of the model. Assumed.
+        /// Model year. Assumed.
         pub year: Option<i32>,
         /// Manufacturer. Assumed.
         pub make: Option<String>,
         /// Model. Assumed.
         pub model: Option<String>,
-        /// Trim. Assumed.
+        /// Trim level. Assumed.
         pub badge: Option<String>,
         /// Vehicle identification number. Assumed.
         pub vin: Option<String>,
@@ -646,7 +649,7 @@ pub mod types {
             self
         }
 
-        /// Year of the model. Assumed.
+        /// Model year. Assumed.
         pub fn year(mut self, value: i32) -> Self {
             self.year = Some(value);
             self
@@ -664,7 +667,7 @@ pub mod types {
             self
         }
 
-        /// Trim. Assumed.
+        /// Trim level. Assumed.
         pub fn badge(mut self, value: impl Into<String>) -> Self {
             self.badge = Some(value.into());
             self
@@ -683,8 +686,8 @@ pub mod types {
         }
     }
 
-    /// Who brings the car. That an email address and a phone number are checked is documented; the names of all
-    /// fields are assumed.
+    /// The customer. That the email address and the phone number are checked is documented; the names of all fields
+    /// are assumed.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/booking-request-14777601e0>,
@@ -698,9 +701,9 @@ pub mod types {
         pub last_name: Option<String>,
         /// Email address. Assumed.
         pub email: Option<String>,
-        /// Phone number in the local form, with a zero in front: `0400000001`. Assumed.
+        /// Phone number in the local form, with a leading zero: `0400000001`. Assumed.
         pub phone: Option<String>,
-        /// Postal address, in one line. Quotes need one. Assumed.
+        /// Postal address, on one line. Quotes need one. Assumed.
         pub address: Option<String>,
         extra: Map<String, Value>,
     }
@@ -735,13 +738,13 @@ pub mod types {
             self
         }
 
-        /// Phone number in the local form, with a zero in front: `0400000001`. Assumed.
+        /// Phone number in the local form, with a leading zero: `0400000001`. Assumed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
             self.phone = Some(value.into());
             self
         }
 
-        /// Postal address, in one line. Quotes need one. Assumed.
+        /// Postal address, on one line. Quotes need one. Assumed.
         pub fn address(mut self, value: impl Into<String>) -> Self {
             self.address = Some(value.into());
             self
@@ -754,22 +757,22 @@ pub mod types {
         }
     }
 
-    /// What a quote is asked for. That it holds a customer and a service is documented, the names are assumed.
+    /// A request for a quote. That it contains a customer and a service is documented, the names are assumed.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/quote-request-14777605e0>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct QuoteCreate {
-        /// The workshop that is asked. Assumed.
+        /// The workshop. Assumed.
         pub workshop_id: Option<Id<Workshop>>,
-        /// Who asks: name, address and contact details. Assumed.
+        /// The customer: name, address, and contact details. Assumed.
         pub customer: Option<CustomerInput>,
         /// The car. Assumed.
         pub car: Option<CarInput>,
-        /// What is to be done. Assumed.
+        /// The services to book. Assumed.
         pub services: Vec<ServiceInput>,
-        /// Category of what is to be done. Assumed.
+        /// Category of the service. Assumed.
         pub service_category: Option<ServiceCategory>,
         /// Your own reference. Assumed.
         pub external_id: Option<String>,
@@ -789,13 +792,13 @@ pub mod types {
             Self::default()
         }
 
-        /// The workshop that is asked. Assumed.
+        /// The workshop. Assumed.
         pub fn workshop_id(mut self, value: impl Into<Id<Workshop>>) -> Self {
             self.workshop_id = Some(value.into());
             self
         }
 
-        /// Who asks: name, address and contact details. Assumed.
+        /// The customer: name, address, and contact details. Assumed.
         pub fn customer(mut self, value: impl Into<CustomerInput>) -> Self {
             self.customer = Some(value.into());
             self
@@ -807,13 +810,13 @@ pub mod types {
             self
         }
 
-        /// What is to be done. Assumed.
+        /// The services to book. Assumed.
         pub fn services(mut self, value: impl IntoIterator<Item = impl Into<ServiceInput>>) -> Self {
             self.services = value.into_iter().map(Into::into).collect();
             self
         }
 
-        /// Category of what is to be done. Assumed.
+        /// Category of the service. Assumed.
         pub fn service_category(mut self, value: impl Into<ServiceCategory>) -> Self {
             self.service_category = Some(value.into());
             self
@@ -832,7 +835,7 @@ pub mod types {
         }
     }
 
-    /// Whom to remind, and for which workshop: one of `customerId` and `customerPhone` is needed.
+    /// The recipient of a reminder, and the workshop it is for: either `customerId` or `customerPhone` is needed.
     ///
     /// Documented by the vendor. Source:
     /// <https://docs.partners.repairy.au/service-reminder-notification-14777606e0>.
@@ -841,9 +844,9 @@ pub mod types {
     pub struct ServiceReminderCreate {
         /// The workshop that the reminder is for. Documented.
         pub workshop_id: Id<Workshop>,
-        /// The customer, as a booking names it. Wins over the phone number. Documented.
+        /// The customer's id, as in a booking. Takes precedence over the phone number. Documented.
         pub customer_id: Option<Id<Customer>>,
-        /// The customer's phone number, in the local form with a zero in front: `0400000001`. Documented.
+        /// The customer's phone number, in the local form with a leading zero: `0400000001`. Documented.
         pub customer_phone: Option<String>,
         extra: Map<String, Value>,
     }
@@ -861,13 +864,13 @@ pub mod types {
             Self { workshop_id: workshop_id.into(), customer_id: None, customer_phone: None, extra: Map::new() }
         }
 
-        /// The customer, as a booking names it. Wins over the phone number. Documented.
+        /// The customer's id, as in a booking. Takes precedence over the phone number. Documented.
         pub fn customer_id(mut self, value: impl Into<Id<Customer>>) -> Self {
             self.customer_id = Some(value.into());
             self
         }
 
-        /// The customer's phone number, in the local form with a zero in front: `0400000001`. Documented.
+        /// The customer's phone number, in the local form with a leading zero: `0400000001`. Documented.
         pub fn customer_phone(mut self, value: impl Into<String>) -> Self {
             self.customer_phone = Some(value.into());
             self
@@ -887,17 +890,17 @@ pub mod types {
         pub enum ServiceCategory {
             /// Maintenance: basic and logbook services, oil changes.
             Service = "service",
-            /// Tyres and wheels: replacement, alignment, brakes.
+            /// Tires and wheels: replacement, alignment, brakes.
             Tyres = "tyres",
             /// Repairs: engine diagnosis, transmission, electrical.
             Repair = "repair",
-            /// Inspections, such as for roadworthiness, air conditioning, and what a workshop adds itself.
+            /// Inspections, such as for roadworthiness, air conditioning, and services that a workshop adds itself.
             Others = "others",
         }
     }
 
     open_enum! {
-        /// Where a service of a booking came from.
+        /// Origin of a booking's service.
         ///
         /// Documented by the vendor. Source:
         /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>.
@@ -910,38 +913,38 @@ pub mod types {
     }
 
     open_enum! {
-        /// Status of a booking, on the wire a part of the path. That bookings are completed and cancelled is known from
-        /// the vendor's webhooks; all spellings, and the first two statuses, are assumed. Any other is made from its
-        /// text: `"in_progress".into()`.
+        /// Status of a booking; a part of the path in requests. That bookings can be completed and canceled is known
+        /// from the vendor's webhooks; all spellings, and the first two statuses, are assumed. To use another status,
+        /// pass its text: `"in_progress".into()`.
         ///
         /// Assumed: no source that could be read confirms it. Source:
         /// <https://docs.partners.repairy.au/update-booking-status-14777604e0>,
         /// <https://docs.partners.repairy.au/webhook-1114051m0>.
         pub enum BookingStatus {
-            /// Waits for the workshop.
+            /// Waiting for the workshop.
             Pending = "pending",
             /// The workshop expects the car.
             Confirmed = "confirmed",
             /// The work is done. Final, as far as is known.
             Completed = "completed",
-            /// Will not take place. Final, as far as is known.
+            /// Called off. Final, as far as is known.
             Cancelled = "cancelled",
         }
     }
 
-    /// Body of a refusal. The vendor promises details that identify the problem; their shape is unknown, and these
-    /// names are assumed.
+    /// Body of an error response. The vendor promises details that identify the problem; their format is unknown,
+    /// and these names are assumed.
     ///
     /// Assumed: no source that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/authorization-878574m0>.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct ErrorBody {
-        /// What went wrong. Assumed.
+        /// Description of the error. Assumed.
         pub message: Option<String>,
-        /// A code for it. The vendor has a list of codes, which could not be read. Assumed.
+        /// Error code. The vendor has a list of codes, which could not be read. Assumed.
         pub code: Option<String>,
-        /// What is wrong with single fields. Assumed.
+        /// Errors of single fields. Assumed.
         pub errors: Vec<Value>,
     }
     serde_object! { ErrorBody { message: text, code: text, errors: list } }
@@ -969,7 +972,7 @@ pub mod operations {
     pub static LIST_AVAILABILITIES: Operation =
         Operation::new("list_availabilities", Method::GET, "/workshops/{workshop_id}/availabilities").idempotent(true);
 
-    /// List the services that a workshop offers: `GET /workshops/{workshop_id}/services`.
+    /// List the services of a workshop: `GET /workshops/{workshop_id}/services`.
     pub static LIST_WORKSHOP_SERVICES: Operation =
         Operation::new("list_workshop_services", Method::GET, "/workshops/{workshop_id}/services")
             .idempotent(true)
@@ -984,21 +987,21 @@ pub mod operations {
         .idempotent(true)
         .with_confidence(Confidence::Documented);
 
-    /// Change a booking: `PUT /bookings/{id}`.
+    /// Update a booking: `PUT /bookings/{id}`.
     pub static UPDATE_BOOKING: Operation = Operation::new("update_booking", Method::PUT, "/bookings/{id}")
         .idempotent(true)
         .with_confidence(Confidence::Documented);
 
-    /// Move a booking to another status: `POST /bookings/{id}/{status}`.
+    /// Change the status of a booking: `POST /bookings/{id}/{status}`.
     pub static UPDATE_BOOKING_STATUS: Operation =
         Operation::new("update_booking_status", Method::POST, "/bookings/{id}/{status}")
             .with_confidence(Confidence::Documented);
 
-    /// Ask a workshop for a quote: `POST /quotes`.
+    /// Request a quote from a workshop: `POST /quotes`.
     pub static CREATE_QUOTE: Operation =
         Operation::new("create_quote", Method::POST, "/quotes").with_confidence(Confidence::Documented);
 
-    /// Remind a customer of a service: `POST /reminders/services`.
+    /// Send a service reminder: `POST /reminders/services`.
     pub static CREATE_SERVICE_REMINDER: Operation =
         Operation::new("create_service_reminder", Method::POST, "/reminders/services")
             .with_confidence(Confidence::Documented);
@@ -1014,11 +1017,12 @@ pub mod operations {
 impl super::Client {
     /// List the free times of a workshop.
     ///
-    /// Opening and closing time, free slots and pickup times, a day at a time, as they are now. That this exists
-    /// and what it answers is documented, and so is the bound of 7 days; the path, the names of its parameters and
-    /// those of its answer's fields are assumed, because the page could not be read. Where they turn out to be
-    /// others, `Client::request` calls them. Whether the 7 days count both ends is open: eight days from first to
-    /// last are sent, nine are not. One service alone can be asked for, with its id in the catalog.
+    /// Returns opening and closing times, free slots, and pickup times for each day, as they are now. Documented
+    /// are the existence of this operation, the content of its response, and the bound of 7 days. The path, the
+    /// names of the parameters, and the names of the fields are assumed, because the page could not be read; if
+    /// they turn out to be different, call the operation with `Client::request`. Whether the 7 days include both
+    /// ends is unknown: a range of eight days, counting both ends, is sent, one of nine is not. The request can be
+    /// limited to one service, by its id in the catalog.
     ///
     /// * `GET /workshops/{workshop_id}/availabilities`: [`LIST_AVAILABILITIES`](operations::LIST_AVAILABILITIES).
     /// * Assumed: no source that could be read confirms it. Source:
@@ -1045,11 +1049,11 @@ impl super::Client {
         builder::ListAvailabilities::new(self.inner())
     }
 
-    /// List the services that a workshop offers.
+    /// List the services of a workshop.
     ///
-    /// The service catalog of a workshop: what it offers, its own services included, with their price ranges. The
-    /// id of an item is what a booking sends as `catalogId`. Labelled beta by the vendor. Whether the answer is a
-    /// bare array is unknown; one inside an object is read too.
+    /// Returns the service catalog of a workshop: the services it offers, its own ones included, with their price
+    /// ranges. A booking sends the id of an item as `catalogId`. The vendor labels this operation beta. Whether the
+    /// response is a bare array is unknown; an array inside an object is read too.
     ///
     /// * `GET /workshops/{workshop_id}/services`: [`LIST_WORKSHOP_SERVICES`](operations::LIST_WORKSHOP_SERVICES).
     /// * Documented by the vendor. Source: <https://docs.partners.repairy.au/service-catalog-22120278e0>,
@@ -1075,12 +1079,12 @@ impl super::Client {
 
     /// Book a workshop.
     ///
-    /// Books a slot at a workshop and returns the id of the booking. The services are said in one of two ways:
-    /// `services` (catalog and custom ones, labelled beta by the vendor), or the older `servicePackageType`. The
-    /// vendor completes services of the catalog with their title, category, icon, colour and upper price, and
-    /// derives `serviceCategory` where it is left out. The email address and the phone number of the customer are
-    /// checked. The names of the customer's fields and of the times are assumed: another name can be tried as an
-    /// extra of the body. A booking that lacks something may be stored as incomplete instead of being refused.
+    /// Books a slot at a workshop and returns the id of the booking. There are two ways to name the services:
+    /// `services` (from the catalog or custom; labeled beta by the vendor), and the older `servicePackageType`. For
+    /// services from the catalog, the vendor adds title, category, icon, color, and upper price, and it derives
+    /// `serviceCategory` if that is left out. It checks the customer's email address and phone number. The names of
+    /// the customer's fields and of the times are assumed; to try another name, send it as an extra field of the
+    /// body. A booking with missing data may be stored as incomplete instead of being refused.
     ///
     /// * `POST /bookings`: [`CREATE_BOOKING`](operations::CREATE_BOOKING).
     /// * Documented by the vendor. Source:
@@ -1117,7 +1121,7 @@ impl super::Client {
 
     /// Read a booking.
     ///
-    /// One booking. Somebody else's booking is refused, and so is one for which the key has no right.
+    /// Returns one booking. Another partner's booking is refused, and so is one that the key has no right to read.
     ///
     /// * `GET /bookings/{id}`: [`GET_BOOKING`](operations::GET_BOOKING).
     /// * Documented by the vendor. Source: <https://docs.partners.repairy.au/booking-information-14777602e0>,
@@ -1141,10 +1145,10 @@ impl super::Client {
         builder::GetBooking::new(self.inner())
     }
 
-    /// Change a booking.
+    /// Update a booking.
     ///
-    /// Changes what may be changed of a booking. Only some of its fields can be edited; which ones is unknown, and
-    /// so is whether what is left out keeps its value. The status is changed by `update_booking_status`.
+    /// Changes a booking. Only some of its fields can be changed; which ones is unknown, and so is whether fields
+    /// that are left out keep their values. To change the status, use `update_booking_status`.
     ///
     /// * `PUT /bookings/{id}`: [`UPDATE_BOOKING`](operations::UPDATE_BOOKING).
     /// * Documented by the vendor. Source:
@@ -1162,8 +1166,8 @@ impl super::Client {
     /// # let client = server.client()?;
     /// use repairy::types::BookingUpdate;
     /// let body = BookingUpdate::new().external_id("PO-7");
-    /// let answer = client.update_booking().id("670000000000000000000001").body(body).send().await?;
-    /// assert_eq!(answer.object().and_then(|booking| booking.external_id.as_deref()), Some("PO-7"));
+    /// let response = client.update_booking().id("670000000000000000000001").body(body).send().await?;
+    /// assert_eq!(response.object().and_then(|booking| booking.external_id.as_deref()), Some("PO-7"));
     /// # Ok(())
     /// # }
     /// ```
@@ -1171,11 +1175,12 @@ impl super::Client {
         builder::UpdateBooking::new(self.inner())
     }
 
-    /// Move a booking to another status.
+    /// Change the status of a booking.
     ///
-    /// Moves a booking on, or cancels it. Each status can be left for some others only; which ones is unknown. The
-    /// vendor lists a schema of options for this, whose content is unknown, so no body is sent. Not repeated when
-    /// its answer is lost, for the vendor may tell the customer each time: read the booking instead.
+    /// Moves a booking to another status, or cancels it. From each status only some others can be reached; which
+    /// ones is unknown. The vendor lists a schema of options for this operation, whose content is unknown, so no
+    /// body is sent. Not repeated if the response is lost, because the vendor may notify the customer each time:
+    /// read the booking instead.
     ///
     /// * `POST /bookings/{id}/{status}`: [`UPDATE_BOOKING_STATUS`](operations::UPDATE_BOOKING_STATUS).
     /// * Documented by the vendor. Source: <https://docs.partners.repairy.au/update-booking-status-14777604e0>.
@@ -1201,11 +1206,11 @@ impl super::Client {
         builder::UpdateBookingStatus::new(self.inner())
     }
 
-    /// Ask a workshop for a quote.
+    /// Request a quote from a workshop.
     ///
-    /// Asks a workshop, on behalf of a customer, what a service is going to cost. The customer's name, address and
-    /// contact details have to be right and the service available to the customer. The names of all fields are
-    /// assumed, and what the answer holds is unknown.
+    /// Requests the price of a service from a workshop, on behalf of a customer. The customer's name, address, and
+    /// contact details have to be correct, and the service has to be available to the customer. The names of all
+    /// fields are assumed, and the content of the response is unknown.
     ///
     /// * `POST /quotes`: [`CREATE_QUOTE`](operations::CREATE_QUOTE).
     /// * Documented by the vendor. Source: <https://docs.partners.repairy.au/quote-request-14777605e0>.
@@ -1227,8 +1232,8 @@ impl super::Client {
     ///     .customer(customer)
     ///     .car(CarInput::new().rego("ABC123"))
     ///     .services([ServiceInput::custom("Custom Brake Service", "repair")]);
-    /// let answer = client.create_quote().body(body).send().await?;
-    /// assert!(answer.object().is_some_and(|quote| quote.id.is_some()));
+    /// let response = client.create_quote().body(body).send().await?;
+    /// assert!(response.object().is_some_and(|quote| quote.id.is_some()));
     /// # Ok(())
     /// # }
     /// ```
@@ -1236,11 +1241,11 @@ impl super::Client {
         builder::CreateQuote::new(self.inner())
     }
 
-    /// Remind a customer of a service.
+    /// Send a service reminder.
     ///
-    /// Sends the customer an SMS at once, with a link and a code of 8 characters for booking again. Needs the
-    /// workshop and one of `customerId` and `customerPhone`, of which the id wins. There is a special case for new
-    /// customers, of which nothing is known.
+    /// Sends the customer an SMS immediately, with a link and a code of 8 characters for booking again. Needs the
+    /// workshop, and either `customerId` or `customerPhone`; if both are sent, the id is used. There is a special
+    /// case for new customers, whose rules are unknown.
     ///
     /// * `POST /reminders/services`: [`CREATE_SERVICE_REMINDER`](operations::CREATE_SERVICE_REMINDER).
     /// * Documented by the vendor. Source:
@@ -1257,8 +1262,8 @@ impl super::Client {
     /// # let client = server.client()?;
     /// use repairy::types::ServiceReminderCreate;
     /// let body = ServiceReminderCreate::new("640000000000000000000001").customer_phone("0400000001");
-    /// let answer = client.create_service_reminder().body(body).send().await?;
-    /// assert_eq!(answer.object().and_then(|reminder| reminder.code.as_ref()).map(String::len), Some(8));
+    /// let response = client.create_service_reminder().body(body).send().await?;
+    /// assert_eq!(response.object().and_then(|reminder| reminder.code.as_ref()).map(String::len), Some(8));
     /// # Ok(())
     /// # }
     /// ```
@@ -1268,7 +1273,7 @@ impl super::Client {
 
     /// Read a service reminder.
     ///
-    /// One service reminder, with the booking that was made from it, if any.
+    /// Returns one service reminder, with the booking that was made from it, if any.
     ///
     /// * `GET /reminders/services/{id}`: [`GET_SERVICE_REMINDER`](operations::GET_SERVICE_REMINDER).
     /// * Documented by the vendor. Source:
@@ -1299,7 +1304,7 @@ pub mod builder {
     use super::{operations, types};
     use crate::client_inner::ClientInner;
     use crate::operation_builder::write_operation;
-    use crate::repairy::{Echo, Id, Workshop};
+    use crate::repairy::{Id, MaybeObject, Workshop};
     use crate::request::Request;
     use crate::{Error, Open, Response};
     use jiff::civil::Date;
@@ -1335,7 +1340,7 @@ pub mod builder {
             self
         }
 
-        /// First day, in the workshop's own time. Required. Assumed.
+        /// First day, in the workshop's local time. Required. Assumed.
         pub fn start_date(mut self, value: impl Into<Open<Date>>) -> Self {
             self.start_date = Some(value.into());
             self
@@ -1347,14 +1352,14 @@ pub mod builder {
             self
         }
 
-        /// Only times at which a service of this category can be booked. Assumed.
+        /// Only times when a service of this category can be booked. Assumed.
         pub fn service_category(mut self, value: impl Into<types::ServiceCategory>) -> Self {
             self.service_category = Some(value.into());
             self
         }
 
-        /// Only times at which this service of the catalog can be booked. That a single service can be asked for is
-        /// documented. Assumed.
+        /// Only times when this service of the catalog can be booked. That one service can be requested is documented.
+        /// Assumed.
         pub fn catalog_id(mut self, value: impl Into<Id<types::CatalogItem>>) -> Self {
             self.catalog_id = Some(value.into());
             self
@@ -1374,11 +1379,11 @@ pub mod builder {
             request.query("serviceCategory", self.service_category.as_ref());
             request.query("catalogId", self.catalog_id.as_ref());
             request.span(("startDate", self.start_date.as_ref()), ("endDate", self.end_date.as_ref()), 7i32);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
-    /// List the services that a workshop offers. Made by
+    /// List the services of a workshop. Made by
     /// [`Client::list_workshop_services`](crate::repairy::Client::list_workshop_services).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
@@ -1406,7 +1411,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<Vec<types::CatalogItem>>, Error> {
             let mut request = Request::new(&self.client, &operations::LIST_WORKSHOP_SERVICES);
             request.path("workshop_id", self.workshop_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -1438,7 +1443,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::BookingCreated>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_BOOKING);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
     write_operation! { CreateBooking => types::BookingCreated }
@@ -1470,11 +1475,11 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::Booking>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_BOOKING);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
-    /// Change a booking. Made by [`Client::update_booking`](crate::repairy::Client::update_booking).
+    /// Update a booking. Made by [`Client::update_booking`](crate::repairy::Client::update_booking).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct UpdateBooking {
@@ -1494,7 +1499,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Assumed.
+        /// The changes. Assumed.
         pub fn body(mut self, value: impl Into<types::BookingUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -1506,15 +1511,15 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing, [`Error::NotFound`],
         /// [`Error::Validation`] if the vendor refuses what is sent.
-        pub async fn send(self) -> Result<Response<Echo<types::Booking>>, Error> {
+        pub async fn send(self) -> Result<Response<MaybeObject<types::Booking>>, Error> {
             let mut request = Request::new(&self.client, &operations::UPDATE_BOOKING);
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
-    /// Move a booking to another status. Made by
+    /// Change the status of a booking. Made by
     /// [`Client::update_booking_status`](crate::repairy::Client::update_booking_status).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
@@ -1535,7 +1540,7 @@ pub mod builder {
             self
         }
 
-        /// The status to move to. That it stands in the path is documented, its values are not. Documented.
+        /// The new status. That it is part of the path is documented, its values are not. Documented.
         pub fn status(mut self, value: impl Into<types::BookingStatus>) -> Self {
             self.status = Some(value.into());
             self
@@ -1547,16 +1552,16 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing, [`Error::NotFound`],
         /// [`Error::OutcomeUnknown`] if the response is lost.
-        pub async fn send(self) -> Result<Response<Echo<types::Booking>>, Error> {
+        pub async fn send(self) -> Result<Response<MaybeObject<types::Booking>>, Error> {
             let mut request = Request::new(&self.client, &operations::UPDATE_BOOKING_STATUS);
             request.path("id", self.id.as_ref());
             request.path("status", self.status.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
-    write_operation! { UpdateBookingStatus => Echo<types::Booking> }
+    write_operation! { UpdateBookingStatus => MaybeObject<types::Booking> }
 
-    /// Ask a workshop for a quote. Made by [`Client::create_quote`](crate::repairy::Client::create_quote).
+    /// Request a quote from a workshop. Made by [`Client::create_quote`](crate::repairy::Client::create_quote).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
     pub struct CreateQuote {
@@ -1569,7 +1574,7 @@ pub mod builder {
             Self { client: client.clone(), body: None }
         }
 
-        /// What the quote is for. Assumed.
+        /// The request for the quote. Assumed.
         pub fn body(mut self, value: impl Into<types::QuoteCreate>) -> Self {
             self.body = Some(value.into());
             self
@@ -1581,15 +1586,15 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing, [`Error::Validation`] if the
         /// vendor refuses what is sent, [`Error::OutcomeUnknown`] if the response is lost.
-        pub async fn send(self) -> Result<Response<Echo<types::Quote>>, Error> {
+        pub async fn send(self) -> Result<Response<MaybeObject<types::Quote>>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_QUOTE);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
-    write_operation! { CreateQuote => Echo<types::Quote> }
+    write_operation! { CreateQuote => MaybeObject<types::Quote> }
 
-    /// Remind a customer of a service. Made by
+    /// Send a service reminder. Made by
     /// [`Client::create_service_reminder`](crate::repairy::Client::create_service_reminder).
     #[derive(Clone, Debug)]
     #[must_use = "a request is sent by `send`"]
@@ -1603,7 +1608,7 @@ pub mod builder {
             Self { client: client.clone(), body: None }
         }
 
-        /// Whom to remind. Documented.
+        /// The recipient. Documented.
         pub fn body(mut self, value: impl Into<types::ServiceReminderCreate>) -> Self {
             self.body = Some(value.into());
             self
@@ -1615,13 +1620,13 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing, [`Error::Validation`] if the
         /// vendor refuses what is sent, [`Error::OutcomeUnknown`] if the response is lost.
-        pub async fn send(self) -> Result<Response<Echo<types::ServiceReminder>>, Error> {
+        pub async fn send(self) -> Result<Response<MaybeObject<types::ServiceReminder>>, Error> {
             let mut request = Request::new(&self.client, &operations::CREATE_SERVICE_REMINDER);
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
-    write_operation! { CreateServiceReminder => Echo<types::ServiceReminder> }
+    write_operation! { CreateServiceReminder => MaybeObject<types::ServiceReminder> }
 
     /// Read a service reminder. Made by
     /// [`Client::get_service_reminder`](crate::repairy::Client::get_service_reminder).
@@ -1651,7 +1656,7 @@ pub mod builder {
         pub async fn send(self) -> Result<Response<types::ServiceReminder>, Error> {
             let mut request = Request::new(&self.client, &operations::GET_SERVICE_REMINDER);
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

@@ -155,7 +155,7 @@ async fn a_failure_is_told_to_all_who_waited_and_not_remembered() {
     assert_eq!((asked.load(Ordering::Relaxed), tenants.len()), (1, 0));
     for failed in asking {
         let error = tenant_error(failed.unwrap_err());
-        assert_eq!((error.tenant(), &*error.to_string()), ("acme", "no client could be made for the tenant \"acme\""));
+        assert_eq!((error.tenant(), &*error.to_string()), ("acme", "could not build a client for tenant \"acme\""));
         let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
         assert_eq!(source.to_string(), "the vault is shut");
     }

@@ -20,7 +20,7 @@ use servicebay::testing::fisikal::Role;
 use servicebay::testing::{fentu as fentu_testing, fisikal as fisikal_testing, repairy as repairy_testing};
 use servicebay::{ClientBuilder, Error, TokenSet, fentu, fisikal, repairy};
 
-use crate::support::granted;
+use crate::support::token_set;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -34,7 +34,7 @@ fn fentu_tenant(refresh_tokens: RefreshTokens) -> fentu_testing::MockServer {
 
 /// Tokens that a user of this tenant has just granted.
 fn consent(tenant: &fentu_testing::MockServer) -> TokenSet {
-    granted(&tenant.sign_in(["admin"]), tenant.now())
+    token_set(&tenant.sign_in(["admin"]), tenant.now())
 }
 
 /// The builder of a client of the tenant's application with these tokens.

@@ -137,9 +137,9 @@ impl<'a> Builder<'a> {
     fn send(&self) -> Result<TokenStream, SpecError> {
         let docs = docs::of_send(self.endpoint);
         let (success, constant) = (self.success, format_ident!("{}", self.endpoint.constant()));
-        let sent = match success {
-            Type::Tuple(tuple) if tuple.elems.is_empty() => quote!(send_only),
-            _ => quote!(send),
+        let read = match success {
+            Type::Tuple(tuple) if tuple.elems.is_empty() => quote!(nothing),
+            _ => quote!(content),
         };
         let statements = self.statements()?;
         let mutable = (!statements.is_empty()).then(|| quote!(mut));
@@ -153,13 +153,13 @@ impl<'a> Builder<'a> {
                 #docs
                 #signature {
                     #request
-                    request.#sent().await
+                    request.send(crate::decode::#read).await
                 }
             },
             Some(_) => quote! {
                 #docs
                 #signature {
-                    self.request().#sent().await
+                    self.request().send(crate::decode::#read).await
                 }
                 fn request(self) -> crate::request::Request {
                     #request
@@ -289,7 +289,7 @@ mod tests {
             "pub async fn send(self) -> Result<Response<types::Order>, Error> {
                 let mut request = Request::new(&self.client, &operations::GET_ORDER);
                 request.path(\"id\", self.id.as_ref());
-                request.send().await
+                request.send(crate::decode::content).await
             }",
         );
     }

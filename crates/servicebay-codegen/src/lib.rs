@@ -2,11 +2,11 @@
 //!
 //! Progenitor chooses names and types; everything else in the code is ours:
 //!
-//! 1. [`spec`] parses the spec and refuses one that leaves something open; [`reference`] and [`cycle`] refuse loops.
-//! 2. [`type_override`] finds the hand-written types, and [`preprocess`] makes a document that progenitor can read.
-//! 3. [`model`] reads names and types out of progenitor's code. The rest of that code is dropped.
-//! 4. [`types`], [`client`] and [`builder`] write the code, with [`docs`] from what the spec states.
-//! 5. [`imports`] shortens paths, and [`layout`] lays the text out, at the end by rustfmt.
+//! 1. `spec` parses the spec and refuses one that leaves something open; `reference` and `cycle` refuse loops.
+//! 2. `type_override` finds the hand-written types, and `preprocess` makes a document that progenitor can read.
+//! 3. `model` reads names and types out of progenitor's code. The rest of that code is dropped.
+//! 4. `types`, `client` and `builder` write the code, with `docs` from what the spec states.
+//! 5. `imports` shortens paths, and `layout` lays the text out, at the end by rustfmt.
 //!
 //! `openapi/README.md` explains the extensions that a spec may use, and `docs/design/codegen.md` the decisions behind the
 //! code. Run `servicebay-codegen --help` for the command.

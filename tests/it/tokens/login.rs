@@ -175,7 +175,7 @@ fn target(redirected: &Url) -> Vec<u8> {
 async fn a_login_comes_back_to_this_machine_whatever_else_knocks() {
     let tenant = fentu_tenant(RefreshTokens::Rotated);
     let application = application(&tenant);
-    let login = application.log_in_here([Scope::ReadWorkOrders]).await.unwrap();
+    let login = application.loopback_login([Scope::ReadWorkOrders]).await.unwrap();
     let url = login.url().clone();
     let tokens = tokio::spawn(login.tokens());
 
@@ -205,7 +205,7 @@ async fn a_login_comes_back_to_this_machine_whatever_else_knocks() {
 #[tokio::test]
 async fn a_browser_that_comes_back_twice_is_served_once() {
     let tenant = fentu_tenant(RefreshTokens::Rotated);
-    let login = application(&tenant).log_in_here([Scope::ReadWorkOrders]).await.unwrap();
+    let login = application(&tenant).loopback_login([Scope::ReadWorkOrders]).await.unwrap();
     let url = login.url().clone();
     let tokens = tokio::spawn(login.tokens());
     let back = target(&tenant.visit(url.as_str()).unwrap());
@@ -222,7 +222,7 @@ async fn a_browser_that_comes_back_twice_is_served_once() {
 #[tokio::test]
 async fn a_user_who_refuses_sees_that_and_the_program_too() {
     let tenant = fentu_testing::MockServer::builder().with_consent(Consent::Refused).in_memory();
-    let login = application(&tenant).log_in_here([Scope::ReadWorkOrders]).await.unwrap();
+    let login = application(&tenant).loopback_login([Scope::ReadWorkOrders]).await.unwrap();
     let url = login.url().clone();
     let tokens = tokio::spawn(login.tokens());
     let answer = said(&url, &target(&tenant.visit(url.as_str()).unwrap())).await;
@@ -234,7 +234,7 @@ async fn a_user_who_refuses_sees_that_and_the_program_too() {
 #[tokio::test(start_paused = true)]
 async fn a_browser_that_never_comes_back_is_waited_for_ten_minutes() {
     let tenant = fentu_tenant(RefreshTokens::Rotated);
-    let login = application(&tenant).log_in_here([Scope::ReadWorkOrders]).await.unwrap();
+    let login = application(&tenant).loopback_login([Scope::ReadWorkOrders]).await.unwrap();
     let begun = tokio::time::Instant::now();
     let error = login.tokens().await.unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");

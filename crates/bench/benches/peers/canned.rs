@@ -3,13 +3,13 @@
 use super::Workload;
 use super::orders::{ORDER, Relations, order, page};
 
-/// The whole answer to a workload, head and body.
-pub(super) fn answer(workload: Workload) -> Vec<u8> {
+/// The whole response to a workload, head and body.
+pub(super) fn response(workload: Workload) -> Vec<u8> {
     let body = match workload {
         Workload::GetOrder => order(ORDER, Relations::Expanded),
         Workload::ListOrders => page(Relations::Linked),
     };
-    // The reset lies half a minute after the date, so that it is read like a live one.
+    // The reset is half a minute after the date, so a client reads it as one that lies ahead.
     format!(
         "HTTP/1.1 200 OK\r\n\
          Date: Sun, 01 Mar 2026 12:00:00 GMT\r\n\

@@ -1,11 +1,11 @@
-//! Orders as the vendor's working clients have seen them, compact as a server writes them.
+//! Orders as clients of the vendor have seen them, in compact JSON.
 
-/// The first order.
+/// The order that is requested.
 pub(crate) const ORDER: i64 = 20000010;
-/// Orders on a page: the most that the vendor allows.
+/// The orders on a page: the most that the vendor allows.
 pub(crate) const PAGE: u32 = 100;
 
-/// How an order shows its customer and its status.
+/// How an order includes its customer and its status.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Relations {
     Linked,
