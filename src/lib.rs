@@ -49,6 +49,7 @@ mod lenient;
 mod observer;
 mod open;
 mod operation;
+mod operation_builder;
 mod telemetry;
 mod vendor;
 
