@@ -1,137 +1,146 @@
-//! How a program on a desk connects to a user's Fentu account, and stays connected.
+//! Connects a desktop program to a user's Fentu account, and stays connected across runs: the authorization-code flow with
+//! PKCE in the browser, tokens in a file, refreshes in the background.
 //!
-//! `cargo run --example connect_fentu` runs it against a mock server inside this program, which plays the user and the
-//! browser too. With `FENTU_CLIENT_ID` and `FENTU_CLIENT_SECRET` of a registered application set, it prints the address to
-//! open in your browser instead; its tokens are kept in `FENTU_TOKENS`, or else in `.servicebay` in your home folder, and
-//! the next run needs no login.
+//! ```sh
+//! cargo run --example connect_fentu
+//! ```
+//!
+//! runs twice against a mock server inside this program, which also plays the user and the browser. To connect to a real
+//! account, set the credentials of an application that is registered with Fentu; the program then prints the address to open
+//! in your browser:
+//!
+//! ```sh
+//! export FENTU_CLIENT_ID=...
+//! export FENTU_CLIENT_SECRET=...
+//! export FENTU_TOKENS=/path/to/folder    # optional; default .servicebay in your home folder
+//! cargo run --example connect_fentu
+//! ```
+//!
+//! The second run needs no login, because the tokens are in the folder.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use servicebay::fentu::{Application, Client, Credentials, LoopbackLogin, Scope};
 use servicebay::testing::fentu::MockServer;
 use servicebay::{Error, FileStore};
 
-type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+type ExampleResult = Result<(), Box<dyn std::error::Error>>;
 
-/// An application, where its vendor is, and where its tokens are kept.
-struct Setup {
+/// A registered application, and where its tokens are stored.
+struct Config {
     client_id: String,
     client_secret: String,
-    /// `None` for the vendor itself.
+    /// `None` for Fentu itself.
     base_url: Option<String>,
-    /// Whose tokens: one name for each Fentu account that the program connects to.
+    /// A name for the Fentu account. A program that connects to several accounts gives each its own.
     account: &'static str,
-    folder: PathBuf,
+    token_folder: PathBuf,
 }
 
 #[tokio::main]
-async fn main() -> Outcome {
+async fn main() -> ExampleResult {
     match (env::var("FENTU_CLIENT_ID"), env::var("FENTU_CLIENT_SECRET")) {
-        (Ok(client_id), Ok(client_secret)) => real(client_id, client_secret).await,
-        _ => embedded().await,
+        (Ok(client_id), Ok(client_secret)) => connect_to_fentu(client_id, client_secret).await,
+        _ => connect_to_mock_server().await,
     }
 }
 
-/// With the user's browser, against the vendor.
-async fn real(client_id: String, client_secret: String) -> Outcome {
-    let home = || env::home_dir().unwrap_or_default().join(".servicebay");
-    let folder = env::var_os("FENTU_TOKENS").map_or_else(home, PathBuf::from);
-    let setup = Setup { client_id, client_secret, base_url: None, account: "main", folder };
-    run(&setup, |login| println!("\nOpen this in your browser:\n\n  {}\n", login.url())).await
+/// One run, with the user's own browser.
+async fn connect_to_fentu(client_id: String, client_secret: String) -> ExampleResult {
+    let default_folder = || env::home_dir().unwrap_or_default().join(".servicebay");
+    let token_folder = env::var_os("FENTU_TOKENS").map_or_else(default_folder, PathBuf::from);
+    let config = Config { client_id, client_secret, base_url: None, account: "main", token_folder };
+    run(&config, |login| println!("Open this address in your browser:\n\n  {}\n", login.url())).await
 }
 
-/// Twice, against a mock server whose user consents at once.
-async fn embedded() -> Outcome {
-    let tenant = MockServer::start().await;
-    println!("A mock server of Fentu listens at {}.", tenant.base_url());
-    println!("Set FENTU_CLIENT_ID and FENTU_CLIENT_SECRET to connect to a real account instead.");
-    let application = tenant.application();
-    let setup = Setup {
+/// Two runs, with a mock server whose user consents immediately.
+async fn connect_to_mock_server() -> ExampleResult {
+    let server = MockServer::start().await;
+    println!("Using a Fentu mock server at {}.", server.base_url());
+    println!("Set FENTU_CLIENT_ID and FENTU_CLIENT_SECRET to connect to a real account.");
+    let application = server.application();
+    let config = Config {
         client_id: application.client_id().to_owned(),
         client_secret: application.client_secret().to_owned(),
-        base_url: Some(tenant.base_url().to_owned()),
-        account: "test",
-        folder: env::temp_dir().join(format!("servicebay-connect-fentu-{}", std::process::id())),
+        base_url: Some(server.base_url().to_owned()),
+        account: "example",
+        token_folder: env::temp_dir().join(format!("servicebay-connect-fentu-{}", std::process::id())),
     };
-    for name in ["First run", "Second run"] {
-        println!("\n--- {name}");
-        run(&setup, |login| browse(&tenant, login)).await?;
+    for title in ["First run: the user logs in", "Second run: the stored tokens are used"] {
+        heading(title);
+        run(&config, |login| open_mock_browser(&server, login)).await?;
     }
-    println!("\nThe tenant was asked for tokens {} time(s) in all.", tenant.token_requests().len());
-    std::fs::remove_dir_all(&setup.folder)?;
+    println!("\nBoth runs together made {} token request.", server.token_requests().len());
+    std::fs::remove_dir_all(&config.token_folder)?;
     Ok(())
 }
 
-/// One run of the program: it uses the tokens in the store, and asks the user where there are none that work.
-async fn run(setup: &Setup, send_user: impl FnOnce(&LoopbackLogin)) -> Outcome {
-    let store = FileStore::new(&setup.folder)?;
-    let stored = Credentials::oauth_stored(&setup.client_id, setup.client_secret.as_str());
-    let client = client(setup, stored, &store)?;
-    match show_orders(&client).await {
-        Err(Error::ReauthRequired(why)) => {
-            println!("No login yet: {}.", why.reason());
-            let client = self::client(setup, log_in(setup, send_user).await?, &store)?;
-            show_orders(&client).await?;
-            println!("The tokens are kept in {}.", place(&setup.folder));
+/// One run of the program: uses the stored tokens, and lets the user log in if there are none that work.
+async fn run(config: &Config, open_browser: impl FnOnce(&LoopbackLogin)) -> ExampleResult {
+    let store = FileStore::new(&config.token_folder)?;
+    let stored = Credentials::oauth_stored(&config.client_id, config.client_secret.as_str());
+    match show_work_orders(&client(config, stored, &store)?).await {
+        Err(Error::ReauthRequired(_)) => {
+            let credentials = log_in(config, open_browser).await?;
+            show_work_orders(&client(config, credentials, &store)?).await?;
+            println!("The tokens are in {}.", config.token_folder.display());
+            Ok(())
         }
-        shown => shown?,
+        result => Ok(result?),
     }
-    Ok(())
 }
 
-fn client(setup: &Setup, credentials: Credentials, store: &FileStore) -> Result<Client, Error> {
-    let builder = Client::builder(credentials).with_tenant(setup.account).with_token_store(store.clone());
-    match &setup.base_url {
+fn client(config: &Config, credentials: Credentials, store: &FileStore) -> Result<Client, Error> {
+    let builder = Client::builder(credentials).with_tenant(config.account).with_token_store(store.clone());
+    match &config.base_url {
         Some(base_url) => builder.with_base_url(base_url).build(),
         None => builder.build(),
     }
 }
 
-/// Sends the user to the vendor's login page, and waits until the browser is back.
-async fn log_in(setup: &Setup, send_user: impl FnOnce(&LoopbackLogin)) -> Result<Credentials, Error> {
-    let builder = Application::builder(&setup.client_id, setup.client_secret.as_str());
-    let application = match &setup.base_url {
+/// Sends the user to the vendor's login page, and waits until the browser is redirected back to this machine.
+async fn log_in(config: &Config, open_browser: impl FnOnce(&LoopbackLogin)) -> Result<Credentials, Error> {
+    let builder = Application::builder(&config.client_id, config.client_secret.as_str());
+    let application = match &config.base_url {
         Some(base_url) => builder.with_base_url(base_url).build()?,
         None => builder.build()?,
     };
     let login = application.loopback_login([Scope::ReadWorkOrders]).await?;
-    send_user(&login);
-    println!("Waiting for the browser to come back to this machine ...");
+    open_browser(&login);
+    println!("Waiting for the browser ...");
     let tokens = login.tokens().await?;
-    println!("Logged in.");
+    println!("Logged in.\n");
     Ok(application.credentials(tokens))
 }
 
-/// What the program is there for.
-async fn show_orders(client: &Client) -> Result<(), Error> {
+/// What the program is for.
+async fn show_work_orders(client: &Client) -> Result<(), Error> {
     let orders = client.list_work_orders().per_page(5).send().await?;
     for order in &orders.items {
+        let number = order.work_order_number.as_deref().unwrap_or("?");
         let status = order.status.as_ref().map_or("?", |status| status.as_str());
         let customer = order.customer.as_ref().and_then(|customer| customer.name.as_deref());
-        let number = order.work_order_number.as_deref();
-        println!("{:<10} {status:<12} {}", number.unwrap_or("?"), customer.unwrap_or_default());
+        println!("{number:<14} {status:<12} {}", customer.unwrap_or_default());
     }
     let status = client.auth_status();
     if let (Some(access), Some(refresh)) = (status.expires_at(), status.refresh_expires_at()) {
-        println!(
-            "The access token is renewed before {access:.0}; the login holds until {refresh:.0}, and longer with use."
-        );
+        println!("\nAccess token valid until {access:.0}, refreshed before. Login valid until {refresh:.0}.");
     }
     Ok(())
 }
 
-/// Plays the user who consents and the browser that follows the vendor back to this machine.
-#[expect(clippy::disallowed_methods, reason = "the browser is a program of its own")]
-fn browse(tenant: &MockServer, login: &LoopbackLogin) {
-    println!("The mock server's user consents at {}", login.url().path());
-    if let Some(back) = tenant.visit(login.url().as_str()) {
-        tokio::spawn(reqwest::get(back));
+/// Plays the user, who consents, and the browser, which follows the redirect back to this machine.
+#[expect(clippy::disallowed_methods, reason = "a browser is another program")]
+fn open_mock_browser(server: &MockServer, login: &LoopbackLogin) {
+    println!("The user consents at {} in the browser.", login.url().path());
+    if let Some(redirect) = server.visit(login.url().as_str()) {
+        tokio::spawn(reqwest::get(redirect));
     }
 }
 
-fn place(folder: &Path) -> String {
-    folder.display().to_string()
+fn heading(text: &str) {
+    println!("\n{text}\n{}", "-".repeat(text.len()));
 }

@@ -1,12 +1,23 @@
-//! What a repair shop's integration does, from the first call to a spent rate limit.
+//! A tour of servicebay at Fixably, a vendor for repair shops: stream a list, read and change an order, and meet a missing
+//! permission and a rate limit.
 //!
-//! `cargo run --example quickstart` runs it against a mock server inside this program. With `FIXABLY_TENANT` and
-//! `FIXABLY_TOKEN` set, the reading part runs against that tenant instead, and nothing is written.
+//! ```sh
+//! cargo run --example quickstart
+//! ```
+//!
+//! runs against a mock server inside this program, so it needs no account. To read from your own tenant instead, set two
+//! environment variables; nothing is written then:
+//!
+//! ```sh
+//! export FIXABLY_TENANT=acme    # the part before .fixably.com
+//! export FIXABLY_TOKEN=...      # an API token from the settings page
+//! cargo run --example quickstart
+//! ```
 
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "an example prints, and shows how long a wait took"
+    reason = "an example prints, and measures how long a wait took"
 )]
 
 use std::env;
@@ -15,85 +26,88 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use servicebay::fixably::types::{NoteInput, NoteType, NotesCreate, Order, OrderUpdate};
-use servicebay::fixably::{self, Credentials, Expand, Query};
+use servicebay::fixably::{self, Client, Credentials, Expand, Query};
 use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::{Amount, Error};
+
+/// The order that the mock server's part of the tour is about.
+const ORDER: i64 = 20000010;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     match (env::var("FIXABLY_TENANT"), env::var("FIXABLY_TOKEN")) {
-        (Ok(name), Ok(token)) => real(&name, token).await,
-        _ => embedded().await,
+        (Ok(tenant), Ok(token)) => tour_of_tenant(&tenant, token).await,
+        _ => tour_of_mock_server().await,
     }
 }
 
-/// The reading part, against a real tenant.
-async fn real(name: &str, token: String) -> Result<(), Error> {
-    println!("Reading from the tenant {name}; nothing is written.");
-    let client = fixably::Client::builder(Credentials::bearer(token)).with_tenant(name).build()?;
-    let first = list_open(&client).await?;
+/// The reading part, at a real tenant.
+async fn tour_of_tenant(tenant: &str, token: String) -> Result<(), Error> {
+    println!("Reading from https://{tenant}.fixably.com. Nothing is written.");
+    let client = Client::builder(Credentials::bearer(token)).with_tenant(tenant).build()?;
+    let first = stream_open_orders(&client).await?;
     if let Some(id) = first.and_then(|order| order.id()) {
-        read_one(&client, id).await?;
+        read_order(&client, id).await?;
     }
-    println!("\nWhat the vendor says of the limit: {}", limit(&client));
+    println!("\nRate limit: {}.", rate_limit(&client));
     Ok(())
 }
 
-/// Everything, against a mock server inside this program.
-async fn embedded() -> Result<(), Error> {
-    let tenant = MockServer::builder().with_rate_limit(25, Duration::from_secs(2)).start().await;
-    println!("A mock server of Fixably listens at {}.", tenant.base_url());
-    println!("Set FIXABLY_TENANT and FIXABLY_TOKEN to read from a real one instead.");
-    let client = fixably::Client::builder(Credentials::bearer(tenant.token(TokenKind::AdminAll)))
-        .with_base_url(tenant.base_url())
+/// The whole tour, at a mock server inside this program.
+async fn tour_of_mock_server() -> Result<(), Error> {
+    let server = MockServer::builder().with_rate_limit(25, Duration::from_secs(2)).start().await;
+    println!("Using a Fixably mock server at {}.", server.base_url());
+    println!("Set FIXABLY_TENANT and FIXABLY_TOKEN to read from your own tenant.");
+    let client = Client::builder(Credentials::bearer(server.token(TokenKind::AdminAll)))
+        .with_base_url(server.base_url())
         .build()?;
 
-    list_open(&client).await?;
-    let id = 20000010.into();
-    read_one(&client, id).await?;
-    write(&client, id).await?;
-    meet_a_refusal(&tenant, id).await?;
-    meet_the_limit(&tenant, &client).await
+    stream_open_orders(&client).await?;
+    read_order(&client, ORDER.into()).await?;
+    change_order(&client, ORDER.into()).await?;
+    change_order_without_permission(&server, ORDER.into()).await?;
+    exceed_the_rate_limit(&server, &client).await
 }
 
-/// Lists open orders as a stream, which fetches pages as they are needed.
-async fn list_open(client: &fixably::Client) -> Result<Option<Order>, Error> {
-    heading("Open orders, streamed");
-    let mut open = client
+/// Streams all open orders. Pages are fetched as they are needed.
+async fn stream_open_orders(client: &Client) -> Result<Option<Order>, Error> {
+    heading("Stream open orders");
+    let mut orders = client
         .list_orders()
         .q(Query::field("isClosed").is(false))
         .expand(Expand::new().with("customer").with("device").with("status"))
         .limit(50)
         .items();
 
-    println!("{:>9}  {:<24} {:<26} {:<22} {:>9}", "order", "customer", "device", "status", "to pay");
+    println!("{:>9}  {:<24} {:<16} {:<24} {:>9}", "order", "customer", "device", "status", "to pay");
     let (mut count, mut first) = (0, None);
-    while let Some(order) = open.try_next().await? {
+    while let Some(order) = orders.try_next().await? {
         count += 1;
         if count <= 8 {
-            println!("{}", row(&order));
+            println!("{}", table_row(&order));
         }
         first.get_or_insert(order);
     }
-    println!("{:>9}  and {} more", "...", count - count.min(8));
+    if count > 8 {
+        println!("{:>9}  and {} more", "...", count - 8);
+    }
     Ok(first)
 }
 
-/// Reads one order with what belongs to it.
-async fn read_one(client: &fixably::Client, id: fixably::Id<Order>) -> Result<(), Error> {
-    heading("One order, expanded");
+/// Reads one order together with its customer, lines and notes, in one call.
+async fn read_order(client: &Client, id: fixably::Id<Order>) -> Result<(), Error> {
+    heading("Read one order with its lines and notes");
     let expand = Expand::new()
         .with("customer")
-        .with("device")
         .with_many("lines", Expand::new().with("product"))
         .with_many("notes", Expand::new());
     let order = client.get_order().id(id).expand(expand).send().await?;
 
-    println!("order {id}, {}", customer(&order).unwrap_or("without a customer"));
+    println!("Order {id} for {}", customer_name(&order).unwrap_or("an unnamed customer"));
     for line in order.lines.iter().flat_map(|lines| lines.items()) {
         let product = line.product.as_ref().and_then(|product| product.expanded());
         let name = product.and_then(|product| product.name.as_deref()).unwrap_or("(no product)");
-        println!("  {:>4} x {name:<32} {:>10}", line.quantity.unwrap_or(1.0), money(line.price.as_ref()));
+        println!("  {:>2} x {name:<32} {:>10}", line.quantity.unwrap_or(1.0), money(line.price.as_ref()));
     }
     for note in order.notes.iter().flat_map(|notes| notes.items()) {
         let kind = note.kind.as_ref().map_or("NOTE", |kind| kind.as_str());
@@ -102,87 +116,86 @@ async fn read_one(client: &fixably::Client, id: fixably::Id<Order>) -> Result<()
     Ok(())
 }
 
-/// Adds a note and moves the order on.
-async fn write(client: &fixably::Client, id: fixably::Id<Order>) -> Result<(), Error> {
-    heading("A note, and the next status");
+/// Adds a note to an order and sets its status.
+async fn change_order(client: &Client, id: fixably::Id<Order>) -> Result<(), Error> {
+    heading("Add a note and change the status");
     let note = NoteInput::new(NoteType::Diagnosis).title("Bench").text("Display cracked, board is fine.");
     let notes = client.create_order_notes().order_id(id).body(NotesCreate::new([note])).send().await?;
     for note in notes.iter().filter_map(|note| note.id()) {
-        println!("added note {note}");
+        println!("Note {note} was added.");
     }
 
-    let moved = client.update_order().id(id).body(OrderUpdate::new().status(451)).send().await?;
-    println!(
-        "order {id} is now in status {}",
-        moved.status.as_ref().and_then(|status| status.id()).map_or(0, |id| id.get())
-    );
+    let order = client.update_order().id(id).body(OrderUpdate::new().status(451)).send().await?;
+    if let Some(status) = order.status.as_ref().and_then(|status| status.id()) {
+        println!("Order {id} has status {status}.");
+    }
     Ok(())
 }
 
-/// Tries the same with a token that may only read.
-async fn meet_a_refusal(tenant: &MockServer, id: fixably::Id<Order>) -> Result<(), Error> {
-    heading("A token that may only read");
-    let reader = tenant.client_with(TokenKind::AdminViewOnly)?;
+/// Tries to change an order with a token that may only read. The error names the missing scope.
+async fn change_order_without_permission(server: &MockServer, id: fixably::Id<Order>) -> Result<(), Error> {
+    heading("Change it with a token that may only read");
+    let reader = server.client_with(TokenKind::AdminViewOnly)?;
     match reader.update_order().id(id).body(OrderUpdate::new().status(450)).send().await {
-        Err(Error::Forbidden(failure)) => {
-            println!("refused; the missing scope: {}", failure.operation().required_scopes().join(", "));
-            println!("the error in one line: {failure}");
+        Err(Error::Forbidden(error)) => {
+            println!("Missing scope: {}", error.operation().required_scopes().join(", "));
+            println!("Error: {error}");
+            Ok(())
         }
-        Err(other) => return Err(other),
-        Ok(_) => println!("the tenant let it through"),
+        Err(other) => Err(other),
+        Ok(_) => unreachable!("the mock server checks scopes"),
     }
-    Ok(())
 }
 
-/// Asks for more than the tenant allows, all at once.
-async fn meet_the_limit(tenant: &MockServer, client: &fixably::Client) -> Result<(), Error> {
-    heading("60 calls at once, where 25 in 2 s are allowed");
-    let refused = tenant.counters().refused();
-    let begun = Instant::now();
-    let calls = (20000010..20000070).map(|id: i32| client.get_order().id(id).send());
-    let answers = try_join_all(calls).await?;
+/// Makes more calls at once than the server allows. The client holds them back until the limit resets.
+async fn exceed_the_rate_limit(server: &MockServer, client: &Client) -> Result<(), Error> {
+    heading("Make 60 calls at once, with 25 allowed in 2 s");
+    let rejected_before = server.counters().refused();
+    let started = Instant::now();
+    let orders = try_join_all((ORDER..ORDER + 60).map(|id| client.get_order().id(id).send())).await?;
     println!(
-        "{} answers in {:.1} s, none lost; {} calls met the limit and waited for the reset",
-        answers.len(),
-        begun.elapsed().as_secs_f64(),
-        tenant.counters().refused() - refused,
+        "All {} calls succeeded in {:.1} s. Calls that got a 429: {}.",
+        orders.len(),
+        started.elapsed().as_secs_f64(),
+        server.counters().refused() - rejected_before,
     );
-    println!("what the vendor says of the limit: {}", limit(client));
+    println!("Rate limit: {}.", rate_limit(client));
     Ok(())
 }
 
-fn row(order: &Order) -> String {
+fn table_row(order: &Order) -> String {
     let device = order.device.as_ref().and_then(|device| device.expanded()).and_then(|device| device.name.as_deref());
     let status = order.status.as_ref().and_then(|status| status.expanded()).and_then(|status| status.name.as_deref());
     format!(
-        "{:>9}  {:<24} {:<26} {:<22} {:>9}",
+        "{:>9}  {:<24} {:<16} {:<24} {:>9}",
         order.id().map(|id| id.to_string()).unwrap_or_default(),
-        customer(order).unwrap_or("-"),
+        customer_name(order).unwrap_or("-"),
         device.unwrap_or("-"),
         status.unwrap_or("-"),
         money(order.total_remaining.as_ref()),
     )
 }
 
-fn customer(order: &Order) -> Option<&str> {
+fn customer_name(order: &Order) -> Option<&str> {
     let customer = order.customer.as_ref()?.expanded()?;
     customer.company.as_deref().or(customer.last_name.as_deref())
 }
 
+/// Two decimals, or the vendor's text if it is not a number.
 fn money(amount: Option<&Amount>) -> String {
     match amount.map(|amount| (amount.to_f64(), amount)) {
         Some((Some(number), _)) => format!("{number:.2}"),
-        Some((None, odd)) => odd.to_string(),
+        Some((None, text)) => text.to_string(),
         None => "-".to_owned(),
     }
 }
 
-fn limit(client: &fixably::Client) -> String {
-    let limit = client.rate_limit();
-    match (limit.remaining(), limit.limit()) {
-        (Some(remaining), Some(limit)) => format!("{remaining} of {limit} left in this window"),
-        (Some(remaining), None) => format!("{remaining} left in this window"),
-        _ => "nothing".to_owned(),
+fn rate_limit(client: &Client) -> String {
+    let snapshot = client.rate_limit();
+    match (snapshot.remaining(), snapshot.limit()) {
+        (Some(remaining), Some(limit)) => format!("{remaining} of {limit} calls left in this window"),
+        (Some(remaining), None) => format!("{remaining} calls left in this window"),
+        _ => "the vendor sends none".to_owned(),
     }
 }
 
