@@ -1,17 +1,20 @@
-//! An amount of money, as near to what the vendor sent as JSON lets it come.
+//! An amount of money, as close to what the vendor sent as JSON allows.
+
+mod digits;
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+use self::digits::Digits;
 use crate::lenient::Scalar;
 
 /// An amount of money in the tenant's currency.
 ///
-/// Whether a vendor sends `12.5` or `"12.50"` is often not settled; both are read. Text is kept to the letter. A JSON
-/// number passes through a float, which is exact for up to 15 significant digits and drops zeros at the end; beyond
-/// that, the response's raw body has every digit. For sums, parse [`as_str`](Self::as_str) with the decimal type of
+/// It is often unclear whether a vendor sends `12.5` or `"12.50"`, so both are read. Text is kept to the letter. A JSON
+/// number passes through a float, which is exact for up to 15 significant digits and drops zeros at the end; if a vendor
+/// sends more, the response's raw body has every digit. For sums, parse [`as_str`](Self::as_str) with a decimal type of
 /// your choice.
 ///
 /// # Example
@@ -26,19 +29,19 @@ use crate::lenient::Scalar;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Amount {
-    digits: String,
+    digits: Digits,
     quoted: bool,
 }
 
 impl Amount {
-    /// The amount in digits. Not checked to be a number where the vendor sent text.
+    /// The amount in digits. If the vendor sent text, nothing checks that it is a number.
     pub fn as_str(&self) -> &str {
-        &self.digits
+        self.digits.as_str()
     }
 
-    /// The amount as a float, which is good for showing and bad for adding; `None` when the text is no number.
+    /// The amount as a float, which is good for display and bad for sums; `None` if the text is no number.
     pub fn to_f64(&self) -> Option<f64> {
-        self.digits.trim().parse().ok().filter(|amount: &f64| amount.is_finite())
+        self.as_str().trim().parse().ok().filter(|amount: &f64| amount.is_finite())
     }
 }
 
@@ -47,7 +50,7 @@ macro_rules! numbers {
         impl From<$number> for Amount {
             /// An amount to send, which is written as a number.
             fn from(number: $number) -> Self {
-                Self { digits: number.to_string(), quoted: false }
+                Self { digits: number.into(), quoted: false }
             }
         }
     )*};
@@ -57,7 +60,7 @@ numbers!(i32, i64, u32, f64);
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.digits)
+        f.pad(self.as_str())
     }
 }
 
@@ -69,15 +72,15 @@ impl<'de> Deserialize<'de> for Amount {
 
 impl Scalar for Amount {
     fn from_text(text: &str) -> Option<Self> {
-        Some(Self { digits: text.to_owned(), quoted: true })
+        Some(Self { digits: text.into(), quoted: true })
     }
 
     fn from_float(number: f64) -> Option<Self> {
-        Some(Self { digits: number.to_string(), quoted: false })
+        Some(number.into())
     }
 
     fn from_integer(number: i128) -> Option<Self> {
-        Some(Self { digits: number.to_string(), quoted: false })
+        Some(Self { digits: number.into(), quoted: false })
     }
 
     fn from_flag(_: bool) -> Option<Self> {
@@ -86,17 +89,17 @@ impl Scalar for Amount {
 }
 
 impl Serialize for Amount {
-    /// Writes a number where the vendor sent one, and text where it sent text.
+    /// Writes a number if the vendor sent one, and text if it sent text.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.quoted {
-            return serializer.serialize_str(&self.digits);
+            return serializer.serialize_str(self.as_str());
         }
-        if let Ok(integer) = self.digits.parse::<i128>() {
+        if let Ok(integer) = self.as_str().parse::<i128>() {
             return serializer.serialize_i128(integer);
         }
         match self.to_f64() {
             Some(number) => serializer.serialize_f64(number),
-            None => serializer.serialize_str(&self.digits),
+            None => serializer.serialize_str(self.as_str()),
         }
     }
 }
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_of_ones_own_is_written_as_a_number() {
+    fn an_amount_made_from_a_number_is_written_as_a_number() {
         for (amount, text) in [(Amount::from(150), "150"), (149.95.into(), "149.95"), ((-3_i64).into(), "-3")] {
             assert_eq!(serde_json::to_string(&amount).unwrap(), text);
         }

@@ -93,7 +93,6 @@ mod authorization;
 mod code_flow;
 mod credentials;
 mod error_body;
-#[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod grant;

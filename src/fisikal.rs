@@ -100,7 +100,6 @@ mod credentials;
 mod direction;
 mod error_body;
 mod family_permissions;
-#[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod grant;

@@ -75,7 +75,6 @@ mod collection;
 mod credentials;
 mod error_body;
 mod expand;
-#[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod id;

@@ -1,263 +1,123 @@
-//! Reads fields so that one odd value never fails a page.
+//! Lenient JSON decoding: a value of an unexpected shape costs its own field, never the page around it.
 //!
-//! A vendor that sends a number as text, text as a number, or a shape that nobody has seen before, costs its reader that
-//! one field, not the hundred objects around it. What fits by a plain conversion is converted; what does not is left
-//! out, with an event that says so, and stays readable in the response's raw body.
+//! Vendors send numbers as text, text as numbers, and shapes that no client has seen before. A value that converts
+//! plainly is converted. Any other value is left out, with a `servicebay.drift` event, and stays readable in the raw body
+//! of the response. Broken JSON still fails.
+//!
+//! Generated structs are read by [`serde_object!`](serde_object). Hand-written types name the functions below in
+//! `deserialize_with`, or call them in their own `Deserialize`.
 
+mod list;
+pub(crate) mod object;
+mod resumed_map;
 mod scalar;
 mod shape;
+mod visitor;
 
 use std::any::type_name;
-use std::fmt;
-use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error};
 
+pub(crate) use self::list::{FittingList, PositionalList};
+pub(crate) use self::object::serde_object;
+pub(crate) use self::resumed_map::{FieldName, ResumedMap};
 pub(crate) use self::scalar::{Numeric, Scalar};
-use self::shape::Sequence;
 pub(crate) use self::shape::body;
+use self::visitor::{ScalarVisitor, ValueVisitor};
 
-/// Text; a number or a truth value is kept as its text.
+/// Text. A number or a boolean is kept as its text.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    deserializer.deserialize_any(Scalars::<String>(PhantomData))
+    ScalarVisitor::new().deserialize(deserializer)
 }
 
-/// A number; text that holds one is read.
+/// A number. Text that holds one is read.
 pub(crate) fn number<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     Numeric<T>: Scalar,
 {
-    let number = deserializer.deserialize_any(Scalars::<Numeric<T>>(PhantomData))?;
+    let number = ScalarVisitor::new().deserialize(deserializer)?;
     Ok(number.map(|Numeric(number)| number))
 }
 
-/// A truth value; `0`, `1` and the words are read. None means "unknown", as the vendors have it.
-pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    deserializer.deserialize_any(Scalars::<bool>(PhantomData))
-}
-
-/// A scalar that has to be there: for the types that hold whatever a vendor sends.
+/// A scalar that must be present: for the types that hold whatever a vendor sends.
 pub(crate) fn required<'de, D: Deserializer<'de>, T: Scalar>(deserializer: D) -> Result<T, D::Error> {
-    let scalar = deserializer.deserialize_any(Scalars::<T>(PhantomData))?;
+    let scalar = ScalarVisitor::new().deserialize(deserializer)?;
     scalar.ok_or_else(|| D::Error::custom("no value that fits"))
 }
 
-/// Any other type, from whatever fits it.
+/// A value of any other type.
 pub(crate) fn value<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    deserializer.deserialize_any(Whole(PhantomData))
+    let mut value = None;
+    ValueVisitor::new(|fitting| value = Some(fitting)).deserialize(deserializer)?;
+    Ok(value)
 }
 
-/// A list, without what does not fit its element; empty where there is none.
+/// The elements of a list that fit. Anything that is no list has none.
 pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    let list = value::<D, Vec<Element<T>>>(deserializer)?;
-    Ok(list.into_iter().flatten().filter_map(|Element(element)| element).collect())
+    Ok(value(deserializer)?.map_or_else(Vec::new, |FittingList(list)| list))
 }
 
-/// A list in which every place counts, such as a page: an element that does not fit leaves its place empty.
-pub(crate) struct Places<T>(pub(crate) Vec<T>);
-
-impl<T> Default for Places<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Places<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let places = Vec::<Element<T>>::deserialize(deserializer)?;
-        Ok(Self(places.into_iter().map(|Element(element)| element.unwrap_or_default()).collect()))
-    }
-}
-
-/// Says that a vendor sent something other than was expected.
+/// Reports that a vendor sent something other than the type that was expected.
 #[cold]
-pub(crate) fn drift<T>(found: &str) {
+fn report_mismatch<T>(found: &str) {
     tracing::debug!(
-        name: "servicebay.skipped_value",
+        name: "servicebay.drift",
         expected = type_name::<T>(),
         found,
         "a field has another shape than expected and is left out"
     );
 }
 
-/// Reads one scalar, and swallows anything else.
-struct Scalars<T>(PhantomData<T>);
-
-impl<T: Scalar> Scalars<T> {
-    fn kept<E>(value: Option<T>, found: &str) -> Result<Option<T>, E> {
-        if value.is_none() {
-            drift::<T>(found);
-        }
-        Ok(value)
-    }
-}
-
-impl<'de, T: Scalar> Visitor<'de> for Scalars<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Self::kept(T::from_text(text), "text")
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Self::kept(T::from_integer(number.into()), "number")
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Self::kept(T::from_integer(number.into()), "number")
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        Self::kept(T::from_float(number), "number")
-    }
-
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<Self::Value, E> {
-        Self::kept(T::from_flag(flag), "truth value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        drain_map(map)?;
-        Self::kept(None, "object")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        drain_seq(seq)?;
-        Self::kept(None, "list")
-    }
-}
-
-/// Reads a `T` from whatever it accepts, and swallows the rest.
-struct Whole<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Whole<T> {
-    fn scalar<E: Error>(value: impl IntoDeserializer<'de, E>, found: &str) -> Result<Option<T>, E> {
-        let read = T::deserialize(value.into_deserializer()).ok();
-        if read.is_none() {
-            drift::<T>(found);
-        }
-        Ok(read)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Whole<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        // An owned text: the deserializer made of a borrowed one lives no longer than the call.
-        Self::scalar(text.to_owned(), "text")
-    }
-
-    fn visit_string<E: Error>(self, text: String) -> Result<Self::Value, E> {
-        Self::scalar(text, "text")
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Self::scalar(number, "number")
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Self::scalar(number, "number")
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        Self::scalar(number, "number")
-    }
-
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<Self::Value, E> {
-        Self::scalar(flag, "truth value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let read = T::deserialize(MapAccessDeserializer::new(&mut map));
-        // Where the JSON itself is broken this fails in turn, and so does the page.
-        drain_map(map)?;
-        if read.is_err() {
-            drift::<T>("object");
-        }
-        Ok(read.ok())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let read = T::deserialize(Sequence(&mut seq));
-        drain_seq(seq)?;
-        if read.is_err() {
-            drift::<T>("list");
-        }
-        Ok(read.ok())
-    }
-}
-
-/// An element of a list, if it fits.
-struct Element<T>(Option<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Element<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        value(deserializer).map(Self)
-    }
-}
-
-fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
-    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-    Ok(())
-}
-
-fn drain_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {
-    while seq.next_element::<IgnoredAny>()?.is_some() {}
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     use super::*;
+    use crate::amount::Amount;
+    use crate::open::{Open, open_enum};
 
-    #[derive(Debug, Default, PartialEq, Deserialize)]
-    #[serde(default)]
+    /// A field of each kind.
+    #[derive(Clone, Debug, Default, PartialEq)]
     struct Object {
-        #[serde(deserialize_with = "text")]
         text: Option<String>,
-        #[serde(deserialize_with = "number")]
         integer: Option<i64>,
-        #[serde(deserialize_with = "number")]
         float: Option<f64>,
-        #[serde(deserialize_with = "flag")]
         flag: Option<bool>,
-        #[serde(deserialize_with = "value")]
+        date: Option<Open<Timestamp>>,
+        amount: Option<Amount>,
+        color: Option<Color>,
+        free: Option<Value>,
         inner: Option<Box<Self>>,
-        #[serde(deserialize_with = "list")]
         list: Vec<Self>,
+        names: Vec<String>,
     }
 
-    fn read(json: serde_json::Value) -> Object {
+    serde_object! {
+        Object {
+            text: text, integer: number, float: number, flag: flag, date: value, amount: value, color: value,
+            free: value, inner: value, list: list, names: list,
+        }
+    }
+
+    open_enum! {
+        enum Color {
+            Red = "RED",
+        }
+    }
+
+    fn read(json: Value) -> Object {
         serde_json::from_str(&json.to_string()).unwrap()
     }
 
@@ -281,18 +141,95 @@ mod tests {
 
     #[test]
     fn null_is_no_value_everywhere() {
-        let nulls = json!({"text": null, "integer": null, "float": null, "flag": null, "inner": null, "list": null});
+        let nulls = json!({
+            "text": null, "integer": null, "float": null, "flag": null, "date": null, "amount": null, "color": null,
+            "free": null, "inner": null, "list": null, "names": null,
+        });
         assert_eq!(read(nulls), Object::default());
     }
 
     #[test]
-    fn what_does_not_fit_costs_its_field_alone() {
+    fn what_does_not_fit_costs_only_its_field() {
         for odd in [json!({"a": [1]}), json!([1, {"b": 2}]), json!([])] {
             let object =
                 read(json!({"text": odd, "integer": odd, "float": odd, "flag": odd, "inner": [1, 2], "list": 7}));
             assert_eq!(object, Object::default(), "{odd}");
         }
         assert_eq!(read(json!({"integer": "many", "float": "NaN", "flag": "maybe", "inner": "x"})), Object::default());
+    }
+
+    #[test]
+    fn an_odd_value_of_any_kind_at_any_place_costs_only_its_field() {
+        let sound = json!({
+            "text": "a", "integer": 5, "float": 1.5, "flag": true, "date": "2026-03-01T12:00:00Z", "amount": 12.5,
+            "color": "RED", "free": {"x": [1]}, "inner": {"integer": 1}, "list": [{"integer": 2}], "names": ["b"],
+        });
+        let odd_values = [
+            json!(null),
+            json!(false),
+            json!(0),
+            json!(-7),
+            json!(u64::MAX),
+            json!(2.5),
+            json!(1e300),
+            json!(""),
+            json!("odd"),
+            json!("\u{e4}\"\n"),
+            json!([]),
+            json!([null, [[]], {"text": {}}]),
+            json!({}),
+            json!({"integer": {"integer": []}, "list": 3}),
+        ];
+        let sound = sound.as_object().unwrap();
+        let expected = read(Value::Object(sound.clone()));
+        for place in 0..sound.len() {
+            for (field, _) in sound {
+                for odd in &odd_values {
+                    // The fields in turn, so that each stands everywhere, with the odd one among them.
+                    let turned = sound.iter().cycle().skip(place).take(sound.len());
+                    let value =
+                        |name: &str, value: &Value| if name == field { odd.to_string() } else { value.to_string() };
+                    let members: Vec<_> = turned.map(|(name, it)| format!("{name:?}:{}", value(name, it))).collect();
+                    let json = format!("{{{}}}", members.join(","));
+                    let mut object: Object =
+                        serde_json::from_str(&json).unwrap_or_else(|error| panic!("{json}: {error}"));
+                    match field.as_str() {
+                        "text" => object.text = expected.text.clone(),
+                        "integer" => object.integer = expected.integer,
+                        "float" => object.float = expected.float,
+                        "flag" => object.flag = expected.flag,
+                        "date" => object.date = expected.date.clone(),
+                        "amount" => object.amount = expected.amount.clone(),
+                        "color" => object.color = expected.color.clone(),
+                        "free" => object.free = expected.free.clone(),
+                        "inner" => object.inner = expected.inner.clone(),
+                        "list" => object.list = expected.list.clone(),
+                        "names" => object.names = expected.names.clone(),
+                        other => panic!("{other} is no field"),
+                    }
+                    assert_eq!(object, expected, "{json}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_plain_conversion_keeps_is_kept() {
+        for (field, json, kept) in [
+            ("date", json!("1 March, noon"), json!({"date": "1 March, noon"})),
+            ("date", json!(1772366400), json!({"date": "1772366400"})),
+            ("amount", json!("12.50"), json!({"amount": "12.50"})),
+            ("amount", json!(100), json!({"amount": 100})),
+            ("color", json!("MAUVE"), json!({"color": "MAUVE"})),
+            ("text", json!(true), json!({"text": "true"})),
+            ("text", json!(2.5), json!({"text": "2.5"})),
+            ("integer", json!("17"), json!({"integer": 17})),
+            ("free", json!([1, "a"]), json!({"free": [1, "a"]})),
+            ("names", json!(["a", 1, null, ["b"], "c"]), json!({"names": ["a", "c"]})),
+        ] {
+            let object = read(json!({ field: json }));
+            assert_eq!(serde_json::to_value(&object).unwrap(), kept, "{field}: {json}");
+        }
     }
 
     #[test]
@@ -303,10 +240,37 @@ mod tests {
     }
 
     #[test]
+    fn an_odd_element_leaves_its_position_empty_if_positions_count() {
+        let PositionalList(list) =
+            serde_json::from_str::<PositionalList<Object>>(r#"[{"integer": 1}, "odd", null, [], {"integer": 2}]"#)
+                .unwrap();
+        let integers: Vec<_> = list.iter().map(|object| object.integer).collect();
+        assert_eq!(integers, [Some(1), None, None, None, Some(2)]);
+    }
+
+    #[test]
     fn numbers_beyond_their_type_are_left_out_and_not_bent() {
         assert_eq!(read(json!({"integer": u64::MAX})).integer, None);
         assert_eq!(read(json!({"integer": 1e300})).integer, None);
         assert_eq!(read(json!({"integer": 1.5})).integer, None);
+    }
+
+    #[test]
+    fn of_a_repeated_field_the_last_value_counts() {
+        let object: Object = serde_json::from_str(
+            r#"{"text": "a", "list": [{}], "inner": {}, "text": "b", "list": [], "inner": 7, "flag": true, "flag": []}"#,
+        )
+        .unwrap();
+        assert_eq!(object, Object { text: Some("b".to_owned()), ..Object::default() });
+    }
+
+    #[test]
+    fn a_value_is_read_the_same_from_a_tree_as_from_text() {
+        let json = json!({
+            "text": 5, "integer": "5", "date": "soon", "amount": "1.0", "color": "BLUE", "inner": {"list": [{}, 1]},
+            "list": [{"text": "a"}, 2], "names": ["a", {}], "free": {"a": 1},
+        });
+        assert_eq!(serde_json::from_value::<Object>(json.clone()).unwrap(), read(json));
     }
 
     #[test]
@@ -316,27 +280,43 @@ mod tests {
         }
     }
 
-    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+    #[test]
+    fn sound_json_that_ends_early_fails_wherever_it_ends() {
+        let json = json!({"inner": {"list": [{"text": "a"}]}, "free": [1], "date": "x", "list": [{"amount": 1.5}]})
+            .to_string();
+        for end in 1..json.len() {
+            assert!(serde_json::from_str::<Object>(&json[..end]).is_err(), "{}", &json[..end]);
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
-            Just(serde_json::Value::Null),
+            Just(Value::Null),
             any::<bool>().prop_map(Into::into),
             any::<i64>().prop_map(Into::into),
             any::<f64>().prop_map(Into::into),
             ".{0,8}".prop_map(Into::into),
         ];
         leaf.prop_recursive(3, 24, 4, |inner| {
-            let name = prop_oneof!["text", "integer", "float", "flag", "inner", "list", "x"].prop_map(String::from);
+            let name = prop_oneof![
+                "text", "integer", "float", "flag", "date", "amount", "color", "free", "inner", "list", "names", "x"
+            ];
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
-                prop::collection::hash_map(name, inner, 0..6).prop_map(|map| map.into_iter().collect()),
+                prop::collection::hash_map(name.prop_map(String::from), inner, 0..6)
+                    .prop_map(|map| map.into_iter().collect()),
             ]
         })
     }
 
     proptest! {
         #[test]
-        fn no_object_fails_whatever_its_fields_hold(fields in prop::collection::hash_map("text|integer|float|flag|inner|list", any_json(), 0..6)) {
-            let json: serde_json::Value = fields.into_iter().collect::<serde_json::Map<_, _>>().into();
+        fn no_object_fails_whatever_its_fields_hold(
+            fields in prop::collection::hash_map(
+                "text|integer|float|flag|date|amount|color|free|inner|list|names", any_json(), 0..8,
+            ),
+        ) {
+            let json: Value = fields.into_iter().collect::<Map<_, _>>().into();
             let read = serde_json::from_str::<Object>(&json.to_string());
             prop_assert!(read.is_ok(), "{:?} {}", read, json);
         }

@@ -1,6 +1,12 @@
-// The front page is the README. Its picture is a file beside it, which rustdoc does not publish: this definition of the link
-// comes first, and so replaces it by the picture itself.
+// The front page is the README, which links to files beside it. Rustdoc does not publish them, so these definitions come first
+// and replace the README's: the picture itself, and the files as docs.rs shows them.
 #![doc = concat!("[pacing]: ", include_str!("../docs/pacing.uri"))]
+//! [architecture]: https://docs.rs/crate/servicebay/latest/source/ARCHITECTURE.md
+//! [changelog]: https://docs.rs/crate/servicebay/latest/source/CHANGELOG.md
+//! [contracts]: https://docs.rs/crate/servicebay/latest/source/docs/contracts.md
+//! [contributing]: https://docs.rs/crate/servicebay/latest/source/CONTRIBUTING.md
+//! [performance]: https://docs.rs/crate/servicebay/latest/source/docs/performance.md
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Shared code is unused if the only vendor that needs it is turned off.
@@ -43,6 +49,7 @@ mod lenient;
 mod observer;
 mod open;
 mod operation;
+mod operation_builder;
 mod telemetry;
 mod vendor;
 

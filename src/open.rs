@@ -1,4 +1,6 @@
-//! A value that is known, or kept as the vendor wrote it.
+//! Values that are known, or kept as the vendor wrote them: [`Open`], and the generated open enums.
+
+mod text_enum;
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,6 +10,7 @@ use jiff::civil::{Date, DateTime};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+pub(crate) use self::text_enum::{OpenEnum, open_enum};
 use crate::lenient::Scalar;
 
 /// A value that is known, or the vendor's own text where it could not be read as one.

@@ -97,7 +97,6 @@ mod availability;
 mod credentials;
 mod envelope;
 mod error_body;
-#[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod grant;

@@ -1,4 +1,4 @@
-//! What a client made by `Tenants` has in common with the others, and what tells it apart.
+//! What a client made by `Tenants` has in common with the others, and what identifies it.
 
 use std::sync::Arc;
 

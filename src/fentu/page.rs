@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::generated::types::PageMeta;
 use crate::error::Error;
-use crate::lenient::Places;
+use crate::lenient::PositionalList;
 use crate::operation::Operation;
 use crate::page::{ListPage, Position, Sealed};
 
@@ -84,7 +84,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    Places::deserialize(deserializer).map(|Places(items)| items)
+    PositionalList::deserialize(deserializer).map(|PositionalList(items)| items)
 }
 
 /// Reads the meta object; anything else reads as an empty one.

@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 
 use super::generated::types;
 use crate::error::Error;
-use crate::lenient::Places;
+use crate::lenient::PositionalList;
 use crate::operation::Operation;
 use crate::page::{ListPage, Position, Sealed};
 
@@ -148,7 +148,7 @@ impl<'de, T: Deserialize<'de> + Default + ListItem> Visitor<'de> for PageVisitor
         while let Some(name) = map.next_key::<String>()? {
             if name == T::ROOT {
                 // Any member can be null, an empty list too.
-                items = Some(map.next_value::<Option<Places<T>>>()?.unwrap_or_default().0);
+                items = Some(map.next_value::<Option<PositionalList<T>>>()?.unwrap_or_default().0);
             } else if name == "count" {
                 count = map.next_value::<TotalCount>()?.0;
             } else {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Error;
-use crate::lenient::Places;
+use crate::lenient::PositionalList;
 use crate::operation::Operation;
 use crate::page::{ListPage, Position, Sealed};
 
@@ -121,7 +121,7 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,
 {
-    Option::<Places<T>>::deserialize(deserializer).map(|items| items.unwrap_or_default().0)
+    Option::<PositionalList<T>>::deserialize(deserializer).map(|items| items.unwrap_or_default().0)
 }
 
 #[cfg(test)]

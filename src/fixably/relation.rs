@@ -4,10 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::{Collection, Id};
+use crate::lenient::{FieldName, ResumedMap};
 use crate::page::Sealed;
 
 /// An object with a URL of its own.
@@ -24,7 +25,32 @@ pub trait Resource: Sealed + Sized {
     }
 }
 
-/// The id at the end of a URL such as `https://acme.fixably.com/api/v3/queues/1`.
+/// Implements [`Resource`] for an object with an address, and the method `id`.
+macro_rules! resource {
+    ($name:ident: $href:ident $(, $id:ident)?) => {
+        impl $name {
+            /// The id: from `id`, or else from the end of `href`, which is all that a link has.
+            pub fn id(&self) -> Option<$crate::fixably::Id<Self>> {
+                $crate::fixably::Resource::resolved_id(self)
+            }
+        }
+
+        impl $crate::page::Sealed for $name {}
+        impl $crate::fixably::Resource for $name {
+            fn href(&self) -> Option<&str> {
+                self.$href.as_deref()
+            }
+
+            fn own_id(&self) -> Option<$crate::fixably::Id<Self>> {
+                // Without an `id` of its own, none.
+                None$(.or(self.$id))?
+            }
+        }
+    };
+}
+pub(crate) use resource;
+
+/// The id at the end of an address such as `https://acme.fixably.com/api/v3/queues/1`.
 fn id_in<T>(href: &str) -> Option<Id<T>> {
     let path = href.split(['?', '#']).next()?.trim_end_matches('/');
     path.rsplit('/').next()?.parse().ok()
@@ -88,15 +114,44 @@ impl<T: Resource> Ref<T> {
     }
 }
 
-impl<'de, T: Resource + Deserialize<'de>> Deserialize<'de> for Ref<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ref<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (object, fields): (T, usize) = counted(deserializer)?;
-        // A link is an object that has an address and nothing else.
-        Ok(Self(match object.href() {
-            Some(href) if fields == 1 => Link::Address(Some(href.to_owned())),
-            None if fields == 0 => Link::Address(None),
-            _ => Link::Whole(Box::new(object)),
-        }))
+        deserializer.deserialize_map(RefVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct RefVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for RefVisitor<T> {
+    type Value = Link<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a link or an object")
+    }
+
+    /// A link is an object that has an address and nothing else. Most relations are links, so an object is only read
+    /// once a second field shows that there is one.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Link<T>, A::Error> {
+        let Some(first) = map.next_key::<FieldName<'de>>()? else { return Ok(Link::Address(None)) };
+        let map = if first.as_str() == "href" {
+            let href = map.next_value::<Href>()?.0;
+            match map.next_key::<FieldName<'de>>()? {
+                None if href.is_some() => return Ok(Link::Address(href)),
+                second => ResumedMap::new(Some(("href", href)), second, map),
+            }
+        } else {
+            ResumedMap::new(None, Some(first), map)
+        };
+        T::deserialize(MapAccessDeserializer::new(map)).map(|object| Link::Whole(Box::new(object)))
+    }
+}
+
+/// An address; none if it is no text.
+struct Href(Option<String>);
+
+impl<'de> Deserialize<'de> for Href {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::lenient::text(deserializer).map(Self)
     }
 }
 
@@ -124,7 +179,7 @@ impl<T: Serialize> Serialize for Ref<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Many<T> {
     href: Option<String>,
-    page: Option<Collection<T>>,
+    page: Option<Box<Collection<T>>>,
 }
 
 impl<T> Many<T> {
@@ -135,7 +190,7 @@ impl<T> Many<T> {
 
     /// The first page of the list, if it was expanded.
     pub fn expanded(&self) -> Option<&Collection<T>> {
-        self.page.as_ref()
+        self.page.as_deref()
     }
 
     /// The objects on the first page; none if the relation was not expanded.
@@ -173,7 +228,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
         }
 
         let Either { href, limit, offset, total_items, items } = Either::deserialize(deserializer)?;
-        let page = items.map(|items| Collection { limit, offset, total_items, items });
+        let page = items.map(|items| Box::new(Collection { limit, offset, total_items, items }));
         Ok(Self { href, page })
     }
 }
@@ -193,49 +248,76 @@ fn link<S: Serializer>(href: Option<&str>, serializer: S) -> Result<S::Ok, S::Er
     link.end()
 }
 
-/// Reads an object and counts its fields.
-fn counted<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<(T, usize), D::Error> {
-    struct Counted<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Counted<T> {
-        type Value = (T, usize);
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a link or an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            let mut fields = 0;
-            let object = T::deserialize(MapAccessDeserializer::new(Counting { map, fields: &mut fields }))?;
-            Ok((object, fields))
-        }
-    }
-
-    deserializer.deserialize_map(Counted(PhantomData))
-}
-
-struct Counting<'a, A> {
-    map: A,
-    fields: &'a mut usize,
-}
-
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Counting<'_, A> {
-    type Error = A::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        let key = self.map.next_key_seed(seed)?;
-        *self.fields += usize::from(key.is_some());
-        Ok(key)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        self.map.next_value_seed(seed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use serde_json::json;
+
+    use super::super::types::{Customer, OrderLine};
+
+    fn customer(json: &str) -> Ref<Customer> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn an_address_alone_is_a_link_and_anything_more_is_an_object() {
+        for json in [r#"{"href": "/customers/7"}"#, r#"{"href": "\/customers\/7"}"#, r#"{"hr\u0065f": "/customers/7"}"#]
+        {
+            let link = customer(json);
+            assert_eq!((link.href(), link.id()), (Some("/customers/7"), Some(7.into())), "{json}");
+            assert!(link.expanded().is_none(), "{json}");
+        }
+        for json in [
+            r#"{"href": "/customers/7", "id": 7, "company": "Acme"}"#,
+            r#"{"id": 7, "href": "/customers/7", "company": "Acme"}"#,
+            r#"{"company": "Acme", "href": "/customers/7"}"#,
+            r#"{"href": "/customers/7", "comp\u0061ny": "Acme"}"#,
+            r#"{"comp\u0061ny": "Acme", "href": "/customers/7"}"#,
+        ] {
+            let object = customer(json);
+            assert_eq!((object.href(), object.id()), (Some("/customers/7"), Some(7.into())), "{json}");
+            assert_eq!(object.expanded().and_then(|it| it.company.as_deref()), Some("Acme"), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_link_with_an_odd_address_keeps_what_it_has() {
+        assert_eq!(customer(r#"{"href": 7}"#).href(), Some("7"));
+        assert_eq!(customer("{}").href(), None);
+        for odd in ["null", "[]", "{}", r#"["/customers/7"]"#] {
+            let json = format!(r#"{{"href": {odd}, "company": "Acme"}}"#);
+            let object = customer(&json);
+            assert_eq!(object.href(), None, "{json}");
+            assert_eq!(object.expanded().and_then(|it| it.company.as_deref()), Some("Acme"), "{json}");
+            assert_eq!(customer(&format!(r#"{{"href": {odd}}}"#)).href(), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_relation_is_read_the_same_from_a_tree_as_from_text() {
+        for json in
+            [json!({"href": "/customers/7"}), json!({"href": "/customers/7", "id": 7}), json!({"id": 7}), json!({})]
+        {
+            assert_eq!(serde_json::from_value::<Ref<Customer>>(json.clone()).unwrap(), customer(&json.to_string()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_no_relation() {
+        for json in ["[]", "null", "7", "\"/customers/7\"", r#"{"href": "/customers/7""#, r#"{"href": "a" "b"}"#] {
+            assert!(serde_json::from_str::<Ref<Customer>>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_expanded_list_keeps_the_items_that_fit() {
+        let many: Many<OrderLine> =
+            serde_json::from_value(json!({"items": [{"id": 1}, 2, null, {"id": "3"}]})).unwrap();
+        assert_eq!(many.items().iter().filter_map(|line| line.id()).collect::<Vec<_>>(), [1.into(), 3.into()]);
+        let link: Many<OrderLine> = serde_json::from_value(json!({"href": "/orders/1/lines"})).unwrap();
+        assert_eq!((link.href(), link.expanded()), (Some("/orders/1/lines"), None));
+    }
 
     #[test]
     fn the_id_is_read_from_the_end_of_a_url() {

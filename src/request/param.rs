@@ -5,7 +5,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS};
 
-use crate::open::Open;
+use crate::open::{Open, OpenEnum};
 
 /// What is escaped in a path segment: everything that could end it or change its meaning.
 pub(super) const SEGMENT: &AsciiSet = &CONTROLS
@@ -32,6 +32,12 @@ pub(super) const QUERY: &AsciiSet = &SEGMENT.add(b'&').add(b'+').add(b'=').add(b
 pub(crate) trait Param {
     /// The value as text that is not escaped yet, or why the parameter is invalid.
     fn encode(&self) -> Result<Cow<'_, str>, String>;
+}
+
+impl<E: OpenEnum> Param for E {
+    fn encode(&self) -> Result<Cow<'_, str>, String> {
+        Ok(Cow::Borrowed(self.as_text()))
+    }
 }
 
 impl Param for String {

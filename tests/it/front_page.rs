@@ -41,3 +41,16 @@ fn the_readme_refers_to_the_picture_by_a_link_that_the_docs_can_define_anew() {
     let (uri, included) = (lib.find("../docs/pacing.uri").unwrap(), lib.find("../README.md").unwrap());
     assert!(uri < included, "the first definition of a link counts");
 }
+
+#[test]
+fn every_file_that_the_readme_links_to_has_an_address_in_the_docs() {
+    let (readme, lib) = (read("README.md"), read("src/lib.rs"));
+    let links = readme.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
+    let files: Vec<_> = links.filter(|(_, target)| !target.contains("://") && !target.ends_with(".svg")).collect();
+    assert!(files.len() > 3, "{files:?}");
+    for (name, file) in files {
+        let address = format!("//! [{name}]: https://docs.rs/crate/servicebay/latest/source/{file}");
+        assert!(path(file).exists() && lib.lines().any(|line| line == address), "src/lib.rs lacks {address}");
+    }
+    assert!(!readme.contains("](docs/") && !readme.contains("](ARCH"), "rustdoc cannot replace an inline link");
+}

@@ -1,29 +1,29 @@
-//! Thirty days in the life of a client's tokens, on virtual time, for every vendor that grants them.
+//! A simulation of a client's tokens over thirty days, on virtual time, for every vendor that grants tokens.
 //!
-//! A seed decides everything: when callers come and when they give up, when the identity server fails and how, when the
-//! machine's clock is set, when the vendor takes tokens back, and when a process is killed. A [`ledger`] holds what must
-//! be true against every request, every answer and everything that is stored, at the moment that it happens.
+//! A seed determines everything: when callers come and give up, when and how the token endpoint fails, when the machine's
+//! clock is set, when the vendor revokes tokens, and when a process is killed. The [`invariants`] are checked for every
+//! request, every response and all stored tokens, when they happen.
 //!
-//! `SERVICEBAY_SEEDS=10000` runs that many seeds in place of a hundred, and `SERVICEBAY_SEED=17` that one again.
+//! `SERVICEBAY_SEEDS=10000` runs that many seeds instead of a hundred, and `SERVICEBAY_SEED=17` runs that one again.
 
-mod ledger;
-mod line;
-mod month;
-mod shelf;
-mod site;
+mod flaky_transport;
+mod host;
+mod invariants;
+mod run;
+mod test_store;
 mod vendor;
 
 use std::env;
 
-use self::ledger::CountingObserver;
-use self::month::live_through;
+use self::invariants::EventCounts;
+use self::run::simulate;
 use self::vendor::Vendor;
 
-/// How many seeds are run where nobody says, all vendors together.
+/// The default number of seeds, for all vendors together.
 const SEEDS: u64 = 100;
 
-/// Lives through a month with each of the seeds that are this vendor's.
-fn live_with(vendor: Vendor) {
+/// Simulates a month for each of the seeds that belong to this vendor.
+fn simulate_months(vendor: Vendor) {
     let number =
         |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number of seeds, or a seed"));
     let seeds = match number("SERVICEBAY_SEED") {
@@ -31,49 +31,49 @@ fn live_with(vendor: Vendor) {
         None => 0..number("SERVICEBAY_SEEDS").unwrap_or(SEEDS),
     };
     let are_many = seeds.end - seeds.start >= SEEDS;
-    let mut tally = CountingObserver::default();
+    let mut counts = EventCounts::default();
     for seed in seeds.filter(|seed| Vendor::of(*seed) == vendor) {
-        tally.add(live_through(vendor, seed));
+        counts.add(simulate(vendor, seed));
     }
-    assert!(!are_many || tally.is_eventful(), "{tally:?}");
+    assert!(!are_many || counts.are_sufficient(), "{counts:?}");
 }
 
 #[test]
-fn a_month_with_fentu_whose_refresh_tokens_rotate() {
-    live_with(Vendor::FentuRotated);
+fn a_month_at_fentu_with_rotated_refresh_tokens() {
+    simulate_months(Vendor::FentuRotated);
 }
 
 #[test]
-fn a_month_with_fentu_whose_refresh_tokens_are_repeated() {
-    live_with(Vendor::FentuRepeated);
+fn a_month_at_fentu_with_repeated_refresh_tokens() {
+    simulate_months(Vendor::FentuRepeated);
 }
 
 #[test]
-fn a_month_with_fentu_whose_refresh_tokens_are_left_out() {
-    live_with(Vendor::FentuLeftOut);
+fn a_month_at_fentu_with_responses_without_a_refresh_token() {
+    simulate_months(Vendor::FentuLeftOut);
 }
 
 #[test]
-fn a_month_with_fisikal_and_logins_alone() {
-    live_with(Vendor::FisikalLogins);
+fn a_month_at_fisikal_without_refresh_tokens() {
+    simulate_months(Vendor::FisikalLogins);
 }
 
 #[test]
-fn a_month_with_fisikal_and_refresh_tokens() {
-    live_with(Vendor::FisikalRotated);
+fn a_month_at_fisikal_with_refresh_tokens() {
+    simulate_months(Vendor::FisikalRotated);
 }
 
 #[test]
-fn a_month_with_fisikal_where_a_refresh_ends_the_old_access_token() {
-    live_with(Vendor::FisikalStrict);
+fn a_month_at_fisikal_where_a_refresh_revokes_the_old_access_token() {
+    simulate_months(Vendor::FisikalStrict);
 }
 
 #[test]
-fn a_month_with_repairy_whose_refresh_tokens_are_kept() {
-    live_with(Vendor::RepairyKept);
+fn a_month_at_repairy_with_refresh_tokens_that_stay() {
+    simulate_months(Vendor::RepairyKept);
 }
 
 #[test]
-fn a_month_with_repairy_whose_refresh_tokens_rotate() {
-    live_with(Vendor::RepairyRotated);
+fn a_month_at_repairy_with_rotated_refresh_tokens() {
+    simulate_months(Vendor::RepairyRotated);
 }

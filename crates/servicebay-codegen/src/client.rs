@@ -1,18 +1,18 @@
-//! Emits the client's methods, and `pub mod operations` with what is known of each.
+//! Emits the client's methods, and `pub mod operations` with what is known about each operation.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use crate::operation::Call;
-use crate::prose::{self, Prose};
+use crate::docs;
+use crate::operation::Endpoint;
 use crate::schema::Confidence;
 use crate::spec::Spec;
 
 pub(crate) fn methods(spec: &Spec, vendor: &str) -> TokenStream {
-    let methods = spec.calls().map(|call| {
-        let method = format_ident!("{}", call.operation.id);
-        let builder = format_ident!("{}", call.builder());
-        let docs = prose::of_operation(call, vendor);
+    let methods = spec.endpoints().map(|endpoint| {
+        let method = format_ident!("{}", endpoint.operation.id);
+        let builder = format_ident!("{}", endpoint.builder());
+        let docs = docs::of_method(endpoint, vendor);
         quote! {
             #docs
             pub fn #method(&self) -> builder::#builder {
@@ -21,7 +21,7 @@ pub(crate) fn methods(spec: &Spec, vendor: &str) -> TokenStream {
         }
     });
     quote! {
-        /// A method for each operation: it returns a builder, which is sent by `send`.
+        /// A method for each operation. It returns a builder, whose `send` makes the call.
         impl super::Client {
             #(#methods)*
         }
@@ -29,12 +29,13 @@ pub(crate) fn methods(spec: &Spec, vendor: &str) -> TokenStream {
 }
 
 pub(crate) fn operations(spec: &Spec) -> TokenStream {
-    let names: Vec<_> = spec.calls().map(constant).collect();
-    let statics = spec.calls().map(|call| item(spec, call));
+    let names = spec.endpoints().map(|endpoint| format_ident!("{}", endpoint.constant()));
+    let statics = spec.endpoints().map(|endpoint| item(spec, endpoint));
     quote! {
-        /// What is known of each operation before it is called.
+        /// What is known about each operation before it is called.
         pub mod operations {
             use crate::{Confidence, Operation};
+            use http::Method;
 
             /// Every operation of this vendor.
             pub static ALL: &[&Operation] = &[#(&#names),*];
@@ -43,32 +44,63 @@ pub(crate) fn operations(spec: &Spec) -> TokenStream {
     }
 }
 
-/// The name of an operation's static.
-pub(crate) fn constant(call: Call<'_>) -> Ident {
-    format_ident!("{}", call.operation.id.to_uppercase())
-}
-
-fn item(spec: &Spec, call: Call<'_>) -> TokenStream {
-    let (name, id, path, operation) = (constant(call), &call.operation.id, call.path, call.operation);
-    let docs = Prose::new(format!("{}: `{} {}`", operation.summary, call.method, path));
-    let method = format_ident!("{}", call.method);
-    let scopes = &operation.scopes;
-    let idempotent = call.is_idempotent();
+fn item(spec: &Spec, endpoint: Endpoint<'_>) -> TokenStream {
+    let (id, path, operation) = (&endpoint.operation.id, endpoint.path, endpoint.operation);
+    let name = format_ident!("{}", endpoint.constant());
+    let docs = docs::of_constant(endpoint);
+    let method = format_ident!("{}", endpoint.method);
+    let scopes = match operation.scopes.as_slice() {
+        [] => None,
+        scopes => Some(quote!(.scopes(&[#(#scopes),*]))),
+    };
+    let idempotent = endpoint.is_idempotent().then(|| quote!(.idempotent(true)));
+    // What a new operation has already is not repeated.
     let confidence = match operation.confidence {
-        Confidence::Assumed => quote!(Confidence::Assumed),
-        Confidence::Documented => quote!(Confidence::Documented),
-        Confidence::Observed => quote!(Confidence::Observed),
+        Confidence::Assumed => None,
+        Confidence::Documented => Some(quote!(.with_confidence(Confidence::Documented))),
+        Confidence::Observed => Some(quote!(.with_confidence(Confidence::Observed))),
     };
     let root = operation.success().and_then(|schema| spec.unwrapped(schema).0);
     let within = root.map(|root| quote!(.within(#root)));
     let refusing = operation.refuses_inside.then(|| quote!(.refusing_inside()));
     quote! {
         #docs
-        pub static #name: Operation = Operation::new(#id, ::http::Method::#method, #path)
-            .scopes(&[#(#scopes),*])
-            .idempotent(#idempotent)
-            .with_confidence(#confidence)
+        pub static #name: Operation = Operation::new(#id, Method::#method, #path)
+            #scopes
+            #idempotent
+            #confidence
             #within
             #refusing;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn a_static_holds_what_is_known_about_its_operation() {
+        let text = operations(&sample::spec()).to_string().replace(' ', "");
+        for expected in [
+            "pubstaticALL:&[&Operation]=&[&LIST_ORDERS,&CREATE_ORDER,&GET_ORDER];",
+            "pubstaticLIST_ORDERS:Operation=Operation::new(\"list_orders\",Method::GET,\"/orders\")\
+             .scopes(&[\"orders:view\"]).idempotent(true).with_confidence(Confidence::Documented);",
+            "pubstaticCREATE_ORDER:Operation=Operation::new(\"create_order\",Method::POST,\"/orders\")\
+             .with_confidence(Confidence::Observed);",
+            "pubstaticGET_ORDER:Operation=Operation::new(\"get_order\",Method::GET,\"/orders/{id}\")\
+             .idempotent(true).within(\"order\");",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn a_method_returns_the_builder_of_its_operation() {
+        let text = methods(&sample::spec(), "acme").to_string().replace(' ', "");
+        assert!(
+            text.contains("pubfnget_order(&self)->builder::GetOrder{builder::GetOrder::new(self.inner())}"),
+            "{text}"
+        );
     }
 }

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::problem::Problem;
+use crate::spec_error::SpecError;
 
 /// A schema, wherever it stands: a component, a property, a parameter or a body.
 ///
-/// Keys that are not listed here fail the build, so that a misspelt extension cannot be overlooked.
+/// Any other key is refused, so that a misspelt extension cannot be overlooked.
 #[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Schema {
@@ -45,16 +45,16 @@ pub(crate) struct Schema {
     pub(crate) default_confidence: Option<Confidence>,
     #[serde(rename = "x-bounds-confidence")]
     pub(crate) bounds_confidence: Option<Confidence>,
-    /// The hand-written type that stands for this component, such as `Id<Order>`.
+    /// The hand-written type for this component, such as `Id<Order>`.
     #[serde(rename = "x-rust")]
     pub(crate) rust: Option<String>,
-    /// The Rust name of this property, where the vendor's is a keyword or misleads.
+    /// The Rust name of this property, if the vendor's is a keyword or misleads.
     #[serde(rename = "x-rust-name")]
     pub(crate) rust_name: Option<String>,
-    /// The member of this object that it is all about: an envelope, which users do not see.
+    /// The only member of this object that users see: the object is an envelope around it.
     #[serde(rename = "x-root")]
     pub(crate) root: Option<String>,
-    /// Whether members that are not listed are kept when this object is read, so that it can be sent back whole.
+    /// Whether members that are not listed are kept, so that an object that was read can be sent back whole.
     #[serde(rename = "x-extra")]
     pub(crate) extra: bool,
     /// What each value of an enum means.
@@ -75,7 +75,7 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// The component that this schema refers to, directly or as `allOf` with a description beside it.
+    /// The component that this schema refers to, directly or by an `allOf` with a description beside it.
     pub(crate) fn target(&self) -> Option<&str> {
         let reference = match (&self.reference, self.all_of.as_slice()) {
             (Some(reference), _) => reference,
@@ -90,7 +90,7 @@ impl Schema {
         !self.properties.is_empty()
     }
 
-    /// Every component that a value of this schema may contain.
+    /// Every component that a value of this schema may contain, without those that are inside of them.
     pub(crate) fn mentions(&self) -> Vec<&str> {
         let mut found: Vec<&str> = self.target().into_iter().collect();
         let composed = self.all_of.iter().chain(&self.any_of).chain(&self.one_of);
@@ -100,34 +100,34 @@ impl Schema {
         found
     }
 
-    /// Checks what progenitor would refuse or name by itself.
-    pub(crate) fn check(&self, place: &str) -> Result<(), Problem> {
-        let wrong = |what: &str| Err(Problem::new(place, what));
+    /// Refuses what progenitor would refuse or name by itself.
+    pub(crate) fn check(&self, place: &str) -> Result<(), SpecError> {
+        let refuse = |problem: &str| Err(SpecError::new(place, problem));
         if self.rust.is_some() {
             return Ok(());
         }
         if !self.any_of.is_empty() || !self.one_of.is_empty() {
-            return wrong("anyOf and oneOf need a hand-written type: name it in `x-rust` of a component");
+            return refuse("anyOf and oneOf need a hand-written type; name it in the `x-rust` of a component");
         }
         if (self.reference.is_some() || !self.all_of.is_empty()) && self.target().is_none() {
-            return wrong("refers to something other than one component schema");
+            return refuse("must refer to exactly one component schema");
         }
         match self.kind.as_deref() {
-            Some("array") if self.items.is_none() => return wrong("an array without `items`"),
+            Some("array") if self.items.is_none() => return refuse("is an array without `items`"),
             None | Some("array" | "boolean" | "integer" | "number" | "object" | "string") => {}
-            Some(_) => return wrong("a `type` that JSON does not have"),
+            Some(kind) => return refuse(&format!("has the type `{kind}`, which JSON does not have")),
         }
         if let Some(items) = &self.items {
             items.check_inline(&format!("{place}.items"))?;
         }
-        if self.root.as_ref().is_some_and(|root| !self.properties.contains_key(root)) {
-            return wrong("its `x-root` is no property of it");
+        if let Some(root) = self.root.as_ref().filter(|root| !self.properties.contains_key(*root)) {
+            return refuse(&format!("its `x-root` names `{root}`, which is no property of it"));
         }
         for required in &self.required {
             match self.properties.get(required) {
-                None => return wrong(&format!("requires `{required}`, which it does not have")),
+                None => return refuse(&format!("requires `{required}`, which is no property of it")),
                 Some(property) if property.nullable => {
-                    return wrong(&format!("`{required}` is required and nullable: make it one of the two"));
+                    return refuse(&format!("`{required}` is required and nullable; it can be only one of the two"));
                 }
                 Some(_) => {}
             }
@@ -135,20 +135,21 @@ impl Schema {
         for (name, property) in &self.properties {
             let place = format!("{place}.properties.{name}");
             if property.description.is_none() {
-                return Err(Problem::new(place, "has no description"));
+                return Err(SpecError::new(place, "has no description"));
             }
             if property.confidence.is_none() {
-                return Err(Problem::new(place, "has no x-confidence"));
+                return Err(SpecError::new(place, "has no x-confidence"));
             }
             property.check_inline(&place)?;
         }
         Ok(())
     }
 
-    /// Checks a schema that is no component: the types that users see must have names that we chose.
-    pub(crate) fn check_inline(&self, place: &str) -> Result<(), Problem> {
+    /// Checks a schema that is no component. It must not become a type, because that would have no name of our choice.
+    pub(crate) fn check_inline(&self, place: &str) -> Result<(), SpecError> {
         if self.is_struct() || !self.values.is_empty() || self.rust.is_some() {
-            return Err(Problem::new(place, "an object, enum or x-rust here has no name: make it a component schema"));
+            let problem = "an object, an enum or an x-rust needs a name; make it a component schema";
+            return Err(SpecError::new(place, problem));
         }
         self.check(place)
     }
@@ -187,5 +188,116 @@ impl fmt::Display for Source {
             Self::One(source) => f.write_str(source),
             Self::Several(sources) => f.write_str(&sources.join(", ")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn schema(json: Value) -> Schema {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn refused(json: Value) -> String {
+        schema(json).check("here").expect_err("the schema is wrong").to_string()
+    }
+
+    fn text() -> Value {
+        json!({ "type": "string", "description": "Text.", "x-confidence": "observed" })
+    }
+
+    #[test]
+    fn a_target_is_named_directly_or_beside_a_description() {
+        let reference = json!({ "$ref": "#/components/schemas/Order" });
+        assert_eq!(schema(reference.clone()).target(), Some("Order"));
+        assert_eq!(schema(json!({ "allOf": [reference], "description": "It." })).target(), Some("Order"));
+        assert_eq!(schema(json!({ "type": "string" })).target(), None);
+    }
+
+    #[test]
+    fn components_are_mentioned_wherever_they_stand() {
+        let to = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+        let all = schema(json!({
+            "properties": { "a": to("A"), "list": { "type": "array", "items": to("B") } },
+            "oneOf": [to("C"), { "allOf": [to("D")] }],
+        }));
+        let mut mentions = all.mentions();
+        mentions.sort_unstable();
+        assert_eq!(mentions, ["A", "B", "C", "D", "D"]);
+    }
+
+    #[test]
+    fn choices_need_a_hand_written_type() {
+        for choice in ["anyOf", "oneOf"] {
+            let error = refused(json!({ choice: [{ "type": "string" }] }));
+            assert_eq!(error, "here: anyOf and oneOf need a hand-written type; name it in the `x-rust` of a component");
+            assert!(schema(json!({ choice: [{ "type": "string" }], "x-rust": "Text" })).check("here").is_ok());
+        }
+    }
+
+    #[test]
+    fn a_reference_to_anything_but_one_component_is_refused() {
+        let problem = "here: must refer to exactly one component schema";
+        assert_eq!(refused(json!({ "$ref": "#/components/responses/Order" })), problem);
+        assert_eq!(refused(json!({ "allOf": [{ "type": "string" }, { "type": "object" }] })), problem);
+    }
+
+    #[test]
+    fn types_that_json_does_not_have_are_refused() {
+        assert_eq!(refused(json!({ "type": "file" })), "here: has the type `file`, which JSON does not have");
+        assert_eq!(refused(json!({ "type": "array" })), "here: is an array without `items`");
+    }
+
+    #[test]
+    fn an_envelope_is_about_a_property_of_its_own() {
+        let error = refused(json!({ "properties": { "data": text() }, "x-root": "date" }));
+        assert_eq!(error, "here: its `x-root` names `date`, which is no property of it");
+    }
+
+    #[test]
+    fn a_required_property_is_there_and_not_nullable() {
+        let error = refused(json!({ "properties": { "id": text() }, "required": ["name"] }));
+        assert_eq!(error, "here: requires `name`, which is no property of it");
+
+        let mut nullable = text();
+        nullable["nullable"] = true.into();
+        let error = refused(json!({ "properties": { "id": nullable }, "required": ["id"] }));
+        assert_eq!(error, "here: `id` is required and nullable; it can be only one of the two");
+    }
+
+    #[test]
+    fn a_property_has_a_description_and_a_confidence() {
+        let error = refused(json!({ "properties": { "id": { "type": "string", "x-confidence": "observed" } } }));
+        assert_eq!(error, "here.properties.id: has no description");
+        let error = refused(json!({ "properties": { "id": { "type": "string", "description": "Its id." } } }));
+        assert_eq!(error, "here.properties.id: has no x-confidence");
+    }
+
+    #[test]
+    fn types_without_a_name_are_refused() {
+        let problem = "an object, an enum or an x-rust needs a name; make it a component schema";
+        for unnamed in [
+            json!({ "properties": { "id": text() } }),
+            json!({ "type": "string", "enum": ["a"] }),
+            json!({ "type": "string", "x-rust": "Name" }),
+        ] {
+            let error = refused(json!({ "type": "array", "items": unnamed }));
+            assert_eq!(error, format!("here.items: {problem}"));
+        }
+    }
+
+    #[test]
+    fn an_extension_that_is_not_known_is_refused() {
+        let error = serde_json::from_value::<Schema>(json!({ "x-units": "items" })).unwrap_err().to_string();
+        assert!(error.contains("unknown field `x-units`"), "{error}");
+    }
+
+    #[test]
+    fn a_source_is_one_or_several() {
+        assert_eq!(schema(json!({ "x-source": "a" })).source.unwrap().to_string(), "a");
+        assert_eq!(schema(json!({ "x-source": ["a", "b"] })).source.unwrap().to_string(), "a, b");
     }
 }

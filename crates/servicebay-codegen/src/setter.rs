@@ -4,11 +4,11 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Ident, Type};
 
+use crate::docs::Docs;
 use crate::model::{argument, last_name};
-use crate::prose::Prose;
 
 /// The method that stores a value in the `Option` or `Vec` field of the same name.
-pub(crate) fn method(docs: &Prose, ident: &Ident, ty: &Type) -> TokenStream {
+pub(crate) fn method(docs: &Docs, ident: &Ident, ty: &Type) -> TokenStream {
     match argument(ty, "Vec") {
         Some(_) => storing(docs, ident, ty, |converted| converted),
         None => optional(docs, ident, ty),
@@ -16,11 +16,11 @@ pub(crate) fn method(docs: &Prose, ident: &Ident, ty: &Type) -> TokenStream {
 }
 
 /// The method that stores a value of any type in the `Option` of the same name.
-pub(crate) fn optional(docs: &Prose, ident: &Ident, ty: &Type) -> TokenStream {
+pub(crate) fn optional(docs: &Docs, ident: &Ident, ty: &Type) -> TokenStream {
     storing(docs, ident, ty, |converted| quote!(Some(#converted)))
 }
 
-fn storing(docs: &Prose, ident: &Ident, ty: &Type, stored: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
+fn storing(docs: &Docs, ident: &Ident, ty: &Type, stored: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
     let value = Ident::new("value", Span::call_site());
     let (accepted, converted) = parameter(&value, ty);
     let stored = stored(converted);
@@ -46,5 +46,27 @@ pub(crate) fn parameter(name: &Ident, ty: &Type) -> (TokenStream, TokenStream) {
     match last_name(ty).as_deref() {
         Some("bool" | "f32" | "f64" | "i32" | "i64" | "u32" | "u64") => (quote!(#ty), quote!(#name)),
         _ => (quote!(impl Into<#ty>), quote!(#name.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    #[test]
+    fn a_setter_takes_what_converts_and_a_number_as_it_is() {
+        let accepted = |ty: Type| parameter(&parse_quote!(value), &ty).0.to_string().replace(' ', "");
+        assert_eq!(accepted(parse_quote!(String)), "implInto<String>");
+        assert_eq!(accepted(parse_quote!(u32)), "u32");
+        assert_eq!(accepted(parse_quote!(Vec<Id<Order>>)), "implIntoIterator<Item=implInto<Id<Order>>>");
+    }
+
+    #[test]
+    fn a_list_is_stored_as_it_is_and_any_other_value_as_some() {
+        let setter = |ty: Type| method(&Docs::new("It"), &parse_quote!(tags), &ty).to_string().replace(' ', "");
+        assert!(setter(parse_quote!(Vec<String>)).contains("self.tags=value.into_iter()"));
+        assert!(setter(parse_quote!(String)).contains("self.tags=Some(value.into())"));
     }
 }

@@ -4,37 +4,50 @@ use indexmap::IndexMap;
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::visit_mut::{self, VisitMut};
-use syn::{Ident, Path, Type};
+use syn::{Ident, Path, Type, parse_quote};
 
+use crate::docs;
+use crate::imports::Imports;
+use crate::layout::{self, Verbatim};
 use crate::model::{Field, Model, argument, last_name};
 use crate::open_enum;
-use crate::problem::Problem;
-use crate::prose::{self, Prose};
 use crate::schema::Schema;
 use crate::setter;
 use crate::spec::Spec;
+use crate::spec_error::SpecError;
 
-pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<TokenStream, Problem> {
-    let (sent, received, parameters) = (spec.sent(), spec.received(), spec.parameters());
+pub(crate) fn module(
+    spec: &Spec,
+    model: &Model,
+    vendor: &Ident,
+    verbatim: &mut Verbatim,
+) -> Result<TokenStream, SpecError> {
+    let (sent, received) = (spec.sent(), spec.received());
     let role = |name: &str| match (sent.contains(name), received.contains(name)) {
         (true, true) => Role::Both,
         (true, false) => Role::Sent,
-        (false, _) => Role::RecordedRequest,
+        (false, _) => Role::Received,
     };
+    let mut imports = Imports::new(spec.schemas().keys().cloned());
     let mut items = TokenStream::new();
     for (name, schema) in spec.schemas().iter().filter(|(_, schema)| schema.rust.is_none() && schema.root.is_none()) {
         if let Some(variants) = model.enums.get(name) {
-            items.extend(open_enum::item(name, schema, variants, &parameters)?);
+            items.extend(open_enum::item(name, schema, variants, &mut imports, verbatim)?);
         } else if let Some(fields) = model.structs.get(name) {
-            items.extend(Object::new(name, schema, fields, role(name), vendor)?.item()?);
+            let object = Object::new(name, schema, fields, role(name), vendor, &mut imports)?;
+            items.extend(object.item(&mut imports, verbatim)?);
         } else {
-            let what = "progenitor made no type of this name: is it an object or enum, and in PascalCase?";
-            return Err(Problem::new(format!("components.schemas.{name}"), what));
+            let problem = "progenitor made no type of this name; it must be an object or an enum, in PascalCase";
+            return Err(SpecError::new(format!("components.schemas.{name}"), problem));
         }
     }
+    let mut items = syn::parse2(items).map_err(|error| SpecError::new("the generated types", error))?;
+    imports.visit_file_mut(&mut items);
+    let uses = imports.lines();
     Ok(quote! {
-        /// The vendor's objects, as its answers and requests hold them.
+        /// The vendor's objects, as responses and requests contain them.
         pub mod types {
+            #uses
             #items
         }
     })
@@ -44,7 +57,7 @@ pub(crate) fn module(spec: &Spec, model: &Model, vendor: &Ident) -> Result<Token
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
     Both,
-    RecordedRequest,
+    Received,
     Sent,
 }
 
@@ -74,52 +87,56 @@ impl<'a> Object<'a> {
         read: &IndexMap<String, Field>,
         role: Role,
         vendor: &'a Ident,
-    ) -> Result<Self, Problem> {
+        imports: &mut Imports,
+    ) -> Result<Self, SpecError> {
         let mut fields = Vec::new();
         for (wire, property) in &schema.properties {
             let place = || format!("components.schemas.{name}.properties.{wire}");
-            let field = read.get(wire).ok_or_else(|| Problem::new(place(), "progenitor made no field of it"))?;
+            let field = read.get(wire).ok_or_else(|| SpecError::new(place(), "progenitor made no field of it"))?;
             let ident = match &property.rust_name {
-                Some(renamed) => syn::parse_str(renamed).map_err(|error| Problem::new(place(), error))?,
+                Some(renamed) => syn::parse_str(renamed).map_err(|error| SpecError::new(place(), error))?,
                 None => field.ident.clone(),
             };
-            let mut ty = field.ty.clone();
-            Nearby.visit_type_mut(&mut ty);
+            let mut ty = imports.shortened(&field.ty);
+            Neighbors.visit_type_mut(&mut ty);
             fields.push(Member { wire, ident, ty, property, required: schema.required.contains(wire) });
         }
         Ok(Self { name, role, ident: format_ident!("{name}"), schema, fields, vendor })
     }
 
-    fn item(&self) -> Result<TokenStream, Problem> {
+    fn item(&self, imports: &mut Imports, verbatim: &mut Verbatim) -> Result<TokenStream, SpecError> {
         let linked = self.member("href").is_some();
-        if self.role != Role::RecordedRequest {
+        if self.role != Role::Received {
             self.check_setters(linked)?;
         }
-
         let ident = &self.ident;
-        let docs = prose::of_component(self.schema);
-        let default = self.fields.iter().all(|field| !field.required).then(|| quote!(Default,));
-        let read = (self.role != Role::Sent).then(|| quote!(::serde::Deserialize,));
-        let fields = self.fields.iter().map(|field| field.declaration(self.role));
-        let extra = self.has_extra().then(|| {
-            quote! {
-                #[serde(flatten)]
-                extra: ::serde_json::Map<String, ::serde_json::Value>,
-            }
+        let docs = docs::of_component(self.schema);
+        let default = (!self.has_required()).then(|| quote!(Default,));
+        let fields = self.fields.iter().map(|field| {
+            let (docs, ident, ty) = (docs::of_property(field.property), &field.ident, &field.ty);
+            quote!(#docs pub #ident: #ty,)
         });
-        let construction = (self.role != Role::RecordedRequest).then(|| self.construction());
-        let resource = linked.then(|| self.resource());
+        let extra = self.has_extra().then(|| quote!(extra: serde_json::Map<String, serde_json::Value>,));
+        imports.add(&parse_quote!(crate::lenient::serde_object));
+        let serde = verbatim.item(self.serde_lines()?);
+        let construction = (self.role != Role::Received).then(|| self.construction());
+        let resource = if linked { Some(self.resource(imports, verbatim)?) } else { None };
         Ok(quote! {
             #docs
-            #[derive(Clone, Debug, #default PartialEq, #read ::serde::Serialize)]
+            #[derive(Clone, Debug, #default PartialEq)]
             #[non_exhaustive]
             pub struct #ident {
                 #(#fields)*
                 #extra
             }
+            #serde
             #construction
             #resource
         })
+    }
+
+    fn has_required(&self) -> bool {
+        self.fields.iter().any(|field| field.required)
     }
 
     /// Whether it holds members that the spec does not name.
@@ -131,14 +148,38 @@ impl<'a> Object<'a> {
         self.fields.iter().find(|field| field.wire == wire)
     }
 
-    fn check_setters(&self, linked: bool) -> Result<(), Problem> {
+    /// The call of `serde_object!`, which reads and writes it as JSON.
+    fn serde_lines(&self) -> Result<Vec<String>, SpecError> {
+        let mode = match (self.role, self.has_required()) {
+            (Role::Sent, _) => "write ",
+            (_, false) => "",
+            (_, true) if self.has_extra() => {
+                let problem = "is received, with `required` properties and `x-extra`; it can have only one of the two";
+                return Err(SpecError::new(format!("components.schemas.{}", self.name), problem));
+            }
+            (_, true) => "required ",
+        };
+        let extra = if self.has_extra() { " extra" } else { "" };
+        let (opening, closing) = (format!("{mode}{} {{", self.name), format!("}}{extra}"));
+        let fields: Vec<String> = self.fields.iter().map(Member::serde_entry).collect();
+        let line = format!("serde_object! {{ {opening} {} {closing} }}", fields.join(", "));
+        if line.len() + 4 <= layout::WIDTH {
+            return Ok(vec![line]);
+        }
+        let mut lines = vec!["serde_object! {".to_owned(), format!("    {opening}")];
+        lines.extend(layout::filled_lines(fields, "        ", 4));
+        lines.extend([format!("    {closing}"), "}".to_owned()]);
+        Ok(lines)
+    }
+
+    fn check_setters(&self, linked: bool) -> Result<(), SpecError> {
         let taken = |field: &&Member<'_>| {
             ["extra", "new", "with_extra"].iter().any(|name| field.ident == name) || (linked && field.ident == "id")
         };
         match self.fields.iter().find(taken) {
             Some(field) => {
                 let place = format!("components.schemas.{}.properties.{}", self.name, field.wire);
-                Err(Problem::new(place, "its setter has the name of another method: set `x-rust-name`"))
+                Err(SpecError::new(place, "its setter has the name of another method; set `x-rust-name`"))
             }
             None => Ok(()),
         }
@@ -147,34 +188,43 @@ impl<'a> Object<'a> {
     fn construction(&self) -> TokenStream {
         let ident = &self.ident;
         let (required, optional): (Vec<_>, Vec<_>) = self.fields.iter().partition(|field| field.required);
-        let docs = if required.is_empty() {
-            Prose::new("Nothing set yet. What stays so is not sent.")
-        } else {
-            Prose::new("What is required. The rest is not sent unless it is set.")
-        };
-        let (accepted, given): (Vec<_>, Vec<_>) = required
-            .iter()
-            .map(|field| {
-                let name = &field.ident;
-                let (accepted, converted) = setter::parameter(name, &field.ty);
-                (quote!(#name: #accepted), quote!(#name: #converted))
-            })
-            .unzip();
-        let left = optional.iter().map(|field| &field.ident);
-        let extra = self.has_extra().then(|| quote!(extra: ::serde_json::Map::new(),));
         let setters = optional.iter().map(|field| {
             let ty = argument(&field.ty, "Option").unwrap_or(&field.ty);
-            setter::method(&prose::of_property(field.property), &field.ident, ty)
+            setter::method(&docs::of_property(field.property), &field.ident, ty)
         });
+        let new = if required.is_empty() {
+            quote! {
+                /// An object without fields. Fields that are not set are not sent.
+                pub fn new() -> Self {
+                    Self::default()
+                }
+            }
+        } else {
+            let (accepted, given): (Vec<_>, Vec<_>) = required
+                .iter()
+                .map(|field| {
+                    let name = &field.ident;
+                    let (accepted, converted) = setter::parameter(name, &field.ty);
+                    let given = if *name == converted.to_string() { quote!(#name) } else { quote!(#name: #converted) };
+                    (quote!(#name: #accepted), given)
+                })
+                .unzip();
+            let absent = optional.iter().map(|field| {
+                let name = &field.ident;
+                if argument(&field.ty, "Vec").is_some() { quote!(#name: Vec::new()) } else { quote!(#name: None) }
+            });
+            let extra = self.has_extra().then(|| quote!(extra: serde_json::Map::new(),));
+            quote! {
+                /// An object with its required fields. Other fields that are not set are not sent.
+                pub fn new(#(#accepted),*) -> Self {
+                    Self { #(#given,)* #(#absent,)* #extra }
+                }
+            }
+        };
         let with_extra = self.has_extra().then(|| {
             quote! {
-                /// Sends one more field: one that this crate does not model, or an explicit `null` for one that is not set
-                /// otherwise.
-                pub fn with_extra(
-                    mut self,
-                    name: impl Into<String>,
-                    value: impl Into<::serde_json::Value>,
-                ) -> Self {
+                /// Adds a field that this crate does not model, or sends an explicit `null` for one that is not set.
+                pub fn with_extra(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
                     self.extra.insert(name.into(), value.into());
                     self
                 }
@@ -182,80 +232,47 @@ impl<'a> Object<'a> {
         });
         quote! {
             impl #ident {
-                #docs
-                pub fn new(#(#accepted),*) -> Self {
-                    Self { #(#given,)* #(#left: Default::default(),)* #extra }
-                }
+                #new
                 #(#setters)*
                 #with_extra
             }
         }
     }
 
-    fn resource(&self) -> TokenStream {
-        let (ident, vendor) = (&self.ident, self.vendor);
-        let own_id = match self.member("id").map(|field| (&field.ident, field.required)) {
-            Some((id, false)) => quote!(self.#id),
-            Some((id, true)) => quote!(Some(self.#id)),
-            None => quote!(None),
-        };
-        let href = match self.member("href").map(|field| field.required) {
-            Some(true) => quote!(Some(&self.href)),
-            _ => quote!(self.href.as_deref()),
-        };
-        quote! {
-            impl #ident {
-                /// Its number: from `id`, or else the last part of `href`, which is all that a link holds.
-                pub fn id(&self) -> Option<crate::#vendor::Id<Self>> {
-                    crate::#vendor::Resource::resolved_id(self)
-                }
-            }
-            impl crate::page::Sealed for #ident {}
-            impl crate::#vendor::Resource for #ident {
-                fn href(&self) -> Option<&str> {
-                    #href
-                }
-                fn own_id(&self) -> Option<crate::#vendor::Id<Self>> {
-                    #own_id
-                }
+    /// The call of the vendor's `resource!`, for an object that has an address.
+    fn resource(&self, imports: &mut Imports, verbatim: &mut Verbatim) -> Result<TokenStream, SpecError> {
+        for wire in ["href", "id"] {
+            if self.member(wire).is_some_and(|field| field.required) {
+                let place = format!("components.schemas.{}.properties.{wire}", self.name);
+                return Err(SpecError::new(
+                    place,
+                    "must be optional, as a link has no `id` and an object may lack both",
+                ));
             }
         }
+        let vendor = self.vendor;
+        imports.add(&parse_quote!(crate::#vendor::relation::resource));
+        let id = if self.member("id").is_some() { ", id" } else { "" };
+        Ok(verbatim.item(vec![format!("resource! {{ {}: href{id} }}", self.name)]))
     }
 }
 
 impl Member<'_> {
-    fn declaration(&self, role: Role) -> TokenStream {
-        let (ident, ty) = (&self.ident, &self.ty);
-        let docs = prose::of_property(self.property);
-        let mut settings = Vec::new();
-        if ident != self.wire {
-            let wire = self.wire;
-            settings.push(quote!(rename = #wire));
-        }
-        if !self.required {
-            let (lenient, skip) = match (argument(ty, "Option"), argument(ty, "Vec")) {
-                (Some(inner), _) => (lenient(inner), "Option::is_none"),
-                (None, Some(_)) => ("list", "Vec::is_empty"),
-                (None, None) => ("value", "Option::is_none"),
-            };
-            if role != Role::Sent {
-                let path = format!("crate::lenient::{lenient}");
-                settings.push(quote!(default));
-                settings.push(quote!(deserialize_with = #path));
-            }
-            settings.push(quote!(skip_serializing_if = #skip));
-        }
-        let serde = (!settings.is_empty()).then(|| quote!(#[serde(#(#settings),*)]));
-        quote! {
-            #docs
-            #serde
-            pub #ident: #ty,
-        }
+    /// The field in `serde_object!`: its reader, and its name on the wire if that is another.
+    fn serde_entry(&self) -> String {
+        let (ident, wire) = (&self.ident, self.wire);
+        let reader = match (self.required, argument(&self.ty, "Option"), argument(&self.ty, "Vec")) {
+            (true, ..) => "required",
+            (false, Some(inner), _) => reader(inner),
+            (false, None, Some(_)) => "list",
+            (false, None, None) => "value",
+        };
+        if ident == wire { format!("{ident}: {reader}") } else { format!("{ident}: {reader} = {wire:?}") }
     }
 }
 
 /// The reader that takes what vendors send in place of a value of this type.
-fn lenient(ty: &Type) -> &'static str {
+fn reader(ty: &Type) -> &'static str {
     match last_name(ty).as_deref() {
         Some("String") => "text",
         Some("bool") => "flag",
@@ -264,10 +281,10 @@ fn lenient(ty: &Type) -> &'static str {
     }
 }
 
-/// Drops the `types::` of generated types, which are neighbours here.
-struct Nearby;
+/// Drops the `types::` in front of generated types, which are neighbors here.
+struct Neighbors;
 
-impl VisitMut for Nearby {
+impl VisitMut for Neighbors {
     fn visit_path_mut(&mut self, path: &mut Path) {
         visit_mut::visit_path_mut(self, path);
         if path.segments.first().is_some_and(|first| first.ident == "types")
@@ -275,5 +292,106 @@ impl VisitMut for Nearby {
         {
             *path = last.into();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{sample, type_override};
+
+    fn emitted(spec: &Spec) -> Result<String, String> {
+        let model = Model::infer(spec, &type_override::all(spec, "acme").unwrap()).unwrap();
+        let mut verbatim = Verbatim::default();
+        let module = module(spec, &model, &format_ident!("acme"), &mut verbatim).map_err(|error| error.to_string())?;
+        Ok(verbatim.text(module).unwrap())
+    }
+
+    #[test]
+    fn an_object_is_a_plain_struct_and_one_call_of_serde_object() {
+        let text = emitted(&sample::spec()).unwrap();
+        assert!(text.contains(
+            "    #[derive(Clone, Debug, Default, PartialEq)]\n    #[non_exhaustive]\n    pub struct Order {\n        \
+             /// Its number. Documented.\n        pub id: Option<Id<Order>>,\n        \
+             /// When it was created. Observed.\n        pub created_at: Option<Open<Timestamp>>,\n"
+        ), "{text}");
+        assert!(
+            text.contains(
+                "    serde_object! {\n        Order {\n            id: value, created_at: value = \"createdAt\", \
+             status: value, tags: list, kind: text = \"type\", parent: value,\n        }\n    }\n"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_object_that_is_only_sent_is_only_written_and_takes_other_fields() {
+        let text = emitted(&sample::spec()).unwrap();
+        assert!(
+            text.contains("    serde_object! { write OrderCreate { reference: required, status: value } extra }\n"),
+            "{text}"
+        );
+        assert!(text.contains("pub fn new(reference: impl Into<String>) -> Self {"), "{text}");
+        assert!(text.contains("pub fn with_extra("), "{text}");
+    }
+
+    #[test]
+    fn a_received_object_with_required_fields_is_read_with_them() {
+        let spec = sample::changed(|document| document["components"]["schemas"]["Order"]["required"] = json!(["id"]));
+        let text = emitted(&spec).unwrap();
+        assert!(text.contains("        required Order {\n            id: required,"), "{text}");
+        assert!(
+            text.contains("#[derive(Clone, Debug, PartialEq)]\n    #[non_exhaustive]\n    pub struct Order {"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_received_object_with_required_fields_cannot_keep_others() {
+        let spec = sample::changed(|document| {
+            document["components"]["schemas"]["Order"]["required"] = json!(["id"]);
+            document["components"]["schemas"]["Order"]["x-extra"] = true.into();
+        });
+        let problem = "is received, with `required` properties and `x-extra`; it can have only one of the two";
+        assert_eq!(emitted(&spec).unwrap_err(), format!("components.schemas.Order: {problem}"));
+    }
+
+    #[test]
+    fn a_setter_with_the_name_of_another_method_is_refused() {
+        let spec = sample::changed(|document| {
+            document["components"]["schemas"]["OrderCreate"]["properties"]["new"] =
+                json!({ "type": "boolean", "description": "Whether it is new.", "x-confidence": "assumed" });
+        });
+        let problem = "its setter has the name of another method; set `x-rust-name`";
+        assert_eq!(emitted(&spec).unwrap_err(), format!("components.schemas.OrderCreate.properties.new: {problem}"));
+    }
+
+    #[test]
+    fn a_component_that_becomes_no_type_is_refused() {
+        let spec = sample::changed(|document| {
+            document["components"]["schemas"]["order_note"] = json!({
+                "type": "object", "description": "A note.",
+                "properties": { "text": { "type": "string", "description": "It.", "x-confidence": "assumed" } },
+            });
+        });
+        let problem = "progenitor made no type of this name; it must be an object or an enum, in PascalCase";
+        assert_eq!(emitted(&spec).unwrap_err(), format!("components.schemas.order_note: {problem}"));
+    }
+
+    #[test]
+    fn an_object_with_an_address_is_a_resource() {
+        let href = json!({ "type": "string", "description": "Its address.", "x-confidence": "observed" });
+        let spec =
+            sample::changed(|document| document["components"]["schemas"]["Order"]["properties"]["href"] = href.clone());
+        assert!(emitted(&spec).unwrap().contains("    resource! { Order: href, id }\n"));
+
+        let spec = sample::changed(|document| {
+            document["components"]["schemas"]["Order"]["properties"]["href"] = href;
+            document["components"]["schemas"]["Order"]["required"] = json!(["href"]);
+        });
+        let problem = "must be optional, as a link has no `id` and an object may lack both";
+        assert_eq!(emitted(&spec).unwrap_err(), format!("components.schemas.Order.properties.href: {problem}"));
     }
 }

@@ -1,4 +1,4 @@
-//! The vendors, and what is known about each: its tenants, its clients, and the rules of its tokens.
+//! The vendors of the simulation: their servers, their clients, and the rules of their tokens.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use servicebay::testing::{
 use servicebay::{AuthStatus, CallOptions, ClientBuilder, Error, TokenSet, fentu, fisikal, repairy};
 use tokio::time::Instant;
 
-use super::line::Line;
-use super::shelf::Shelf;
+use super::flaky_transport::FlakyTransport;
+use super::test_store::TestStore;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A vendor, and what its pages leave open about its tokens.
+/// A vendor, with a variant for each behavior of tokens that its documentation leaves open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Vendor {
     FentuLeftOut,
@@ -25,23 +25,23 @@ pub(super) enum Vendor {
     FentuRotated,
     FisikalLogins,
     FisikalRotated,
-    /// A refresh ends the access token before.
+    /// A refresh revokes the previous access token.
     FisikalStrict,
     RepairyKept,
     RepairyRotated,
 }
 
-/// How a vendor's tokens live.
+/// The rules of a vendor's tokens.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
+pub(super) struct TokenRules {
     pub(super) access: Duration,
     pub(super) refresh: Option<Duration>,
     pub(super) rotates: bool,
-    /// Whether credentials alone give tokens.
+    /// Whether the client can log in with its credentials.
     pub(super) logs_in: bool,
-    /// Whether a refresh takes a living access token.
-    pub(super) needs_living_access: bool,
-    pub(super) old_access_dies: bool,
+    /// Whether a refresh needs a valid access token.
+    pub(super) needs_valid_access: bool,
+    pub(super) revokes_old_access: bool,
 }
 
 impl Vendor {
@@ -56,43 +56,43 @@ impl Vendor {
         Self::FisikalStrict,
     ];
 
-    /// Whose a seed is.
+    /// The vendor of a seed.
     pub(super) fn of(seed: u64) -> Self {
         Self::ALL[(seed % Self::ALL.len() as u64) as usize]
     }
 
-    pub(super) fn rules(self) -> Rules {
-        let fisikal = Rules {
+    pub(super) fn rules(self) -> TokenRules {
+        let fisikal = TokenRules {
             access: HOUR,
             refresh: None,
             rotates: true,
             logs_in: true,
-            needs_living_access: false,
-            old_access_dies: false,
+            needs_valid_access: false,
+            revokes_old_access: false,
         };
-        let fentu = Rules { refresh: Some(30 * DAY), rotates: false, logs_in: false, ..fisikal };
-        let repairy = Rules { access: 48 * HOUR, refresh: Some(14 * DAY), needs_living_access: true, ..fisikal };
+        let fentu = TokenRules { refresh: Some(30 * DAY), rotates: false, logs_in: false, ..fisikal };
+        let repairy = TokenRules { access: 48 * HOUR, refresh: Some(14 * DAY), needs_valid_access: true, ..fisikal };
         match self {
             Self::FentuLeftOut | Self::FentuRepeated => fentu,
-            Self::FentuRotated => Rules { rotates: true, ..fentu },
+            Self::FentuRotated => TokenRules { rotates: true, ..fentu },
             Self::FisikalLogins | Self::FisikalRotated => fisikal,
-            Self::FisikalStrict => Rules { old_access_dies: true, ..fisikal },
-            Self::RepairyKept => Rules { rotates: false, ..repairy },
+            Self::FisikalStrict => TokenRules { revokes_old_access: true, ..fisikal },
+            Self::RepairyKept => TokenRules { rotates: false, ..repairy },
             Self::RepairyRotated => repairy,
         }
     }
 
-    /// A tenant on a clock that nobody sets.
-    pub(super) fn tenant(self, start: Timestamp) -> MockServer {
-        let begun = Instant::now();
-        let now = move || start.checked_add(SignedDuration::try_from(begun.elapsed()).unwrap()).unwrap();
+    /// A server with its own clock, which is never set.
+    pub(super) fn server(self, start: Timestamp) -> AnyServer {
+        let started = Instant::now();
+        let now = move || start.checked_add(SignedDuration::try_from(started.elapsed()).unwrap()).unwrap();
         let fentu = |tokens| {
             let builder = at_fentu::MockServer::builder().with_clock(now).with_tier(Tier::Enterprise);
-            MockServer::Fentu(builder.with_refresh_tokens(tokens).in_memory())
+            AnyServer::Fentu(builder.with_refresh_tokens(tokens).in_memory())
         };
         let fisikal = || at_fisikal::MockServer::builder().with_clock(now);
         let repairy = |tokens| {
-            MockServer::Repairy(
+            AnyServer::Repairy(
                 at_repairy::MockServer::builder().with_clock(now).with_refresh_tokens(tokens).in_memory(),
             )
         };
@@ -100,10 +100,10 @@ impl Vendor {
             Self::FentuLeftOut => fentu(at_fentu::RefreshTokens::LeftOut),
             Self::FentuRepeated => fentu(at_fentu::RefreshTokens::Repeated),
             Self::FentuRotated => fentu(at_fentu::RefreshTokens::Rotated),
-            Self::FisikalLogins => MockServer::Fisikal(fisikal().in_memory()),
-            Self::FisikalRotated => MockServer::Fisikal(fisikal().with_refresh_tokens().in_memory()),
+            Self::FisikalLogins => AnyServer::Fisikal(fisikal().in_memory()),
+            Self::FisikalRotated => AnyServer::Fisikal(fisikal().with_refresh_tokens().in_memory()),
             Self::FisikalStrict => {
-                MockServer::Fisikal(fisikal().with_refresh_tokens().with_old_tokens_revoked().in_memory())
+                AnyServer::Fisikal(fisikal().with_refresh_tokens().with_old_tokens_revoked().in_memory())
             }
             Self::RepairyKept => repairy(at_repairy::RefreshTokens::Kept),
             Self::RepairyRotated => repairy(at_repairy::RefreshTokens::Rotated),
@@ -111,15 +111,15 @@ impl Vendor {
     }
 }
 
-/// A tenant of any vendor.
+/// A server of any vendor.
 #[derive(Clone, Debug)]
-pub(super) enum MockServer {
+pub(super) enum AnyServer {
     Fentu(at_fentu::MockServer),
     Fisikal(at_fisikal::MockServer),
     Repairy(at_repairy::MockServer),
 }
 
-macro_rules! whichever {
+macro_rules! delegate {
     ($any:expr, $one:ident => $what:expr) => {
         match $any {
             Self::Fentu($one) => $what,
@@ -129,85 +129,85 @@ macro_rules! whichever {
     };
 }
 
-impl MockServer {
-    pub(super) fn wire(&self) -> &dyn Transport {
-        whichever!(self, tenant => tenant)
+impl AnyServer {
+    pub(super) fn transport(&self) -> &dyn Transport {
+        delegate!(self, server => server)
     }
 
     pub(super) fn fault(&self, fault: Fault) {
-        whichever!(self, tenant => tenant.fault(fault));
+        delegate!(self, server => server.fault(fault));
     }
 
     pub(super) fn counters(&self) -> Counters {
-        whichever!(self, tenant => tenant.counters())
+        delegate!(self, server => server.counters())
     }
 
     pub(super) fn token_requests(&self) -> Vec<TokenRequest> {
-        whichever!(self, tenant => tenant.token_requests())
+        delegate!(self, server => server.token_requests())
     }
 
-    /// Takes back all access tokens and leaves the refresh tokens in force.
+    /// Revokes all access tokens; the refresh tokens stay valid.
     pub(super) fn end_access_tokens(&self) {
-        whichever!(self, tenant => tenant.end_access_tokens());
+        delegate!(self, server => server.end_access_tokens());
     }
 
-    /// Takes back everything.
+    /// Revokes all logins.
     pub(super) fn revoke_all(&self) {
-        whichever!(self, tenant => tenant.revoke_all());
+        delegate!(self, server => server.revoke_all());
     }
 
-    /// Lets a person log in where only a person can.
-    pub(super) async fn log_in(&self, line: Line) -> Option<TokenSet> {
-        let Self::Fentu(tenant) = self else { return None };
-        let known = tenant.application();
-        let application = fentu::Application::builder(known.client_id(), known.client_secret());
-        let application = application.with_base_url(tenant.base_url()).with_transport(line).build().unwrap();
+    /// Logs in as the user, at a vendor where only a person can.
+    pub(super) async fn log_in(&self, transport: FlakyTransport) -> Option<TokenSet> {
+        let Self::Fentu(server) = self else { return None };
+        let registered = server.application();
+        let application = fentu::Application::builder(registered.client_id(), registered.client_secret());
+        let application = application.with_base_url(server.base_url()).with_transport(transport).build().unwrap();
         let login = application.authorize("http://127.0.0.1:49152/callback", ["admin"]).unwrap();
-        let sent_to = tenant.visit(login.url().as_str()).expect("a redirect");
+        let sent_to = server.visit(login.url().as_str()).expect("a redirect");
         Some(application.exchange(&login, sent_to.as_str()).await.expect("tokens"))
     }
 
-    /// A client with its credentials, over a line and a store.
-    pub(super) fn client(&self, line: Line, shelf: Shelf, handed_in: Option<TokenSet>) -> Client {
+    /// A client of this server.
+    pub(super) fn client(&self, transport: FlakyTransport, store: TestStore, passed_in: Option<TokenSet>) -> AnyClient {
         match self {
-            Self::Fentu(tenant) => {
-                let known = tenant.application();
-                let (id, secret) = (known.client_id(), known.client_secret());
-                let credentials = match handed_in {
+            Self::Fentu(server) => {
+                let registered = server.application();
+                let (id, secret) = (registered.client_id(), registered.client_secret());
+                let credentials = match passed_in {
                     Some(tokens) => fentu::Credentials::oauth(id, secret, tokens),
                     None => fentu::Credentials::oauth_stored(id, secret),
                 };
                 let builder = fentu::Client::builder(credentials).with_tenant("acme");
-                Client::Fentu(built(builder, tenant.base_url(), line, shelf))
+                AnyClient::Fentu(build(builder, server.base_url(), transport, store))
             }
-            Self::Fisikal(tenant) => {
+            Self::Fisikal(server) => {
                 let (id, secret) = (at_fisikal::MockServer::CLIENT_ID, at_fisikal::MockServer::CLIENT_SECRET);
-                let (user, password) = tenant.login(at_fisikal::Role::Manager);
+                let (user, password) = server.login(at_fisikal::Role::Manager);
                 let credentials = fisikal::Credentials::password(id, secret, user, password);
-                Client::Fisikal(built(fisikal::Client::builder(credentials), tenant.base_url(), line, shelf))
+                AnyClient::Fisikal(build(fisikal::Client::builder(credentials), server.base_url(), transport, store))
             }
-            Self::Repairy(tenant) => {
-                let credentials = tenant.credentials_of(Partner::Main);
-                Client::Repairy(built(repairy::Client::builder(credentials), tenant.base_url(), line, shelf))
+            Self::Repairy(server) => {
+                let credentials = server.credentials_of(Partner::Main);
+                AnyClient::Repairy(build(repairy::Client::builder(credentials), server.base_url(), transport, store))
             }
         }
     }
 }
 
-fn built<C>(builder: ClientBuilder<C>, base_url: &str, line: Line, shelf: Shelf) -> C {
-    builder.with_base_url(base_url).with_transport(line).with_token_store(shelf).build().unwrap()
+fn build<C>(builder: ClientBuilder<C>, base_url: &str, transport: FlakyTransport, store: TestStore) -> C {
+    builder.with_base_url(base_url).with_transport(transport).with_token_store(store).build().unwrap()
 }
 
 /// A client of any vendor.
 #[derive(Clone, Debug)]
-pub(super) enum Client {
+pub(super) enum AnyClient {
     Fentu(fentu::Client),
     Fisikal(fisikal::Client),
     Repairy(repairy::Client),
 }
 
-impl Client {
-    /// A call that waits for this long at most.
+impl AnyClient {
+    /// A call with this `max_wait`.
     pub(super) async fn call(&self, max_wait: Duration) -> Result<(), Error> {
         let options = CallOptions::new().with_max_wait(max_wait);
         match self {
@@ -221,10 +221,10 @@ impl Client {
     }
 
     pub(super) fn auth_status(&self) -> AuthStatus {
-        whichever!(self, client => client.auth_status())
+        delegate!(self, client => client.auth_status())
     }
 
     pub(super) async fn keep_alive(self) -> Error {
-        whichever!(self, client => client.keep_alive().await)
+        delegate!(self, client => client.keep_alive().await)
     }
 }

@@ -1,4 +1,4 @@
-//! A transport that mocks all four vendors, tells their tenants apart, and records every request that uses another tenant's
+//! A transport that mocks all four vendors, distinguishes their tenants, and records every request that uses another tenant's
 //! tokens.
 
 use std::collections::HashMap;

@@ -15,6 +15,7 @@ mod canned;
 // Progenitor's own code, unchanged.
 #[allow(clippy::all, clippy::unwrap_used, dead_code, unnameable_types, unreachable_pub)]
 mod generated;
+mod orders;
 mod server;
 
 use std::fmt;
@@ -30,7 +31,8 @@ use serde::de::DeserializeOwned;
 use servicebay::fixably::types::Order;
 use servicebay::fixably::{self, Collection, Credentials};
 
-pub(crate) use self::canned::PAGE;
+use self::orders::ORDER;
+pub(crate) use self::orders::PAGE;
 pub(crate) use self::server::Server;
 
 const TOKEN: &str = "8sVxWgUxY1mBqXn5u8xk4Cq1p0JtZrQe7dLhNfAoKiMb2yTs";
@@ -148,11 +150,11 @@ impl Client {
                 black_box(&read::<Order>(response).await);
             }
             Self::Servicebay(client) => {
-                let order = client.get_order().id(black_box(canned::ORDER)).expand("customer,status").send().await;
+                let order = client.get_order().id(black_box(ORDER)).expand("customer,status").send().await;
                 black_box(&order.expect("the order is there"));
             }
             Self::Progenitor(client) => {
-                let order = client.get_order(black_box(canned::ORDER), Some("customer,status")).await;
+                let order = client.get_order(black_box(ORDER), Some("customer,status")).await;
                 black_box(&order.expect("the order is there"));
             }
             Self::Retrying { client, base_url } => {
@@ -185,7 +187,7 @@ impl Client {
 }
 
 fn order_url(base_url: &str) -> String {
-    format!("{base_url}/orders/{}?expand=customer,status", black_box(canned::ORDER))
+    format!("{base_url}/orders/{}?expand=customer,status", black_box(ORDER))
 }
 
 fn orders_url(base_url: &str) -> String {

@@ -1,4 +1,4 @@
-//! The token store as one process sees it: a shared one, a little slow, and closed to who has been killed.
+//! The token store of one process: shared with the others, slow, and closed when the process is killed.
 
 use std::fmt;
 use std::future::pending;
@@ -7,56 +7,56 @@ use std::sync::{Arc, Mutex};
 use futures_core::future::BoxFuture;
 use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
 
-use super::site::{Site, Who};
+use super::host::{Host, ProcessId};
 
-/// The store as one process sees it.
+/// The store of one process.
 #[derive(Clone)]
-pub(super) struct Shelf {
-    who: Who,
-    site: Arc<Site>,
+pub(super) struct TestStore {
+    process: ProcessId,
+    host: Arc<Host>,
     store: MemoryStore,
-    /// The lease that the process holds: it ends with the process, as the lock on a file does.
+    /// The lease that the process holds. It ends with the process, as the lock on a file does.
     held: Arc<Mutex<Option<Lease>>>,
 }
 
-/// What a client holds for a lease.
-struct Held(Arc<Mutex<Option<Lease>>>);
+/// Releases the lease of the process when the client drops it.
+struct LeaseGuard(Arc<Mutex<Option<Lease>>>);
 
-impl Drop for Held {
+impl Drop for LeaseGuard {
     fn drop(&mut self) {
         self.0.lock().unwrap().take();
     }
 }
 
-impl Shelf {
-    pub(super) fn new(who: Who, site: &Arc<Site>) -> Self {
-        Self { who, site: Arc::clone(site), store: site.store.clone(), held: Arc::default() }
+impl TestStore {
+    pub(super) fn new(process: ProcessId, host: &Arc<Host>) -> Self {
+        Self { process, host: Arc::clone(host), store: host.store.clone(), held: Arc::default() }
     }
 
-    /// Gives back what a killed process held.
+    /// Releases the lease of a killed process.
     pub(super) fn release(&self) {
         self.held.lock().unwrap().take();
     }
 
     async fn arrive(&self) {
-        let pause = self.site.store_pause();
+        let pause = self.host.store_pause();
         tokio::time::sleep(pause).await;
         self.stop_if_killed().await;
     }
 
     async fn stop_if_killed(&self) {
-        if self.site.ledger().is_killed(self.who) {
+        if self.host.invariants().is_killed(self.process) {
             pending::<()>().await;
         }
     }
 }
 
-impl TokenStore for Shelf {
+impl TokenStore for TestStore {
     fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
         Box::pin(async move {
             self.arrive().await;
             let loaded = self.store.load(key).await;
-            self.site.learn_key(key);
+            self.host.set_key(key);
             loaded
         })
     }
@@ -70,8 +70,8 @@ impl TokenStore for Shelf {
         Box::pin(async move {
             self.arrive().await;
             let swap = self.store.compare_and_swap(key, expected, tokens).await?;
-            self.site.learn_key(key);
-            self.site.ledger().stores(self.who, tokens, &swap);
+            self.host.set_key(key);
+            self.host.invariants().record_stored(self.process, tokens, &swap);
             Ok(swap)
         })
     }
@@ -84,19 +84,19 @@ impl TokenStore for Shelf {
         Box::pin(async move {
             self.arrive().await;
             let lease = self.store.lease(key).await?;
-            if self.site.ledger().is_killed(self.who) {
+            if self.host.invariants().is_killed(self.process) {
                 drop(lease);
                 self.stop_if_killed().await;
                 unreachable!("a killed process stops");
             }
             *self.held.lock().unwrap() = Some(lease);
-            Ok(Lease::new(Held(Arc::clone(&self.held))))
+            Ok(Lease::new(LeaseGuard(Arc::clone(&self.held))))
         })
     }
 }
 
-impl fmt::Debug for Shelf {
+impl fmt::Debug for TestStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shelf").field("who", &self.who).finish_non_exhaustive()
+        f.debug_struct("Shelf").field("who", &self.process).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,125 @@
+//! What the generated builders of operations share: the traits of lists and of writes, as one macro call for each builder.
+
+/// Implements [`List`](crate::List) for the builder of a list operation, with the methods `pages` and `items`.
+///
+/// ```text
+/// list_operation! {
+///     ListOrders {
+///         operation: operations::LIST_ORDERS,
+///         page: Collection<types::Order>,
+///         item: types::Order,
+///         by: (offset, page),      // the fields that select the page
+///         key: id(),               // the id of an item, by a method or a field; left out if items have none
+///         expand: expand = "items", // the field, and its value, that asks for whole items; left out if all are whole
+///     }
+/// }
+/// ```
+macro_rules! list_operation {
+    (
+        $builder:ident {
+            operation: $operation:path,
+            page: $page:ty,
+            item: $item:ty,
+            by: ($($by:ident),+),
+            $(key: $key:ident $(($($method:tt)*))?,)?
+            $(expand: $expand:ident = $items:literal,)?
+        }
+    ) => {
+        impl $builder {
+            /// Every page of the list, as a stream that fetches pages as it needs them.
+            pub fn pages(self) -> $crate::Pages<Self> {
+                $crate::Pages::new(self)
+            }
+
+            /// Every item of the list, as a stream that fetches pages as it needs them.
+            $(
+                ///
+                #[doc = concat!(
+                    "Sends `", stringify!($expand), "=", $items, "` unless `", stringify!($expand),
+                    "` is set, so that items are whole.",
+                )]
+            )?
+            pub fn items(self) -> $crate::Items<Self> {
+                $crate::Items::new($crate::operation_builder::list_operation!(@whole self $($expand $items)?))
+            }
+        }
+
+        impl $crate::page::Sealed for $builder {}
+        impl $crate::List for $builder {
+            type Page = $page;
+            type Item = $item;
+
+            fn operation(&self) -> &'static $crate::Operation {
+                &$operation
+            }
+
+            fn fingerprint(&self) -> u64 {
+                $crate::List::at(self.clone(), $crate::Position::Start).request().fingerprint()
+            }
+
+            fn position(&self) -> $crate::Position {
+                $crate::page::PageParams::position(($(self.$by),+))
+            }
+
+            fn at(mut self, position: $crate::Position) -> Self {
+                ($(self.$by),+) = $crate::page::PageParams::from_position(position);
+                self
+            }
+
+            fn fetch(self) -> impl Future<Output = Result<$crate::Response<$page>, $crate::Error>> + Send {
+                self.send()
+            }
+
+            fn key(item: &$item) -> Option<u64> {
+                let key = $crate::operation_builder::list_operation!(@key $item, $($key $(($($method)*))?)?);
+                key(item)
+            }
+
+            fn rate_limit_headroom(&self) -> Option<u64> {
+                self.client.room()
+            }
+        }
+    };
+    (@whole $list:ident) => { $list };
+    (@whole $list:ident $expand:ident $items:literal) => {{
+        let mut list = $list;
+        list.$expand.get_or_insert_with(|| $items.into());
+        list
+    }};
+
+    (@key $item:ty,) => { |_: &$item| None };
+    (@key $item:ty, $id:ident) => { |item: &$item| item.$id.as_ref().map($crate::page::key) };
+    (@key $item:ty, $id:ident ()) => { |item: &$item| item.$id().map($crate::page::key) };
+}
+pub(crate) use list_operation;
+
+/// Implements [`Write`](crate::Write) for the builder of a write that must not be repeated, with the method `reconcile`.
+///
+/// ```text
+/// write_operation! { CreateOrder => types::Order }
+/// ```
+macro_rules! write_operation {
+    ($builder:ident => $output:ty) => {
+        impl $builder {
+            /// Checks what became of the call if its response is lost, before it fails or is sent again. See
+            /// [`Reconcile`](crate::Reconcile).
+            pub fn reconcile<F, L>(self, look: F) -> $crate::Reconcile<Self, F>
+            where
+                F: FnMut($crate::UnknownOutcome) -> L,
+                L: Future<Output = Result<$crate::WriteStatus<$output>, $crate::Error>>,
+            {
+                $crate::Reconcile::new(self, look)
+            }
+        }
+
+        impl $crate::page::Sealed for $builder {}
+        impl $crate::Write for $builder {
+            type Output = $output;
+
+            fn write(self) -> impl Future<Output = Result<$crate::Response<$output>, $crate::Error>> + Send {
+                self.send()
+            }
+        }
+    };
+}
+pub(crate) use write_operation;
