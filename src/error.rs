@@ -6,6 +6,7 @@ mod kinds;
 mod postponed;
 mod tenant;
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -266,6 +267,9 @@ impl Error {
         Self::OutcomeUnknown(Box::new(call.with_lookup_error(lookup)))
     }
 }
+
+/// An error of any type, as the source of one of ours.
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 #[cfg(test)]
 mod tests {

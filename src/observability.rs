@@ -13,8 +13,8 @@
 //!
 //! | span | level | fields | when |
 //! | --- | --- | --- | --- |
-//! | `servicebay.call` | INFO | `vendor` `tenant` `operation` `attempts` `error.type` `otel.kind` `otel.status_code` | A call, from its first wait to the decoded response. `error.type` is [`Error::kind`](crate::Error::kind), or `cancelled` |
-//! | `servicebay.attempt` | INFO | `vendor` `tenant` `operation` `request_id` `error.type` `http.request.method` `http.request.method_original` `http.request.resend_count` `http.response.status_code` `server.address` `server.port` `url.full` `url.template` `otel.kind` `otel.name` `otel.status_code` | A request, of a call or for tokens. `error.type` is the status if that is 4xx or 5xx, else `not_sent`, `broken`, `timeout`, `too_large` or `cancelled` |
+//! | `servicebay.call` | INFO | `vendor` `tenant` `operation` `attempts` `error.type` `otel.kind` `otel.status_code` | A call, from its first wait to the decoded response. `error.type` is [`Error::kind`](crate::Error::kind), or `canceled` |
+//! | `servicebay.attempt` | INFO | `vendor` `tenant` `operation` `request_id` `error.type` `http.request.method` `http.request.method_original` `http.request.resend_count` `http.response.status_code` `server.address` `server.port` `url.full` `url.template` `otel.kind` `otel.name` `otel.status_code` | A request, of a call or for tokens. `error.type` is the status if that is 4xx or 5xx, else `not_sent`, `broken`, `timeout`, `too_large` or `canceled` |
 //! | `servicebay.token_refresh` | INFO | `vendor` `tenant` `error.type` `otel.kind` `otel.status_code` | A token refresh. It has no parent, and follows from the span of the call that started it |
 //!
 //! A field without a value is left out: `http.request.resend_count` on the first attempt, `error.type` and `otel.status_code`

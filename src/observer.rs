@@ -138,7 +138,7 @@ pub enum EventKind<'a> {
 #[non_exhaustive]
 pub enum CallOutcome<'a> {
     /// Its future was dropped before it ended.
-    Cancelled,
+    Canceled,
     /// It returned this error.
     Failed(&'a Error),
     /// It returned a response.

@@ -24,7 +24,7 @@ use crate::operation::Operation;
 use crate::vendor::Vendor;
 
 /// The `error.type` of a call or an attempt whose future was dropped.
-const CANCELLED: &str = "cancelled";
+const CANCELED: &str = "canceled";
 
 /// Reports what one client does.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl Telemetry {
             match outcome {
                 CallOutcome::Succeeded => {}
                 CallOutcome::Failed(error) => record_error(span, error.kind()),
-                CallOutcome::Cancelled => record_error(span, CANCELLED),
+                CallOutcome::Canceled => record_error(span, CANCELED),
             }
         }
         if self.observer.is_some() {

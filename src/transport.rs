@@ -2,14 +2,14 @@
 //!
 //! The transport decides nothing. It reports what happened, above all whether a failed request may have reached the vendor.
 
-use std::error::Error as StdError;
-
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 use url::Url;
+
+use crate::error::BoxError;
 
 /// The request of one attempt.
 #[derive(Debug)]
@@ -71,8 +71,6 @@ pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<Status
         Err(HttpError::NotSent(_) | HttpError::TimedOut) => None,
     }
 }
-
-pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The HTTP client that requests are sent with.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
+use super::BoxError;
 use crate::operation::Operation;
 
 /// The longest vendor message that is displayed, in characters.
@@ -39,7 +40,7 @@ pub struct CallError {
     pub(crate) body: Bytes,
     pub(crate) maybe_applied: bool,
     pub(crate) idempotent: bool,
-    pub(crate) source: Option<Box<dyn StdError + Send + Sync>>,
+    pub(crate) source: Option<BoxError>,
 }
 
 impl CallError {

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Error;
+use super::{BoxError, Error};
 
 /// A tenant whose client could not be built. It can be cloned, because every caller that waits for the client gets it.
 ///
@@ -17,7 +17,7 @@ pub struct TenantError {
 }
 
 impl TenantError {
-    pub(crate) fn new(tenant: Arc<str>, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    pub(crate) fn new(tenant: Arc<str>, source: impl Into<BoxError>) -> Self {
         Self { tenant, source: source.into().into() }
     }
 

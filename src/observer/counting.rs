@@ -33,7 +33,7 @@ pub struct CountingObserver {
 struct Counters {
     calls: AtomicU64,
     failed_calls: AtomicU64,
-    cancelled_calls: AtomicU64,
+    canceled_calls: AtomicU64,
     attempts: AtomicU64,
     retries: AtomicU64,
     rate_limited: AtomicU64,
@@ -57,7 +57,7 @@ impl CountingObserver {
         Self::default()
     }
 
-    /// Calls that ended: successful, failed and cancelled ones.
+    /// Calls that ended: successful, failed and canceled ones.
     pub fn calls(&self) -> u64 {
         self.counters.calls.load(Ordering::Relaxed)
     }
@@ -68,8 +68,8 @@ impl CountingObserver {
     }
 
     /// Calls whose future was dropped before they ended.
-    pub fn cancelled_calls(&self) -> u64 {
-        self.counters.cancelled_calls.load(Ordering::Relaxed)
+    pub fn canceled_calls(&self) -> u64 {
+        self.counters.canceled_calls.load(Ordering::Relaxed)
     }
 
     /// Requests that were sent, including token requests.
@@ -116,7 +116,7 @@ impl Observer for CountingObserver {
             EventKind::Attempt { .. } => count(&counters.attempts),
             EventKind::Call { outcome, .. } => {
                 match outcome {
-                    CallOutcome::Cancelled => count(&counters.cancelled_calls),
+                    CallOutcome::Canceled => count(&counters.canceled_calls),
                     CallOutcome::Failed(_) => count(&counters.failed_calls),
                     CallOutcome::Succeeded => 0,
                 };

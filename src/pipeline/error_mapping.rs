@@ -1,7 +1,6 @@
 //! Maps every way in which a call can end to its typed error.
 
 use std::borrow::Cow;
-use std::error::Error as StdError;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,7 +12,7 @@ use url::Url;
 
 use super::retry_context::RetryContext;
 use crate::auth::{NoToken, TokenError, TokenErrorKind};
-use crate::error::{CallError, DecodeError, Error, RateLimitedError, ValidationError};
+use crate::error::{BoxError, CallError, DecodeError, Error, RateLimitedError, ValidationError};
 use crate::limit::RateLimitHeaders;
 use crate::transport::{HttpError, HttpResponse};
 use crate::vendor::Explanation;
@@ -88,7 +87,7 @@ impl RetryContext<'_> {
         response: &HttpResponse,
         reason: impl Into<Cow<'static, str>>,
         path: Option<String>,
-        source: Option<Box<dyn StdError + Send + Sync>>,
+        source: Option<BoxError>,
     ) -> Error {
         let mut call = self.call_error(reason);
         self.add_response(&mut call, response);

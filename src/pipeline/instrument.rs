@@ -58,6 +58,6 @@ impl<'a> RetryContext<'a> {
 
 impl Drop for RetryContext<'_> {
     fn drop(&mut self) {
-        self.close_span(CallOutcome::Cancelled);
+        self.close_span(CallOutcome::Canceled);
     }
 }

@@ -8,12 +8,12 @@ use tracing::Span;
 use tracing::field::Empty;
 use url::Url;
 
-use super::{CANCELLED, Telemetry, record_error};
+use super::{CANCELED, Telemetry, record_error};
 use crate::observer::EventKind;
 use crate::operation::Operation;
 use crate::transport::{HttpError, HttpResponse, status};
 
-/// The span of an attempt. Dropping it before it is finished reports the attempt as cancelled.
+/// The span of an attempt. Dropping it before it is finished reports the attempt as canceled.
 #[derive(Debug)]
 pub(crate) struct AttemptSpan<'a> {
     telemetry: &'a Telemetry,
@@ -99,7 +99,7 @@ impl AttemptSpan<'_> {
 impl Drop for AttemptSpan<'_> {
     fn drop(&mut self) {
         if !self.is_finished {
-            record_error(&self.span, CANCELLED);
+            record_error(&self.span, CANCELED);
             self.notify(None);
         }
     }

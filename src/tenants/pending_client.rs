@@ -3,7 +3,6 @@
 //! The callers share one future and no task is spawned, so that the work is canceled when the last of them gives up.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,9 +13,8 @@ use futures_util::future::{Shared, WeakShared};
 use super::client_cache::ClientCache;
 use crate::builder::{ClientBuilder, ClientHandle, SharedResources, TenantContext};
 use crate::clock::Clock;
-use crate::error::TenantError;
+use crate::error::{BoxError, TenantError};
 
-pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 /// The user's closure, which makes the builder of a tenant's client.
 pub(super) type ConnectFn<C> =
     Box<dyn Fn(String) -> BoxFuture<'static, Result<ClientBuilder<C>, BoxError>> + Send + Sync>;

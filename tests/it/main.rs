@@ -33,6 +33,7 @@ mod retries;
 mod secrets;
 mod simulation;
 mod sockets;
+mod source_code;
 #[cfg(feature = "fentu")]
 mod stores;
 mod support;
@@ -40,3 +41,4 @@ mod support;
 mod tenants;
 mod token_abuse;
 mod tokens;
+mod vocabulary;

@@ -34,7 +34,7 @@ impl Observer for LineObserver {
                 let outcome = match outcome {
                     CallOutcome::Failed(error) => error.kind(),
                     CallOutcome::Succeeded => "ok",
-                    _ => "cancelled",
+                    _ => "canceled",
                 };
                 format!("call: {outcome} {attempts} {}", elapsed.as_secs())
             }
@@ -95,7 +95,7 @@ async fn one_counting_observer_counts_for_many_clients() {
     let second = builder(&script).with_observer(counts.clone()).build().unwrap();
     second.get_order().id(1).send().await.unwrap();
     second.get_order().id(2).send().await.unwrap_err();
-    assert_eq!((counts.calls(), counts.failed_calls(), counts.cancelled_calls()), (3, 1, 0));
+    assert_eq!((counts.calls(), counts.failed_calls(), counts.canceled_calls()), (3, 1, 0));
     assert_eq!((counts.attempts(), counts.retries(), counts.rate_limited()), (6, 1, 1));
     assert_eq!((counts.waits(Wait::Limit), counts.waited(Wait::Limit).as_secs()), (1, 30));
     assert_eq!(counts.failed_refreshes(), 0);
@@ -126,7 +126,7 @@ async fn a_dropped_call_is_counted_as_cancelled() {
     let script = Script::new([order().delay(Duration::from_secs(5))]);
     let client = builder(&script).with_observer(counts.clone()).build().unwrap();
     assert!(client.get_order().id(1).send().now_or_never().is_none());
-    assert_eq!((counts.calls(), counts.cancelled_calls(), counts.failed_calls(), counts.attempts()), (1, 1, 0, 1));
+    assert_eq!((counts.calls(), counts.canceled_calls(), counts.failed_calls(), counts.attempts()), (1, 1, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +135,7 @@ async fn a_wait_that_its_caller_gives_up_is_reported_with_its_duration() {
     let client = builder(&Script::new([refused("60")])).with_observer(counts.clone()).build().unwrap();
     timeout(Duration::from_secs(10), client.get_order().id(1).send()).await.unwrap_err();
     assert_eq!((counts.waits(Wait::Limit), counts.waited(Wait::Limit).as_secs()), (1, 10));
-    assert_eq!((counts.cancelled_calls(), client.rate_limit().waiting()), (1, 0));
+    assert_eq!((counts.canceled_calls(), client.rate_limit().waiting()), (1, 0));
 }
 
 /// Counts events, and panics at each.

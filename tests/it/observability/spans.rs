@@ -156,7 +156,7 @@ async fn a_dropped_call_is_reported_as_cancelled() {
     assert!(client.get_order().id(1).send().now_or_never().is_none());
     drop(guard);
     for name in ["servicebay.call", "servicebay.attempt"] {
-        assert_eq!(only(&recorder, name).field("error.type"), Some("cancelled"), "{name}");
+        assert_eq!(only(&recorder, name).field("error.type"), Some("canceled"), "{name}");
     }
 }
 
