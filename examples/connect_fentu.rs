@@ -108,7 +108,7 @@ async fn log_in(config: &Config, open_browser: impl FnOnce(&LoopbackLogin)) -> R
         Some(base_url) => builder.with_base_url(base_url).build()?,
         None => builder.build()?,
     };
-    let login = application.log_in_here([Scope::ReadWorkOrders]).await?;
+    let login = application.loopback_login([Scope::ReadWorkOrders]).await?;
     open_browser(&login);
     println!("Waiting for the browser ...");
     let tokens = login.tokens().await?;

@@ -48,8 +48,8 @@ use crate::telemetry::CallScope;
 
 /// What a vendor's `Credentials` come to.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) way: Way,
+pub(crate) struct AuthConfig {
+    pub(crate) method: AuthMethod,
     /// Whose credentials they are, without any secret: part of the store's key, and of the budget's where all tenants
     /// of a vendor share one host.
     pub(crate) account: Cow<'static, str>,
@@ -68,7 +68,7 @@ pub(crate) fn account(parts: &[&str]) -> Cow<'static, str> {
 
 /// A way in.
 #[derive(Debug)]
-pub(crate) enum Way {
+pub(crate) enum AuthMethod {
     StaticToken(StaticToken),
     Granted {
         grant: Box<dyn Grant>,
@@ -77,10 +77,10 @@ pub(crate) enum Way {
     },
 }
 
-impl From<StaticToken> for Plan {
+impl From<StaticToken> for AuthConfig {
     fn from(fixed: StaticToken) -> Self {
         let account = fixed.fingerprint().into();
-        Self { way: Way::StaticToken(fixed), account, headers: HeaderMap::new() }
+        Self { method: AuthMethod::StaticToken(fixed), account, headers: HeaderMap::new() }
     }
 }
 
@@ -125,7 +125,7 @@ impl Auth {
             Self::Granted(cache) => match cache.ready() {
                 Some(pass) => Ok(pass),
                 // Apart, so that the wait, which is rare, takes no room in every call.
-                None => Box::pin(scope.waits(Wait::Token, cache.next(latest))).await,
+                None => Box::pin(scope.wait(Wait::Token, cache.next(latest))).await,
             },
         }
     }

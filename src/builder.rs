@@ -14,7 +14,7 @@ use std::time::Duration;
 use self::client_config::ClientConfig;
 pub(crate) use self::http_client::HttpClientPool;
 pub(crate) use self::tenant_context::{SharedResources, TenantContext};
-use crate::auth::{Plan, TokenStore};
+use crate::auth::{AuthConfig, TokenStore};
 use crate::client_inner::ClientInner;
 use crate::error::Error;
 use crate::limit::RateLimitPolicy;
@@ -44,7 +44,7 @@ use crate::vendor::Vendor;
 /// ```
 #[must_use = "call `build` to get a client"]
 pub struct ClientBuilder<C> {
-    plan: Result<Plan, Error>,
+    auth: Result<AuthConfig, Error>,
     config: ClientConfig,
     wrap: Arc<WrapFn<C>>,
 }
@@ -55,10 +55,10 @@ type WrapFn<C> = dyn Fn(ClientInner) -> C + Send + Sync;
 impl<C> ClientBuilder<C> {
     pub(crate) fn new(
         vendor: &'static Vendor,
-        plan: Result<Plan, Error>,
+        auth: Result<AuthConfig, Error>,
         wrap: impl Fn(ClientInner) -> C + Send + Sync + 'static,
     ) -> Self {
-        Self { plan, config: ClientConfig::new(vendor), wrap: Arc::new(wrap) }
+        Self { auth, config: ClientConfig::new(vendor), wrap: Arc::new(wrap) }
     }
 
     /// The tenant: the first label of its host name, such as `acme` in `acme.fixably.com`. Letters, digits and inner
@@ -187,7 +187,7 @@ impl<C> ClientBuilder<C> {
 
     /// Does what [`build`](Self::build) does, without the vendor's own type.
     pub(crate) fn assemble(self) -> Result<ClientHandle<C>, Error> {
-        let inner = self.config.assemble(self.plan?)?;
+        let inner = self.config.assemble(self.auth?)?;
         Ok(ClientHandle { inner, wrap: self.wrap })
     }
 }

@@ -1,4 +1,4 @@
-//! What the client of every vendor can do besides calling operations.
+//! The methods that every vendor's client has besides its operations.
 
 /// Defines a vendor's `Client`.
 macro_rules! client {
@@ -10,49 +10,55 @@ macro_rules! client {
         }
 
         impl Client {
-            /// A builder for a client with these credentials.
+            /// Returns a builder for a client with these credentials.
             pub fn builder(credentials: Credentials) -> $crate::ClientBuilder<Self> {
-                $crate::ClientBuilder::new(&$vendor, credentials.into_plan(), |inner| Self { inner })
+                $crate::ClientBuilder::new(&$vendor, credentials.into_auth_config(), |inner| Self { inner })
             }
 
-            /// The same client with other options, for one call or for many. Connections, credentials and the budget
-            /// stay shared.
+            /// Returns the same client with other options, for one call or for many. It shares the connections, the
+            /// tokens and the rate limit of this one.
             pub fn with_options(&self, options: $crate::CallOptions) -> Self {
                 Self { inner: self.inner.with_options(options) }
             }
 
-            /// Begins a request to an endpoint that this crate does not model: same credentials, pacing, retries and
-            /// errors. `path` is relative to the base URL; see [`RawRequest`](crate::RawRequest).
+            /// Returns a request to an endpoint that this crate does not model. It uses the credentials, rate limit,
+            /// retries and errors of every call. `path` is relative to the base URL, such as `orders/1`; see
+            /// [`RawRequest`](crate::RawRequest).
             pub fn request(&self, method: ::http::Method, path: &str) -> $crate::RawRequest {
                 $crate::RawRequest::new(&self.inner, method, path)
             }
 
-            /// Makes a request of a call that was [put off](crate::RateLimitedError::postpone) because the limit was spent. It
-            /// is sent as it was, with the credentials, pacing and retries of this client; its answer is the vendor's as
-            /// it is, for which [`serde_json::Value`] always fits. A call to another vendor or tenant is refused when it
-            /// is sent.
+            /// Returns the request of a call that was [postponed](crate::RateLimitedError::postpone) because the rate
+            /// limit was exhausted. It is sent unchanged, with the credentials, rate limit and retries of this client.
+            /// [`serde_json::Value`] fits every response.
+            ///
+            /// Sending it fails with [`Error::InvalidRequest`](crate::Error::InvalidRequest) if the call belongs to
+            /// another vendor or tenant.
             pub fn resume(&self, postponed: &$crate::Postponed) -> $crate::RawRequest {
-                $crate::RawRequest::resumed(&self.inner, $vendor.name, postponed)
+                $crate::RawRequest::resume(&self.inner, $vendor.name, postponed)
             }
 
-            /// How long the credentials last.
+            /// Returns how long the credentials last: a snapshot, for health checks.
             pub fn auth_status(&self) -> $crate::AuthStatus {
                 self.inner.auth_status()
             }
 
-            /// Renews tokens in time even while nobody calls, so that a refresh token that ends with disuse never does.
-            /// Spawn it. It goes on for as long as the credentials give tokens, and ends with the error that calls
-            /// then get: a person has to log in again. With a token made by hand it waits until that expires.
+            /// Refreshes tokens in time even if the client makes no calls, so that no refresh token expires unused.
+            ///
+            /// Spawn the returned future. It runs for as long as the credentials yield tokens, and returns the error that
+            /// calls get from then on: a person has to log in again. With a token that was created by hand it waits
+            /// until that expires.
             pub fn keep_alive(&self) -> impl Future<Output = $crate::Error> + Send + use<> {
                 self.inner.clone().keep_alive()
             }
 
-            /// What is known of the tenant's rate limit, from all calls that this process makes to it.
+            /// Returns the state of the tenant's rate limit, as far as all clients of this process have learned it: a
+            /// snapshot.
             pub fn rate_limit(&self) -> $crate::RateLimit {
                 self.inner.rate_limit()
             }
 
-            /// The address below which the client calls.
+            /// Returns the base URL of the client's requests.
             pub fn base_url(&self) -> &::url::Url {
                 self.inner.base_url()
             }

@@ -1,4 +1,4 @@
-//! A client's inside: what all clients of a tenant share, and one client's settings.
+//! The inside of every vendor's client: what its clones share, and the options of this one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,34 +10,48 @@ use crate::auth::{AuthStatus, Endpoint, NoToken};
 use crate::error::Error;
 use crate::limit::RateLimit;
 use crate::operation::Operation;
-use crate::options::{CallOptions, Settings};
+use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::{Call, Pipeline, RetryContext};
 
-/// What errors name where no call was under way.
+// The operations that errors name if no call was involved.
 static KEEP_ALIVE: Operation = Operation::new("keep_alive", Method::POST, "/");
 static REVOKE: Operation = Operation::new("revoke", Method::POST, "/");
 
-/// A client's inside: what all clients of the tenant share, and this one's settings.
+/// The inside of a client. A clone costs two reference counts.
 #[derive(Clone)]
 pub(crate) struct ClientInner {
     pub(crate) pipeline: Arc<Pipeline>,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) options: Arc<ResolvedOptions>,
 }
 
 impl ClientInner {
-    pub(crate) fn new(pipeline: Pipeline, settings: Settings) -> Self {
-        Self { pipeline: Arc::new(pipeline), settings: Arc::new(settings) }
+    pub(crate) fn new(pipeline: Pipeline, options: ResolvedOptions) -> Self {
+        Self { pipeline: Arc::new(pipeline), options: Arc::new(options) }
     }
 
-    /// The same client with `options` laid over its settings.
+    /// The same client with other options.
     pub(crate) fn with_options(&self, options: CallOptions) -> Self {
-        Self { pipeline: Arc::clone(&self.pipeline), settings: Arc::new(self.settings.overlaid(options)) }
+        Self { pipeline: Arc::clone(&self.pipeline), options: Arc::new(self.options.overridden_by(options)) }
     }
 
-    /// Whether the client cannot be dropped with this handle, for others hold it, or would lose tokens that are on their
-    /// way.
-    pub(crate) fn is_needed(&self) -> bool {
-        Arc::strong_count(&self.pipeline) > 1 || !self.pipeline.auth.is_settled()
+    pub(crate) fn base_url(&self) -> &Url {
+        self.pipeline.base_url.current()
+    }
+
+    /// The path of a URL relative to the client's base URL; `None` if the URL is not below it.
+    pub(crate) fn relative_path<'a>(&self, url: &'a Url) -> Option<&'a str> {
+        let base_url = &self.pipeline.base_url;
+        base_url.relative_path(url.path()).filter(|_| base_url.configured().origin() == url.origin())
+    }
+
+    pub(crate) fn rate_limit(&self) -> RateLimit {
+        self.pipeline.rate_limiter.snapshot(self.pipeline.clock)
+    }
+
+    /// How many calls the rate limit allows at once; `None` if that is not known.
+    pub(crate) fn room(&self) -> Option<u64> {
+        let ask = self.pipeline.rate_limit_policy.ask(self.options.priority);
+        self.pipeline.rate_limiter.room(ask, self.pipeline.clock)
     }
 
     pub(crate) fn auth_status(&self) -> AuthStatus {
@@ -49,63 +63,50 @@ impl ClientInner {
         self.pipeline.auth.is_ready()
     }
 
-    /// Renews tokens in time even while nobody calls. Ends with the error that calls then get.
-    pub(crate) async fn keep_alive(self) -> Error {
-        let why = self.pipeline.auth.keep_alive(self.pipeline.clock).await;
-        self.without_token(why, &KEEP_ALIVE)
+    /// Whether dropping this handle would end the client's use or lose a token refresh: other handles exist, or tokens are
+    /// being refreshed or stored.
+    pub(crate) fn is_needed(&self) -> bool {
+        Arc::strong_count(&self.pipeline) > 1 || !self.pipeline.auth.is_settled()
     }
 
-    /// Makes the tokens worthless.
+    /// Keeps the tokens fresh without calls. Returns the error that calls get once that is no longer possible.
+    pub(crate) async fn keep_alive(self) -> Error {
+        let error = self.pipeline.auth.keep_alive(self.pipeline.clock).await;
+        self.token_error(error, &KEEP_ALIVE)
+    }
+
+    /// Revokes the tokens.
     pub(crate) async fn revoke(&self) -> Result<(), Error> {
         match self.pipeline.auth.revoke().await {
-            Some(outcome) => outcome.map_err(|trouble| self.without_token(NoToken::TokenError(trouble), &REVOKE)),
+            Some(outcome) => outcome.map_err(|error| self.token_error(NoToken::TokenError(error), &REVOKE)),
             None => {
-                Err(Error::request(REVOKE.id(), "credentials", "were made by hand: revoke them where they were made"))
+                let reason = "were created by hand: revoke them where they were created";
+                Err(Error::invalid_request(REVOKE.id(), "credentials", reason))
             }
         }
     }
 
-    /// The token endpoints of the client's vendor.
+    /// The error of a token request that belongs to no call; `operation` names it unless the request has its own.
+    pub(crate) fn token_error(&self, error: NoToken, operation: &'static Operation) -> Error {
+        let operation = match &error {
+            NoToken::TokenError(error) => error.operation.unwrap_or(operation),
+            _ => operation,
+        };
+        let url = self.pipeline.base_url.current().clone();
+        let call = Call { operation, idempotent: true, method: operation.method().clone(), url, body: None };
+        RetryContext::new(&self.pipeline, &call, &self.options).token_error(error)
+    }
+
+    /// The token endpoints of the vendor.
     pub(crate) fn endpoint(&self) -> Endpoint {
         let pipeline = &*self.pipeline;
         Endpoint {
             transport: pipeline.transport.clone(),
             clock: pipeline.clock,
-            base: Arc::clone(&pipeline.base),
+            base: Arc::clone(&pipeline.base_url),
             headers: Arc::clone(&pipeline.headers),
             telemetry: pipeline.telemetry.clone(),
         }
-    }
-
-    /// The error of a token request that no call was waiting for.
-    pub(crate) fn without_token(&self, why: NoToken, own: &'static Operation) -> Error {
-        let operation = match &why {
-            NoToken::TokenError(trouble) => trouble.operation.unwrap_or(own),
-            _ => own,
-        };
-        let url = self.pipeline.base.url().clone();
-        let call = Call { operation, idempotent: true, method: operation.method().clone(), url, body: None };
-        RetryContext::begin(&self.pipeline, &call, &self.settings).without_token(why)
-    }
-
-    pub(crate) fn rate_limit(&self) -> RateLimit {
-        self.pipeline.budget.snapshot(self.pipeline.clock)
-    }
-
-    /// How many calls the limit lets through at once.
-    pub(crate) fn room(&self) -> Option<u64> {
-        let ask = self.pipeline.rate_limit.ask(self.settings.priority);
-        self.pipeline.budget.room(ask, self.pipeline.clock)
-    }
-
-    pub(crate) fn base_url(&self) -> &Url {
-        self.pipeline.base.url()
-    }
-
-    /// What stands below the client's base in an address; nothing where it is not there.
-    pub(crate) fn below_base<'a>(&self, url: &'a Url) -> Option<&'a str> {
-        let base = &self.pipeline.base;
-        base.rest(url.path()).filter(|_| base.given().origin() == url.origin())
     }
 }
 
@@ -114,8 +115,8 @@ impl fmt::Debug for ClientInner {
         f.debug_struct("ClientInner")
             .field("vendor", &self.pipeline.vendor.name)
             .field("tenant", &self.pipeline.tenant)
-            .field("base_url", &self.pipeline.base.url().as_str())
-            .field("settings", &self.settings)
+            .field("base_url", &self.pipeline.base_url.current().as_str())
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

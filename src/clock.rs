@@ -1,7 +1,7 @@
-//! The only place that reads time or sleeps.
+//! The clock: the only place that reads the time or sleeps.
 //!
-//! Waits run on tokio's clock, which a test can pause. Wall time is needed where a vendor or a person names a date: a
-//! token's expiry, a reset as an epoch. In a simulation it follows the paused clock.
+//! Waits run on tokio's monotonic clock, which a test can pause. Wall time serves what vendors and people state as a date: the
+//! expiry of a token, the reset of a rate limit. In a simulation it follows the paused clock.
 
 use std::future::Future;
 #[cfg(feature = "testing")]
@@ -13,15 +13,17 @@ use tokio::time::Instant;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Clock {
-    /// The system's own clock.
+    /// The system's clock.
     System,
-    /// Wall time that advances with tokio's clock from a fixed moment.
+    /// A wall clock that advances with tokio's clock.
     #[cfg(feature = "testing")]
     Anchored(WallClock),
 }
 
-/// A wall clock for simulations: it runs with tokio's clock from a fixed moment, and jumps when it is told to, as that of
-/// a machine does whose time is set. Copies are the same clock.
+/// A wall clock for simulations. It starts at a fixed time, advances with tokio's clock, and can be set forward and back like
+/// the clock of a machine. Copies share its state.
+///
+/// # Example
 ///
 /// ```
 /// use jiff::{SignedDuration, Timestamp};
@@ -45,24 +47,24 @@ pub struct WallClock {
 
 #[cfg(feature = "testing")]
 impl WallClock {
-    /// A clock that shows `start` now. What it has to remember lives as long as the process.
+    /// A clock that shows `start` now. Its state is never freed: make few of them.
     #[must_use]
     pub fn starting_at(start: Timestamp) -> Self {
         Self { jumps: Box::leak(Box::default()), ..Self::steady(start) }
     }
 
-    /// A clock that nobody sets.
+    /// A clock that never jumps.
     fn steady(start: Timestamp) -> Self {
         static NONE: AtomicI64 = AtomicI64::new(0);
         Self { start, at: Instant::now(), jumps: &NONE }
     }
 
-    /// Sets the clock forwards, or back by a negative span. What is measured on tokio's clock does not change.
+    /// Sets the clock forward, or back if the duration is negative. Tokio's clock does not change.
     pub fn jump(&self, by: SignedDuration) {
         self.jumps.fetch_add(i64::try_from(by.as_millis()).unwrap_or_default(), Ordering::Relaxed);
     }
 
-    /// What it shows.
+    /// The time that the clock shows.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let wall = after(self.start, self.at.elapsed());
@@ -78,12 +80,12 @@ impl Clock {
         Self::Anchored(WallClock::steady(wall))
     }
 
-    /// Monotonic time: what waits and timeouts are measured on.
+    /// Monotonic time, for waits and timeouts.
     pub(crate) fn now(self) -> Instant {
         Instant::now()
     }
 
-    /// Wall time: what vendors, people and stores speak.
+    /// Wall time, for vendors, people and token stores.
     pub(crate) fn wall(self) -> Timestamp {
         match self {
             Self::System => wall_now(),
@@ -92,35 +94,35 @@ impl Clock {
         }
     }
 
-    /// The wall time at a moment of the monotonic clock.
-    pub(crate) fn wall_at(self, moment: Instant) -> Timestamp {
+    /// The wall time at an instant of the monotonic clock.
+    pub(crate) fn wall_at(self, instant: Instant) -> Timestamp {
         let now = self.now();
         let wall = self.wall();
-        match moment.checked_duration_since(now) {
+        match instant.checked_duration_since(now) {
             Some(ahead) => after(wall, ahead),
             None => wall
-                .checked_sub(SignedDuration::try_from(now - moment).unwrap_or(SignedDuration::MAX))
+                .checked_sub(SignedDuration::try_from(now - instant).unwrap_or(SignedDuration::MAX))
                 .unwrap_or(Timestamp::MIN),
         }
     }
 
-    /// The wall time `ahead` of now.
+    /// The wall time after `ahead` has passed.
     pub(crate) fn wall_in(self, ahead: Duration) -> Timestamp {
         after(self.wall(), ahead)
     }
 
-    /// Waits for `event`, at most until `moment`.
-    pub(crate) async fn within<T>(self, event: impl Future<Output = T>, moment: Instant) -> Option<T> {
-        tokio::time::timeout_at(moment, event).await.ok()
+    /// Awaits a future, at most until `deadline`. `None` if it takes longer.
+    pub(crate) async fn within<T>(self, future: impl Future<Output = T>, deadline: Instant) -> Option<T> {
+        tokio::time::timeout_at(deadline, future).await.ok()
     }
 
-    pub(crate) fn sleep_until(self, moment: Instant) -> impl Future<Output = ()> + Send {
-        tokio::time::sleep_until(moment)
+    pub(crate) fn sleep_until(self, deadline: Instant) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep_until(deadline)
     }
 }
 
 /// The system's wall time.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the time")]
 pub(crate) fn wall_now() -> Timestamp {
     Timestamp::now()
 }
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wall_clock_jumps_both_ways_and_the_monotonic_one_does_not() {
+    async fn a_wall_clock_jumps_forward_and_back_and_the_monotonic_clock_does_not() {
         let wall = WallClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let (clock, other) = (Clock::Anchored(wall), Clock::anchored(wall.now()));
         let begin = clock.now();
@@ -150,12 +152,12 @@ mod tests {
         assert_eq!(clock.wall().to_string(), "2026-01-02T00:00:00Z");
         wall.jump(SignedDuration::from_hours(-25));
         assert_eq!(clock.wall().to_string(), "2025-12-31T23:00:00Z");
-        assert_eq!(other.wall().to_string(), "2026-01-01T00:00:00Z", "another clock stays");
+        assert_eq!(other.wall().to_string(), "2026-01-01T00:00:00Z", "another clock does not jump");
         assert_eq!(clock.now(), begin);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_moment_ahead_or_behind_maps_to_its_wall_time() {
+    async fn a_future_or_past_instant_maps_to_its_wall_time() {
         let clock = Clock::anchored("2026-01-01T00:00:00Z".parse().unwrap());
         let begin = clock.now();
         tokio::time::advance(Duration::from_secs(10)).await;

@@ -1,4 +1,4 @@
-//! Reads the body of a successful response as a type, and reports what is wrong with one that does not fit.
+//! Decodes the body of a successful response, and describes one that does not fit.
 
 use http::header::CONTENT_ENCODING;
 use serde::de::DeserializeOwned;
@@ -8,27 +8,47 @@ use serde_path_to_error::Track;
 
 use crate::envelope::Envelope;
 use crate::error::Error;
+use crate::json_repair;
 use crate::pipeline::RetryContext;
-use crate::salvage;
 use crate::transport::HttpResponse;
 
-/// Reads what the body is about as `T`. Only when that fails is it read again, slowly: to save what can be saved, or to
-/// tell where.
-pub(crate) fn decode<T: DeserializeOwned>(
-    answer: &HttpResponse,
+/// Decodes the content of the response, inside the envelope that the operation or the vendor puts around it.
+pub(crate) fn content<T: DeserializeOwned>(response: &HttpResponse, context: &RetryContext<'_>) -> Result<T, Error> {
+    let envelope = match (context.call().operation.root(), context.pipeline().vendor.content) {
+        (Some(name), _) => Envelope::Named(name),
+        (None, Some(content)) => Envelope::Unnamed(content),
+        (None, None) => Envelope::None,
+    };
+    decode(response, envelope, context)
+}
+
+/// Decodes the whole body.
+pub(crate) fn document<T: DeserializeOwned>(response: &HttpResponse, context: &RetryContext<'_>) -> Result<T, Error> {
+    decode(response, Envelope::None, context)
+}
+
+/// Ignores the body: a response that needs no content cannot have a wrong one.
+pub(crate) fn nothing(_: &HttpResponse, _: &RetryContext<'_>) -> Result<(), Error> {
+    Ok(())
+}
+
+/// Decodes a body. Only if that fails does the slow path follow: repair the JSON, or find out what is wrong with it.
+fn decode<T: DeserializeOwned>(
+    response: &HttpResponse,
     envelope: Envelope,
     context: &RetryContext<'_>,
 ) -> Result<T, Error> {
-    // Some operations answer nothing; for a type that can be absent, that is an answer.
-    let whole: &[u8] = if answer.body.is_empty() { b"null" } else { &answer.body };
-    let body = envelope.inside(whole);
-    // Returned from here: a value may be large, and each step it takes copies it.
-    if let Some(body) = body
-        && let Ok(value) = read(body, envelope)
+    // An empty body is null to the decoder: a type that can be absent accepts it.
+    let document: &[u8] = if response.body.is_empty() { b"null" } else { &response.body };
+    let content = envelope.inside(document);
+    // Returned right here, because every step that passes a large value on copies it.
+    if let Some(content) = content
+        && let Ok(value) = read(content, envelope)
     {
         return Ok(value);
     }
-    saved(whole, envelope).ok_or_else(|| undecodable::<T>(answer, body.unwrap_or(whole), envelope, context))
+    decode_repaired(document, envelope)
+        .ok_or_else(|| decode_error::<T>(response, content.unwrap_or(document), envelope, context))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Result<T, serde_json::Error> {
@@ -39,37 +59,38 @@ fn read<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Result<T, serde
 }
 
 #[cold]
-fn saved<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Option<T> {
-    let mended = salvage::mended(body);
-    // As a value first: of a field that comes twice, the later counts.
-    let value: Value = serde_json::from_slice(envelope.inside(mended.as_bytes())?).ok()?;
-    let saved = envelope.read(value).ok()?;
-    tracing::warn!(name: "servicebay.mended_body", bytes = body.len(), "a body was not quite JSON and was mended");
-    Some(saved)
+fn decode_repaired<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Option<T> {
+    let repaired = json_repair::repair(body);
+    // By way of a `Value`, in which the last of several members of one name wins.
+    let content: Value = serde_json::from_slice(envelope.inside(repaired.as_bytes())?).ok()?;
+    let value = envelope.read(content).ok()?;
+    tracing::warn!(name: "servicebay.repaired_body", bytes = body.len(), "repaired a body that was not valid JSON");
+    Some(value)
 }
 
 #[cold]
-fn undecodable<T: DeserializeOwned>(
-    answer: &HttpResponse,
+fn decode_error<T: DeserializeOwned>(
+    response: &HttpResponse,
     body: &[u8],
     envelope: Envelope,
     context: &RetryContext<'_>,
 ) -> Error {
-    if answer.body.is_empty() {
-        return context.unreadable(answer, "the answer has no body", None, None);
+    if response.body.is_empty() {
+        return context.decode_error(response, "the response has no body", None, None);
     }
-    if answer.is_html() {
-        return context.unreadable(answer, "the answer is a web page and not JSON; check the base URL", None, None);
+    if response.is_html() {
+        let reason = "the response is a web page instead of JSON: check the base URL";
+        return context.decode_error(response, reason, None, None);
     }
     if let Envelope::Named(name) = envelope
         && serde_json::from_slice::<Value>(body).is_ok_and(|body| body.get(name).is_some_and(Value::is_null))
-        && let Some(absent) = context.absent(answer)
+        && let Some(error) = context.null_object(response)
     {
-        return absent;
+        return error;
     }
-    if let Some(encoding) = answer.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
-        let reason = format!("the answer is encoded as {encoding}, which was not asked for");
-        return context.unreadable(answer, reason, None, None);
+    if let Some(encoding) = response.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
+        let reason = format!("the response is encoded as {encoding}, which the client did not ask for");
+        return context.decode_error(response, reason, None, None);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let mut track = Track::new();
@@ -77,14 +98,14 @@ fn undecodable<T: DeserializeOwned>(
         Err(error) => {
             let path = track.path().to_string();
             let reason = match error.classify() {
-                Category::Data => "the answer has another shape than expected",
-                Category::Eof => "the answer is cut off",
-                _ if error.to_string().starts_with("recursion limit") => "the answer is nested too deeply",
-                _ => "the answer is not JSON",
+                Category::Data => "the response has an unexpected shape",
+                Category::Eof => "the response is truncated",
+                _ if error.to_string().starts_with("recursion limit") => "the response is nested too deeply",
+                _ => "the response is not JSON",
             };
             let path = (error.is_data() && path != ".").then_some(path);
-            context.unreadable(answer, reason, path, Some(Box::new(error)))
+            context.decode_error(response, reason, path, Some(Box::new(error)))
         }
-        Ok(_) => context.unreadable(answer, "the answer goes on after its JSON", None, None),
+        Ok(_) => context.decode_error(response, "the response continues after its JSON document", None, None),
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, by what the caller can do about it.
+//! The crate's error type, with a variant for each thing that a caller can do about it.
 
 mod call_error;
 mod config;
@@ -11,21 +11,20 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 pub use self::call_error::CallError;
-pub(crate) use self::call_error::CallErrorParts;
 pub(crate) use self::call_error::one_line;
 pub use self::config::{ConfigError, RequestError};
 pub use self::kinds::{DecodeError, RateLimitedError, ValidationError};
 pub use self::postponed::Postponed;
 pub use self::tenant::TenantError;
 
-/// TokenErrorKind a call failed.
+/// The error of a call, or of building a client.
 ///
-/// "Not applied" below speaks of the attempt that failed; where an earlier attempt of the same call may have been
-/// carried out, [`Error::maybe_applied`] says so for every kind.
+/// There is a variant for each thing that a caller can do about it. Errors of calls carry a [`CallError`]: vendor, tenant,
+/// operation, URL, status, request id, attempts, elapsed time, the vendor's message and the body. The display is one line,
+/// contains no secret, and does not repeat the [source](std::error::Error::source).
 ///
-/// The kinds are cut by what the caller can do. Each that belongs to a call carries a [`CallError`]: vendor, tenant,
-/// operation, URL, status, request id, attempts, elapsed time, the vendor's own words and the body. The display is one
-/// line, holds no secret, and does not repeat the [source](std::error::Error::source).
+/// "Not applied" below means the attempt that failed. If an earlier attempt of the same call may have been applied,
+/// [`Error::maybe_applied`] returns true for every variant.
 ///
 /// # Example
 ///
@@ -34,16 +33,16 @@ pub use self::tenant::TenantError;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Error> {
 /// # use servicebay::testing::fixably::{MockServer, TokenKind};
-/// # let tenant = MockServer::start().await;
-/// # let client = tenant.client_with(TokenKind::AdminViewOnly)?;
-/// let moved = client.update_order().id(20000010).body(fixably::types::OrderUpdate::new().status(451)).send().await;
-/// match moved {
-///     Ok(order) => println!("order {:?} moved", order.id()),
-///     Err(Error::Forbidden(failure)) => {
-///         assert_eq!(failure.operation().required_scopes(), ["orders:update"]);
+/// # let server = MockServer::start().await;
+/// # let client = server.client_with(TokenKind::AdminViewOnly)?;
+/// let order = fixably::types::OrderUpdate::new().status(451);
+/// match client.update_order().id(20000010).body(order).send().await {
+///     Ok(order) => println!("updated order {:?}", order.id()),
+///     Err(Error::Forbidden(call)) => {
+///         assert_eq!(call.operation().required_scopes(), ["orders:update"]);
 ///     }
-///     Err(Error::RateLimited(limited)) => println!("come back at {}", limited.resume_at()),
-///     Err(error) if error.maybe_applied() => println!("look before you repeat: {error}"),
+///     Err(Error::RateLimited(limited)) => println!("try again at {}", limited.resume_at()),
+///     Err(error) if error.maybe_applied() => println!("check the order before repeating the call: {error}"),
 ///     Err(error) => return Err(error),
 /// }
 /// # Ok(()) }
@@ -51,121 +50,123 @@ pub use self::tenant::TenantError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The vendor refused the call with a status that has no kind of its own: another 4xx, or a redirect, which is
+    /// The vendor rejected the call with a status that has no variant of its own: another 4xx, or a redirect, which is
     /// never followed.
     ///
-    /// Applied at most when [`CallError::maybe_applied`] says so: after a redirected write, of which nobody knows what it
-    /// stands for. Troubleshooting: read [`CallError::message`] and [`CallError::body`]; after a redirect compare the base
-    /// URL with the address in the message.
+    /// Not applied, except for a redirected write, whose outcome is unknown: see [`CallError::maybe_applied`].
+    /// Troubleshooting: read [`CallError::message`] and [`CallError::body`]. After a redirect, compare the base URL with the
+    /// target in the message.
     #[error(transparent)]
     Api(Box<CallError>),
-    /// The builder was given something that cannot work. Nothing was sent.
+    /// An option of the client's builder is invalid. Nothing was sent.
     ///
-    /// Troubleshooting: [`ConfigError::field`] names the option.
+    /// Troubleshooting: [`ConfigError::field`] names the option, [`ConfigError::reason`] says what to set instead.
     #[error(transparent)]
     Config(Box<ConfigError>),
-    /// The vendor says that the call collides with the state of the object (409, 412).
+    /// The call conflicts with the state of the object (409, 412).
     ///
-    /// Not applied. Troubleshooting: read the object again and decide anew.
+    /// Not applied. Troubleshooting: read the object again, and decide anew.
     #[error(transparent)]
     Conflict(Box<CallError>),
-    /// No connection, or a connection that broke before the answer was whole.
+    /// The connection could not be opened, or broke before the whole response arrived.
     ///
-    /// Applied at most when [`CallError::maybe_applied`] says so, and then repeating is harmless: writes for which it is
-    /// not become [`OutcomeUnknown`](Self::OutcomeUnknown). Troubleshooting: DNS, proxy, TLS, the vendor's status
-    /// page; the source says which.
+    /// May have been applied if [`CallError::maybe_applied`] returns true, but then the call is idempotent: other writes fail
+    /// with [`OutcomeUnknown`](Self::OutcomeUnknown). Troubleshooting: check DNS, proxy, TLS and the vendor's status page; the
+    /// source holds the cause.
     #[error(transparent)]
     Connect(Box<CallError>),
-    /// The vendor accepted the call, but its answer could not be read: not JSON, cut off, larger than the limit, or of
-    /// a shape that the type cannot hold.
+    /// The vendor accepted the call, but the response could not be decoded: it is not JSON, is truncated, exceeds the size
+    /// limit, or does not fit the type.
     ///
-    /// A write was most probably applied. Troubleshooting: [`DecodeError::path`] and [`CallError::body`] show what came.
+    /// A write was most likely applied. Troubleshooting: [`DecodeError::path`] and [`CallError::body`] show the value.
     #[error(transparent)]
     Decode(Box<DecodeError>),
-    /// The credentials are good, but not for this (403).
+    /// The credentials are valid, but lack a permission (403).
     ///
-    /// Not applied. Troubleshooting: [`Operation::required_scopes`](crate::Operation::required_scopes) of the
-    /// failure's operation tells which scope to grant.
+    /// Not applied. Troubleshooting: grant the scopes that the operation requires; see
+    /// [`Operation::required_scopes`](crate::Operation::required_scopes) of [`CallError::operation`].
     #[error(transparent)]
     Forbidden(Box<CallError>),
-    /// The vendor found the request wrong: 400, 422, or complaints inside an answer that is a success by its status.
+    /// A parameter is missing or out of bounds. Nothing was sent.
     ///
-    /// Not applied. Troubleshooting: [`ValidationError::fields`] where the vendor names them, else [`CallError::message`].
+    /// Troubleshooting: [`RequestError::parameter`] names it, [`RequestError::reason`] says what to set instead.
     #[error(transparent)]
-    Validation(Box<ValidationError>),
-    /// There is no such object, or these credentials may not see it (404, 410).
+    InvalidRequest(Box<RequestError>),
+    /// The object does not exist, or the credentials may not see it (404, 410).
     ///
     /// Not applied. Troubleshooting: check the id and the tenant.
     #[error(transparent)]
     NotFound(Box<CallError>),
-    /// A write was sent and no answer says what became of it. It was **not** repeated.
+    /// A write was sent, and no response reports its outcome. It was **not** repeated.
     ///
-    /// It may have been applied. Troubleshooting: look the object up before sending the write again.
+    /// May have been applied. Troubleshooting: look the object up before you send the write again; `reconcile` of the operation
+    /// does both.
     #[error(transparent)]
     OutcomeUnknown(Box<CallError>),
-    /// The tenant's rate limit is spent, and waiting for it would take longer than the call may.
+    /// The tenant's rate limit is exhausted for longer than the call may wait.
     ///
-    /// Not applied. Troubleshooting: try again at [`RateLimitedError::resume_at`], or allow longer waits with
-    /// `with_max_wait`.
+    /// Not applied. Troubleshooting: try again at [`RateLimitedError::resume_at`], store the call with
+    /// [`RateLimitedError::postpone`], or allow longer waits with `with_max_wait`.
     #[error(transparent)]
     RateLimited(Box<RateLimitedError>),
-    /// The credentials no longer give a token: the vendor refused them, or the refresh token is over, and there is no
-    /// way to log in without a person.
+    /// The credentials no longer yield a token: the vendor rejected them or the refresh token expired, and the client cannot
+    /// log in by itself.
     ///
-    /// Not applied. Troubleshooting: let a person log in again, or correct the credentials, and build a new client;
-    /// until then every call fails like this at once, and the vendor is not asked again.
+    /// Not applied. Troubleshooting: have the user log in again, or correct the credentials, and build a new client. Until then
+    /// every call fails at once, without another request to the vendor.
     #[error(transparent)]
     ReauthRequired(Box<CallError>),
-    /// The call cannot be sent as it is: a parameter is missing or out of its bounds. Nothing was sent.
+    /// The vendor failed (5xx), in the last retry too if the call was retried.
     ///
-    /// Troubleshooting: [`RequestError::parameter`] names it.
-    #[error(transparent)]
-    InvalidRequest(Box<RequestError>),
-    /// The vendor failed (5xx), and went on failing through the retries where there were any.
-    ///
-    /// Applied at most when [`CallError::maybe_applied`] says so. Troubleshooting: wait; then send
-    /// [`Error::support_report`] to the vendor.
+    /// May have been applied if [`CallError::maybe_applied`] returns true. Troubleshooting: wait some minutes. If it persists,
+    /// send [`Error::support_report`] to the vendor.
     #[error(transparent)]
     Server(Box<CallError>),
-    /// The store could not be read, and no other way to a token was left.
+    /// The token store failed, and there is no other way to a token.
     ///
-    /// Not applied. Troubleshooting: the message names the file or the service; nothing in it was overwritten.
+    /// Not applied. Troubleshooting: the message names the file or the service. Nothing in it was overwritten.
     #[error(transparent)]
     Store(Box<CallError>),
-    /// No client could be made for one of the [`Tenants`](crate::Tenants). Nothing was sent.
+    /// The client of one of the [`Tenants`](crate::Tenants) could not be built. Nothing was sent.
     ///
-    /// Troubleshooting: [`TenantError::tenant`] tells whose, and the source why. The failure is not remembered: who asks
-    /// for the client again has it made anew.
+    /// Troubleshooting: [`TenantError::tenant`] names the tenant, the source holds the cause. The failure is not cached: the
+    /// next request for this client builds it anew.
     #[error(transparent)]
     Tenant(Box<TenantError>),
-    /// No answer in time.
+    /// The call timed out: no response came in time, or no token.
     ///
-    /// Applied at most when [`CallError::maybe_applied`] says so, and then repeating is harmless. Troubleshooting: raise
-    /// `with_attempt_timeout` for one slow call, `with_operation_timeout` for the whole of it.
+    /// May have been applied if [`CallError::maybe_applied`] returns true, but then the call is idempotent: other writes fail
+    /// with [`OutcomeUnknown`](Self::OutcomeUnknown). Troubleshooting: raise `with_attempt_timeout` for slow responses,
+    /// `with_operation_timeout` for the call as a whole, or `with_max_wait` for waits.
     #[error(transparent)]
     Timeout(Box<CallError>),
-    /// The credentials are not valid (401), or are known to have expired, in which case nothing was sent.
+    /// The vendor rejected the token (401), or the token is known to have expired, in which case nothing was sent.
     ///
-    /// Not applied. Troubleshooting: get a new token; `client.auth_status()` tells when it expired.
+    /// Not applied. Troubleshooting: create a new token; `client.auth_status()` returns when the old one expired.
     #[error(transparent)]
     Unauthorized(Box<CallError>),
+    /// The vendor found the request invalid: 400, 422, or errors in the body of a 2xx response.
+    ///
+    /// Not applied. Troubleshooting: read [`ValidationError::fields`] if the vendor names fields, else [`CallError::message`].
+    #[error(transparent)]
+    Validation(Box<ValidationError>),
 }
 
 impl Error {
-    /// What is known of the call that failed; `None` for errors of configuration and of requests never sent.
+    /// The details of the call; `None` for errors of configuration and for requests that were never sent.
     pub fn call_error(&self) -> Option<&CallError> {
         match self {
-            Self::Api(failure)
-            | Self::Conflict(failure)
-            | Self::Connect(failure)
-            | Self::Forbidden(failure)
-            | Self::NotFound(failure)
-            | Self::OutcomeUnknown(failure)
-            | Self::ReauthRequired(failure)
-            | Self::Server(failure)
-            | Self::Store(failure)
-            | Self::Timeout(failure)
-            | Self::Unauthorized(failure) => Some(failure),
+            Self::Api(call)
+            | Self::Conflict(call)
+            | Self::Connect(call)
+            | Self::Forbidden(call)
+            | Self::NotFound(call)
+            | Self::OutcomeUnknown(call)
+            | Self::ReauthRequired(call)
+            | Self::Server(call)
+            | Self::Store(call)
+            | Self::Timeout(call)
+            | Self::Unauthorized(call) => Some(call),
             Self::Decode(decode) => Some(decode),
             Self::Validation(invalid) => Some(invalid),
             Self::RateLimited(limited) => Some(limited),
@@ -173,17 +174,7 @@ impl Error {
         }
     }
 
-    /// The same error of a write, after looking what became of it has failed.
-    pub(crate) fn after_looking(self, look: Self) -> Self {
-        let failure = match self {
-            Self::OutcomeUnknown(failure) => *failure,
-            Self::Decode(decode) => decode.failure,
-            other => return other,
-        };
-        Self::OutcomeUnknown(Box::new(failure.after_looking(look)))
-    }
-
-    /// The name of the kind, such as `rate_limited`: what metrics and traces group errors by.
+    /// The name of the variant in snake case, such as `rate_limited`, to group errors by in metrics and traces.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Api(_) => "api",
@@ -192,62 +183,62 @@ impl Error {
             Self::Connect(_) => "connect",
             Self::Decode(_) => "decode",
             Self::Forbidden(_) => "forbidden",
-            Self::Validation(_) => "validation",
+            Self::InvalidRequest(_) => "invalid_request",
             Self::NotFound(_) => "not_found",
             Self::OutcomeUnknown(_) => "outcome_unknown",
             Self::RateLimited(_) => "rate_limited",
             Self::ReauthRequired(_) => "reauth_required",
-            Self::InvalidRequest(_) => "invalid_request",
             Self::Server(_) => "server",
             Self::Store(_) => "store",
             Self::Tenant(_) => "tenant",
             Self::Timeout(_) => "timeout",
             Self::Unauthorized(_) => "unauthorized",
+            Self::Validation(_) => "validation",
         }
     }
 
-    /// Whether the same call, sent again later, can succeed and does no harm.
+    /// Whether sending the same call again later may succeed and does no harm.
     ///
     /// # Troubleshooting
     ///
-    /// The client has already retried what its policy allows. For [`Error::RateLimited`] wait until
-    /// [`RateLimitedError::resume_at`]; for the others some minutes.
+    /// The client has already retried as often as its policy allows. For [`Error::RateLimited`] wait until
+    /// [`RateLimitedError::resume_at`], for the others some minutes.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::RateLimited(_) => true,
-            Self::Connect(failure) | Self::Server(failure) | Self::Timeout(failure) => failure.is_repeatable(),
+            Self::Connect(call) | Self::Server(call) | Self::Timeout(call) => call.is_repeatable(),
             _ => false,
         }
     }
 
-    /// Whether the vendor may have carried out a write although the call failed.
+    /// Whether the vendor may have applied the write although the call failed. Always false for reads.
     ///
     /// # Troubleshooting
     ///
-    /// When true, look the object up before sending the write again. Always false for reads.
+    /// If true, look the object up before you send the write again.
     pub fn maybe_applied(&self) -> bool {
         self.call_error().is_some_and(CallError::maybe_applied)
     }
 
-    /// Whether the credentials or their rights are the cause.
+    /// Whether the credentials or their permissions are the cause.
     ///
     /// # Troubleshooting
     ///
-    /// Repeating does not help: a person has to grant a scope or make a new token.
+    /// Repeating the call does not help: a person has to grant a scope or create a new token.
     pub fn is_auth(&self) -> bool {
         matches!(self, Self::Forbidden(_) | Self::ReauthRequired(_) | Self::Unauthorized(_))
     }
 
-    /// How long the vendor asked to wait, as counted from the moment of the failure.
+    /// How long the vendor asked to wait, counted from the failure.
     pub fn retry_after(&self) -> Option<Duration> {
         self.call_error().and_then(CallError::retry_after)
     }
 
-    /// The vendor's body, read as `T`: for fields of a refusal that this crate does not model.
+    /// Decodes the body of the vendor's response, for fields of an error that this crate does not model.
     ///
     /// # Errors
     ///
-    /// Fails as `serde_json` does; an error that has no body reads as JSON `null`.
+    /// Returns the error of `serde_json` if the body is not a `T`. An error without a body is decoded from JSON `null`.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         match self.call_error().map(CallError::body) {
             Some(body) if !body.is_empty() => serde_json::from_slice(body),
@@ -255,14 +246,24 @@ impl Error {
         }
     }
 
-    /// A text to send to the vendor's support: tenant, client, endpoint and query, status, body and time.
+    /// Returns a report for the vendor's support: time, tenant, client, endpoint with its query, status, request id and body.
     ///
-    /// Holds no credentials. It does hold the query and the body, which may name customers.
+    /// It contains no credentials. The query and the body may name customers.
     pub fn support_report(&self) -> String {
         match self.call_error() {
-            Some(failure) => failure.support_report(),
+            Some(call) => call.support_report(),
             None => format!("nothing was sent: {self}\n"),
         }
+    }
+
+    /// The error of a write whose outcome was looked up in vain, with the error of the lookup as its source.
+    pub(crate) fn with_lookup_error(self, lookup: Self) -> Self {
+        let call = match self {
+            Self::OutcomeUnknown(call) => *call,
+            Self::Decode(decode) => decode.call,
+            other => return other,
+        };
+        Self::OutcomeUnknown(Box::new(call.with_lookup_error(lookup)))
     }
 }
 
@@ -271,12 +272,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_two_words() {
+    fn an_error_takes_two_machine_words() {
         assert!(size_of::<Error>() <= 16, "{}", size_of::<Error>());
     }
 
     #[test]
-    fn an_error_can_cross_threads() {
+    fn an_error_is_send_and_sync() {
         fn check<T: Send + Sync + 'static>() {}
         check::<Error>();
     }

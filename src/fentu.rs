@@ -1,9 +1,27 @@
-//! Fentu FSM: work orders, the machines that they are about, and the customers whose machines they are.
+//! Fentu FSM: work orders, the machines they are about, and the customers who own the machines.
 //!
-//! [Fentu FSM](https://docs.fentufsm.com) plans field service: a *customer* has sites, which the vendor calls *objects*;
-//! there stand its machines, the *assets*, each an installed piece of a *product*. A *work order* sends a *technician* to
-//! one of them; its steps are *tasks*, with checklists, parts and photos. All organisations share one host,
-//! `https://api.fentu.io`: the key or token says whose data it is. This module calls its REST API, version 1.
+//! [Fentu FSM](https://docs.fentufsm.com) plans field service. A *customer* has sites, which the vendor calls *objects*.
+//! The machines at a site are *assets*: an asset is one installed piece of a *product*. A *work order* sends a
+//! *technician* to an asset; its steps are *tasks*, with checklists, parts, and photos. All organizations share one host,
+//! `https://api.fentu.io`, and the key or token decides whose data a call sees. This module calls the REST API, version 1.
+//!
+//! # Credentials
+//!
+//! | | what it is | lifetime |
+//! | --- | --- | --- |
+//! | [`Credentials::oauth`] | an application registered with the vendor, which a user authorizes in a browser; [`Application`] runs that login | access token 1 hour, refresh token 30 days; the client renews both until [`Client::revoke`] ends them |
+//! | [`Credentials::oauth_stored`] | the same, with the tokens in the client's store | the same |
+//! | [`Credentials::api_key`] | a key for your own programs, created under *Administration > Integrations > API* with the rights it needs, and shown once | until it is revoked |
+//!
+//! Not documented are the place where applications are registered, the URL of the login page, and whether a renewal
+//! returns a new refresh token. This module assumes that the page is `/oauth/authorize`, beside the documented
+//! `/oauth/token` and `/oauth/revoke`. A new refresh token replaces the old one; if a renewal returns none, or the same
+//! one, the old one stays in use.
+//!
+//! The vendor documents seven scopes: `read:` and `write:` for each of `work-orders`, `customers`, and `assets`, and
+//! `admin` for everything. A write scope does not include reading. No scope is documented for tasks or for deleting; this
+//! module assumes that tasks need the work-order scopes and that deleting needs the write scope.
+//! [`Error::Forbidden`](crate::Error::Forbidden) names the missing scope.
 //!
 //! # First call
 //!
@@ -12,8 +30,8 @@
 //! use servicebay::fentu::{self, types::WorkOrderStatus};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::fentu::MockServer::start().await;
-//! # let (key, base_url) = (tenant.key(servicebay::testing::fentu::KeyKind::Admin), tenant.base_url());
+//! # let server = servicebay::testing::fentu::MockServer::start().await;
+//! # let (key, base_url) = (server.key(servicebay::testing::fentu::KeyKind::Admin), server.base_url());
 //! let client = fentu::Client::builder(fentu::Credentials::api_key(key))
 //! #   .with_base_url(base_url)
 //!     .build()?; // https://api.fentu.io/v1
@@ -21,69 +39,60 @@
 //! let order = client.get_work_order().id("wo-10001").send().await?;
 //! println!("{:?}: {:?}", order.work_order_number, order.description);
 //!
-//! let mut waiting = client.list_work_orders().status(WorkOrderStatus::Open).items();
-//! while let Some(order) = waiting.try_next().await? {
+//! let mut open = client.list_work_orders().status(WorkOrderStatus::Open).items();
+//! while let Some(order) = open.try_next().await? {
 //!     println!("{:?} on {:?}", order.work_order_number, order.scheduled_date);
 //! }
 //! # Ok(()) }
 //! ```
 //!
-//! # Ways in
+//! # Rate limit
 //!
-//! | | how | lasts |
-//! | --- | --- | --- |
-//! | [`Credentials::oauth`] | an application that is registered with the vendor, and that a user lets in with the browser: [`Application`] does that | an hour, renewed by itself for 30 days after the last renewal; [`Client::revoke`] ends it |
-//! | [`Credentials::oauth_stored`] | the same, with the tokens that the client's store holds | the same |
-//! | [`Credentials::api_key`] | a key for programs of your own, made under *Administration > Integrations > API* with the rights that it needs, and shown once | until somebody revokes it |
-//!
-//! Where applications are registered, the address of the login page, and whether a renewal gives a new refresh token are not
-//! documented. The page is taken to be `/oauth/authorize`, beside the documented `/oauth/token` and `/oauth/revoke`; a
-//! refresh token that comes back as it was, or not at all, is kept, and a new one takes its place.
-//!
-//! The vendor names seven scopes: `read:` and `write:` of `work-orders`, `customers` and `assets`, and `admin` for
-//! everything. Reading does not come with writing. None is named for tasks or for deleting; here tasks are taken to go with
-//! their work orders, and deleting with writing. A [`Forbidden`](crate::Error::Forbidden) names the scope that was missing.
+//! 1,000 requests an hour on the Standard plan, 10,000 on Professional, unlimited on Enterprise. Above the limit the
+//! vendor responds with 429 and asks callers to wait until `X-RateLimit-Reset`. The format of that header is not
+//! documented, so the client reads epoch times, seconds, and dates. Whether the vendor counts per key, per user, or per
+//! organization is not documented either. The client waits until the reset, for all callers in the process together; see
+//! [`RateLimitPolicy`](crate::RateLimitPolicy).
 //!
 //! # Lists
 //!
-//! [`Client::list_work_orders`], [`Client::list_customers`] and [`Client::list_assets`] take `page` (from 1) and `per_page`
-//! (1 to 100, default 25) with one filter for each field. `.send()` fetches one [`Page`], `.pages()` streams pages, and
-//! `.items()` streams the records as a list shows them; `get_` has the rest. No order is stated and none can be asked for,
-//! so a record that is created during a walk may shift another onto the next page, to be met twice. Nothing filters by
-//! the time of a change: changes are found by reading again. The tasks of a work order come all at once.
+//! [`Client::list_work_orders`], [`Client::list_customers`], and [`Client::list_assets`] take `page` (from 1), `per_page`
+//! (1 to 100, default 25), and one filter per field. `.send()` fetches one [`Page`], `.pages()` streams pages, and
+//! `.items()` streams records in the short form that lists have; the `get_` operations return every field. The tasks of a
+//! work order are not paged.
 //!
-//! # Limits
+//! The vendor does not state how lists are sorted and accepts no sort parameter, so a record created during a walk can
+//! shift another one onto the next page, where the walk meets it again. No filter uses the time of a change: to find
+//! changes, read the list again.
 //!
-//! 1,000 requests an hour in the Standard tier, 10,000 in Professional, none in Enterprise. Above it the vendor answers 429
-//! and asks to wait until `X-RateLimit-Reset`, whose form is not documented; epoch, seconds and dates are read. Whether a
-//! key, a user or the organisation is counted is not documented either. The client waits until the reset, for all callers
-//! of the process together; see [`RateLimitPolicy`](crate::RateLimitPolicy).
-//!
-//! # Oddities, and what becomes of them
+//! # Quirks
 //!
 //! | the vendor | this module |
 //! | --- | --- |
-//! | calls `/v1` in every sample and `/api/v1` in every request line above it | begins at `/v1`; where that says 404 before anything was understood there, asks once at `/api/v1`, and stays where it was understood |
-//! | wraps a record in `data`, and a list in `data` and `meta` | hands over the record, and a [`Page`] |
-//! | writes ids as text with a prefix | [`Id<WorkOrder>`](Id) is not taken for an [`Id<Task>`](Id); the text is never looked into |
-//! | has an address as an object in a customer, and as one line elsewhere | [`types::Address`] there, text elsewhere |
-//! | says `duration` in the list of tasks and `actual_duration` in a task | the same: [`types::TaskSummary`], [`types::Task`] |
-//! | calls a point in time `scheduled_date` | it is read and written as one |
-//! | filters assets by `location_id`, which no record has | takes the id of an [`Object`](types::Object), which it most likely is |
-//! | sends a work order that is `open`, which means that nobody is assigned, together with a technician | neither is made up from the other |
+//! | calls `/v1` in every sample and `/api/v1` in every request line above it | starts at `/v1`; on a 404 before any call has succeeded there, tries `/api/v1` once, and keeps the path that works |
+//! | wraps a record in `data`, and a list in `data` and `meta` | returns the record, and a [`Page`] |
+//! | writes ids as text with a prefix | treats the text as opaque; [`Id<WorkOrder>`](Id) and [`Id<Task>`](Id) are different types |
+//! | sends an address as an object in a customer, and as one line elsewhere | has [`types::Address`] there, text elsewhere |
+//! | uses `duration` in the list of tasks and `actual_duration` in a task | keeps both: [`types::TaskSummary`], [`types::Task`] |
+//! | sends a point in time as `scheduled_date` | reads and writes it as a timestamp |
+//! | filters assets by `location_id`, a field of no record | takes the id of an [`Object`](types::Object), its most likely meaning |
+//! | sends a work order that is `open` (not assigned) together with a technician | reads both as they are |
 //!
-//! # What is known, and how well
+//! # What is known
 //!
-//! The vendor's pages could be read in part. Reading records is *documented*, by its words or its samples. Writing is known
-//! by name: that work orders, customers and assets can be created and changed, work orders and assets moved to the trash,
-//! and an asset's parts, service history and warranty asked for. Methods, paths and bodies of these are *assumed*, and each
-//! says so; a field that the vendor wants and this crate does not model goes in by `with_extra`, and an answer that nobody
-//! has seen comes as JSON. What is not named is not here: deleting a customer, writing tasks, contacts, branches,
-//! technicians, products, parts, photos, invoices and webhooks are left to [`Client::request`].
+//! Only parts of the vendor's pages could be read. Reading records is *documented*, in words or in samples. Of writing,
+//! only the names are known: work orders, customers, and assets can be created and changed; work orders and assets can be
+//! moved to the trash; an asset's parts, service history, and warranty can be requested. The methods, paths, and bodies of
+//! these calls are *assumed*, and marked so in their docs. To send a field that this crate does not model, use
+//! `with_extra`; a response whose fields are unknown comes back as JSON. Calls that the vendor does not name are not
+//! here: for deleting a customer, writing tasks, contacts, branches, technicians, products, parts, photos, invoices, and
+//! webhooks use [`Client::request`].
 
 mod application;
 mod authorization;
+mod code_flow;
 mod credentials;
+mod error_body;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
@@ -92,8 +101,7 @@ mod id;
 mod loopback;
 mod page;
 mod scope;
-
-use serde_json::Value;
+mod vendor;
 
 pub use self::application::Application;
 pub use self::authorization::Authorization;
@@ -103,94 +111,29 @@ pub use self::id::{Id, Part};
 pub use self::loopback::LoopbackLogin;
 pub use self::page::Page;
 pub use self::scope::Scope;
-use crate::vendor::{Explanation, LimitHeaders, Vendor};
-
-static FENTU: Vendor = Vendor {
-    name: "fentu",
-    base_url: "https://api.fentu.io/v1",
-    base_paths: &["/v1", "/api/v1"],
-    // None is documented; this is what most gateways call it.
-    request_id_headers: &["x-request-id"],
-    // Documented is the reset alone, and an unlimited plan has none.
-    limit_headers: LimitHeaders::Unsure,
-    explain,
-    content: None,
-};
+use self::vendor::VENDOR;
 
 crate::client::client! {
-    FENTU,
-    /// A client of one organisation at Fentu FSM. Cheap to clone; clones share connections, credentials and the budget.
+    VENDOR,
+    /// A client for one organization at Fentu FSM. Cheap to clone: clones share connections, credentials, and the rate
+    /// limiter.
     ///
-    /// Every operation is a method that returns a builder: set its parameters by name, then `send` it.
+    /// Every operation is a method that returns a builder: set its parameters by name, then call `send`.
 }
 
 impl Client {
-    /// Makes the tokens of an application worthless, at the vendor's, in the store and here: a logout. From then on calls
-    /// fail with [`Error::ReauthRequired`](crate::Error::ReauthRequired).
+    /// Logs the application out: revokes its tokens at the vendor and removes them from the store and from this client.
+    /// After that, calls fail with [`Error::ReauthRequired`](crate::Error::ReauthRequired).
     ///
-    /// That there is such an endpoint is documented, what it takes is the standard's (RFC 7009)
+    /// The endpoint is documented, its parameters are those of RFC 7009
     /// ([source](https://docs.fentufsm.com/api-reference/authentication)). The refresh token is revoked first, then the
     /// access token.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for an API key, which is revoked where it was made; otherwise as a token
-    /// request can fail, and then the tokens are as good as before.
+    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for an API key: revoke it on the page where it was created.
+    /// Otherwise the errors of a token request; the tokens are still valid then.
     pub async fn revoke(&self) -> Result<(), crate::Error> {
         self.inner.revoke().await
-    }
-}
-
-/// Reads a refusal. The vendor has a format for it that could not be read: looked for are an `error` that is an object
-/// (`code`, `message`, `details`), the same without the wrapper, and OAuth's `error` with `error_description`.
-fn explain(body: &Value) -> Explanation {
-    let inner = body.get("error").filter(|error| error.is_object()).unwrap_or(body);
-    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).map(str::to_owned);
-    let word = text(body, "error");
-    let message = text(inner, "message").or_else(|| text(body, "error_description"));
-    let complaint = |detail: &Value| Some((text(detail, "field")?, text(detail, "message").unwrap_or_default()));
-    Explanation {
-        code: text(inner, "code").or_else(|| word.clone().filter(|_| message.is_some())),
-        message: message.or(word),
-        fields: inner.get("details").and_then(Value::as_array).into_iter().flatten().filter_map(complaint).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn explained(body: Value) -> (Option<String>, Option<String>, Vec<(String, String)>) {
-        let Explanation { message, code, fields } = explain(&body);
-        (message, code, fields)
-    }
-
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
-    #[test]
-    fn a_refusal_is_read_in_the_shape_that_is_assumed() {
-        let details = json!([{"field": "name", "message": "is missing"}, {"field": "address"}, "odd"]);
-        let body =
-            json!({"error": {"code": "validation_error", "message": "Two fields are wrong", "details": details}});
-        let fields = [("name", "is missing"), ("address", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(explained(body), (some("Two fields are wrong"), some("validation_error"), fields.into()));
-    }
-
-    #[test]
-    fn a_refusal_in_another_shape_still_says_something() {
-        for (body, message, code) in [
-            (json!({"message": "No", "code": "forbidden"}), some("No"), some("forbidden")),
-            (json!({"error": "invalid_grant", "error_description": "Too old"}), some("Too old"), some("invalid_grant")),
-            (json!({"error": "No"}), some("No"), None),
-            (json!({"error": ["No"]}), None, None),
-            (json!([]), None, None),
-            (json!("No"), None, None),
-        ] {
-            assert_eq!(explained(body.clone()), (message, code, Vec::new()), "{body}");
-        }
     }
 }

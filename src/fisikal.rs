@@ -1,10 +1,26 @@
-//! Fisikal: the schedule, bookings, packages and payments of fitness clubs.
+//! Fisikal: the schedule, bookings, packages, and payments of fitness clubs.
 //!
-//! [Fisikal](https://www.fisikal.com) runs fitness clubs and studios: *services* are offered by *trainers* at *locations*;
-//! the schedule holds *occurrences*, which are classes that *clients* join, and *appointments*, which are booked for a
-//! free slot; *packages* are sold and pay for bookings with their *credits*. Every customer of the vendor has an
-//! *instance* with a host of its own, usually `https://{tenant}.fisikal.com`, in which there may be several *clubs*. This
-//! module calls its Unified API, below `/api/unified`.
+//! [Fisikal](https://www.fisikal.com) runs fitness clubs and studios. *Trainers* offer *services* at *locations*. The
+//! schedule holds *occurrences*, which are classes that *clients* join, and *appointments*, which clients book in a free
+//! slot. Clients buy *packages*, whose *credits* pay for bookings. Each of the vendor's customers has an *instance* on a
+//! host of its own, usually `https://{tenant}.fisikal.com`; one instance can hold several *clubs*. This module calls the
+//! Unified API, below `/api/unified`.
+//!
+//! # Credentials
+//!
+//! | | what it is | lifetime |
+//! | --- | --- | --- |
+//! | [`Credentials::password`] | the id and secret of an *oAuth2 Application*, with the e-mail address and password of a user who has the role Manager, at `/oauth/token`; the documented way | `expires_in` of the token response; renewed before it expires, with a refresh token if there is one, else by logging in again; [`Client::revoke`] ends it |
+//! | [`Credentials::session`] | the e-mail address, password, and roles of a user, at `/api/unified/sessions/auth`; the vendor's widget used it | not documented; the client logs in again when the token is refused |
+//! | [`Credentials::bearer`] | a token from `/oauth/token` that another program obtained | not known to the client |
+//! | [`Credentials::session_token`] | a token from a log-in or a [sign-up](Client::sign_up_client), sent in `X-Fisikal-Token` | not documented; one client assumes 30 days |
+//! | [`Credentials::guest`] | no token: the widget lists locations and packages and signs clients up without one | |
+//!
+//! Without a refresh token, the client logs in again and sends the password and the secret again. It does not repeat a
+//! login that was refused, so it cannot lock the account. The application has an expiration time, whose unit is not
+//! documented. An integration needs the club's written permission, and its user has to belong to the application's club.
+//! Roles (Manager, Trainer, Client) decide what a token may do. Whether every operation accepts both kinds of token is
+//! unknown.
 //!
 //! # First call
 //!
@@ -13,8 +29,8 @@
 //! use servicebay::fisikal::{self, Direction, types::ForClient};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::fisikal::MockServer::start().await;
-//! # let (base_url, (username, password)) = (tenant.base_url(), tenant.login(servicebay::testing::fisikal::Role::Manager));
+//! # let server = servicebay::testing::fisikal::MockServer::start().await;
+//! # let (base_url, (username, password)) = (server.base_url(), server.login(servicebay::testing::fisikal::Role::Manager));
 //! # let (id, secret) = ("test-application", "test-application-secret");
 //! let client = fisikal::Client::builder(fisikal::Credentials::password(id, secret, username, password))
 //!     .with_tenant("acme") // https://acme.fisikal.com
@@ -28,130 +44,109 @@
 //!
 //! match client.join_occurrence().id(5).body(ForClient::new(2001)).send().await {
 //!     Ok(class) => println!("booked; {:?} places are left", class.free_places()),
-//!     Err(refused) => println!("not booked: {:?}", fisikal::errors(&refused)),
+//!     Err(error) => println!("not booked: {:?}", fisikal::errors(&error)),
 //! }
 //! # Ok(()) }
 //! ```
 //!
-//! # Ways in
+//! # Rate limit
 //!
-//! | | how | lasts |
-//! | --- | --- | --- |
-//! | [`Credentials::password`] | the id and secret of an *oAuth2 Application* and the e-mail address and password of a user with the role Manager, at `/oauth/token`; the way that the vendor documents | as the answer's `expires_in` says; renewed before, with a refresh token where one is given and else by a new login; [`Client::revoke`] ends it |
-//! | [`Credentials::session`] | the e-mail address, password and roles of a user, at `/api/unified/sessions/auth`; what the vendor's widget used | not documented; the client logs in anew when its token is refused |
-//! | [`Credentials::bearer`] | a token from `/oauth/token` that somebody else obtained | as whoever obtained it knows |
-//! | [`Credentials::session_token`] | a token from a log-in, or the one that a [sign-up](Client::sign_up_client) answers, in `X-Fisikal-Token` | not documented; one client counts on 30 days |
-//! | [`Credentials::guest`] | nothing: the widget lists locations and packages and signs clients up without a token | |
-//!
-//! The password and the secret are sent again for a login where there is no refresh token; a refusal is not repeated, so that
-//! no account is locked by it. The application has an expiration time in a unit that is not documented.
-//! Whether every operation takes both is not known. An integration needs the written permission of the club first, and
-//! its user has to belong to the club of the application. Roles decide what a token may do: Manager, Trainer and Client.
-//!
-//! # Parameters
-//!
-//! The vendor documents the parameters of a call as one JSON object, with `unified_filters`, `unified_sorting` and `limit`
-//! inside, for GET too. Here each has a setter of its own: `.hidden(false)`, `.sort_by_name(..)`, `.limit(50)`. They are
-//! sent as the vendor's widget sends them, in one query parameter `json`. A filter that is not modelled goes through
-//! [`Client::request`]: `.query("json", r#"{"unified_filters":{"hidden":false}}"#)`. What stands under a name of its own
-//! in the vendor's bodies, `{"location": {..}}`, is taken out of it; [`Response::payload`](crate::Response::payload) has
-//! the whole body.
-//!
-//! # Refusals
-//!
-//! The vendor says what is wrong in a list `errors`, and where a booking or a purchase is refused, that list may stand in an
-//! answer with status 200. Both become [`Error::Validation`](crate::Error::Validation), and [`errors`] reads them with their
-//! types and options. A card whose owner has to confirm a payment is such a refusal too: its
-//! [`stripe_url`](types::ErrorItem::stripe_url) is the page for that.
+//! None is documented, and no known client has met one. If the vendor responds with 429, the client waits as it does for
+//! every vendor; see [`RateLimitPolicy`](crate::RateLimitPolicy).
 //!
 //! # Lists
 //!
-//! `.send()` fetches a list as a [`Page`], `.pages()` streams pages, and `.items()` streams the objects themselves, where the
-//! vendor has pages: locations, occurrences, packages for sale, and both kinds of transactions. [`Limit`] says how many items
-//! to skip and how many to send; which default and maximum the vendor has is not documented, so that without one it decides
-//! alone. How lists are sorted is documented for locations and transactions only.
+//! `.send()` fetches a list as a [`Page`]. `.pages()` streams pages and `.items()` streams the objects of the lists that
+//! the vendor pages: locations, occurrences, packages for sale, and both kinds of transactions. [`PageLimit`] sets how many
+//! items to skip and how many to send. The default and the maximum are not documented; without a limit, the vendor decides
+//! the size of a page. Sorting is documented for locations and transactions only.
 //!
-//! # Limits
+//! # Parameters
 //!
-//! No rate limit is documented and no client has met one. Should the vendor answer 429, the client waits as it does for
-//! every vendor; see [`RateLimitPolicy`](crate::RateLimitPolicy).
+//! The vendor documents the parameters of a call as one JSON object with `unified_filters`, `unified_sorting`, and `limit`
+//! inside, for GET too. Here each parameter has a setter of its own: `.hidden(false)`, `.sort_by_name(..)`, `.limit(50)`.
+//! They are sent as the vendor's widget sends them, in one query parameter `json`. For a filter that is not modeled, use
+//! [`Client::request`]: `.query("json", r#"{"unified_filters":{"hidden":false}}"#)`. The vendor wraps an object in its
+//! name, `{"location": {..}}`; operations return the object, and [`Response::payload`](crate::Response::payload) reads the
+//! complete body.
 //!
-//! # Oddities
+//! # Errors
 //!
-//! * Durations come as hours and minutes that must not simply be added: [`Occurrence::duration`](types::Occurrence::duration).
+//! The vendor lists what is wrong under `errors`. If it refuses a booking or a purchase, that list can be in a response
+//! with status 200. Both become [`Error::Validation`](crate::Error::Validation), and [`errors`] reads the entries with
+//! their types and options. A payment that the card's owner has to confirm is such an error too: its
+//! [`stripe_url`](types::ErrorItem::stripe_url) is the page for the confirmation.
+//!
+//! # Quirks
+//!
+//! * Durations come as hours and minutes that cannot simply be added: use
+//!   [`Occurrence::duration`](types::Occurrence::duration).
 //! * Prices are in the smallest unit of their currency, [`Money`](types::Money); transactions have decimal numbers.
-//! * `is_joined` in a list can be stale.
-//! * A [profile](types::Profile) is sent back whole. JsonObject that this crate does not model are kept for that.
-//! * [`list_time_slots`](Client::list_time_slots) has a number in its path that nothing depends on; it is set to 1.
+//! * `is_joined` can be stale in a list.
+//! * A [profile](types::Profile) has to be sent back whole, so fields that this crate does not model are kept.
+//! * The path of [`list_time_slots`](Client::list_time_slots) contains a number with no known meaning; it is always 1.
 //!
-//! # What is known, and how well
+//! # What is known
 //!
-//! The vendor's reference is part of every instance, at `https://{tenant}.fisikal.com/#/home/developers`, in a version for
-//! each role; of two of them the openings could be read. Each operation, parameter and field says whether it is
-//! *documented* by the vendor, *observed* in a client that works against it, among them the vendor's own widget, or
-//! *assumed*. Locations and transactions are documented; nearly everything else is observed. What nobody names is not
-//! here: attendance, access control, memberships, invoices, refunds, waiting lists, reports, webhooks and searches for clients
-//! are left to [`Client::request`], whose paths are relative to the host: `api/unified/..`.
+//! Every instance serves the vendor's reference, at `https://{tenant}.fisikal.com/#/home/developers`, in one version per
+//! role; only the beginnings of two of them could be read. The docs of each operation, parameter, and field state whether
+//! the vendor *documents* it, it was *observed* in a working client (some are the vendor's own widgets), or it is
+//! *assumed*. Locations and transactions are documented; nearly everything else is observed. What no source names is not
+//! here: for attendance, access control, memberships, invoices, refunds, waiting lists, reports, webhooks, and searching
+//! clients use [`Client::request`], with paths relative to the host: `api/unified/..`.
 
-mod cancelled;
-mod complaints;
+mod cancellation;
 mod credentials;
+mod direction;
+mod error_body;
+mod family_permissions;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod grant;
-mod joined;
-mod limit;
+mod id;
+mod id_list;
 mod page;
-mod permissions;
+mod page_limit;
 mod recurrence;
 mod schedule;
-mod secret;
+mod secret_text;
 mod sex;
+mod vendor;
 
-pub use self::cancelled::Cancelled;
-pub use self::complaints::errors;
+pub use self::cancellation::Cancellation;
 pub use self::credentials::Credentials;
+pub use self::direction::Direction;
+pub use self::error_body::errors;
+pub use self::family_permissions::FamilyPermissions;
 pub use self::generated::{builder, operations, types};
-pub use self::joined::Joined;
-pub use self::limit::{Direction, Limit};
-pub use self::page::{Listed, Page};
-pub use self::permissions::FamilyPermissions;
+pub use self::id::Id;
+pub use self::id_list::IdList;
+pub use self::page::{ListItem, Page};
+pub use self::page_limit::PageLimit;
 pub use self::recurrence::Recurrence;
-pub use self::secret::Secret;
+pub use self::secret_text::SecretText;
 pub use self::sex::Sex;
-pub use crate::id::Id;
-use crate::vendor::{LimitHeaders, Vendor};
-
-static FISIKAL: Vendor = Vendor {
-    name: "fisikal",
-    base_url: "https://{tenant}.fisikal.com",
-    base_paths: &[],
-    // None is documented; this is what the framework that the vendor uses sends unless it is told otherwise.
-    request_id_headers: &["x-request-id"],
-    limit_headers: LimitHeaders::Unsure,
-    explain: complaints::explain,
-    content: None,
-};
+use self::vendor::VENDOR;
 
 crate::client::client! {
-    FISIKAL,
-    /// A client of one Fisikal instance. Cheap to clone; clones share connections, credentials and the budget.
+    VENDOR,
+    /// A client for one Fisikal instance. Cheap to clone: clones share connections, credentials, and the rate limiter.
     ///
-    /// Every operation is a method that returns a builder: set its parameters by name, then `send` it.
+    /// Every operation is a method that returns a builder: set its parameters by name, then call `send`.
 }
 
 impl Client {
-    /// Makes the tokens of an application worthless, at the vendor's, in the store and here: a logout. From then on calls
-    /// fail with [`Error::ReauthRequired`](crate::Error::ReauthRequired).
+    /// Logs the application out: revokes its tokens at the vendor and removes them from the store and from this client.
+    /// After that, calls fail with [`Error::ReauthRequired`](crate::Error::ReauthRequired).
     ///
-    /// Whether the vendor has the endpoint `/oauth/revoke` is assumed: the server that it looks like has. A session has no
-    /// documented end; its token is forgotten here and in the store.
+    /// The endpoint `/oauth/revoke` is assumed, because the vendor's server looks like one that has it. A session has no
+    /// documented logout; its token is only removed from this client and the store.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for a token that was handed in; otherwise as a token request can fail, and
-    /// then the tokens are as good as before.
+    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for a token that was passed in. Otherwise the errors of a
+    /// token request; the tokens are still valid then.
     pub async fn revoke(&self) -> Result<(), crate::Error> {
         self.inner.revoke().await
     }

@@ -1,9 +1,20 @@
-//! Fixably: repair orders, customers, devices and what belongs to them.
+//! Fixably: repair orders, customers, devices, and everything attached to them.
 //!
-//! [Fixably](https://www.fixably.com) runs repair shops: a customer hands in a device, which becomes an *order*; the
-//! order moves through *queues* and *statuses* while parts are put on its *lines*, work on its *tasks*, and what was
-//! found into its *notes*. Every shop, a *tenant*, has its own host, `https://{tenant}.fixably.com`, and its own
-//! tokens. This module calls its REST API, version 3.
+//! [Fixably](https://www.fixably.com) runs repair shops. A customer hands in a device, and the shop creates an *order*. The
+//! order moves through *queues* and *statuses* and collects *lines* (parts and services), *tasks*, and *notes*. Every shop
+//! is a *tenant* with its own host, `https://{tenant}.fixably.com`, and its own tokens. This module calls the REST API,
+//! version 3.
+//!
+//! # Credentials
+//!
+//! | | what it is | lifetime |
+//! | --- | --- | --- |
+//! | [`Credentials::bearer`] | the token of an OAuth2 client, created under *System Settings > API > OAuth2 Clients*; has the scopes it was granted | a week, a month, a year, or unlimited |
+//! | [`Credentials::user_token`] | a user's own token, for integrations that already have one; has the user's rights | unlimited |
+//!
+//! Neither can be renewed over the API: no token endpoint is documented. Set the expiration with
+//! [`Credentials::with_expires_at`]. [`Client::auth_status`] then reports the days that are left, and a call with an
+//! expired token fails before it is sent.
 //!
 //! # First call
 //!
@@ -12,8 +23,8 @@
 //! use servicebay::fixably::{self, Expand, Query};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::fixably::MockServer::start().await;
-//! # let (token, base_url) = (tenant.token(servicebay::testing::fixably::TokenKind::AdminAll), tenant.base_url());
+//! # let server = servicebay::testing::fixably::MockServer::start().await;
+//! # let (token, base_url) = (server.token(servicebay::testing::fixably::TokenKind::AdminAll), server.base_url());
 //! let client = fixably::Client::builder(fixably::Credentials::bearer(token))
 //!     .with_tenant("acme") // https://acme.fixably.com/api/v3
 //! #   .with_base_url(base_url)
@@ -34,43 +45,35 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # Ways in
+//! # Rate limit
 //!
-//! | | how | lasts |
-//! | --- | --- | --- |
-//! | [`Credentials::bearer`] | an OAuth2 client's token, made under *System Settings > API > OAuth2 Clients*; holds the scopes that were granted | a week, a month, a year, or for ever |
-//! | [`Credentials::user_token`] | a user's own token, for integrations that already have one; may do what the user may | for ever |
-//!
-//! Neither can be renewed over the API: no token endpoint is documented. Tell the client when the token expires, and
-//! [`Client::auth_status`] tells how many days are left; a call with an expired token fails before it is sent.
-//!
-//! # Relations
-//!
-//! What an order refers to arrives as a link, a [`Ref`] or [`Many`], unless [`Expand`] asked for it. A link still knows
-//! its id: `order.customer` of type `Ref<Customer>` gives an `Id<Customer>`, which `get_customer` takes.
+//! The vendor counts the requests of a whole tenant, over all its tokens. Above the limit it responds with 429,
+//! `X-RateLimit-Remaining`, and `X-RateLimit-Reset`. Not documented are the size of the limit and the format of the reset,
+//! so the client reads both an epoch time and a number of seconds. The first call of a client learns what is left, while
+//! the others wait for its response. After that, all callers in the process share what is left and wait for the reset. See
+//! [`RateLimitPolicy`](crate::RateLimitPolicy).
 //!
 //! # Lists
 //!
-//! [`Client::list_orders`] and its like take `limit` (1 to 100, default 25) with `offset` or `page`, a search
+//! [`Client::list_orders`] and the other lists take `limit` (1 to 100, default 25) with `offset` or `page`, a search
 //! [`q`](Query), and [`expand`](Expand). `.send()` fetches one page as a [`Collection`], `.pages()` streams pages, and
 //! `.items()` streams the objects themselves.
 //!
-//! # Limits
+//! # Relations
 //!
-//! The vendor counts requests for a whole tenant, over all its tokens, and answers 429 above the limit with
-//! `X-RateLimit-Remaining` and `X-RateLimit-Reset`. How many requests make the limit, and whether the reset is an epoch
-//! or a number of seconds, is not documented; both are read. The first call of a client asks what is left, and the others
-//! wait for its answer; then all callers of the process together spend what is there and wait for the reset. See [`RateLimitPolicy`](crate::RateLimitPolicy).
+//! The objects that an order refers to arrive as links, [`Ref`] or [`Many`], unless [`Expand`] requests them. A link has an
+//! id too: `order.customer`, of type `Ref<Customer>`, returns the `Id<Customer>` that `get_customer` takes.
 //!
-//! # What is known, and how well
+//! # What is known
 //!
-//! The vendor's complete reference could not be read. Each operation, parameter and field says whether it is
-//! *documented* by the vendor, *observed* in a client that works against it, or *assumed*. Names of scopes are assumed
-//! throughout, and that ids are integers is observed. What nobody names is not here: webhooks, stock, price lists, files,
-//! reports and deletions are left to [`Client::request`].
+//! The vendor's complete reference could not be read. The docs of each operation, parameter, and field state whether the
+//! vendor *documents* it, it was *observed* in a working client, or it is *assumed*. All names of scopes are assumed; that
+//! ids are integers is observed. What no source names is not here: for webhooks, stock, price lists, files, reports, and
+//! deletions use [`Client::request`].
 
 mod collection;
 mod credentials;
+mod error_body;
 mod expand;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
@@ -78,8 +81,7 @@ mod generated;
 mod id;
 mod query;
 mod relation;
-
-use serde_json::Value;
+mod vendor;
 
 pub use self::collection::Collection;
 pub use self::credentials::Credentials;
@@ -88,28 +90,11 @@ pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, IdRef};
 pub use self::query::{Day, Field, Query};
 pub use self::relation::{Many, Ref, Resource};
-use crate::vendor::{Explanation, LimitHeaders, Vendor};
-
-static FIXABLY: Vendor = Vendor {
-    name: "fixably",
-    base_url: "https://{tenant}.fixably.com/api/v3",
-    base_paths: &[],
-    // None is documented; this is what most gateways call it.
-    request_id_headers: &["x-request-id"],
-    limit_headers: LimitHeaders::Sent,
-    explain,
-    content: None,
-};
+use self::vendor::VENDOR;
 
 crate::client::client! {
-    FIXABLY,
-    /// A client of one Fixably tenant. Cheap to clone; clones share connections, credentials and the budget.
+    VENDOR,
+    /// A client for one Fixably tenant. Cheap to clone: clones share connections, credentials, and the rate limiter.
     ///
-    /// Every operation is a method that returns a builder: set its parameters by name, then `send` it.
-}
-
-/// Reads a refusal: `{"status": 404, "developerMessage": ".."}`, as far as clients have seen it.
-fn explain(body: &Value) -> Explanation {
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    Explanation { message: text("developerMessage").or_else(|| text("message")), code: None, fields: Vec::new() }
+    /// Every operation is a method that returns a builder: set its parameters by name, then call `send`.
 }

@@ -1,12 +1,21 @@
+// The front page is the README, which links to files beside it. Rustdoc does not publish them, so these definitions come first
+// and replace the README's: the picture itself, and the files as docs.rs shows them.
+#![doc = concat!("[pacing]: ", include_str!("../docs/pacing.uri"))]
+//! [architecture]: https://docs.rs/crate/servicebay/latest/source/ARCHITECTURE.md
+//! [changelog]: https://docs.rs/crate/servicebay/latest/source/CHANGELOG.md
+//! [contracts]: https://docs.rs/crate/servicebay/latest/source/docs/contracts.md
+//! [contributing]: https://docs.rs/crate/servicebay/latest/source/CONTRIBUTING.md
+//! [performance]: https://docs.rs/crate/servicebay/latest/source/docs/performance.md
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// What vendors share serves all of them together: with one off, some of it has nobody to serve.
+// Shared code is unused if the only vendor that needs it is turned off.
 #![cfg_attr(
     not(all(feature = "fentu", feature = "fisikal", feature = "fixably", feature = "repairy")),
     allow(dead_code, unused_imports, unused_macros, unreachable_pub)
 )]
 
-// In reading order: the loop, what it calls, what calls it, the vendors.
+// In reading order. First the loop that every call goes through, and the policies that it calls:
 mod pipeline;
 
 mod auth;
@@ -14,6 +23,7 @@ mod limit;
 mod retry;
 mod transport;
 
+// What leads to the loop: clients, requests, responses, and what is built on them.
 mod builder;
 mod client;
 mod client_inner;
@@ -28,21 +38,23 @@ mod request;
 mod response;
 mod tenants;
 
+// What all of them use.
 mod amount;
-mod base;
+mod base_url;
 mod clock;
 mod envelope;
 mod error;
+mod json_repair;
 mod lenient;
 mod observer;
 mod open;
 mod operation;
-mod salvage;
 mod telemetry;
 mod vendor;
 
 pub mod observability;
 
+// The vendors: generated operations and types, and what is special about each.
 #[cfg(feature = "fentu")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fentu")))]
 pub mod fentu;
@@ -72,7 +84,7 @@ pub use self::error::{
     CallError, ConfigError, DecodeError, Error, Postponed, RateLimitedError, RequestError, TenantError, ValidationError,
 };
 pub use self::limit::{RateLimit, RateLimitPolicy};
-pub use self::observer::{CountingObserver, Event, EventKind, Observer, Outcome, Wait};
+pub use self::observer::{CallOutcome, CountingObserver, Event, EventKind, Observer, Wait};
 pub use self::open::Open;
 pub use self::operation::{Confidence, Operation};
 pub use self::options::CallOptions;

@@ -157,7 +157,7 @@ impl RateLimit {
 
     /// The number of this process's calls with this priority that wait for the limit.
     pub fn waiting_at(&self, priority: Priority) -> usize {
-        self.waiting[priority.lane()]
+        self.waiting[priority.index()]
     }
 
     /// The calls per minute that other integrations and processes make to the tenant. An estimate: the remaining calls fall
@@ -193,7 +193,7 @@ impl RateLimiter {
         let pass = self.gate().enter(ask);
         match pass {
             Some(pass) => Ok(self.permit(pass, clock)),
-            None => scope.waits(Wait::Limit, self.wait(ask, clock, latest)).await,
+            None => scope.wait(Wait::Limit, self.wait(ask, clock, latest)).await,
         }
     }
 

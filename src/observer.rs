@@ -1,4 +1,4 @@
-//! What a client does, told to whoever wants to count it.
+//! The observer: a callback for metrics.
 
 mod counting;
 
@@ -12,32 +12,32 @@ pub use self::counting::CountingObserver;
 use crate::error::Error;
 use crate::operation::Operation;
 
-/// Takes note of what a client does: for metrics, without `tracing`.
+/// Receives what a client does as it happens: for metrics, without `tracing`.
 ///
-/// Set with [`with_observer`](crate::ClientBuilder::with_observer). [`CountingObserver`] is one that counts; an `Arc` of an observer is
-/// one too, so that many clients can share it. What is told through `tracing` stands in
-/// [`observability`](crate::observability).
+/// Set it with [`with_observer`](crate::ClientBuilder::with_observer). [`CountingObserver`] is an implementation that
+/// counts. An `Arc` of an observer is an observer too, so many clients can share one. See
+/// [`observability`](crate::observability) for the same events in `tracing`.
 ///
-/// It is called where things happen, on the task of the call: so it has to be quick, and must not block. It holds nobody's
-/// lock, and may ask the client how it is. One that panics does no harm: the call goes on, the panic becomes an event of
-/// `tracing`, and the observer is told what happens next as before.
+/// The client calls it on the task of the call, so it must return quickly and must not block. The client holds no lock
+/// meanwhile, so the observer may call the client's methods, such as `rate_limit()`. If it panics, the call goes on, `tracing`
+/// gets an event, and the observer keeps receiving events.
 ///
 /// # Example
 ///
 /// ```
-/// use servicebay::{Event, EventKind, Observer, Outcome, fixably};
+/// use servicebay::{CallOutcome, Event, EventKind, Observer, fixably};
 ///
-/// struct Slow;
+/// struct SlowAndFailed;
 ///
-/// impl Observer for Slow {
+/// impl Observer for SlowAndFailed {
 ///     fn observe(&self, event: &Event<'_>) {
 ///         let name = event.operation.map_or("none", |operation| operation.id());
 ///         match event.kind {
-///             EventKind::Call { outcome: Outcome::Failed(error), attempts, .. } => {
+///             EventKind::Call { outcome: CallOutcome::Failed(error), attempts, .. } => {
 ///                 println!("{} {name}: {} after {attempts} attempts", event.vendor, error.kind());
 ///             }
-///             EventKind::Wait { why, waited, .. } if waited.as_secs() > 10 => {
-///                 println!("{} {name}: waited {waited:?} for {why}", event.vendor);
+///             EventKind::Wait { reason, waited, .. } if waited.as_secs() > 10 => {
+///                 println!("{} {name}: waited {waited:?} for {reason}", event.vendor);
 ///             }
 ///             _ => {}
 ///         }
@@ -46,12 +46,12 @@ use crate::operation::Operation;
 ///
 /// let client = fixably::Client::builder(fixably::Credentials::bearer("token-from-the-settings-page"))
 ///     .with_tenant("acme")
-///     .with_observer(Slow)
+///     .with_observer(SlowAndFailed)
 ///     .build()?;
 /// # Ok::<(), servicebay::Error>(())
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// Takes note of one event.
+    /// Receives one event.
     fn observe(&self, event: &Event<'_>);
 }
 
@@ -65,11 +65,11 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Event<'a> {
-    /// The vendor that is called: the name of its module, such as `fixably`.
+    /// The vendor, by the name of its module, such as `fixably`.
     pub vendor: &'static str,
-    /// The tenant, where the client was built with one.
+    /// The tenant, if the client was built with one.
     pub tenant: Option<&'a str>,
-    /// The operation of the call or of the token request; `None` for a refresh, which is nobody's call.
+    /// The operation of the call or of the token request; `None` for a token refresh, which belongs to no call.
     pub operation: Option<&'static Operation>,
     /// What happened.
     pub kind: EventKind<'a>,
@@ -79,56 +79,56 @@ pub struct Event<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum EventKind<'a> {
-    /// A request ended: an attempt of a call, or a request for tokens, whose operation is the token endpoint's.
+    /// A request ended: an attempt of a call, or a token request, whose operation is the token endpoint's.
     #[non_exhaustive]
     Attempt {
-        /// Which attempt it was, counted from 1.
+        /// The number of the attempt, counted from 1.
         attempt: u32,
-        /// The status of the answer; `None` where none came, or its caller went away.
+        /// The status of the response; `None` if there was none, or if the caller was dropped.
         status: Option<StatusCode>,
-        /// From sending the request to the end of its answer.
+        /// From sending the request to the end of the response.
         elapsed: Duration,
     },
-    /// A call ended. Calls that were refused before they began, for a parameter out of its bounds, are none.
+    /// A call ended. A call that fails before it starts, because of an invalid parameter, is not reported.
     #[non_exhaustive]
     Call {
         /// How it ended.
-        outcome: Outcome<'a>,
+        outcome: CallOutcome<'a>,
         /// How often it was sent.
         attempts: u32,
-        /// From its beginning to its end, waits included.
+        /// From its start to its end, including waits.
         elapsed: Duration,
     },
-    /// A renewal of the tokens ended, in the background or because calls waited for it.
+    /// The vendor's rate limit rejected an attempt (429).
     #[non_exhaustive]
-    Refresh {
-        /// TokenErrorKind there is no new token; `None` where there is one, from the vendor or from the store.
-        failure: Option<&'a str>,
-        /// From its beginning to its end.
-        elapsed: Duration,
-    },
-    /// The vendor refused an attempt for the tenant's limit (429).
-    #[non_exhaustive]
-    Refused {
-        /// How long the vendor asks to wait, where it does.
+    RateLimited {
+        /// How long the vendor asks to wait, if it does.
         retry_after: Option<Duration>,
     },
-    /// An attempt failed, and is repeated after a pause: one of a call, or a request for tokens.
+    /// A token refresh ended, whether calls waited for it or not.
+    #[non_exhaustive]
+    Refresh {
+        /// Why there is no new token; `None` if there is one, from the vendor or from the token store.
+        failure: Option<&'a str>,
+        /// From its start to its end.
+        elapsed: Duration,
+    },
+    /// An attempt of a call or a token request failed, and will be repeated after a delay.
     #[non_exhaustive]
     Retry {
-        /// Which attempt failed, counted from 1.
+        /// The number of the attempt that failed, counted from 1.
         attempt: u32,
-        /// The status that it failed with; `None` where no answer came.
+        /// The status of the response; `None` if there was none.
         status: Option<StatusCode>,
-        /// The pause before the next.
+        /// The delay before the next attempt.
         delay: Duration,
     },
-    /// A wait ended, whether what was waited for came or not, or its caller went away.
+    /// A wait ended, successfully or not, or its caller was dropped.
     #[non_exhaustive]
     Wait {
-        /// What for.
-        why: Wait,
-        /// How long it was.
+        /// What the call waited for.
+        reason: Wait,
+        /// How long it waited.
         waited: Duration,
     },
 }
@@ -136,12 +136,12 @@ pub enum EventKind<'a> {
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Outcome<'a> {
+pub enum CallOutcome<'a> {
     /// Its future was dropped before it ended.
     Cancelled,
-    /// With this error.
+    /// It returned this error.
     Failed(&'a Error),
-    /// With an answer.
+    /// It returned a response.
     Succeeded,
 }
 
@@ -149,16 +149,16 @@ pub enum Outcome<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wait {
-    /// The pause before an attempt that failed is repeated.
+    /// The delay before a failed attempt is repeated.
     Backoff,
-    /// Room in the tenant's limit.
+    /// Room in the tenant's rate limit.
     Limit,
-    /// A token, because there is none that lives.
+    /// A token, because there is no valid one.
     Token,
 }
 
 impl Wait {
-    /// Its name, as events have it.
+    /// The name that events use: `backoff`, `limit` or `token`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Backoff => "backoff",

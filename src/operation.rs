@@ -1,12 +1,12 @@
-//! What is known of one operation of a vendor before it is called.
+//! The static description of a vendor's operation.
 
 use std::fmt;
 
 use http::Method;
 
-/// One operation of a vendor: its name, address, and what the vendor asks for it.
+/// One operation of a vendor's API: its name, HTTP method and path, and the scopes that it requires.
 ///
-/// Every error that belongs to a call names its operation, and each vendor lists its own, for example
+/// Every error of a call names its operation. Each vendor's module lists its operations, for example
 /// [`fixably::operations`](crate::fixably::operations).
 #[derive(Debug)]
 #[non_exhaustive]
@@ -50,24 +50,24 @@ impl Operation {
         self
     }
 
-    /// Says that answers stand in an envelope, under this name.
+    /// Declares that the content of responses is this member of an envelope.
     pub(crate) const fn within(mut self, root: &'static str) -> Self {
         self.root = Some(root);
         self
     }
 
-    /// Says that a success in which the vendor complains is a refusal.
+    /// Declares that a 2xx response with errors in its body is an error.
     pub(crate) const fn refusing_inside(mut self) -> Self {
         self.refuses_inside = true;
         self
     }
 
-    /// The member of the answer that it is all about; `None` where that is the whole of it.
+    /// The member of the response that holds its content; `None` if the whole body is the content.
     pub(crate) fn root(&self) -> Option<&'static str> {
         self.root
     }
 
-    /// Whether a success may hold complaints, and is a refusal then.
+    /// Whether a 2xx response with errors in its body is an error.
     pub(crate) fn refuses_inside(&self) -> bool {
         self.refuses_inside
     }
@@ -77,13 +77,13 @@ impl Operation {
         self.id
     }
 
-    /// The HTTP method. For a request to an endpoint that is not modelled, [`CallError::method`](crate::CallError::method)
-    /// tells the one that was sent.
+    /// The HTTP method. A request to an endpoint that is not modeled may use another one: see
+    /// [`CallError::method`](crate::CallError::method).
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The path below the base URL, with its parameters in braces, such as `/orders/{id}`.
+    /// The path relative to the base URL, with its parameters in braces, such as `/orders/{id}`.
     pub fn path(&self) -> &'static str {
         self.path
     }
@@ -93,8 +93,8 @@ impl Operation {
         self.scopes
     }
 
-    /// Whether sending the call twice has the effect of sending it once, so that it may be repeated when its answer is
-    /// lost.
+    /// Whether sending the request twice has the effect of sending it once. Only then does the client repeat it after its
+    /// response was lost.
     pub fn is_idempotent(&self) -> bool {
         self.idempotent
     }
@@ -109,11 +109,11 @@ impl Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Confidence {
-    /// Nobody names it; it follows from what the vendor does elsewhere.
+    /// Neither the vendor nor a working client names it; it is inferred from the vendor's other operations.
     Assumed,
-    /// The vendor says so.
+    /// The vendor's documentation states it.
     Documented,
-    /// A client that works against the vendor does so; the vendor's own words could not be read.
+    /// A client that works with the vendor relies on it; the vendor's documentation of it could not be read.
     Observed,
 }
 

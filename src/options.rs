@@ -1,13 +1,13 @@
-//! What a caller may set for a client, and in the same words for a single call.
+//! The options of calls: set for a client or for a single call, in the same words.
 
 use std::time::Duration;
 
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
 
-/// Options of single calls, laid over those of the client.
+/// Options that override those of a client, for one call or for many.
 ///
-/// The words are those of the [builder](crate::ClientBuilder); what is not set stays as the client has it.
+/// They have the names of the [builder](crate::ClientBuilder)'s options. An option that is not set keeps the client's value.
 ///
 /// # Example
 ///
@@ -16,14 +16,14 @@ use crate::retry::RetryPolicy;
 /// use servicebay::CallOptions;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
-/// # let client = tenant.client()?;
+/// # let server = servicebay::testing::fixably::MockServer::start().await;
+/// # let client = server.client()?;
 /// let quick = client.with_options(CallOptions::new().with_operation_timeout(Duration::from_secs(5)));
 /// let order = quick.get_order().id(20000010).send().await?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default)]
-#[must_use = "options count for a client that is made with `with_options`"]
+#[must_use = "options have no effect until they are passed to `with_options`"]
 #[non_exhaustive]
 pub struct CallOptions {
     attempt_timeout: Option<Duration>,
@@ -35,46 +35,47 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
-    /// Nothing set.
+    /// Options that override nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The time one attempt may take, answer included. Default 30 s.
+    /// Sets how long one attempt may take, from sending the request to the end of the response. Default 30 s.
     pub fn with_attempt_timeout(self, timeout: Duration) -> Self {
         Self { attempt_timeout: Some(timeout), ..self }
     }
 
-    /// The time the whole call may take: waits, attempts and all. Default none.
+    /// Sets how long the whole call may take, including all waits and attempts. Default: no limit.
     pub fn with_operation_timeout(self, timeout: Duration) -> Self {
         Self { operation_timeout: Some(timeout), ..self }
     }
 
-    /// The time a call may spend waiting, for the tenant's limit and between attempts together. Default 120 s; raise
-    /// it to hours for a batch job, set it to zero to be told at once.
+    /// Sets how long a call may wait in total: for a token, for the tenant's rate limit, and between attempts. Default
+    /// 120 s. Raise it to hours for a batch job; set it to zero to fail at once instead of waiting.
     pub fn with_max_wait(self, wait: Duration) -> Self {
         Self { max_wait: Some(wait), ..self }
     }
 
-    /// When a call is repeated. Default [`RetryPolicy::new`].
+    /// Sets which failed attempts are repeated. Default [`RetryPolicy::new`].
     pub fn with_retry(self, policy: RetryPolicy) -> Self {
         Self { retry: Some(policy), ..self }
     }
 
-    /// The largest answer that is read, in bytes. Default 16 MiB; a larger one is [`Error::Decode`](crate::Error).
+    /// Sets the largest response body that is read, in bytes. Default 16 MiB. A larger one fails the call with
+    /// [`Error::Decode`](crate::Error::Decode).
     pub fn with_max_body(self, bytes: usize) -> Self {
         Self { max_body: Some(bytes), ..self }
     }
 
-    /// How much the call hurries where it waits for the tenant's limit. Default [`Priority::Normal`].
+    /// Sets the priority of calls that wait for the tenant's rate limit. Default [`Priority::Normal`].
     pub fn with_priority(self, priority: Priority) -> Self {
         Self { priority: Some(priority), ..self }
     }
 }
 
-/// Options with every question answered.
+/// The options of a client, with a value for each.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub(crate) struct ResolvedOptions {
     pub(crate) attempt_timeout: Duration,
     pub(crate) operation_timeout: Option<Duration>,
     pub(crate) max_wait: Duration,
@@ -83,9 +84,9 @@ pub(crate) struct Settings {
     pub(crate) priority: Priority,
 }
 
-impl Settings {
-    /// These settings with what `options` says laid over them.
-    pub(crate) fn overlaid(&self, options: CallOptions) -> Self {
+impl ResolvedOptions {
+    /// These options, overridden by what is set in `options`.
+    pub(crate) fn overridden_by(&self, options: CallOptions) -> Self {
         Self {
             attempt_timeout: options.attempt_timeout.unwrap_or(self.attempt_timeout),
             operation_timeout: options.operation_timeout.or(self.operation_timeout),
@@ -97,7 +98,7 @@ impl Settings {
     }
 }
 
-impl Default for Settings {
+impl Default for ResolvedOptions {
     fn default() -> Self {
         Self {
             attempt_timeout: Duration::from_secs(30),

@@ -1,9 +1,10 @@
 //! Read first: the one loop that every call goes through.
 //!
-//! Each policy is called from here and knows nothing of the others: the budget says when to send, the credentials say
-//! as whom, the transport sends, the budget learns, and the retry rules say what the outcome means.
+//! Each policy is called from here, and none calls another: authentication supplies the token, the rate limiter grants the
+//! permit, the transport sends the request, the limiter reads the response's headers, and the retry policy decides what
+//! comes next. Guards and questions change nothing; effects stand in the arms of the match.
 
-mod call_failure;
+mod error_mapping;
 mod instrument;
 mod retry_context;
 
@@ -16,37 +17,36 @@ use url::Url;
 
 pub(crate) use self::retry_context::RetryContext;
 use crate::auth::Auth;
-use crate::base::Base;
+use crate::base_url::BaseUrl;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitHeaders, RateLimitPolicy, RateLimiter};
 use crate::operation::Operation;
-use crate::options::Settings;
 use crate::retry::{self, AttemptOutcome, RetryBudget, RetryDecision};
 use crate::telemetry::{AttemptSpan, Telemetry};
 use crate::transport::{HttpClient, HttpError, HttpRequest, HttpResponse};
 use crate::vendor::Vendor;
 
-/// What the clients of one tenant share.
+/// What a client and its clones share.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) vendor: &'static Vendor,
     pub(crate) tenant: Option<Arc<str>>,
-    pub(crate) base: Arc<Base>,
-    /// Name and version of the program, as the vendor sees it.
+    pub(crate) base_url: Arc<BaseUrl>,
+    /// The name and version of the program, as the vendor sees them.
     pub(crate) user_agent: Arc<str>,
-    /// What every request carries.
+    /// The headers of every request.
     pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
     pub(crate) auth: Auth,
-    pub(crate) budget: Arc<RateLimiter>,
-    pub(crate) rate_limit: RateLimitPolicy,
-    pub(crate) retries: RetryBudget,
+    pub(crate) rate_limiter: Arc<RateLimiter>,
+    pub(crate) rate_limit_policy: RateLimitPolicy,
+    pub(crate) retry_budget: RetryBudget,
     pub(crate) transport: HttpClient,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
 }
 
-/// A call: what is to be sent, and what is known about it beforehand.
+/// A call: the request to send, and what is known about it in advance.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) operation: &'static Operation,
@@ -57,61 +57,60 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Whether the call changes anything at the vendor's.
-    pub(crate) fn writes(&self) -> bool {
+    /// Whether the call may change anything at the vendor.
+    pub(crate) fn is_write(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 }
 
 impl Pipeline {
-    /// Sends a call until its outcome stands. A success comes with what its headers say about the limit.
-    pub(crate) async fn run(
-        &self,
-        context: &mut RetryContext<'_>,
-        settings: &Settings,
-    ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
+    /// Sends a call until its outcome is final. Returns a success together with its rate limit headers.
+    pub(crate) async fn run(&self, context: &mut RetryContext<'_>) -> Result<(HttpResponse, RateLimitHeaders), Error> {
+        let options = context.options();
         loop {
-            // The token first: who waits for one must not hold a place at the vendor's meanwhile.
-            let pass = self.auth.token(self.clock, context.latest(), context.caller()).await;
-            let mut pass = pass.map_err(|why| context.without_token(why))?;
-            let ask = self.rate_limit.ask(settings.priority);
-            let acquired = self.budget.acquire(ask, self.clock, context.latest(), context.caller()).await;
-            let mut permit = acquired.map_err(|resume_at| context.rate_limited(resume_at))?;
-            if !self.auth.is_good(&pass, self.clock) {
-                // It died in the queue.
+            // The token comes first: a call that waits for a token must not occupy a slot of the rate limit.
+            let token = self.auth.token(self.clock, context.wait_deadline(), context.scope()).await;
+            let mut token = token.map_err(|error| context.token_error(error))?;
+            let ask = self.rate_limit_policy.ask(options.priority);
+            let permit = self.rate_limiter.acquire(ask, self.clock, context.wait_deadline(), context.scope()).await;
+            let mut permit = permit.map_err(|resume_at| context.rate_limited_error(resume_at))?;
+            if !self.auth.is_good(&token, self.clock) {
+                // The token expired while the call was queued.
                 continue;
             }
             permit.leaves(context.start_attempt());
 
-            let attempt = self.authorised(context, pass.header.take());
-            let told = context.attempts();
-            let span = told.as_deref().map(AttemptSpan::span);
-            let outcome = self.transport.execute(attempt, context.until(), settings.max_body, span).await;
-            let signals = permit.observe(outcome.as_ref().ok(), &self.rate_limit, &|odd| context.notices(odd));
-            context.record_attempt(&outcome, told);
+            let request = self.http_request(context, token.header.take());
+            let attempt = context.attempt_span();
+            let span = attempt.as_deref().map(AttemptSpan::span);
+            let outcome = self.transport.execute(request, context.attempt_deadline(), options.max_body, span).await;
+            let limits = permit
+                .observe(outcome.as_ref().ok(), &self.rate_limit_policy, &|header| context.invalid_header(header));
+            context.record_attempt(&outcome, attempt);
 
-            match retry::decide(&settings.retry, context.attempt(), (&outcome).into()) {
-                RetryDecision::Done if context.switch_base_url(&outcome) => {}
-                RetryDecision::Done => return context.finish(outcome, signals),
-                RetryDecision::Reauthorise if self.auth.invalidate(&pass) => context.reauthorises(),
-                RetryDecision::Reauthorise => return Err(context.into_error(outcome, &signals)),
-                RetryDecision::AwaitLimit => context.was_refused(outcome, signals),
-                RetryDecision::Retry { cost } => {
-                    let delay = context.backoff(fastrand::f64(), &signals);
-                    if !context.can_wait(delay) || !self.retries.withdraw(cost) {
-                        return Err(context.into_error(outcome, &signals));
-                    }
-                    context.back_off(delay, &outcome).await;
-                }
-                RetryDecision::Fail => return Err(context.into_error(outcome, &signals)),
+            match retry::decide(&options.retry, context.retry_state(), (&outcome).into()) {
+                RetryDecision::Done => match context.alternative_url(&outcome) {
+                    Some(url) => context.switch_base_url(url),
+                    None => return context.finish(outcome, limits),
+                },
+                RetryDecision::AwaitLimit => context.await_limit(outcome, limits),
+                RetryDecision::Reauthorize => match self.auth.invalidate(&token) {
+                    true => context.reauthorize(),
+                    false => return Err(context.attempt_error(outcome, &limits)),
+                },
+                RetryDecision::Retry { cost } => match context.schedule_retry(cost, &limits) {
+                    Some(delay) => context.back_off(delay, &outcome).await,
+                    None => return Err(context.attempt_error(outcome, &limits)),
+                },
+                RetryDecision::Fail => return Err(context.attempt_error(outcome, &limits)),
             }
         }
     }
 
-    /// The request of one attempt, with the token as it is now.
-    fn authorised(&self, context: &RetryContext<'_>, token: Option<(HeaderName, HeaderValue)>) -> HttpRequest {
+    /// The request of one attempt, with the current token.
+    fn http_request(&self, context: &RetryContext<'_>, token: Option<(HeaderName, HeaderValue)>) -> HttpRequest {
         let call = context.call();
-        // Made anew with room for all: a copy of a map has none to spare, and grows with the first header put in.
+        // A new map with room for all headers: a clone has no spare capacity, and would grow at the first insertion.
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
         if let Some((name, value)) = token {
             headers.insert(name, value);
@@ -129,7 +128,7 @@ impl Pipeline {
 impl From<&Result<HttpResponse, HttpError>> for AttemptOutcome {
     fn from(outcome: &Result<HttpResponse, HttpError>) -> Self {
         match outcome {
-            Ok(answer) => Self::Answered(answer.status),
+            Ok(response) => Self::Response(response.status),
             Err(HttpError::NotSent(_)) => Self::NotSent,
             Err(HttpError::Broken(..)) => Self::Broken,
             Err(HttpError::TimedOut) => Self::TimedOut,

@@ -1,10 +1,10 @@
-//! Who goes first where calls wait for the tenant's limit.
+//! The order of calls that wait for the tenant's rate limit.
 
-/// How much a call hurries when it has to wait for the tenant's rate limit.
+/// The priority of a call that has to wait for the tenant's rate limit.
 ///
-/// Where calls wait, those of a higher priority go first, and among equals who came first. Nobody starves: every eighth
-/// is of the priority that was served longest ago. While there is room nothing waits, and the priority means nothing, with one
-/// exception: [`Bulk`](Self::Bulk) leaves a part of every window to others.
+/// Of the calls that wait, those of a higher priority go first; those of one priority go in the order of their arrival. No
+/// priority starves: every eighth slot goes to the priority that was served longest ago. Priorities have no effect while the
+/// limit has room and no call waits, with one exception: [`Bulk`](Self::Bulk) leaves a part of every window to others.
 ///
 /// # Example
 ///
@@ -12,9 +12,9 @@
 /// use servicebay::{CallOptions, Priority, fixably};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
-/// # let client = tenant.client()?;
-/// // One client, one budget: the night's export does not get into the way of the counter.
+/// # let server = servicebay::testing::fixably::MockServer::start().await;
+/// # let client = server.client()?;
+/// // Both share the tenant's rate limit, but the nightly export does not delay the other calls.
 /// let export = client.with_options(CallOptions::new().with_priority(Priority::Bulk));
 /// let orders = export.list_orders().limit(100).send().await?;
 /// let order = client.get_order().id(20000010).send().await?;
@@ -23,9 +23,9 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Priority {
-    /// Somebody looks at the screen and waits.
+    /// A person is waiting for the result.
     Interactive,
-    /// Work that nobody watches and that should be done soon: a webhook's follow-up, say. The default.
+    /// Work without an audience that should finish soon, such as the processing of a webhook. The default.
     #[default]
     Normal,
     /// Work that may take its time: exports, imports, nightly comparisons. It leaves a reserve of every window to the
@@ -35,11 +35,11 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// All of them, the highest first.
+    /// All priorities, the highest first.
     pub(crate) const ALL: [Self; 3] = [Self::Interactive, Self::Normal, Self::Bulk];
 
-    /// Its place among all.
-    pub(crate) const fn lane(self) -> usize {
+    /// The index of the priority in [`ALL`](Self::ALL).
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 }

@@ -1,17 +1,18 @@
-//! The way to endpoints that this crate does not model.
+//! Requests to endpoints that this crate does not model.
 
 use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client_inner::ClientInner;
+use crate::decode;
 use crate::error::{Error, Postponed};
 use crate::operation::Operation;
 use crate::request::Request;
 use crate::response::Response;
 
-/// A request to an endpoint that this crate does not model, with the same credentials, pacing, retries and errors as
-/// any other.
+/// A request to an endpoint that this crate does not model. It uses the client's credentials, rate limit, retries and errors
+/// like any other call. Made by a client's `request`.
 ///
 /// # Example
 ///
@@ -19,15 +20,15 @@ use crate::response::Response;
 /// use http::Method;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
-/// # let client = tenant.client()?;
+/// # let server = servicebay::testing::fixably::MockServer::start().await;
+/// # let client = server.client()?;
 /// let order = client.request(Method::GET, "orders/20000010").query("expand", "customer");
 /// let order = order.send::<serde_json::Value>().await?;
 /// assert_eq!(order["id"], 20000010);
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
-#[must_use = "a request is sent by `send`"]
+#[must_use = "a request does nothing until `send` is called"]
 pub struct RawRequest {
     request: Request,
 }
@@ -36,32 +37,33 @@ impl RawRequest {
     pub(crate) fn new(client: &ClientInner, method: Method, path: &str) -> Self {
         let mut request = Request::new(client, operation(&method));
         request.set_method(method);
-        match below_base(path) {
-            Ok(path) => request.append(path),
+        match relative(path) {
+            Ok(path) => request.append_path(path),
             Err(reason) => request.refuse("path", reason),
         }
         Self { request }
     }
 
-    /// The request that was put off, to be sent by this client.
-    pub(crate) fn resumed(client: &ClientInner, vendor: &'static str, postponed: &Postponed) -> Self {
+    /// The request of a postponed call.
+    pub(crate) fn resume(client: &ClientInner, vendor: &'static str, postponed: &Postponed) -> Self {
         let method = postponed.method().clone();
         let mut request = Request::new(client, operation(&method));
         request.set_method(method);
         request.set_idempotent(postponed.is_idempotent());
-        match rest(client, postponed) {
+        match client.relative_path(postponed.url()).and_then(|path| relative(path).ok()) {
             Some(path) if postponed.vendor() == vendor => {
-                request.append(path);
+                request.append_path(path);
                 request.append_query(postponed.url().query());
                 request.set_body(postponed.body());
             }
-            _ => request.refuse("postponed", "was to be sent to another vendor or tenant than this client's"),
+            _ => {
+                request.refuse("postponed", "belongs to another vendor or tenant: resume it with a client of that one")
+            }
         }
         Self { request }
     }
 
-    /// Adds a parameter to the query. Errors and spans show the path and the query as they are, so neither is a place
-    /// for a secret.
+    /// Adds a parameter to the query. Errors and spans show the path and the query: do not put secrets into either.
     pub fn query(mut self, name: &str, value: impl ToString) -> Self {
         self.request.query(name, Some(&value.to_string()));
         self
@@ -73,40 +75,35 @@ impl RawRequest {
         self
     }
 
-    /// Whether sending the request twice has the effect of sending it once. Default: yes for GET, HEAD, PUT, DELETE
-    /// and OPTIONS, no for the others. Only then is it repeated when its answer is lost.
+    /// Sets whether sending the request twice has the effect of sending it once. Only then does the client repeat it after its
+    /// response was lost. Default: true for GET, HEAD, OPTIONS, PUT and DELETE, false for other methods.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.request.set_idempotent(idempotent);
         self
     }
 
-    /// Sends the request and reads the answer as `T`, for which [`serde_json::Value`] always fits.
+    /// Sends the request and decodes the response as `T`. [`serde_json::Value`] fits every response.
     ///
     /// # Errors
     ///
-    /// As every call: see [`Error`].
+    /// Returns an [`Error`] like every call; [`Error::InvalidRequest`] if the path or the query is invalid.
     pub async fn send<T: DeserializeOwned>(self) -> Result<Response<T>, Error> {
-        self.request.send_raw().await
+        self.request.send(decode::document).await
     }
 }
 
-/// What stands below the client's base in the address of a call that was put off.
-fn rest<'a>(client: &ClientInner, postponed: &'a Postponed) -> Option<&'a str> {
-    client.below_base(postponed.url()).filter(|rest| below_base(rest).is_ok())
-}
-
-/// A path that stays below the base URL, without the slash that may begin it.
-fn below_base(path: &str) -> Result<&str, &'static str> {
+/// Checks that a path stays below the base URL, and strips its leading slash.
+fn relative(path: &str) -> Result<&str, &'static str> {
     let path = path.strip_prefix('/').unwrap_or(path);
     if path.is_empty() || path.starts_with('/') || path.contains("://") {
-        return Err("has to be relative to the base URL, such as orders/1");
+        return Err("must be relative to the base URL, such as orders/1");
     }
     if path.contains(['?', '#', '\\']) || path.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err("cannot hold a query, a fragment, a backslash or white space; set parameters with .query(..)");
+        return Err("must not contain a query, a fragment, a backslash or white space: set parameters with .query(..)");
     }
-    let climbs = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
-    if path.split('/').any(climbs) {
-        return Err("cannot climb with . or ..");
+    let is_dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if path.split('/').any(is_dots) {
+        return Err("must not contain the segments . and ..");
     }
     Ok(path)
 }
@@ -131,9 +128,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_stays_below_the_base() {
-        assert_eq!(below_base("orders/1/anything"), Ok("orders/1/anything"));
-        assert_eq!(below_base("/orders"), Ok("orders"));
+    fn a_path_stays_below_the_base_url() {
+        assert_eq!(relative("orders/1/anything"), Ok("orders/1/anything"));
+        assert_eq!(relative("/orders"), Ok("orders"));
         for path in [
             "",
             "/",
@@ -147,7 +144,7 @@ mod tests {
             "a b",
             "a\\b",
         ] {
-            assert!(below_base(path).is_err(), "{path}");
+            assert!(relative(path).is_err(), "{path}");
         }
     }
 }

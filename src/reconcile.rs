@@ -1,4 +1,4 @@
-//! Finds out what became of a write whose outcome nobody knows.
+//! Looks up the outcome of a write whose response was lost.
 
 use std::fmt;
 use std::future::Future;
@@ -13,24 +13,23 @@ use crate::error::{CallError, Error};
 use crate::page::Sealed;
 use crate::response::Response;
 
-/// How often a write is sent in all, where looking says each time that it was not carried out.
-const ATTEMPTS: u32 = 3;
+/// How often a write is sent in total, if each lookup finds that it was not applied.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// An operation that must not be repeated blindly. Implemented by the builders of such operations, whose `reconcile` is the
-/// way to use it.
+/// A write that is not idempotent. The builders of such operations implement it; use their `reconcile`.
 pub trait Write: Sealed + Clone + Send + 'static {
-    /// What the vendor answers with.
+    /// The value of the response.
     type Output: Send + 'static;
 
-    /// Sends the call as it is.
+    /// Sends the call.
     fn write(self) -> impl Future<Output = Result<Response<Self::Output>, Error>> + Send;
 }
 
-/// A write that looks before it gives up: made by `reconcile` of an operation that must not be repeated.
+/// A write that looks up its outcome if the response was lost. Made by `reconcile` of an operation that is not idempotent.
 ///
-/// Where the outcome is not known, because the answer was lost or a gateway gave up, it asks your closure, which looks the
-/// object up by something that you sent along, such as your own reference. What it finds decides: the object is there, or
-/// the call is sent again, three times at most in all.
+/// If the outcome of an attempt is unknown, because the response was lost or a gateway timed out, it calls your closure. The
+/// closure looks the object up by something that you sent along, such as your own reference. Depending on what it returns, the
+/// write is done, is sent again (three times at most in total), or fails.
 ///
 /// # Example
 ///
@@ -40,63 +39,63 @@ pub trait Write: Sealed + Clone + Send + 'static {
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
 /// # use servicebay::repairy::types::{CarInput, CustomerInput, ServiceCategory, ServiceInput};
-/// # let tenant = servicebay::testing::repairy::MockServer::start().await;
-/// # let client = tenant.client()?;
-/// # tenant.fault(servicebay::testing::Fault::lost_response().on("POST", "/bookings"));
+/// # let server = servicebay::testing::repairy::MockServer::start().await;
+/// # let client = server.client()?;
+/// # server.fault(servicebay::testing::Fault::lost_response().on("POST", "/bookings"));
 /// # let booking = BookingCreate::new()
 /// #     .workshop_id("640000000000000000000001")
 /// #     .customer(CustomerInput::new().first_name("Ada").email("ada@example.com").phone("0400000009"))
 /// #     .car(CarInput::new().rego("ABC123").make("Toyota").model("Corolla"))
 /// #     .services([ServiceInput::custom("Brakes", ServiceCategory::Repair)])
 /// #     .drop_off_time(jiff::civil::date(2026, 6, 2).at(9, 0, 0, 0));
-/// let created = client.create_booking().body(booking).reconcile(|unsettled| async move {
-///     println!("{} went out at {} and nobody knows", unsettled.operation(), unsettled.started_at());
-///     // Here you look for it: in your own records, or at the vendor's.
+/// let created = client.create_booking().body(booking).reconcile(|unknown| async move {
+///     println!("outcome of {} at {} unknown", unknown.operation(), unknown.started_at());
+///     // Look the booking up here: in your own records, or with another call.
 ///     Ok(WriteStatus::Unknown)
 /// });
 /// match created.send().await {
-///     Ok(ReconcileOutcome::Response(answer)) => println!("booked: {}", answer.booking_id),
-///     Ok(ReconcileOutcome::Found(found)) => println!("it was booked after all: {}", found.booking_id),
+///     Ok(ReconcileOutcome::Response(response)) => println!("booked: {}", response.booking_id),
+///     Ok(ReconcileOutcome::Found(booking)) => println!("it was booked after all: {}", booking.booking_id),
 ///     Ok(_) => {}
 ///     Err(error) => assert!(error.maybe_applied()),
 /// }
 /// # Ok(()) }
 /// ```
-#[must_use = "a write is sent by `send`"]
+#[must_use = "a write does nothing until `send` is called"]
 pub struct Reconcile<W, F> {
     write: W,
-    look: F,
+    lookup: F,
 }
 
-/// What looking for the object says.
+/// What the lookup of a write's outcome found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteStatus<T> {
-    /// It is there: the write was carried out.
+    /// The write was applied: this is the object.
     Applied(T),
-    /// It is not there, and will not appear any more: the call is sent again.
+    /// The write was not applied, and will not be any more: the call is sent again.
     NotApplied,
-    /// Nobody can tell: the call fails with the error that it ended with.
+    /// The lookup cannot decide: the call fails with its original error.
     Unknown,
 }
 
-/// A write that stands.
+/// A write that was applied.
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
+#[expect(clippy::large_enum_variant, reason = "short-lived: callers take it apart at once")]
 pub enum ReconcileOutcome<T> {
-    /// The vendor answered.
+    /// The vendor responded.
     Response(Response<T>),
-    /// The answer was lost, and this was found.
+    /// The response was lost, and the lookup found this object.
     Found(T),
 }
 
 impl<T> ReconcileOutcome<T> {
-    /// What the vendor answered with, or what was found.
+    /// Returns the value of the response, or the object that was found.
     pub fn into_inner(self) -> T {
         match self {
-            Self::Response(answer) => answer.into_inner(),
-            Self::Found(found) => found,
+            Self::Response(response) => response.into_inner(),
+            Self::Found(object) => object,
         }
     }
 }
@@ -106,13 +105,13 @@ impl<T> Deref for ReconcileOutcome<T> {
 
     fn deref(&self) -> &T {
         match self {
-            Self::Response(answer) => answer,
-            Self::Found(found) => found,
+            Self::Response(response) => response,
+            Self::Found(object) => object,
         }
     }
 }
 
-/// A write whose outcome nobody knows: what there is to find it by.
+/// A write whose outcome is unknown, with what is known to look it up by.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UnknownOutcome {
@@ -124,17 +123,17 @@ pub struct UnknownOutcome {
 }
 
 impl UnknownOutcome {
-    fn of(failure: &CallError) -> Self {
+    fn new(call: &CallError) -> Self {
         Self {
-            operation: failure.operation().id(),
-            method: failure.method().clone(),
-            request_body: failure.request_body().clone(),
-            started_at: failure.started_at(),
-            failed_at: failure.failed_at(),
+            operation: call.operation().id(),
+            method: call.method().clone(),
+            request_body: call.request_body().clone(),
+            started_at: call.started_at(),
+            failed_at: call.failed_at(),
         }
     }
 
-    /// The operation that was called.
+    /// The name of the operation.
     pub fn operation(&self) -> &'static str {
         self.operation
     }
@@ -144,21 +143,21 @@ impl UnknownOutcome {
         &self.method
     }
 
-    /// The body that was sent.
+    /// The request body.
     pub fn request_body(&self) -> &Bytes {
         &self.request_body
     }
 
-    /// The body that was sent, as a type that has its fields.
+    /// Decodes the request body.
     ///
     /// # Errors
     ///
-    /// As `serde_json` fails, where it is another type.
+    /// Returns the error of `serde_json` if the body is not a `T`.
     pub fn request_body_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.request_body)
     }
 
-    /// When the call began: what it made is not older.
+    /// When the call started. An object that it created is not older.
     pub fn started_at(&self) -> Timestamp {
         self.started_at
     }
@@ -187,33 +186,33 @@ where
     F: FnMut(UnknownOutcome) -> L,
     L: Future<Output = Result<WriteStatus<W::Output>, Error>>,
 {
-    pub(crate) fn new(write: W, look: F) -> Self {
-        Self { write, look }
+    pub(crate) fn new(write: W, lookup: F) -> Self {
+        Self { write, lookup }
     }
 
-    /// Sends the call, and looks where its outcome is not known.
+    /// Sends the call, and looks up its outcome if it is unknown.
     ///
     /// # Errors
     ///
-    /// The error that the call ended with, where looking does not settle it. Where looking fails, that error is its source.
+    /// Returns the error of the call if the lookup cannot decide. If the lookup fails, its error is the source.
     pub async fn send(mut self) -> Result<ReconcileOutcome<W::Output>, Error> {
-        let mut sent = 0;
+        let mut attempts = 0;
         loop {
             let error = match self.write.clone().write().await {
-                Ok(answer) => return Ok(ReconcileOutcome::Response(answer)),
+                Ok(response) => return Ok(ReconcileOutcome::Response(response)),
                 Err(error) => error,
             };
-            sent += 1;
-            let unsettled = match error.call_error() {
-                Some(failure) if failure.maybe_applied() => UnknownOutcome::of(failure),
+            attempts += 1;
+            let unknown = match error.call_error() {
+                Some(call) if call.maybe_applied() => UnknownOutcome::new(call),
                 _ => return Err(error),
             };
-            match (self.look)(unsettled).await {
-                Ok(WriteStatus::Applied(found)) => return Ok(ReconcileOutcome::Found(found)),
-                Ok(WriteStatus::NotApplied) if sent < ATTEMPTS => {}
+            match (self.lookup)(unknown).await {
+                Ok(WriteStatus::Applied(object)) => return Ok(ReconcileOutcome::Found(object)),
+                Ok(WriteStatus::NotApplied) if attempts < MAX_ATTEMPTS => {}
                 Ok(WriteStatus::NotApplied | WriteStatus::Unknown) => return Err(error),
-                // Whether the write was carried out is what has to be known, and it still is not.
-                Err(look) => return Err(error.after_looking(look)),
+                // A failed lookup leaves the outcome unknown.
+                Err(lookup) => return Err(error.with_lookup_error(lookup)),
             }
         }
     }

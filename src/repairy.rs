@@ -1,10 +1,30 @@
-//! Repairy: car workshops, their free times, bookings, quotes and service reminders.
+//! Repairy: car workshops, their free times, bookings, quotes, and service reminders.
 //!
-//! [Repairy](https://docs.partners.repairy.au) books cars into Australian workshops. A *partner*, which is you, asks
-//! which times a *workshop* has free and which *services* its *catalog* offers, *books* one of them for a *customer*
-//! and a *car*, and follows the booking's *status* until the work is done. A workshop can be asked for a *quote*
-//! beforehand, and a customer be *reminded* by SMS when the next service is due. This module calls the Partner API, which has no
-//! version in its paths.
+//! [Repairy](https://docs.partners.repairy.au) books cars into Australian workshops. You are a *partner*: you ask a
+//! *workshop* for its free times and for the *services* in its *catalog*, *book* one of them for a *customer* and a *car*,
+//! and follow the booking's *status* until the work is done. You can also request a *quote* from a workshop, and send a
+//! customer a *reminder* by SMS when the next service is due. This module calls the Partner API, whose paths have no
+//! version.
+//!
+//! # Credentials
+//!
+//! Repairy's support gives a partner an app key, an app secret, and a partner id. [`Credentials::app`] takes all three.
+//!
+//! | | lifetime | the client |
+//! | --- | --- | --- |
+//! | login with key and secret | | logs in on the first call, and again if a renewal is not possible |
+//! | access token | 48 hours | renews it in the background, starting 5 hours before it expires |
+//! | refresh token | 14 days | sends it together with the access token, which has to be valid still |
+//!
+//! A renewal therefore needs a client that makes a call at least every two days. A client that was idle for longer logs in
+//! again; one that is [kept alive](Client::keep_alive) goes on renewing. Every request, token requests included, carries
+//! the partner id in `X-Partner-ID` and is refused without it. Whether a renewal returns a new refresh token is not
+//! documented: a new one replaces the old one, otherwise the old one stays in use. The vendor documents no way to revoke a
+//! token.
+//!
+//! The vendor does not publish the production URL. It comes with the credentials; pass it to
+//! [`with_base_url`](crate::ClientBuilder::with_base_url). The one URL on the vendor's pages is a mock that responds with
+//! generated data.
 //!
 //! # First call
 //!
@@ -14,11 +34,11 @@
 //! use servicebay::repairy::types::{BookingCreate, BookingStatus, CarInput, CustomerInput, ServiceInput};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-//! # let tenant = servicebay::testing::repairy::MockServer::start().await;
-//! # let (credentials, base_url) = (tenant.credentials(), tenant.base_url());
+//! # let server = servicebay::testing::repairy::MockServer::start().await;
+//! # let (credentials, base_url) = (server.credentials(), server.base_url());
 //! # let workshop = repairy::Id::from("640000000000000000000001");
 //! let client = repairy::Client::builder(credentials)
-//!     .with_base_url(base_url) // handed out by Repairy with the credentials
+//!     .with_base_url(base_url) // from Repairy, with the credentials
 //!     .build()?;
 //!
 //! let days = client.list_availabilities().workshop_id(&workshop).week(date(2026, 6, 1)).send().await?;
@@ -36,95 +56,65 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # Ways in
+//! # Rate limit
 //!
-//! Repairy's support gives a partner three things: an app key, an app secret and a partner id, which
-//! [`Credentials::app`] takes.
-//!
-//! | | lasts | the client |
-//! | --- | --- | --- |
-//! | login with key and secret | | logs in with the first call, and anew where a renewal is not possible |
-//! | access token | 48 hours | renews it in the background, from 5 hours before its end |
-//! | refresh token | 14 days | sends it with the access token, as a renewal needs both, the access token still valid |
-//!
-//! So the 14 days are of use only to who renews at least every two days; a client that is idle longer logs in anew, and one
-//! that is [kept alive](Client::keep_alive) goes on. Every request carries the partner id in `X-Partner-ID`, those for
-//! tokens included, and is refused without it. Whether a renewal gives a new refresh token is not documented: a new one
-//! takes the old one's place, and otherwise the old one stays. There is no documented way to revoke a token.
-//!
-//! No production address is published: it comes with the credentials, and goes into
-//! [`with_base_url`](crate::ClientBuilder::with_base_url). The one address on the vendor's pages is a mock that answers
-//! with generated data.
+//! None is documented. If the vendor responds with 429, the client waits as it does for every vendor; see
+//! [`RateLimitPolicy`](crate::RateLimitPolicy).
 //!
 //! # Lists
 //!
-//! There is no paging. [`Client::list_workshop_services`] answers the whole catalog, and
-//! [`Client::list_availabilities`] a range of at most 7 days, which [`week`](builder::ListAvailabilities::week) fills.
-//! A range that is longer or the wrong way round is refused before it is sent. No operation lists workshops, bookings,
-//! quotes or reminders: keep the ids.
+//! Nothing is paged. [`Client::list_workshop_services`] returns the complete catalog, and [`Client::list_availabilities`] a
+//! range of at most 7 days, which [`week`](builder::ListAvailabilities::week) sets. A range that is longer, or whose end is
+//! before its start, is refused before it is sent. No operation lists workshops, bookings, quotes, or reminders: store the
+//! ids.
 //!
-//! # Limits
-//!
-//! None is documented, on requests or otherwise. A 429 is waited out all the same; see
-//! [`RateLimitPolicy`](crate::RateLimitPolicy).
-//!
-//! # Oddities
+//! # Quirks
 //!
 //! * **A booking's status is changed through the path**, `POST /bookings/{id}/{status}`.
-//!   [`Client::update_booking_status`] takes it as a [`BookingStatus`](types::BookingStatus) or as text, of which nothing
-//!   can leave its part of the path.
-//! * **A new booking says its services in one of two ways**, `services` or the older `servicePackageType`; both are
-//!   fields of one [`BookingCreate`](types::BookingCreate).
-//! * **A service of the catalog calls its id `_id`**; here it is `id`, and [`ServiceInput::of`](types::ServiceInput::of)
-//!   makes of it what a booking sends.
-//! * **Services come back completed**: those of the catalog with its title, category, icon, colour and upper price,
+//!   [`Client::update_booking_status`] takes it as a [`BookingStatus`](types::BookingStatus) or as text; the text is
+//!   encoded so that it cannot reach another path.
+//! * **A new booking names its services in one of two ways**, `services` or the older `servicePackageType`.
+//!   [`BookingCreate`](types::BookingCreate) has both fields.
+//! * **A service in the catalog calls its id `_id`.** The field here is `id`, and
+//!   [`ServiceInput::of`](types::ServiceInput::of) turns a catalog item into what a booking sends.
+//! * **Responses return services completed**: catalog services with their title, category, icon, color, and upper price,
 //!   custom ones as they were sent.
-//! * **Whether an answer is wrapped is unknown.** The vendor promises one form for every success and does not show
-//!   it. An answer in an envelope is read like one without.
-//! * **What a change answers is unknown.** [`Echo`] holds the object where it comes back.
+//! * **Whether responses are wrapped is unknown.** The vendor promises one format for all successful responses and does not
+//!   show it. A response is read the same way with and without a wrapper.
+//! * **What a change returns is unknown.** [`MaybeObject`] contains the object if the response does.
 //!
-//! # What is known, and how well
+//! # What is known
 //!
-//! Of most of the vendor's pages only the beginning could be read. Methods and paths are *documented*, but for the path of
-//! `list_availabilities`; so are the fields of a car, of a booking's services, and the first ones of a booking and a
-//! reminder. *Assumed* are the statuses of a booking, the names of a customer's fields and of all times, and whatever
-//! else says so. Send a field under another name with `with_extra`, and read one out of
-//! [`Response::payload`](crate::Response::payload). What nobody describes is not here: Partner Report and Call Lead,
-//! which the vendor's menu names without a path, and the options of a status change. [`Client::request`] calls them.
-//! Webhooks are the vendor's to send, and not part of a client.
+//! Of most of the vendor's pages only the beginning could be read. *Documented* are the methods and the paths (except the
+//! path of `list_availabilities`), the fields of a car and of a booking's services, and the first fields of a booking and of
+//! a reminder. *Assumed* are the statuses of a booking, the names of a customer's fields and of all times, and everything
+//! that is marked so in its docs. To send a field under another name, use `with_extra`; to read one, use
+//! [`Response::payload`](crate::Response::payload). What no page describes is not here: for Partner Report and Call Lead,
+//! which the vendor's menu names without a path, and for the options of a status change, use [`Client::request`]. Webhooks
+//! are sent by the vendor and are not part of a client.
 
 mod availability;
 mod credentials;
-mod echo;
 mod envelope;
+mod error_body;
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod grant;
 mod id;
-mod refusal;
+mod maybe_object;
 mod service;
+mod vendor;
 
 pub use self::credentials::Credentials;
-pub use self::echo::Echo;
 pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, Workshop};
-use crate::vendor::{LimitHeaders, Vendor};
-
-static REPAIRY: Vendor = Vendor {
-    name: "repairy",
-    base_url: "",
-    base_paths: &[],
-    // None is documented; this is what the vendor's own webhooks call theirs.
-    request_id_headers: &["x-request-id"],
-    limit_headers: LimitHeaders::Unsure,
-    explain: refusal::explain,
-    content: Some(envelope::content),
-};
+pub use self::maybe_object::MaybeObject;
+use self::vendor::VENDOR;
 
 crate::client::client! {
-    REPAIRY,
-    /// A client of one Repairy partner. Cheap to clone; clones share connections, credentials and the budget.
+    VENDOR,
+    /// A client for one Repairy partner. Cheap to clone: clones share connections, credentials, and the rate limiter.
     ///
-    /// Every operation is a method that returns a builder: set its parameters by name, then `send` it.
+    /// Every operation is a method that returns a builder: set its parameters by name, then call `send`.
 }

@@ -1,4 +1,4 @@
-//! The answer to a call, with everything that came with it.
+//! The response to a call: the decoded value, with the status, headers and body that it came with.
 
 use std::fmt;
 use std::ops::Deref;
@@ -10,31 +10,31 @@ use serde::de::DeserializeOwned;
 use crate::limit::RateLimit;
 use crate::vendor::Vendor;
 
-/// The answer to a call. Reads like the value in it.
+/// The response to a successful call. It dereferences to the decoded value.
 ///
 /// # Example
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fixably::MockServer::start().await;
-/// # let client = tenant.client()?;
+/// # let server = servicebay::testing::fixably::MockServer::start().await;
+/// # let client = server.client()?;
 /// let order = client.get_order().id(20000010).send().await?;
 /// assert_eq!(order.status(), 200);
 /// assert_eq!(order.id(), Some(20000010.into()));
-/// // A field that this crate does not model is not lost:
-/// let raw: serde_json::Value = order.payload().expect("it was JSON a moment ago");
+/// // The raw body also holds the fields that this crate does not model:
+/// let raw: serde_json::Value = order.payload().expect("the order was decoded from it");
 /// assert_eq!(raw["id"], 20000010);
 /// let order = order.into_inner();
 /// # Ok(()) }
 /// ```
 pub struct Response<T> {
     value: T,
-    head: Head,
+    metadata: ResponseMetadata,
 }
 
-/// What surrounds the value of a response.
+/// A response without its decoded value.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct ResponseMetadata {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -43,16 +43,16 @@ pub(crate) struct Head {
 }
 
 impl<T> Response<T> {
-    pub(crate) fn new(value: T, head: Head) -> Self {
-        Self { value, head }
+    pub(crate) fn new(value: T, metadata: ResponseMetadata) -> Self {
+        Self { value, metadata }
     }
 
-    /// The vendor that answered, by the name of its module.
+    /// The vendor, by the name of its module.
     pub(crate) fn vendor(&self) -> &'static str {
-        self.head.vendor.name
+        self.metadata.vendor.name
     }
 
-    /// The value alone.
+    /// Returns the decoded value.
     pub fn into_inner(self) -> T {
         self.value
     }
@@ -61,38 +61,38 @@ impl<T> Response<T> {
         &mut self.value
     }
 
-    /// The HTTP status, always of the 2xx class.
+    /// The HTTP status, which is always 2xx.
     pub fn status(&self) -> StatusCode {
-        self.head.status
+        self.metadata.status
     }
 
-    /// The answer's headers.
+    /// The response headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        &self.metadata.headers
     }
 
-    /// The vendor's id of the request, where it sends one: what its support asks for.
+    /// The vendor's id of the request, if the response has one. Quote it to the vendor's support.
     pub fn request_id(&self) -> Option<&str> {
-        self.head.vendor.request_id(&self.head.headers)
+        self.metadata.vendor.request_id(&self.metadata.headers)
     }
 
-    /// What this answer said of the tenant's rate limit.
+    /// The state of the tenant's rate limit as this response reports it.
     pub fn rate_limit(&self) -> &RateLimit {
-        &self.head.rate_limit
+        &self.metadata.rate_limit
     }
 
-    /// The body as it came: fields that this crate does not model are in it.
+    /// The body as it was received, including fields that this crate does not model.
     pub fn body(&self) -> &Bytes {
-        &self.head.body
+        &self.metadata.body
     }
 
-    /// The body read as another type, for fields that this crate does not model.
+    /// Decodes the body as another type, for fields that this crate does not model.
     ///
     /// # Errors
     ///
-    /// Fails as `serde_json` does where the body does not fit `U`.
+    /// Returns the error of `serde_json` if the body is not a `U`.
     pub fn payload<U: DeserializeOwned>(&self) -> Result<U, serde_json::Error> {
-        serde_json::from_slice(&self.head.body)
+        serde_json::from_slice(&self.metadata.body)
     }
 }
 
@@ -107,7 +107,7 @@ impl<T> Deref for Response<T> {
 impl<T: fmt::Debug> fmt::Debug for Response<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("status", &self.head.status)
+            .field("status", &self.metadata.status)
             .field("value", &self.value)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,5 @@
-//! What may be retried and how long to wait before: pure functions, and the budget that keeps retries rare.
+//! The retry policy: pure functions that decide whether to repeat an attempt and how long to wait before, and the budget
+//! that keeps retries rare.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -6,18 +7,22 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::StatusCode;
 
-/// The longest wait that is computed with: a policy may name `Duration::MAX`, which cannot be multiplied.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest delay that is computed with. A policy may hold `Duration::MAX`, which cannot be multiplied.
+const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// When a call is repeated.
+/// Which failed attempts of a call are repeated, and after which delay.
 ///
-/// Repeated are: a call that never left, whatever its method; a call that the vendor refused with 429, whatever its
-/// method, once the limit allows (this costs waiting time, not attempts); and, where repeating is harmless, a call that
-/// ended in 408, 500, 502, 503, 504, a timeout or a broken connection. A POST or PATCH that may have arrived is never
-/// repeated.
+/// An attempt is repeated if
 ///
-/// The wait before retry *n* is drawn between nothing and `min_delay` × 2ⁿ, at most `max_delay`; a wait that the vendor
-/// asks for is a floor under it.
+/// * the request was not sent, whatever its method,
+/// * the vendor's rate limit rejected it (429), whatever its method, as soon as the limit allows. This costs waiting
+///   time, and does not count as an attempt,
+/// * the call is idempotent, and the attempt ended with 408, 500, 502, 503, 504, a timeout or a broken connection.
+///
+/// A POST or PATCH that may have reached the vendor is never repeated, unless the vendor's API makes repeating it harmless.
+///
+/// The delay before retry *n*, counted from 0, is drawn evenly between zero and `min_delay` × 2ⁿ, but at most `max_delay`. If
+/// the vendor asks for a longer delay, the client waits that long.
 ///
 /// # Example
 ///
@@ -30,7 +35,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// # assert_ne!(patient, never);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a policy counts where it is set"]
+#[must_use = "a policy has no effect until it is set with `with_retry`"]
 #[non_exhaustive]
 pub struct RetryPolicy {
     max_attempts: u32,
@@ -39,45 +44,45 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Three attempts, 0.5 s doubling to at most 20 s.
+    /// The default policy: three attempts, with delays that start at 0.5 s and double up to 20 s.
     pub fn new() -> Self {
         Self { max_attempts: 3, min_delay: Duration::from_millis(500), max_delay: Duration::from_secs(20) }
     }
 
-    /// One attempt. A 429 is still waited out; `with_max_wait(Duration::ZERO)` turns that off too.
+    /// A policy of one attempt. The client still waits after a 429; `with_max_wait(Duration::ZERO)` turns that off too.
     pub fn never() -> Self {
         Self { max_attempts: 1, ..Self::new() }
     }
 
-    /// How often a call is sent at most, the first time included. Default 3; 0 counts as 1.
+    /// Sets how often a call is sent at most, including the first time. Default 3; 0 is treated as 1.
     pub fn with_max_attempts(self, attempts: u32) -> Self {
         Self { max_attempts: attempts.max(1), ..self }
     }
 
-    /// The upper bound of the wait before the first retry. Default 0.5 s; raise it for a vendor that recovers slowly.
+    /// Sets the upper bound of the delay before the first retry. Default 0.5 s; raise it for a vendor that recovers slowly.
     pub fn with_min_delay(self, delay: Duration) -> Self {
         Self { min_delay: delay, ..self }
     }
 
-    /// The upper bound of every wait between attempts. Default 20 s.
+    /// Sets the upper bound of every delay. Default 20 s.
     pub fn with_max_delay(self, delay: Duration) -> Self {
         Self { max_delay: delay, ..self }
     }
 
-    /// The ceiling of the wait before retry `retry`, counted from 0.
+    /// The upper bound of the delay before retry `retry`, counted from 0.
     pub(crate) fn ceiling(&self, retry: u32) -> Duration {
-        let max_delay = self.max_delay.min(LONGEST);
+        let max_delay = self.max_delay.min(MAX_DELAY);
         let steps = ExponentialBuilder::new()
             .with_min_delay(self.min_delay.min(max_delay))
             .with_factor(2.0)
             .with_max_delay(max_delay)
             .without_max_times()
             .build();
-        // 64 doublings pass every ceiling that a Duration can hold.
+        // 64 doublings exceed every ceiling that a Duration can hold.
         steps.take(64).nth(retry.min(63) as usize).unwrap_or(max_delay)
     }
 
-    /// The wait before retry `retry`, with full jitter: `jitter` is drawn evenly from 0 to 1.
+    /// The delay before retry `retry`, with full jitter: `jitter` is drawn evenly from 0 to 1.
     pub(crate) fn delay(&self, retry: u32, jitter: f64) -> Duration {
         self.ceiling(retry).mul_f64(jitter.clamp(0.0, 1.0))
     }
@@ -89,69 +94,69 @@ impl Default for RetryPolicy {
     }
 }
 
-/// How an attempt ended, as far as a retry is concerned.
+/// The outcome of an attempt, as far as retries depend on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum AttemptOutcome {
-    /// The vendor answered.
-    Answered(StatusCode),
-    /// The request never left.
+    /// The vendor responded with this status.
+    Response(StatusCode),
+    /// The request was not sent.
     NotSent,
-    /// The request may have arrived; the connection broke.
+    /// The connection broke; the request may have arrived.
     Broken,
-    /// The request may have arrived; no answer came in time.
+    /// No response came in time; the request may have arrived.
     TimedOut,
-    /// An answer came that is larger than the limit: it would be again.
+    /// The response exceeds the size limit, and would again.
     TooLarge,
 }
 
-/// What is known of an attempt when it has ended.
+/// The state of a call when an attempt has ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Attempt {
-    /// Counted from 1, without those that the vendor refused for its limit or for a stale token.
-    pub(crate) number: u32,
+pub(crate) struct RetryState {
+    /// The number of attempts, without those that the vendor rejected because of its limit or an outdated token.
+    pub(crate) attempts: u32,
     /// Whether repeating the call is harmless.
     pub(crate) idempotent: bool,
     /// Whether the call has already been repeated with a newer token.
-    pub(crate) reauthorised: bool,
+    pub(crate) reauthorized: bool,
 }
 
 /// What to do after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum RetryDecision {
-    /// The answer stands, good or bad.
+    /// Return the response, whether it is a success or an error.
     Done,
-    /// The vendor refused for its limit: wait for that.
+    /// Wait until the vendor's rate limit allows another attempt.
     AwaitLimit,
-    /// The vendor does not know the token: repeat once with a newer one, where there is one to be had.
-    Reauthorise,
-    /// Repeat after a backoff, if the retry budget can pay this.
+    /// The vendor rejected the token: repeat once with a newer one, if there is one.
+    Reauthorize,
+    /// Repeat after a delay, if the retry budget can pay this.
     Retry { cost: u32 },
-    /// The attempt failed and is not repeated.
+    /// Fail with the error of this attempt.
     Fail,
 }
 
 /// Decides what to do after an attempt.
-pub(crate) fn decide(policy: &RetryPolicy, attempt: Attempt, ending: AttemptOutcome) -> RetryDecision {
-    let Attempt { number, idempotent, reauthorised } = attempt;
-    let again = |allowed: bool, cost: u32| {
-        if allowed && number < policy.max_attempts { RetryDecision::Retry { cost } } else { RetryDecision::Fail }
+pub(crate) fn decide(policy: &RetryPolicy, state: RetryState, outcome: AttemptOutcome) -> RetryDecision {
+    let RetryState { attempts, idempotent, reauthorized } = state;
+    let retry_if = |allowed: bool, cost: u32| {
+        if allowed && attempts < policy.max_attempts { RetryDecision::Retry { cost } } else { RetryDecision::Fail }
     };
-    match ending {
-        AttemptOutcome::Answered(StatusCode::TOO_MANY_REQUESTS) => RetryDecision::AwaitLimit,
-        AttemptOutcome::Answered(status) => match status.as_u16() {
-            401 if !reauthorised => RetryDecision::Reauthorise,
-            408 => again(idempotent, RetryBudget::TIMEOUT),
-            500 | 502 | 503 | 504 => again(idempotent, RetryBudget::FAILURE),
+    match outcome {
+        AttemptOutcome::Response(StatusCode::TOO_MANY_REQUESTS) => RetryDecision::AwaitLimit,
+        AttemptOutcome::Response(status) => match status.as_u16() {
+            401 if !reauthorized => RetryDecision::Reauthorize,
+            408 => retry_if(idempotent, RetryBudget::TIMEOUT),
+            500 | 502 | 503 | 504 => retry_if(idempotent, RetryBudget::FAILURE),
             _ => RetryDecision::Done,
         },
-        AttemptOutcome::NotSent => again(true, RetryBudget::FAILURE),
-        AttemptOutcome::Broken => again(idempotent, RetryBudget::FAILURE),
-        AttemptOutcome::TimedOut => again(idempotent, RetryBudget::TIMEOUT),
+        AttemptOutcome::NotSent => retry_if(true, RetryBudget::FAILURE),
+        AttemptOutcome::Broken => retry_if(idempotent, RetryBudget::FAILURE),
+        AttemptOutcome::TimedOut => retry_if(idempotent, RetryBudget::TIMEOUT),
         AttemptOutcome::TooLarge => RetryDecision::Fail,
     }
 }
 
-/// Keeps a client from multiplying the load of a vendor that is down: retries are paid from it, successes refill it.
+/// Limits the load that retries add to a vendor that is down: each retry withdraws from the budget, each success deposits.
 #[derive(Debug)]
 pub(crate) struct RetryBudget(AtomicU32);
 
@@ -165,14 +170,14 @@ impl RetryBudget {
         Self(AtomicU32::new(Self::FULL))
     }
 
-    /// Takes `cost`, or nothing and answers false.
+    /// Withdraws `cost`. Returns false, and withdraws nothing, if less than that is left.
     pub(crate) fn withdraw(&self, cost: u32) -> bool {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost)).is_ok()
     }
 
-    /// Gives back what a success earns.
+    /// Deposits what a success is worth.
     pub(crate) fn deposit(&self) {
-        // A full budget, which is the common case, is not written to.
+        // A full budget, the common case, costs one load.
         if self.0.load(Ordering::Relaxed) < Self::FULL {
             let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 Some((left + Self::SUCCESS).min(Self::FULL))
@@ -190,40 +195,40 @@ mod tests {
     const FAIL: RetryDecision = RetryDecision::Fail;
     const DONE: RetryDecision = RetryDecision::Done;
 
-    fn answered(status: u16) -> AttemptOutcome {
-        AttemptOutcome::Answered(StatusCode::from_u16(status).unwrap())
+    fn response(status: u16) -> AttemptOutcome {
+        AttemptOutcome::Response(StatusCode::from_u16(status).unwrap())
     }
 
-    fn attempt(number: u32, idempotent: bool) -> Attempt {
-        Attempt { number, idempotent, reauthorised: false }
+    fn state(attempts: u32, idempotent: bool) -> RetryState {
+        RetryState { attempts, idempotent, reauthorized: false }
     }
 
-    fn first(idempotent: bool, ending: AttemptOutcome) -> RetryDecision {
-        decide(&RetryPolicy::new(), attempt(1, idempotent), ending)
+    fn after_the_first(idempotent: bool, outcome: AttemptOutcome) -> RetryDecision {
+        decide(&RetryPolicy::new(), state(1, idempotent), outcome)
     }
 
     #[test]
     fn a_401_asks_for_a_newer_token_once_whatever_the_method() {
         for idempotent in [true, false] {
-            assert_eq!(first(idempotent, answered(401)), RetryDecision::Reauthorise);
-            let again = Attempt { reauthorised: true, ..attempt(1, idempotent) };
-            assert_eq!(decide(&RetryPolicy::new(), again, answered(401)), DONE);
+            assert_eq!(after_the_first(idempotent, response(401)), RetryDecision::Reauthorize);
+            let again = RetryState { reauthorized: true, ..state(1, idempotent) };
+            assert_eq!(decide(&RetryPolicy::new(), again, response(401)), DONE);
         }
     }
 
     #[test]
-    fn what_never_left_is_retried_whatever_the_method() {
+    fn a_request_that_was_not_sent_is_retried_whatever_its_method() {
         for idempotent in [true, false] {
-            assert_eq!(first(idempotent, AttemptOutcome::NotSent), RetryDecision::Retry { cost: 5 });
+            assert_eq!(after_the_first(idempotent, AttemptOutcome::NotSent), RetryDecision::Retry { cost: 5 });
         }
     }
 
     #[test]
     fn a_429_waits_for_the_limit_whatever_the_method_and_however_often() {
         for idempotent in [true, false] {
-            for attempt in [1, 3, 50] {
+            for attempts in [1, 3, 50] {
                 assert_eq!(
-                    decide(&RetryPolicy::new(), self::attempt(attempt, idempotent), answered(429)),
+                    decide(&RetryPolicy::new(), state(attempts, idempotent), response(429)),
                     RetryDecision::AwaitLimit
                 );
             }
@@ -231,41 +236,41 @@ mod tests {
     }
 
     #[test]
-    fn transient_statuses_are_retried_only_where_harmless() {
+    fn transient_statuses_are_retried_only_if_the_call_is_idempotent() {
         for status in [500, 502, 503, 504] {
-            assert_eq!(first(true, answered(status)), RetryDecision::Retry { cost: 5 }, "{status}");
-            assert_eq!(first(false, answered(status)), FAIL, "{status}");
+            assert_eq!(after_the_first(true, response(status)), RetryDecision::Retry { cost: 5 }, "{status}");
+            assert_eq!(after_the_first(false, response(status)), FAIL, "{status}");
         }
-        assert_eq!(first(true, answered(408)), RetryDecision::Retry { cost: 10 });
-        assert_eq!(first(false, answered(408)), FAIL);
+        assert_eq!(after_the_first(true, response(408)), RetryDecision::Retry { cost: 10 });
+        assert_eq!(after_the_first(false, response(408)), FAIL);
     }
 
     #[test]
-    fn a_lost_answer_is_retried_only_where_harmless() {
-        assert_eq!(first(true, AttemptOutcome::Broken), RetryDecision::Retry { cost: 5 });
-        assert_eq!(first(true, AttemptOutcome::TimedOut), RetryDecision::Retry { cost: 10 });
-        assert_eq!(first(false, AttemptOutcome::Broken), FAIL);
-        assert_eq!(first(false, AttemptOutcome::TimedOut), FAIL);
+    fn a_lost_response_is_retried_only_if_the_call_is_idempotent() {
+        assert_eq!(after_the_first(true, AttemptOutcome::Broken), RetryDecision::Retry { cost: 5 });
+        assert_eq!(after_the_first(true, AttemptOutcome::TimedOut), RetryDecision::Retry { cost: 10 });
+        assert_eq!(after_the_first(false, AttemptOutcome::Broken), FAIL);
+        assert_eq!(after_the_first(false, AttemptOutcome::TimedOut), FAIL);
     }
 
     #[test]
-    fn success_other_refusals_and_other_server_errors_stand() {
+    fn successes_and_all_other_errors_are_returned() {
         for status in [200, 201, 204, 302, 400, 403, 404, 409, 422, 501, 505] {
-            assert_eq!(first(true, answered(status)), DONE, "{status}");
+            assert_eq!(after_the_first(true, response(status)), DONE, "{status}");
         }
     }
 
     #[test]
-    fn an_oversized_answer_is_not_asked_for_again() {
-        assert_eq!(first(true, AttemptOutcome::TooLarge), FAIL);
+    fn an_oversized_response_is_not_requested_again() {
+        assert_eq!(after_the_first(true, AttemptOutcome::TooLarge), FAIL);
     }
 
     #[test]
     fn the_third_attempt_is_the_last() {
         let policy = RetryPolicy::new();
-        assert_ne!(decide(&policy, attempt(2, true), AttemptOutcome::Broken), FAIL);
-        assert_eq!(decide(&policy, attempt(3, true), AttemptOutcome::Broken), FAIL);
-        assert_eq!(decide(&RetryPolicy::never(), attempt(1, true), AttemptOutcome::NotSent), FAIL);
+        assert_ne!(decide(&policy, state(2, true), AttemptOutcome::Broken), FAIL);
+        assert_eq!(decide(&policy, state(3, true), AttemptOutcome::Broken), FAIL);
+        assert_eq!(decide(&RetryPolicy::never(), state(1, true), AttemptOutcome::NotSent), FAIL);
     }
 
     #[test]
@@ -277,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn delays_without_end_are_taken_as_such() {
+    fn an_infinite_delay_is_cut_to_the_longest_that_can_be_computed_with() {
         let policy = RetryPolicy::new().with_min_delay(Duration::MAX).with_max_delay(Duration::MAX);
-        assert_eq!(policy.delay(70, 1.0), LONGEST);
+        assert_eq!(policy.delay(70, 1.0), MAX_DELAY);
     }
 
     #[test]
@@ -296,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn successes_never_fill_the_budget_beyond_its_size() {
+    fn deposits_never_exceed_a_full_budget() {
         let budget = RetryBudget::new();
         budget.deposit();
         assert_eq!(std::iter::from_fn(|| budget.withdraw(10).then_some(())).count(), 50);
@@ -304,7 +309,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_delay_lies_between_nothing_and_its_ceiling(retry in 0_u32..100, jitter in 0.0_f64..=1.0, min in 0_u64..100_000, max in 0_u64..100_000) {
+        fn a_delay_lies_between_zero_and_its_ceiling(retry in 0_u32..100, jitter in 0.0_f64..=1.0, min in 0_u64..100_000, max in 0_u64..100_000) {
             let policy = RetryPolicy::new()
                 .with_min_delay(Duration::from_millis(min))
                 .with_max_delay(Duration::from_millis(max));

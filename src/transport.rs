@@ -1,6 +1,6 @@
-//! The seam to the wire: one request out, one whole answer in.
+//! Sends one HTTP request and reads the whole response.
 //!
-//! Nothing here decides. A transport says what happened, and above all whether a failed request can have arrived.
+//! The transport decides nothing. It reports what happened, above all whether a failed request may have reached the vendor.
 
 use std::error::Error as StdError;
 
@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 use url::Url;
 
-/// A request as it goes out, once for every attempt.
+/// The request of one attempt.
 #[derive(Debug)]
 pub(crate) struct HttpRequest {
     pub(crate) method: Method,
@@ -20,7 +20,7 @@ pub(crate) struct HttpRequest {
     pub(crate) body: Option<Bytes>,
 }
 
-/// A whole answer.
+/// A response whose body has been read to its end.
 #[derive(Debug)]
 pub(crate) struct HttpResponse {
     pub(crate) status: StatusCode,
@@ -29,29 +29,29 @@ pub(crate) struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// Whether the answer is a web page: what a proxy, a login form or a maintenance notice sends.
+    /// Whether the response is a web page, as proxies, login forms and maintenance notices send it.
     pub(crate) fn is_html(&self) -> bool {
         let html = b"text/html";
-        let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..html.len()));
-        kind.is_some_and(|kind| kind.eq_ignore_ascii_case(html))
+        let media_type = self.headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().get(..html.len()));
+        media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case(html))
     }
 }
 
-/// TokenErrorKind there is no whole answer.
+/// A request without a whole response.
 #[derive(Debug)]
 pub(crate) enum HttpError {
-    /// The request never left.
-    NotSent(Source),
-    /// The request may have arrived; the connection broke, perhaps after the head of the answer.
-    Broken(Option<StatusCode>, Source),
-    /// The request may have arrived; no whole answer came in time.
+    /// The request was not sent.
+    NotSent(BoxError),
+    /// The request may have arrived. The connection broke, perhaps after the head of the response with this status.
+    Broken(Option<StatusCode>, BoxError),
+    /// The request may have arrived. No whole response came in time.
     TimedOut,
-    /// The answer is larger than the limit. Its head arrived, and says that the call succeeded.
+    /// The response body exceeds the limit. Its head arrived, with this successful status.
     TooLarge(StatusCode),
 }
 
 impl HttpError {
-    /// Its name, as traces have it.
+    /// The `error.type` of spans.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::NotSent(_) => "not_sent",
@@ -62,9 +62,19 @@ impl HttpError {
     }
 }
 
-pub(crate) type Source = Box<dyn StdError + Send + Sync>;
+/// The status of a response, even if no more than its head arrived.
+pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<StatusCode> {
+    match outcome {
+        Ok(response) => Some(response.status),
+        Err(HttpError::Broken(status, _)) => *status,
+        Err(HttpError::TooLarge(status)) => Some(*status),
+        Err(HttpError::NotSent(_) | HttpError::TimedOut) => None,
+    }
+}
 
-/// Where requests go.
+pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The HTTP client that requests are sent with.
 #[derive(Clone, Debug)]
 pub(crate) enum HttpClient {
     Reqwest(reqwest::Client),
@@ -73,24 +83,24 @@ pub(crate) enum HttpClient {
 }
 
 impl HttpClient {
-    /// Sends a request and reads its answer, at most until `until` and at most `max_body` bytes of it; inside `span`, where
-    /// somebody listens.
+    /// Sends a request and reads its response: at most until `deadline`, at most `max_body` bytes of body, and inside `span`
+    /// if there is one.
     pub(crate) async fn execute(
         &self,
         request: HttpRequest,
-        until: Instant,
+        deadline: Instant,
         max_body: usize,
         span: Option<&Span>,
     ) -> Result<HttpResponse, HttpError> {
         match (self, span) {
-            (Self::Reqwest(client), None) => over_http(client, request, until, max_body).await,
-            // Apart and in a box, so that a call of which nobody hears pays nothing for it.
+            (Self::Reqwest(client), None) => over_http(client, request, deadline, max_body).await,
+            // In a box of its own, so that a call without a subscriber pays nothing for it.
             (Self::Reqwest(client), Some(span)) => {
-                Box::pin(over_http(client, request, until, max_body)).instrument(span.clone()).await
+                Box::pin(over_http(client, request, deadline, max_body)).instrument(span.clone()).await
             }
             #[cfg(feature = "testing")]
-            (Self::Custom(wire), span) => {
-                let exchange = timeout_at(until, in_memory::over_transport(wire.as_ref(), request, max_body));
+            (Self::Custom(transport), span) => {
+                let exchange = timeout_at(deadline, in_memory::over_transport(transport.as_ref(), request, max_body));
                 let exchange = exchange.instrument(span.cloned().unwrap_or_else(Span::none));
                 exchange.await.unwrap_or(Err(HttpError::TimedOut))
             }
@@ -100,70 +110,74 @@ impl HttpClient {
 
 async fn over_http(
     client: &reqwest::Client,
-    outgoing: HttpRequest,
-    until: Instant,
+    http_request: HttpRequest,
+    deadline: Instant,
     max_body: usize,
 ) -> Result<HttpResponse, HttpError> {
-    let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
-    *request.headers_mut() = outgoing.headers;
-    *request.body_mut() = outgoing.body.map(Into::into);
-    let head = timeout_at(until, client.execute(request)).await.map_err(|_| HttpError::TimedOut)?;
-    let mut response = head.map_err(lost)?;
+    let mut request = reqwest::Request::new(http_request.method, http_request.url);
+    *request.headers_mut() = http_request.headers;
+    *request.body_mut() = http_request.body.map(Into::into);
+    let head = timeout_at(deadline, client.execute(request)).await.map_err(|_| HttpError::TimedOut)?;
+    let mut response = head.map_err(send_error)?;
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
-    match timeout_at(until, read(&mut response, &mut body, max_body)).await {
+    match timeout_at(deadline, read_body(&mut response, &mut body, max_body)).await {
         Ok(Ok(body)) => Ok(HttpResponse { status, headers, body }),
-        // A refusal is one by its status, however much of its reasons arrived.
+        // The status alone makes it an error response, however much of its body arrived.
         _ if !status.is_success() => Ok(HttpResponse { status, headers, body: body.freeze() }),
-        Ok(Err(Unread::TooLarge)) => Err(HttpError::TooLarge(status)),
-        Ok(Err(Unread::Broken(error))) => Err(HttpError::Broken(Some(status), Box::new(error.without_url()))),
+        Ok(Err(BodyError::TooLarge)) => Err(HttpError::TooLarge(status)),
+        Ok(Err(BodyError::Broken(error))) => Err(HttpError::Broken(Some(status), Box::new(error.without_url()))),
         Err(_) => Err(HttpError::TimedOut),
     }
 }
 
-fn lost(error: reqwest::Error) -> HttpError {
-    // A connection that failed to open, or a request that could not be formed, sent nothing. About everything else
-    // nobody can be sure.
-    let unsent = error.is_connect() || error.is_builder();
+fn send_error(error: reqwest::Error) -> HttpError {
+    // Certainly not sent: a connection that did not open, a request that could not be built. Anything else may have
+    // arrived.
+    let not_sent = error.is_connect() || error.is_builder();
     let error = Box::new(error.without_url());
-    if unsent { HttpError::NotSent(error) } else { HttpError::Broken(None, error) }
+    if not_sent { HttpError::NotSent(error) } else { HttpError::Broken(None, error) }
 }
 
-enum Unread {
+enum BodyError {
     TooLarge,
     Broken(reqwest::Error),
 }
 
-/// The whole body. Most answers arrive in one piece, which is then taken as it is; the pieces of others are gathered in
-/// `pieces`, where they stay if the rest does not come.
-async fn read(response: &mut reqwest::Response, pieces: &mut BytesMut, max_body: usize) -> Result<Bytes, Unread> {
+/// Reads the whole body. Most bodies arrive as one chunk, which is returned without a copy. The chunks of others are
+/// collected in `chunks`, where they stay if the rest does not arrive.
+async fn read_body(
+    response: &mut reqwest::Response,
+    chunks: &mut BytesMut,
+    max_body: usize,
+) -> Result<Bytes, BodyError> {
     let announced = response.content_length().unwrap_or_default();
     if announced > max_body as u64 {
-        return Err(Unread::TooLarge);
+        return Err(BodyError::TooLarge);
     }
-    let Some(first) = response.chunk().await.map_err(Unread::Broken)? else {
+    let Some(first) = response.chunk().await.map_err(BodyError::Broken)? else {
         return Ok(Bytes::new());
     };
     if first.len() > max_body {
-        return Err(Unread::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     let next = match response.chunk().await {
         Ok(None) => return Ok(first),
         next => next,
     };
-    // Room for all of it at once where its length is known: growing by and by copies a large answer several times.
-    pieces.reserve((announced as usize).max(first.len()));
-    pieces.extend_from_slice(&first);
-    let mut next = next.map_err(Unread::Broken)?;
-    while let Some(piece) = next {
-        if pieces.len() + piece.len() > max_body {
-            return Err(Unread::TooLarge);
+    // Reserve the announced length at once: growing step by step copies a large body several times.
+    chunks.reserve((announced as usize).max(first.len()));
+    chunks.extend_from_slice(&first);
+    let mut next = next.map_err(BodyError::Broken)?;
+    while let Some(chunk) = next {
+        if chunks.len() + chunk.len() > max_body {
+            return Err(BodyError::TooLarge);
         }
-        pieces.extend_from_slice(&piece);
-        next = response.chunk().await.map_err(Unread::Broken)?;
+        chunks.extend_from_slice(&chunk);
+        next = response.chunk().await.map_err(BodyError::Broken)?;
     }
-    Ok(pieces.split().freeze())
+    Ok(chunks.split().freeze())
 }
 
 #[cfg(feature = "testing")]
@@ -171,7 +185,7 @@ pub use in_memory::{Transport, TransportError};
 
 #[cfg(feature = "testing")]
 mod in_memory {
-    //! A server without sockets, for simulations on a paused clock.
+    //! A transport without sockets, for simulations on a paused clock.
 
     use std::fmt;
     use std::future::Future;
@@ -184,50 +198,52 @@ mod in_memory {
     use super::{HttpError, HttpRequest, HttpResponse};
     use crate::clock::WallClock;
 
-    /// A vendor's server without sockets: requests in, answers out, on tokio's clock.
+    /// A vendor's server in memory: receives requests and returns responses without sockets, on tokio's clock.
     ///
-    /// A client built [over a wire](crate::ClientBuilder::with_transport) runs everything but the sockets, so that a test on a
-    /// paused clock passes hours of waits in milliseconds.
+    /// A client that is built [with a transport](crate::ClientBuilder::with_transport) runs everything but the sockets, so a
+    /// test on a paused clock passes hours of waits in milliseconds.
     pub trait Transport: fmt::Debug + Send + Sync + 'static {
-        /// Answers one request.
+        /// Responds to one request.
         fn send(
             &self,
             request: http::Request<Bytes>,
         ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, TransportError>> + Send>>;
 
-        /// What tells this wire from others. Clients of one tenant share its budget only over the same wire.
+        /// A number that identifies the server behind this transport. Clients of one tenant share its rate limit only if
+        /// their transports return the same number.
         fn identity(&self) -> usize;
 
-        /// The wall time at which a client built over the wire begins; from there on tokio's clock moves it.
+        /// The wall time at which a client of this transport starts; from then on it advances with tokio's clock. Default: the
+        /// system's time.
         fn wall(&self) -> Timestamp {
             crate::clock::wall_now()
         }
 
-        /// The wall clock of the clients built over the wire, where a simulation sets it; it counts in place of
-        /// [`wall`](Self::wall). Default none.
+        /// The wall clock of the clients of this transport, for a simulation that sets it. Takes precedence over
+        /// [`wall`](Self::wall). Default: none.
         fn wall_clock(&self) -> Option<WallClock> {
             None
         }
     }
 
-    /// How a wire fails instead of answering.
+    /// A request that a [`Transport`] does not respond to.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub enum TransportError {
-        /// The connection broke after the request was sent: it may have arrived.
+        /// The connection broke after the request was sent, which may have arrived.
         Dropped,
-        /// No connection: the request never left.
+        /// No connection could be opened: the request was not sent.
         NotSent,
-        /// The answer's head arrived, and its body broke off.
+        /// The head of the response arrived, and its body broke off.
         Truncated,
     }
 
     impl fmt::Display for TransportError {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str(match self {
-                Self::Dropped => "the connection was dropped",
-                Self::NotSent => "no connection",
-                Self::Truncated => "the body broke off",
+                Self::Dropped => "connection dropped",
+                Self::NotSent => "connection refused",
+                Self::Truncated => "body truncated",
             })
         }
     }
@@ -235,21 +251,24 @@ mod in_memory {
     impl std::error::Error for TransportError {}
 
     pub(super) async fn over_transport(
-        wire: &dyn Transport,
-        outgoing: HttpRequest,
+        transport: &dyn Transport,
+        http_request: HttpRequest,
         max_body: usize,
     ) -> Result<HttpResponse, HttpError> {
-        let mut request = http::Request::new(outgoing.body.unwrap_or_default());
-        *request.method_mut() = outgoing.method;
-        *request.uri_mut() =
-            outgoing.url.as_str().parse().map_err(|error: http::uri::InvalidUri| HttpError::NotSent(error.into()))?;
-        *request.headers_mut() = outgoing.headers;
-        let answer = wire.send(request).await.map_err(|failure| match failure {
-            TransportError::NotSent => HttpError::NotSent(Box::new(failure)),
-            TransportError::Dropped => HttpError::Broken(None, Box::new(failure)),
-            TransportError::Truncated => HttpError::Broken(Some(StatusCode::OK), Box::new(failure)),
+        let mut request = http::Request::new(http_request.body.unwrap_or_default());
+        *request.method_mut() = http_request.method;
+        *request.uri_mut() = http_request
+            .url
+            .as_str()
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| HttpError::NotSent(error.into()))?;
+        *request.headers_mut() = http_request.headers;
+        let response = transport.send(request).await.map_err(|error| match error {
+            TransportError::NotSent => HttpError::NotSent(Box::new(error)),
+            TransportError::Dropped => HttpError::Broken(None, Box::new(error)),
+            TransportError::Truncated => HttpError::Broken(Some(StatusCode::OK), Box::new(error)),
         })?;
-        let (head, body) = answer.into_parts();
+        let (head, body) = response.into_parts();
         if body.len() > max_body && head.status.is_success() {
             return Err(HttpError::TooLarge(head.status));
         }

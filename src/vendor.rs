@@ -1,24 +1,25 @@
-//! What differs from vendor to vendor, as data: the runtime reads it and names no vendor.
+//! The facts in which vendors differ, as data. The runtime reads them and contains no code for a single vendor.
 
 use http::HeaderMap;
 use serde_json::Value;
 
-/// The facts of a vendor that the runtime needs.
+/// The facts about a vendor that the runtime needs.
 #[derive(Debug)]
 pub(crate) struct Vendor {
-    /// The module's name, as errors and events say it.
+    /// The name of the vendor's module, as errors and events show it.
     pub(crate) name: &'static str,
-    /// Where a tenant lives, with `{tenant}` in place of its name; empty where the vendor does not publish it.
+    /// The base URL, with `{tenant}` in place of the tenant's name if each tenant has a host of its own; empty if the vendor
+    /// does not publish it.
     pub(crate) base_url: &'static str,
-    /// The paths that may end the base URL, where the vendor names two and not which one holds.
+    /// The base paths, if the vendor documents two without saying which one is right.
     pub(crate) base_paths: &'static [&'static str],
-    /// Headers that name a request in the vendor's logs, most specific first.
+    /// The response headers that may hold the vendor's id of a request, the most specific first.
     pub(crate) request_id_headers: &'static [&'static str],
-    /// Whether answers tell of the limit.
+    /// Whether responses report the state of the rate limit.
     pub(crate) limit_headers: LimitHeaders,
-    /// Reads what the vendor says in the body of a refusal.
+    /// Reads the vendor's message from the body of an error response.
     pub(crate) explain: fn(&Value) -> Explanation,
-    /// Finds what a successful answer is about inside what the vendor may wrap around it, where it may.
+    /// Finds the content of a successful body if the vendor may wrap it in an envelope.
     pub(crate) content: Option<Content>,
 }
 
@@ -28,29 +29,29 @@ impl Vendor {
         self.base_url.contains("{tenant}")
     }
 
-    /// The vendor's id of a request, where its answer names one.
+    /// The vendor's id of a request, if the response has one.
     pub(crate) fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         self.request_id_headers.iter().find_map(|name| headers.get(*name)?.to_str().ok())
     }
 }
 
-/// Whether a vendor's answers tell of its limit.
+/// Whether a vendor's responses report the state of its rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LimitHeaders {
-    /// Documented, and enough to go by: what remains, and until when. The first call is worth waiting for.
+    /// Documented and sufficient: they report what remains and until when, so the first call is worth waiting for.
     Sent,
-    /// Not documented, or not enough. What is sent all the same is learnt from.
+    /// Not documented, or not sufficient. The client still uses the headers that it gets.
     Unsure,
 }
 
-/// The part of a body that a call was about; nothing where the body is no JSON.
+/// Returns the content inside a body; `None` if the body is not JSON.
 pub(crate) type Content = fn(&[u8]) -> Option<&[u8]>;
 
-/// What a vendor says in the body of a refusal.
+/// What a vendor writes in the body of an error response.
 #[derive(Debug, Default)]
 pub(crate) struct Explanation {
     pub(crate) message: Option<String>,
     pub(crate) code: Option<String>,
-    /// Field and complaint.
+    /// Pairs of a field and the vendor's message about it.
     pub(crate) fields: Vec<(String, String)>,
 }

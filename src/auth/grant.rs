@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use subtle::ConstantTimeEq as _;
 
 use super::token_set::TokenSet;
 use crate::operation::Operation;
@@ -143,7 +144,9 @@ impl Granted {
             tokens = tokens.with_access_expires_at(moment);
         }
         let old = before.and_then(TokenSet::refresh_token);
-        let same = |new: &SecretString| old.is_some_and(|old| old.expose_secret() == new.expose_secret());
+        let same = |new: &SecretString| {
+            old.is_some_and(|old| old.expose_secret().as_bytes().ct_eq(new.expose_secret().as_bytes()).into())
+        };
         let (refresh, ends) = match self.refresh {
             Some(new) if self.refresh_life.is_some() || !same(&new) => {
                 (Some(new), after(self.refresh_life.or(lives.refresh)))
@@ -172,7 +175,7 @@ pub(crate) fn life(value: &Value) -> Option<Duration> {
     let life = Duration::try_from_secs_f64(seconds).ok()?;
     let plausible = life >= SHORTEST_LIFE && life <= LONGEST_LIFE;
     if !plausible {
-        tracing::warn!(name: "servicebay.odd_life", seconds, "a token endpoint names an implausible life, which is ignored");
+        tracing::warn!(name: "servicebay.invalid_token_lifetime", seconds, "a token endpoint names an implausible life, which is ignored");
     }
     plausible.then_some(life)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
 use super::expiry;
@@ -80,8 +81,10 @@ impl Kept {
     /// Counts the life of a refresh token from when the pair was put in place, and not again: what wall time says later may
     /// be wrong, and to count from a later moment would put the renewal off.
     fn new(tokens: TokenSet, before: Option<Self>, (since, wall): (Instant, Timestamp)) -> Self {
-        let text = tokens.refresh_token().map(|token| token.expose_secret());
-        let stayed = |before: &Self| before.tokens.refresh_token().map(|token| token.expose_secret()) == text;
+        let stayed = |before: &Self| match (before.tokens.refresh_token(), tokens.refresh_token()) {
+            (Some(old), Some(new)) => old.expose_secret().as_bytes().ct_eq(new.expose_secret().as_bytes()).into(),
+            (old, new) => old.is_none() && new.is_none(),
+        };
         if let Some(before) = before.filter(stayed) {
             // It stayed, and so did its end. Where the vendor prolongs it all the same, renewals go on after that end.
             let left = before.ends.saturating_duration_since(since);

@@ -211,7 +211,7 @@ impl TokenCache {
     #[expect(clippy::disallowed_methods, reason = "a renewal goes on when the callers that waited for it are gone")]
     fn fly(self: &Arc<Self>, landing: watch::Sender<RefreshResult>) {
         let cache = Arc::clone(self);
-        let (begun, span) = (self.now(), self.setting.endpoint.telemetry.renewal());
+        let (begun, span) = (self.now(), self.setting.endpoint.telemetry.refresh_span());
         let flying = async move {
             let outcome = cache.renew().await.map_err(|trouble| cache.note(trouble, begun));
             if let Ok(live) = &outcome {
@@ -244,7 +244,7 @@ impl TokenCache {
         let failures = state.failures;
         // Before the event: whoever listens may ask this client how it is.
         drop(state);
-        self.setting.endpoint.telemetry.not_refreshed(trouble.why.as_str(), &trouble.to_string(), failures, begun);
+        self.setting.endpoint.telemetry.refresh_failed(trouble.why.as_str(), &trouble.to_string(), failures, begun);
         trouble
     }
 

@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::grant::{Body, Grant, Granted, Place, TokenRequest};
 use super::redaction::Redaction;
 use super::token_error::{TokenError, TokenErrorKind};
-use crate::base::Base;
+use crate::base_url::BaseUrl;
 use crate::clock::Clock;
 use crate::observer::Wait;
 use crate::retry::RetryPolicy;
-use crate::telemetry::{Telemetry, status};
-use crate::transport::{HttpClient, HttpError, HttpRequest, HttpResponse};
+use crate::telemetry::Telemetry;
+use crate::transport::{HttpClient, HttpError, HttpRequest, HttpResponse, status};
 
 /// How long one token request may take.
 const REQUEST: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ const LONGEST_REST: u64 = 3600;
 pub(crate) struct Endpoint {
     pub(crate) transport: HttpClient,
     pub(crate) clock: Clock,
-    pub(crate) base: Arc<Base>,
+    pub(crate) base: Arc<BaseUrl>,
     /// What every token request carries.
     pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
     pub(crate) telemetry: Telemetry,
@@ -72,9 +72,9 @@ impl Endpoint {
         loop {
             let begun = self.clock.now();
             let outgoing = self.outgoing(&request);
-            let told = self.telemetry.attempt(operation, &outgoing.method, &outgoing.url, attempt, begun);
+            let told = self.telemetry.attempt_span(operation, &outgoing.method, &outgoing.url, attempt, begun);
             let outcome = self.transport.execute(outgoing, begun + REQUEST, LARGEST_ANSWER, Some(told.span())).await;
-            told.ends(&outcome, |answer| self.request_id(grant, &request, answer));
+            told.finish(&outcome, |answer| self.request_id(grant, &request, answer));
             attempt += 1;
             let status = status(&outcome);
             let trouble = match outcome {
@@ -95,7 +95,7 @@ impl Endpoint {
                 return Err(trouble.of(operation));
             }
             let delay = RetryPolicy::new().delay(attempt - 1, fastrand::f64());
-            self.telemetry.retries(operation, attempt, status, delay);
+            self.telemetry.retrying(operation, attempt, status, delay);
             let begun = self.clock.now();
             self.clock.sleep_until(begun + delay).await;
             self.telemetry.waited(operation, Wait::Backoff, begun);
@@ -110,7 +110,7 @@ impl Endpoint {
 
     fn outgoing(&self, request: &TokenRequest) -> HttpRequest {
         let mut url = match request.place {
-            Place::Base => self.base.url().clone(),
+            Place::Base => self.base.current().clone(),
             Place::Root => self.base.root(),
         };
         let path = format!("{}{}", url.path().trim_end_matches('/'), request.operation.path());

@@ -11,14 +11,16 @@ use url::Url;
 use super::address;
 use super::http_client::HttpClientConfig;
 use super::tenant_context::TenantContext;
-use crate::auth::{Auth, Endpoint, MemoryStore, PART, Plan, Setting, TokenCache, TokenKey, TokenStore, Way};
-use crate::base::Base;
+use crate::auth::{
+    Auth, AuthConfig, AuthMethod, Endpoint, MemoryStore, PART, Setting, TokenCache, TokenKey, TokenStore,
+};
+use crate::base_url::BaseUrl;
 use crate::client_inner::ClientInner;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitPolicy, RateLimiter, Registry};
 use crate::observer::Observer;
-use crate::options::{CallOptions, Settings};
+use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::Pipeline;
 use crate::retry::RetryBudget;
 use crate::telemetry::Telemetry;
@@ -62,18 +64,18 @@ impl ClientConfig {
     }
 
     /// Checks every option and makes the client.
-    pub(super) fn assemble(self, plan: Plan) -> Result<ClientInner, Error> {
-        let Plan { way, account, headers: auth_headers } = plan;
+    pub(super) fn assemble(self, plan: AuthConfig) -> Result<ClientInner, Error> {
+        let AuthConfig { method, account, headers: auth_headers } = plan;
         let tenant = self.tenant_label()?;
         let base_url = self.base_url(tenant.as_deref())?;
         let owner = self.owner(tenant.as_deref());
-        let settings = Settings::default().overlaid(self.options.clone());
+        let settings = ResolvedOptions::default().overridden_by(self.options.clone());
         let user_agent = self.user_agent();
         let headers = headers(&user_agent, auth_headers)?;
         let (transport, clock) = self.transport(&base_url, &settings)?;
         let limiter_id = self.limiter_id(&base_url, owner.as_deref(), &account);
         let name: Option<Arc<str>> = tenant.as_deref().or_else(|| self.tenant_key()).map(Into::into);
-        let base = Arc::new(Base::new(base_url, self.vendor.base_paths));
+        let base = Arc::new(BaseUrl::new(base_url, self.vendor.base_paths));
         let telemetry = Telemetry::new(self.vendor, name.clone(), self.observer.clone(), clock);
         let endpoint = Endpoint {
             transport: transport.clone(),
@@ -82,19 +84,19 @@ impl ClientConfig {
             headers: Arc::clone(&headers),
             telemetry: telemetry.clone(),
         };
-        let auth = self.auth(way, owner.as_deref(), &account, endpoint)?;
+        let auth = self.auth(method, owner.as_deref(), &account, endpoint)?;
         let limiter = self.rate_limiter(limiter_id, clock);
 
         let pipeline = Pipeline {
             vendor: self.vendor,
             tenant: name,
-            base,
+            base_url: base,
             user_agent,
             headers,
             auth,
-            budget: limiter,
-            rate_limit: self.rate_limit,
-            retries: RetryBudget::new(),
+            rate_limiter: limiter,
+            rate_limit_policy: self.rate_limit,
+            retry_budget: RetryBudget::new(),
             transport,
             clock,
             telemetry,
@@ -160,7 +162,7 @@ impl ClientConfig {
 
     /// How requests are sent, and the clock that belongs to it: a test's transport and clock, the user's HTTP client, the
     /// one that many tenants share, or a new one.
-    fn transport(&self, base_url: &Url, settings: &Settings) -> Result<(HttpClient, Clock), Error> {
+    fn transport(&self, base_url: &Url, settings: &ResolvedOptions) -> Result<(HttpClient, Clock), Error> {
         #[cfg(feature = "testing")]
         if let Some(transport) = &self.transport {
             let clock = transport.wall_clock().map_or_else(|| Clock::anchored(transport.wall()), Clock::Anchored);
@@ -201,10 +203,10 @@ impl ClientConfig {
     }
 
     /// Authentication: a fixed token, or a cache of tokens that the vendor grants.
-    fn auth(&self, way: Way, owner: Option<&str>, account: &str, endpoint: Endpoint) -> Result<Auth, Error> {
-        let (grant, tokens) = match way {
-            Way::StaticToken(token) => return Ok(Auth::StaticToken(token)),
-            Way::Granted { grant, tokens } => (grant, tokens),
+    fn auth(&self, method: AuthMethod, owner: Option<&str>, account: &str, endpoint: Endpoint) -> Result<Auth, Error> {
+        let (grant, tokens) = match method {
+            AuthMethod::StaticToken(token) => return Ok(Auth::StaticToken(token)),
+            AuthMethod::Granted { grant, tokens } => (grant, tokens),
         };
         if self.store.is_some() && owner.is_none() && !self.vendor.has_tenant_hosts() && grant.login().is_none() {
             return Err(Error::config(
@@ -231,7 +233,7 @@ fn headers(user_agent: &str, auth_headers: HeaderMap) -> Result<Arc<[(HeaderName
 }
 
 /// The name under which tokens are stored. No other account's tokens may be found under it.
-fn token_key(vendor: &Vendor, base: &Base, owner: Option<&str>, account: &str) -> TokenKey {
+fn token_key(vendor: &Vendor, base: &BaseUrl, owner: Option<&str>, account: &str) -> TokenKey {
     // With port and path, because one host may serve more than one vendor or tenant.
     let root = base.root();
     let location = format!("{}{}", root.authority(), root.path().trim_end_matches('/'));

@@ -1,4 +1,4 @@
-//! What is known of a call that failed.
+//! The error of a call: everything that helps to find the call and to decide what to do.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -13,26 +13,20 @@ use url::Url;
 
 use crate::operation::Operation;
 
-/// The longest piece of a vendor's message that a display shows, in characters.
-const SHOWN_MESSAGE: usize = 300;
-/// The longest piece of a body that a support report shows, in bytes.
-const REPORTED_BODY: usize = 4096;
+/// The longest vendor message that is displayed, in characters.
+const MAX_DISPLAYED_MESSAGE: usize = 300;
+/// The largest part of a body that a support report shows, in bytes.
+const MAX_REPORTED_BODY: usize = 4096;
 
-/// What is known of a call that failed: enough to find it in the vendor's logs.
+/// The details of a call that failed: enough to find it in the vendor's logs.
 pub struct CallError {
-    parts: CallErrorParts,
-}
-
-/// The parts of a [`CallError`], as the pipeline gathers them.
-pub(crate) struct CallErrorParts {
     pub(crate) vendor: &'static str,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) operation: &'static Operation,
     pub(crate) method: Method,
     pub(crate) url: Url,
-    /// The body of the request.
     pub(crate) request_body: Bytes,
-    pub(crate) client: Arc<str>,
+    pub(crate) user_agent: Arc<str>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) request_id: Option<String>,
     pub(crate) attempts: u32,
@@ -44,147 +38,141 @@ pub(crate) struct CallErrorParts {
     pub(crate) retry_after: Option<Duration>,
     pub(crate) body: Bytes,
     pub(crate) maybe_applied: bool,
-    /// Whether repeating the call is harmless.
     pub(crate) idempotent: bool,
     pub(crate) source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl CallError {
-    pub(crate) fn new(parts: CallErrorParts) -> Self {
-        Self { parts }
-    }
-
-    /// The same failure of a write, after looking what became of it has failed too.
-    pub(crate) fn after_looking(mut self, look: impl StdError + Send + Sync + 'static) -> Self {
-        self.parts.reason = format!("{}; looking what became of it failed too", self.parts.reason).into();
-        self.parts.source = Some(Box::new(look));
-        self
-    }
-
-    /// The vendor that was called: the name of its module, such as `fixably`.
+    /// The vendor that was called, by the name of its module, such as `fixably`.
     pub fn vendor(&self) -> &'static str {
-        self.parts.vendor
+        self.vendor
     }
 
-    /// The tenant, where the client was built with one.
+    /// The tenant, if the client was built with one.
     pub fn tenant(&self) -> Option<&str> {
-        self.parts.tenant.as_deref()
+        self.tenant.as_deref()
     }
 
-    /// The operation that was called, and what it needs.
+    /// The operation that was called.
     pub fn operation(&self) -> &'static Operation {
-        self.parts.operation
+        self.operation
     }
 
     /// The HTTP method.
     pub fn method(&self) -> &Method {
-        &self.parts.method
+        &self.method
     }
 
-    /// The URL with its query. The client's credentials are never part of it, unless a raw request holds them.
+    /// The URL with its query. It holds no credentials, unless you put some into a raw request.
     pub fn url(&self) -> &Url {
-        &self.parts.url
+        &self.url
     }
 
-    /// The body of the request, as it was sent or would have been; empty where the call has none. It may name customers.
+    /// The request body, whether it was sent or not; empty if the call has none. It may name customers.
     pub fn request_body(&self) -> &Bytes {
-        &self.parts.request_body
+        &self.request_body
     }
 
-    /// When the call began.
+    /// When the call started.
     pub fn started_at(&self) -> Timestamp {
-        let elapsed = SignedDuration::try_from(self.parts.elapsed).unwrap_or(SignedDuration::MAX);
-        self.parts.failed_at.checked_sub(elapsed).unwrap_or(Timestamp::MIN)
+        let elapsed = SignedDuration::try_from(self.elapsed).unwrap_or(SignedDuration::MAX);
+        self.failed_at.checked_sub(elapsed).unwrap_or(Timestamp::MIN)
     }
 
-    /// The status of the vendor's last answer; `None` when there was none.
+    /// The status of the vendor's last response; `None` if there was none.
     pub fn status(&self) -> Option<StatusCode> {
-        self.parts.status
+        self.status
     }
 
-    /// The vendor's id of the request, where it sends one.
+    /// The vendor's id of the request, if the response had one.
     pub fn request_id(&self) -> Option<&str> {
-        self.parts.request_id.as_deref()
+        self.request_id.as_deref()
     }
 
-    /// How often sending was tried. 0 when nothing was tried: the limit or the token stood against it.
+    /// How often the client tried to send the request. 0 if the rate limit or a missing token prevented that.
     pub fn attempts(&self) -> u32 {
-        self.parts.attempts
+        self.attempts
     }
 
-    /// Time from the call to its failure, waits included.
+    /// The time from the start of the call to its failure, including waits.
     pub fn elapsed(&self) -> Duration {
-        self.parts.elapsed
+        self.elapsed
     }
 
     /// When the call failed.
     pub fn failed_at(&self) -> Timestamp {
-        self.parts.failed_at
+        self.failed_at
     }
 
-    /// What went wrong, in the words of this crate.
+    /// What went wrong and what to do, in the words of this crate.
     pub fn reason(&self) -> &str {
-        &self.parts.reason
+        &self.reason
     }
 
-    /// What went wrong, in the vendor's words.
+    /// What went wrong, in the words of the vendor.
     pub fn message(&self) -> Option<&str> {
-        self.parts.message.as_deref()
+        self.message.as_deref()
     }
 
-    /// The vendor's code of the error, where it has one.
+    /// The vendor's error code, if the response had one.
     pub fn code(&self) -> Option<&str> {
-        self.parts.code.as_deref()
+        self.code.as_deref()
     }
 
     /// How long the vendor asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.parts.retry_after
+        self.retry_after
     }
 
-    /// The body of the vendor's last answer, with the client's own token struck out should the vendor repeat it.
+    /// The body of the vendor's last response. If it repeats the client's token, the token is redacted.
     pub fn body(&self) -> &Bytes {
-        &self.parts.body
+        &self.body
     }
 
-    /// Whether the vendor may have carried out the write. Always false for reads.
+    /// Whether the vendor may have applied the write. Always false for reads.
     pub fn maybe_applied(&self) -> bool {
-        self.parts.maybe_applied
+        self.maybe_applied
     }
 
     pub(crate) fn is_idempotent(&self) -> bool {
-        self.parts.idempotent
+        self.idempotent
     }
 
     pub(crate) fn is_repeatable(&self) -> bool {
-        self.parts.idempotent || !self.parts.maybe_applied
+        self.idempotent || !self.maybe_applied
+    }
+
+    /// Adds that looking up the outcome of the write failed, too.
+    pub(crate) fn with_lookup_error(mut self, error: impl StdError + Send + Sync + 'static) -> Self {
+        self.reason = format!("{}; looking up its outcome failed too", self.reason).into();
+        self.source = Some(Box::new(error));
+        self
     }
 
     pub(crate) fn support_report(&self) -> String {
-        let parts = &self.parts;
         let mut report = String::new();
         let mut line = |name: &str, value: &dyn fmt::Display| {
             // Writing to a String cannot fail.
             let _ = writeln!(report, "{name:<11}{value}");
         };
-        line("time", &parts.failed_at);
-        line("vendor", &parts.vendor);
-        line("tenant", &parts.tenant.as_deref().unwrap_or_else(|| parts.url.host_str().unwrap_or("none")));
-        line("client", &parts.client);
-        line("operation", &parts.operation.id());
-        line("endpoint", &format_args!("{} {}", parts.method, parts.url));
-        match parts.status {
+        line("time", &self.failed_at);
+        line("vendor", &self.vendor);
+        line("tenant", &self.tenant.as_deref().unwrap_or_else(|| self.url.host_str().unwrap_or("none")));
+        line("client", &self.user_agent);
+        line("operation", &self.operation.id());
+        line("endpoint", &format_args!("{} {}", self.method, self.url));
+        match self.status {
             Some(status) => line("status", &status),
-            None => line("status", &"none: no answer"),
+            None => line("status", &"none: no response"),
         }
-        line("request id", &parts.request_id.as_deref().unwrap_or("none sent"));
-        line("attempts", &format_args!("{} in {:.1} s", parts.attempts, parts.elapsed.as_secs_f64()));
+        line("request id", &self.request_id.as_deref().unwrap_or("none"));
+        line("attempts", &format_args!("{} in {:.1} s", self.attempts, self.elapsed.as_secs_f64()));
         line("problem", &self);
-        let shown = &parts.body[..parts.body.len().min(REPORTED_BODY)];
+        let shown = &self.body[..self.body.len().min(MAX_REPORTED_BODY)];
         if shown.is_empty() {
             line("body", &"empty");
         } else {
-            line("body", &format_args!("{} bytes\n{}", parts.body.len(), String::from_utf8_lossy(shown)));
+            line("body", &format_args!("{} bytes\n{}", self.body.len(), String::from_utf8_lossy(shown)));
         }
         report
     }
@@ -192,23 +180,22 @@ impl CallError {
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = &self.parts;
-        write!(f, "{} {}: ", parts.vendor, parts.operation.id())?;
-        if let Some(status) = parts.status {
+        write!(f, "{} {}: ", self.vendor, self.operation.id())?;
+        if let Some(status) = self.status {
             write!(f, "{}, ", status.as_u16())?;
         }
-        f.write_str(&parts.reason)?;
-        if let Some(message) = &parts.message {
+        f.write_str(&self.reason)?;
+        if let Some(message) = &self.message {
             write!(f, ": \"{}\"", one_line(message))?;
         }
-        write!(f, " ({} {}", parts.method, parts.url.path())?;
-        if let Some(tenant) = &parts.tenant {
+        write!(f, " ({} {}", self.method, self.url.path())?;
+        if let Some(tenant) = &self.tenant {
             write!(f, " of {tenant}")?;
         }
-        if parts.attempts > 1 {
-            write!(f, ", {} attempts in {:.1} s", parts.attempts, parts.elapsed.as_secs_f64())?;
+        if self.attempts > 1 {
+            write!(f, ", {} attempts in {:.1} s", self.attempts, self.elapsed.as_secs_f64())?;
         }
-        if let Some(id) = &parts.request_id {
+        if let Some(id) = &self.request_id {
             write!(f, ", request id {}", one_line(id))?;
         }
         f.write_str(")")
@@ -217,37 +204,37 @@ impl fmt::Display for CallError {
 
 impl fmt::Debug for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = &self.parts;
         f.debug_struct("CallError")
-            .field("vendor", &parts.vendor)
-            .field("tenant", &parts.tenant)
-            .field("operation", &parts.operation.id())
-            .field("method", &parts.method)
-            .field("url", &parts.url.as_str())
-            .field("status", &parts.status)
-            .field("request_id", &parts.request_id)
-            .field("attempts", &parts.attempts)
-            .field("elapsed", &parts.elapsed)
-            .field("at", &format_args!("{}", parts.failed_at))
-            .field("reason", &parts.reason)
-            .field("message", &parts.message)
-            .field("code", &parts.code)
-            .field("body", &format_args!("{} bytes", parts.body.len()))
-            .field("maybe_applied", &parts.maybe_applied)
-            .field("source", &parts.source)
+            .field("vendor", &self.vendor)
+            .field("tenant", &self.tenant)
+            .field("operation", &self.operation.id())
+            .field("method", &self.method)
+            .field("url", &self.url.as_str())
+            .field("status", &self.status)
+            .field("request_id", &self.request_id)
+            .field("attempts", &self.attempts)
+            .field("elapsed", &self.elapsed)
+            .field("failed_at", &format_args!("{}", self.failed_at))
+            .field("reason", &self.reason)
+            .field("message", &self.message)
+            .field("code", &self.code)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("maybe_applied", &self.maybe_applied)
+            .field("source", &self.source)
             .finish()
     }
 }
 
 impl StdError for CallError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.parts.source.as_deref().map(|source| source as _)
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
-/// A vendor's text as part of one line: bounded, without control characters.
+/// A vendor's text, fit for a line of output: cut to a bounded length, without control characters.
 pub(crate) fn one_line(text: &str) -> String {
-    let mut line: String = text.chars().take(SHOWN_MESSAGE).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line: String =
+        text.chars().take(MAX_DISPLAYED_MESSAGE).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.len() < text.len() {
         line.push('…');
     }

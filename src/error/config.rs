@@ -1,11 +1,11 @@
-//! Errors found before anything is sent.
+//! The errors that are found before anything is sent.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::Error;
 
-/// An option that cannot work.
+/// An invalid option of a client.
 #[derive(Debug)]
 pub struct ConfigError {
     field: &'static str,
@@ -13,12 +13,12 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The option at fault, as the builder names it: `tenant`, `base_url`, `token`.
+    /// The invalid option, as the builder names it: `tenant`, `base_url`, `token`.
     pub fn field(&self) -> &'static str {
         self.field
     }
 
-    /// What is wrong with it, and what would be right.
+    /// What is wrong with it, and what to do.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -32,7 +32,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A call that cannot be sent as it is.
+/// A call with an invalid parameter.
 #[derive(Debug)]
 pub struct RequestError {
     operation: &'static str,
@@ -41,17 +41,17 @@ pub struct RequestError {
 }
 
 impl RequestError {
-    /// The operation that was to be called.
+    /// The operation of the call.
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
-    /// The parameter at fault.
+    /// The invalid parameter.
     pub fn parameter(&self) -> &str {
         &self.parameter
     }
 
-    /// What is wrong with it, and what would be right.
+    /// What is wrong with it, and what to do.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -72,7 +72,7 @@ impl Error {
     }
 
     #[cold]
-    pub(crate) fn request(
+    pub(crate) fn invalid_request(
         operation: &'static str,
         parameter: impl Into<Cow<'static, str>>,
         reason: impl Into<Cow<'static, str>>,

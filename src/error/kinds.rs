@@ -1,4 +1,4 @@
-//! What a kind of error carries beyond its [`CallError`].
+//! The errors that hold more than their [`CallError`].
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,35 +6,30 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use super::{CallError, Postponed};
+use super::CallError;
 
-/// A spent rate limit: when to come back.
+/// An exhausted rate limit, and when to try again.
 #[derive(Debug)]
 pub struct RateLimitedError {
-    pub(crate) failure: CallError,
+    pub(crate) call: CallError,
     pub(crate) resume_at: Timestamp,
     pub(crate) limit: Option<u64>,
     pub(crate) remaining: Option<u64>,
 }
 
 impl RateLimitedError {
-    /// When the limit is expected to have room again. Wall time, corrected by the vendor's clock where it told its
+    /// When the limit is expected to have room again: wall time, corrected by the vendor's clock if the vendor sent its
     /// time.
     pub fn resume_at(&self) -> Timestamp {
         self.resume_at
     }
 
-    /// The call as a value that a job queue can store, and resume when there is room.
-    pub fn postpone(&self) -> Postponed {
-        Postponed::of(self)
-    }
-
-    /// Requests in a window, where the vendor says.
+    /// The number of requests in a window, if the vendor reports it.
     pub fn limit(&self) -> Option<u64> {
         self.limit
     }
 
-    /// Requests left in the window at the last answer, where the vendor says.
+    /// The number of requests that were left in the window at the last response, if the vendor reports it.
     pub fn remaining(&self) -> Option<u64> {
         self.remaining
     }
@@ -42,19 +37,20 @@ impl RateLimitedError {
 
 impl fmt::Display for RateLimitedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; room again at {:.0}", self.failure, self.resume_at)
+        write!(f, "{}; try again at {:.0}", self.call, self.resume_at)
     }
 }
 
-/// An answer that could not be read: where, and why.
+/// A response that could not be decoded, and where.
 #[derive(Debug)]
 pub struct DecodeError {
-    pub(crate) failure: CallError,
+    pub(crate) call: CallError,
     pub(crate) path: Option<String>,
 }
 
 impl DecodeError {
-    /// The place in the body, as a JSON path such as `items[3].customer`; `None` when the body is not JSON at all.
+    /// The value in the body that could not be decoded, as a JSON path such as `items[3].customer`; `None` if the body as a
+    /// whole could not be decoded.
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
@@ -63,53 +59,53 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.path {
-            Some(path) => write!(f, "{} at {path}", self.failure),
-            None => self.failure.fmt(f),
+            Some(path) => write!(f, "{} at {path}", self.call),
+            None => self.call.fmt(f),
         }
     }
 }
 
-/// A request that the vendor found wrong: which fields.
+/// A request that the vendor found invalid, and which of its fields.
 #[derive(Debug)]
 pub struct ValidationError {
-    pub(crate) failure: CallError,
+    pub(crate) call: CallError,
     pub(crate) fields: Vec<(String, String)>,
 }
 
 impl ValidationError {
-    /// Field and complaint, where the vendor names them. What it says of the whole request is in
-    /// [`message`](CallError::message) and [`code`](CallError::code).
+    /// Pairs of a field and the vendor's message about it, as far as the vendor names fields. What it writes about the request
+    /// as a whole is in [`message`](CallError::message) and [`code`](CallError::code).
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(field, complaint)| (field.as_str(), complaint.as_str()))
+        self.fields.iter().map(|(field, message)| (field.as_str(), message.as_str()))
     }
 }
 
 impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.failure.fmt(f)?;
-        for (field, complaint) in self.fields() {
-            write!(f, "; {field}: {complaint}")?;
+        self.call.fmt(f)?;
+        for (field, message) in self.fields() {
+            write!(f, "; {field}: {message}")?;
         }
         Ok(())
     }
 }
 
-macro_rules! carries_a_call_error {
+macro_rules! deref_to_call_error {
     ($($kind:ty),*) => {$(
         impl Deref for $kind {
             type Target = CallError;
 
             fn deref(&self) -> &CallError {
-                &self.failure
+                &self.call
             }
         }
 
         impl StdError for $kind {
             fn source(&self) -> Option<&(dyn StdError + 'static)> {
-                self.failure.source()
+                self.call.source()
             }
         }
     )*};
 }
 
-carries_a_call_error!(DecodeError, ValidationError, RateLimitedError);
+deref_to_call_error!(DecodeError, ValidationError, RateLimitedError);

@@ -1,4 +1,4 @@
-//! A call that is put off until the limit has room again.
+//! A rate-limited call as a value that can be stored and resumed.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use url::Url;
 
 use super::RateLimitedError;
 
-/// A call that the tenant's limit stood against, as a value that a job queue can store: what was to be sent, and from when
-/// on there is room for it. A client's `resume` makes a request of it again.
+/// A call that was not sent because the tenant's rate limit was exhausted, as a value that a job queue can store: the request,
+/// and when the limit is expected to have room. A client's `resume` turns it back into a request.
 ///
-/// It serialises with the request's body, which may name customers; its `Debug` leaves that out. There are no credentials in
-/// it: those are the client's that resumes it.
+/// It serializes with the request body, which may name customers; `Debug` omits the body. It holds no credentials: the client
+/// that resumes it uses its own.
 ///
 /// # Example
 ///
@@ -23,11 +23,11 @@ use super::RateLimitedError;
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use std::time::Duration;
 /// # use servicebay::testing::fixably::{MockServer, TokenKind};
-/// # let tenant = MockServer::builder().with_rate_limit(1, Duration::from_secs(3600)).in_memory();
-/// # let client = tenant.client_builder(TokenKind::AdminAll).build()?;
+/// # let server = MockServer::builder().with_rate_limit(1, Duration::from_secs(3600)).in_memory();
+/// # let client = server.client_builder(TokenKind::AdminAll).build()?;
 /// # client.get_order().id(20000010).send().await?;
-/// let Err(Error::RateLimited(limited)) = client.get_order().id(20000010).send().await else { panic!("there is room") };
-/// let job = serde_json::to_string(&limited.postpone())?; // into the queue, due at `resume_at`
+/// let Err(Error::RateLimited(limited)) = client.get_order().id(20000010).send().await else { panic!("the limit has room") };
+/// let job = serde_json::to_string(&limited.postpone())?; // store it in the queue, due at `resume_at`
 ///
 /// // Later, perhaps in another process:
 /// let postponed: Postponed = serde_json::from_str(&job)?;
@@ -44,32 +44,35 @@ pub struct Postponed {
     #[serde(with = "method")]
     method: Method,
     url: Url,
-    /// The request's body, which is JSON.
+    /// The request body, which is JSON.
     body: Option<String>,
     idempotent: bool,
     resume_at: Timestamp,
 }
 
-impl Postponed {
-    pub(super) fn of(limited: &RateLimitedError) -> Self {
-        let sent = limited.request_body();
-        Self {
-            vendor: limited.vendor().to_owned(),
-            operation: limited.operation().id().to_owned(),
-            method: limited.method().clone(),
-            url: limited.url().clone(),
-            body: (!sent.is_empty()).then(|| String::from_utf8_lossy(sent).into_owned()),
-            idempotent: limited.is_idempotent(),
-            resume_at: limited.resume_at(),
+impl RateLimitedError {
+    /// Returns the call as a value that a job queue can store and a client's `resume` sends when the limit has room.
+    pub fn postpone(&self) -> Postponed {
+        let request_body = self.request_body();
+        Postponed {
+            vendor: self.vendor().to_owned(),
+            operation: self.operation().id().to_owned(),
+            method: self.method().clone(),
+            url: self.url().clone(),
+            body: (!request_body.is_empty()).then(|| String::from_utf8_lossy(request_body).into_owned()),
+            idempotent: self.is_idempotent(),
+            resume_at: self.resume_at(),
         }
     }
+}
 
-    /// The vendor that is to be called: the name of its module, such as `fixably`.
+impl Postponed {
+    /// The vendor, by the name of its module, such as `fixably`.
     pub fn vendor(&self) -> &str {
         &self.vendor
     }
 
-    /// The operation that was called.
+    /// The operation of the call.
     pub fn operation(&self) -> &str {
         &self.operation
     }
@@ -79,12 +82,12 @@ impl Postponed {
         &self.method
     }
 
-    /// The whole address, with its query.
+    /// The whole URL, with its query.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// From when on the limit is expected to have room.
+    /// When the limit is expected to have room.
     pub fn resume_at(&self) -> Timestamp {
         self.resume_at
     }
@@ -110,7 +113,7 @@ impl fmt::Debug for Postponed {
     }
 }
 
-/// A method as its name.
+/// Serializes a method as its name.
 mod method {
     use http::Method;
     use serde::de::{Deserialize, Deserializer, Error};
@@ -121,6 +124,6 @@ mod method {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Method, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(|_| D::Error::custom("is no HTTP method"))
+        String::deserialize(deserializer)?.parse().map_err(|_| D::Error::custom("not an HTTP method"))
     }
 }

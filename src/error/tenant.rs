@@ -1,4 +1,4 @@
-//! A tenant that no client could be made for.
+//! The error of a tenant whose client could not be built.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::Error;
 
-/// A tenant that no client could be made for. Everybody who waited for the client gets this error, so it can be cloned.
+/// A tenant whose client could not be built. It can be cloned, because every caller that waits for the client gets it.
 ///
-/// Its [source](StdError::source) is the error of the closure that was asked for the tenant's builder, which can be
-/// downcast to its own type, or the [`Error`] that building the client ended with.
+/// Its [source](StdError::source) is the error of the closure that returns the tenant's builder, which can be downcast to its
+/// own type, or the [`Error`] of building the client.
 #[derive(Clone, Debug)]
 pub struct TenantError {
     tenant: Arc<str>,
@@ -29,7 +29,7 @@ impl TenantError {
 
 impl fmt::Display for TenantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no client could be made for the tenant {:?}", self.tenant)
+        write!(f, "could not build a client for tenant {:?}", self.tenant)
     }
 }
 

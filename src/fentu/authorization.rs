@@ -1,4 +1,4 @@
-//! One login of a user, from the address that the browser opens to the one that it comes back to.
+//! One login of a user: builds the URL that the browser opens, and reads the one it is redirected to.
 
 use std::fmt;
 
@@ -8,15 +8,16 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
 use url::Url;
 
 use super::grant::EXCHANGE;
 use crate::error::Error;
 
-/// A login that a user was sent to: what has to be remembered until the browser comes back.
+/// A login in progress: what to remember until the browser returns.
 ///
-/// It serialises, for a web application that keeps it in the user's session. It is a secret of that session: whoever has
-/// it could finish the login. Its `Debug` shows none of it.
+/// It can be serialized, so that a web application can keep it in the user's session. Treat it as a secret of that
+/// session: anyone who has it could complete the login. `Debug` prints only the redirect URL.
 #[derive(Clone)]
 pub struct Authorization {
     state: SecretString,
@@ -26,7 +27,7 @@ pub struct Authorization {
 }
 
 impl Authorization {
-    /// A login at `page`, which is the vendor's, that comes back to `redirect_uri`.
+    /// A login at the vendor's `page` that returns to `redirect_uri`.
     pub(super) fn new(mut page: Url, client_id: &str, redirect_uri: String, scopes: &str) -> Self {
         let (state, verifier) = (random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose_secret()));
@@ -41,12 +42,12 @@ impl Authorization {
         Self { state, verifier, redirect_uri, url: page }
     }
 
-    /// The address to open in the user's browser.
+    /// The URL to open in the user's browser.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Where the browser comes back to.
+    /// The URL that the browser is redirected to.
     pub fn redirect_uri(&self) -> &str {
         &self.redirect_uri
     }
@@ -55,72 +56,72 @@ impl Authorization {
         &self.verifier
     }
 
-    /// Reads what the browser came back with: the code, or the vendor's refusal.
+    /// Reads the URL that the browser was redirected to: the code, or the vendor's error.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`] for an answer that is not to this login.
-    pub(super) fn answer(&self, redirected: &str) -> Result<Result<String, Refusal>, Error> {
-        let refused =
-            |parameter: &'static str, reason: &'static str| Err(Error::request(EXCHANGE.id(), parameter, reason));
+    /// [`Error::InvalidRequest`] if the URL does not belong to this login.
+    pub(super) fn read_callback(&self, redirected: &str) -> Result<Result<String, AuthorizationError>, Error> {
+        let invalid = |parameter: &'static str, reason: &'static str| {
+            Err(Error::invalid_request(EXCHANGE.id(), parameter, reason))
+        };
         let query = match redirected.split_once('?') {
             Some((_, rest)) => rest.split('#').next().unwrap_or_default(),
-            None => return refused("redirected", "has no query: give the whole address that the browser came back to"),
+            None => {
+                return invalid("redirected", "has no query; pass the complete URL that the browser was redirected to");
+            }
         };
-        let mut once = Once::default();
+        let mut params = CallbackParams::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let slot = match &*name {
-                "state" => &mut once.state,
-                "code" => &mut once.code,
-                "error" => &mut once.error,
-                "error_description" => &mut once.description,
+                "state" => &mut params.state,
+                "code" => &mut params.code,
+                "error" => &mut params.error,
+                "error_description" => &mut params.description,
                 _ => continue,
             };
             if slot.replace(value.into_owned()).is_some() {
-                return refused("redirected", "says the same thing twice, as no answer of the vendor does");
+                return invalid(
+                    "redirected",
+                    "repeats a parameter, so the vendor did not send it; nothing of it was used",
+                );
             }
         }
-        if !once.state.is_some_and(|state| same(&state, self.state.expose_secret())) {
-            return refused(
+        if !params.state.is_some_and(|state| state.as_bytes().ct_eq(self.state.expose_secret().as_bytes()).into()) {
+            return invalid(
                 "state",
-                "is not the one of this login: the answer belongs to another, or somebody else sent it; nothing of it was used",
+                "does not match this login: the URL belongs to another login or was forged; nothing of it was used",
             );
         }
-        match (once.error, once.code) {
-            (Some(code), _) => Ok(Err(Refusal { code, description: once.description })),
+        match (params.error, params.code) {
+            (Some(code), _) => Ok(Err(AuthorizationError { code, description: params.description })),
             (None, Some(code)) if !code.is_empty() => Ok(Ok(code)),
-            (None, _) => refused("code", "is missing from the address that the browser came back to"),
+            (None, _) => invalid("code", "is missing from the URL that the browser was redirected to"),
         }
     }
 }
 
-/// What the browser brought along.
+/// The query parameters of the redirect, each of which may appear once.
 #[derive(Default)]
-struct Once {
+struct CallbackParams {
     state: Option<String>,
     code: Option<String>,
     error: Option<String>,
     description: Option<String>,
 }
 
-/// What the vendor says instead of giving a code.
+/// The error that the vendor sent in place of a code (RFC 6749, section 4.1.2.1).
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct AuthorizationError {
     pub(super) code: String,
     pub(super) description: Option<String>,
 }
 
-/// 256 bits from the operating system: what RFC 7636 asks of a verifier, and plenty for a state.
+/// 256 bits from the operating system, which is what RFC 7636 asks of a verifier.
 fn random() -> SecretString {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("an operating system that has no randomness cannot do TLS either");
+    getrandom::fill(&mut bytes).expect("the operating system provides randomness, or TLS would fail too");
     URL_SAFE_NO_PAD.encode(bytes).into()
-}
-
-/// Whether two texts are the same, in a time that does not tell where they differ.
-fn same(one: &str, other: &str) -> bool {
-    let differences = one.bytes().zip(other.bytes()).fold(0, |differences, (a, b)| differences | (a ^ b));
-    one.len() == other.len() && differences == 0
 }
 
 impl fmt::Debug for Authorization {
@@ -142,23 +143,23 @@ impl Serialize for Authorization {
 
 impl<'de> Deserialize<'de> for Authorization {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// The same with texts in place of secrets, for the moment of reading.
+        /// The serialized form, with plain text in place of secrets.
         #[derive(serde::Deserialize)]
-        struct Plain {
+        struct SavedAuthorization {
             state: String,
             verifier: String,
             redirect_uri: String,
             url: String,
         }
-        let plain = Plain::deserialize(deserializer)?;
-        if plain.state.is_empty() {
-            return Err(serde::de::Error::custom("a login without a state could be anybody's"));
+        let saved = SavedAuthorization::deserialize(deserializer)?;
+        if saved.state.is_empty() {
+            return Err(serde::de::Error::custom("the login has no state, so its redirect could not be verified"));
         }
         Ok(Self {
-            state: plain.state.into(),
-            verifier: plain.verifier.into(),
-            redirect_uri: plain.redirect_uri,
-            url: plain.url.parse().map_err(|_| serde::de::Error::custom("the address of the login is none"))?,
+            state: saved.state.into(),
+            verifier: saved.verifier.into(),
+            redirect_uri: saved.redirect_uri,
+            url: saved.url.parse().map_err(|_| serde::de::Error::custom("the URL of the login is not valid"))?,
         })
     }
 }
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_asks_for_a_code_with_a_challenge_and_a_state() {
+    fn the_url_requests_a_code_with_a_challenge_and_a_state() {
         let query = query(&login());
         let fixed = ["response_type", "client_id", "redirect_uri", "scope", "code_challenge_method"];
         let values = fixed.map(|name| query[name].as_str());
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_challenge_is_the_hash_of_the_verifier() {
-        // The example of RFC 7636, appendix B.
+        // The example in RFC 7636, appendix B.
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         assert_eq!(URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
         let login = login();
@@ -199,27 +200,27 @@ mod tests {
     }
 
     #[test]
-    fn no_two_logins_are_alike() {
+    fn every_login_has_its_own_state_and_challenge() {
         let (one, other) = (query(&login()), query(&login()));
         assert_ne!(one["state"], other["state"]);
         assert_ne!(one["code_challenge"], other["code_challenge"]);
     }
 
     #[test]
-    fn the_code_is_taken_from_an_answer_with_our_state() {
+    fn the_code_is_read_from_a_redirect_with_our_state() {
         let login = login();
         let state = query(&login)["state"].clone();
-        let code = login.answer(&format!("/callback?code=a%2Bb&state={state}#fragment")).unwrap().unwrap();
+        let code = login.read_callback(&format!("/callback?code=a%2Bb&state={state}#fragment")).unwrap().unwrap();
         assert_eq!(code, "a+b");
-        let refusal = login.answer(&format!("/callback?error=access_denied&state={state}")).unwrap().unwrap_err();
-        assert_eq!(refusal.code, "access_denied");
+        let error = login.read_callback(&format!("/callback?error=access_denied&state={state}")).unwrap().unwrap_err();
+        assert_eq!(error.code, "access_denied");
     }
 
     #[test]
-    fn an_answer_that_is_not_ours_is_refused() {
+    fn a_redirect_that_does_not_belong_to_the_login_is_refused() {
         let login = login();
         let state = query(&login)["state"].clone();
-        for (answer, parameter) in [
+        for (redirected, parameter) in [
             ("/callback?code=a&state=other".to_owned(), "state"),
             ("/callback?code=a".to_owned(), "state"),
             (format!("/callback?code=a&state={state}x"), "state"),
@@ -229,13 +230,15 @@ mod tests {
             (format!("/callback?state={state}"), "code"),
             ("/callback".to_owned(), "redirected"),
         ] {
-            let Err(Error::InvalidRequest(error)) = login.answer(&answer) else { panic!("{answer} was taken") };
-            assert_eq!(error.parameter(), parameter, "{answer}");
+            let Err(Error::InvalidRequest(error)) = login.read_callback(&redirected) else {
+                panic!("{redirected} was accepted")
+            };
+            assert_eq!(error.parameter(), parameter, "{redirected}");
         }
     }
 
     #[test]
-    fn a_login_survives_a_session_and_shows_nothing() {
+    fn a_login_can_be_serialized_and_its_debug_shows_no_secret() {
         let login = login();
         let text = serde_json::to_string(&login).unwrap();
         let read: Authorization = serde_json::from_str(&text).unwrap();

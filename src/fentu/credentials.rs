@@ -1,14 +1,14 @@
-//! What a client proves itself with to Fentu FSM.
+//! The credentials of a Fentu client: an API key, or a registered application with a user's tokens.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::grant::CodeGrant;
-use crate::auth::{Plan, StaticToken, TokenSet, Way, account};
+use crate::auth::{AuthConfig, AuthMethod, StaticToken, TokenSet, account};
 use crate::error::Error;
 
-/// What a client proves itself with. It is never printed, and is sent to the client's base URL alone.
+/// How a client authenticates. `Debug` prints no secret, and secrets are sent to the client's base URL only.
 ///
 /// # Example
 ///
@@ -19,11 +19,11 @@ use crate::error::Error;
 /// assert!(!format!("{credentials:?}").contains("settings"));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Credentials(Kind);
+pub struct Credentials(Access);
 
 #[derive(Clone, Debug)]
-enum Kind {
-    Key(SecretString),
+enum Access {
+    ApiKey(SecretString),
     Application { client_id: String, client_secret: SecretString, tokens: Option<Box<TokenSet>> },
 }
 
@@ -31,24 +31,24 @@ impl Credentials {
     /// An API key, sent as `Authorization: Bearer`
     /// ([source](https://docs.fentufsm.com/api-reference/authentication)).
     ///
-    /// It is made under *Administration > Integrations > API* with the rights that it needs, shown once, and lasts until
-    /// somebody revokes it.
+    /// Create it under *Administration > Integrations > API* with the rights that it needs. The vendor shows it once, and
+    /// it is valid until it is revoked.
     pub fn api_key(key: impl Into<SecretString>) -> Self {
-        Self(Kind::Key(key.into()))
+        Self(Access::ApiKey(key.into()))
     }
 
-    /// A registered application with the tokens that a user granted it, from [`Application`](super::Application) or from
-    /// where you keep them. The client renews the access token, which lives an hour, with the refresh token, which lives
-    /// 30 days ([source](https://docs.fentufsm.com/api-reference/authentication)).
+    /// A registered application with the tokens that a user granted it: from [`Application`](super::Application), or from
+    /// wherever you keep them. The client renews the access token, which lives 1 hour, with the refresh token, which
+    /// lives 30 days ([source](https://docs.fentufsm.com/api-reference/authentication)).
     ///
-    /// Where the client has a [store](crate::ClientBuilder::with_token_store), whichever tokens were obtained later are
-    /// used, and of tokens that do not say when they were obtained those in the store.
+    /// If the client has a [store](crate::ClientBuilder::with_token_store) that holds tokens too, it uses the ones that
+    /// were obtained later; if that is not recorded, it uses the stored ones.
     pub fn oauth(client_id: impl Into<String>, client_secret: impl Into<SecretString>, tokens: TokenSet) -> Self {
         Self::application(client_id, client_secret, Some(Box::new(tokens)))
     }
 
-    /// A registered application whose tokens are in the client's [store](crate::ClientBuilder::with_token_store). While it
-    /// holds none, calls fail with [`Error::ReauthRequired`]: a user has to log in first.
+    /// A registered application whose tokens are in the client's [store](crate::ClientBuilder::with_token_store). While
+    /// the store is empty, calls fail with [`Error::ReauthRequired`]: a user has to log in first.
     pub fn oauth_stored(client_id: impl Into<String>, client_secret: impl Into<SecretString>) -> Self {
         Self::application(client_id, client_secret, None)
     }
@@ -58,35 +58,38 @@ impl Credentials {
         client_secret: impl Into<SecretString>,
         tokens: Option<Box<TokenSet>>,
     ) -> Self {
-        Self(Kind::Application { client_id: client_id.into(), client_secret: client_secret.into(), tokens })
+        Self(Access::Application { client_id: client_id.into(), client_secret: client_secret.into(), tokens })
     }
 
-    pub(super) fn into_plan(self) -> Result<Plan, Error> {
+    pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         match self.0 {
-            Kind::Key(key) => {
-                if key.expose_secret().is_empty() || !is_plain(&key) {
-                    return Err(Error::config("api_key", "is empty, or holds a space, a line break or non-ASCII"));
-                }
-                let fixed = StaticToken::new(AUTHORIZATION, Some("Bearer"), key, None);
-                fixed.map(Plan::from).map_err(|_| Error::config("api_key", "cannot be sent as a header"))
-            }
-            Kind::Application { client_id, client_secret, tokens } => {
-                let account = account(&["oauth", &client_id]);
-                let grant = Box::new(CodeGrant::new(client_id, client_secret)?);
-                if tokens.as_ref().is_some_and(|tokens| !is_plain(tokens.access_token())) {
+            Access::ApiKey(key) => {
+                if key.expose_secret().is_empty() || !is_visible_ascii(&key) {
                     return Err(Error::config(
-                        "tokens",
-                        "hold an access token with a space, a line break or non-ASCII",
+                        "api_key",
+                        "is empty or contains a space, a line break, or a non-ASCII character; pass the key as the vendor showed it",
                     ));
                 }
-                let way = Way::Granted { grant, tokens: tokens.map(|tokens| *tokens) };
-                Ok(Plan { way, account, headers: HeaderMap::new() })
+                let token = StaticToken::new(AUTHORIZATION, Some("Bearer"), key, None);
+                token.map(AuthConfig::from).map_err(|_| Error::config("api_key", "cannot be sent in a header"))
+            }
+            Access::Application { client_id, client_secret, tokens } => {
+                let account = account(&["oauth", &client_id]);
+                let grant = Box::new(CodeGrant::new(client_id, client_secret)?);
+                if tokens.as_ref().is_some_and(|tokens| !is_visible_ascii(tokens.access_token())) {
+                    return Err(Error::config(
+                        "tokens",
+                        "has an access token with a space, a line break, or a non-ASCII character; pass the token as the vendor sent it",
+                    ));
+                }
+                let method = AuthMethod::Granted { grant, tokens: tokens.map(|tokens| *tokens) };
+                Ok(AuthConfig { method, account, headers: HeaderMap::new() })
             }
         }
     }
 }
 
 /// Whether a token can be sent in a header.
-fn is_plain(token: &SecretString) -> bool {
+fn is_visible_ascii(token: &SecretString) -> bool {
     token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())
 }

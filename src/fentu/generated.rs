@@ -4,20 +4,20 @@
 
 /// The vendor's objects, as its answers and requests hold them.
 pub mod types {
-    /// A work order as a list shows it. Read off the vendor's sample.
+    /// A work order in the short form that lists have. Taken from the vendor's sample.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct WorkOrderSummary {
-        /// The work order's id, such as `wo-12345`. Documented.
+        /// Id of the work order, such as `wo-12345`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<WorkOrder>>,
-        /// Its number on paper, such as `WO-2024-001`. How it is built is a setting of the organisation.
+        /// Number shown to people, such as `WO-2024-001`. Its format is a setting of the organization.
         /// Documented.
         #[serde(
             default,
@@ -25,36 +25,36 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub work_order_number: Option<String>,
-        /// How far it is. Documented.
+        /// Progress of the work. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<WorkOrderStatus>,
-        /// Whom the work is for: id and name. Documented.
+        /// The customer the work is for: id and name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<CustomerReference>,
-        /// When the work is planned to begin: a time in UTC to the second, in spite of its name. Likely absent
-        /// where nothing is planned. Documented.
+        /// Planned start of the work: a time in UTC to the second, despite the field's name. Likely left out if
+        /// nothing is planned. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub scheduled_date: Option<crate::Open<jiff::Timestamp>>,
-        /// How urgent it is. Documented.
+        /// Urgency. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub priority: Option<WorkOrderPriority>,
-        /// When it was created, in UTC to the second. Documented.
+        /// Creation time, in UTC to the second. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -63,22 +63,22 @@ pub mod types {
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
     }
 
-    /// A work order. Read off the vendor's sample, which could be read up to the beginning of `tasks`; what
-    /// follows there is unknown. Neither does `open` mean that there is no technician, nor `assigned` that
-    /// there is one: the sample has both at once.
+    /// A work order. Taken from the vendor's sample, which was readable up to the start of `tasks`; the
+    /// fields after that are unknown. A work order that is `open` can have a technician, and one that is
+    /// `assigned` can have none: the sample is `open` with a technician.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct WorkOrder {
-        /// The work order's id, such as `wo-12345`. Documented.
+        /// Id of the work order, such as `wo-12345`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<WorkOrder>>,
-        /// Its number on paper, such as `WO-2024-001`. How it is built is a setting of the organisation.
+        /// Number shown to people, such as `WO-2024-001`. Its format is a setting of the organization.
         /// Documented.
         #[serde(
             default,
@@ -86,80 +86,80 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub work_order_number: Option<String>,
-        /// How far it is. Documented.
+        /// Progress of the work. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<WorkOrderStatus>,
-        /// How urgent it is. Documented.
+        /// Urgency. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub priority: Option<WorkOrderPriority>,
-        /// What is to be done. Documented.
+        /// The work to do. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
-        /// Whom the work is for: id, name, and the address in one line. Documented.
+        /// The customer the work is for: id, name, and the address on one line. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<CustomerReference>,
-        /// Whom to speak to about this job: id, name and phone. Documented.
+        /// The contact person for this job: id, name, and phone. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub contact: Option<Contact>,
-        /// When the work is planned to begin: a time in UTC to the second, in spite of its name. Likely absent
-        /// where nothing is planned. Documented.
+        /// Planned start of the work: a time in UTC to the second, despite the field's name. Likely left out if
+        /// nothing is planned. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub scheduled_date: Option<crate::Open<jiff::Timestamp>>,
-        /// How long the work is planned to take. The vendor states no unit; a task's times show that durations
-        /// are minutes. Unit: minutes. Documented.
+        /// Planned duration of the work. The vendor states no unit; the times of a task show that durations are
+        /// minutes. Unit: minutes. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub estimated_duration: Option<u32>,
-        /// Who does the work. Absent until somebody is assigned. Documented.
+        /// The technician who does the work. Left out until one is assigned. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub technician: Option<Technician>,
-        /// The steps of the work. That there is a list is known, what its items hold is assumed to be what the
-        /// list of tasks holds. Documented.
+        /// The steps of the work. The list itself is documented; its items are assumed to have the fields that
+        /// the list of tasks has. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tasks: Vec<TaskSummary>,
-        /// When it was created. Known from the list. Assumed.
+        /// Creation time. Known from the list. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When it last changed. Nothing shows that it exists. Assumed.
+        /// Time of the last change. No source shows this field. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -168,20 +168,20 @@ pub mod types {
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
     }
 
-    /// A technician, as far as other records name one. The API has no operation for technicians.
+    /// A technician, with the fields that other records show. The API has no operation for technicians.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Technician {
-        /// The technician's id, such as `tech-001`. Documented.
+        /// Id of the technician, such as `tech-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Technician>>,
-        /// The full name. Documented.
+        /// Full name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -190,28 +190,28 @@ pub mod types {
         pub name: Option<String>,
     }
 
-    /// A customer, as far as other records name one; `get_customer` has the rest.
+    /// A customer, with the fields that other records show; `get_customer` returns the rest.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>,
     /// <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct CustomerReference {
-        /// The customer's id, such as `cust-001`. Documented.
+        /// Id of the customer, such as `cust-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Customer>>,
-        /// The customer's name. Documented.
+        /// Name of the customer. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// The address in one line. In a work order alone; the customer itself has an object here. Documented.
+        /// Address on one line. Only in a work order; a customer has an object here. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -220,50 +220,50 @@ pub mod types {
         pub address: Option<String>,
     }
 
-    /// A person to speak to. A work order names one with `id`, `name` and `phone`; a customer's contacts
-    /// have the other fields too.
+    /// A contact person. A work order has only `id`, `name`, and `phone`; a customer's contacts have the
+    /// other fields too.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>,
     /// <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Contact {
-        /// The contact's id, such as `contact-001`. Documented.
+        /// Id of the contact, such as `contact-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Contact>>,
-        /// First and last name in one. Documented.
+        /// First and last name in one text. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// The job title or role. With a customer's contacts alone. Documented.
+        /// Job title or role. Only on a customer's contacts. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
-        /// The e-mail address. With a customer's contacts alone. Documented.
+        /// E-mail address. Only on a customer's contacts. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
-        /// The phone number, as in `+1-555-111-2222`. Documented.
+        /// Phone number, such as `+1-555-111-2222`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
-        /// Whether this is the customer's main contact. With a customer's contacts alone. Documented.
+        /// Whether this is the customer's main contact. Only on a customer's contacts. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -272,62 +272,62 @@ pub mod types {
         pub is_primary: Option<bool>,
     }
 
-    /// A customer as a list shows it. Read off the vendor's sample.
+    /// A customer in the short form that lists have. Taken from the vendor's sample.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct CustomerSummary {
-        /// The customer's id, such as `cust-001`. Documented.
+        /// Id of the customer, such as `cust-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Customer>>,
-        /// The company's name. Documented.
+        /// Name of the company. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Its number on paper, such as `C-10001`. Documented.
+        /// Number shown to people, such as `C-10001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_number: Option<String>,
-        /// Whether business is done with the customer. Documented.
+        /// Whether the customer is active. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<CustomerStatus>,
-        /// The e-mail address. Documented.
+        /// E-mail address. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
-        /// The phone number, as in `+1-555-123-4567`. Documented.
+        /// Phone number, such as `+1-555-123-4567`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
-        /// The address of the site or head office. Documented.
+        /// Address of the site or head office. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub address: Option<Address>,
-        /// When the customer was created, in UTC to the second. Documented.
+        /// Creation time, in UTC to the second. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -336,126 +336,126 @@ pub mod types {
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
     }
 
-    /// A customer. Read off the vendor's sample, which could be read up to `payment_terms`; what follows
-    /// there is unknown.
+    /// A customer. Taken from the vendor's sample, which was readable up to `payment_terms`; the fields
+    /// after that are unknown.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Customer {
-        /// The customer's id, such as `cust-001`. Documented.
+        /// Id of the customer, such as `cust-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Customer>>,
-        /// The company's name. Documented.
+        /// Name of the company. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Its number on paper, such as `C-10001`. Documented.
+        /// Number shown to people, such as `C-10001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_number: Option<String>,
-        /// Whether business is done with the customer. Documented.
+        /// Whether the customer is active. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<CustomerStatus>,
-        /// What kind of customer it is. Documented.
+        /// Kind of customer. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer_type: Option<CustomerType>,
-        /// The e-mail address. Documented.
+        /// E-mail address. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
-        /// The phone number, as in `+1-555-123-4567`. Documented.
+        /// Phone number, such as `+1-555-123-4567`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
-        /// The fax number. Documented.
+        /// Fax number. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub fax: Option<String>,
-        /// The web site's address. Documented.
+        /// Web site. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub website: Option<String>,
-        /// The address of the site or head office. Documented.
+        /// Address of the site or head office. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub address: Option<Address>,
-        /// Where bills go. Documented.
+        /// Billing address. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub billing_address: Option<Address>,
-        /// The people to speak to. Documented.
+        /// Contact persons. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub contacts: Vec<Contact>,
-        /// The region or office of your own organisation that looks after the customer. Documented.
+        /// The region or office of your own organization that is responsible for the customer. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub branch: Option<Branch>,
-        /// The tax number, as in `12-3456789`. Documented.
+        /// Tax number, such as `12-3456789`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub tax_id: Option<String>,
-        /// The terms of payment, such as `net30`. Which there are is unknown. Documented.
+        /// Payment terms, such as `net30`. The possible values are unknown. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_terms: Option<String>,
-        /// When the customer was created. Known from the list. Assumed.
+        /// Creation time. Known from the list. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When the customer last changed. Nothing shows that it exists. Assumed.
+        /// Time of the last change. No source shows this field. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -470,35 +470,35 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Address {
-        /// The street with its number; one line only. Documented.
+        /// Street and number, on one line. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub street: Option<String>,
-        /// The city. Documented.
+        /// City. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub city: Option<String>,
-        /// The state or region, in two letters in the vendor's samples. Documented.
+        /// State or region; two letters in the vendor's samples. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub state: Option<String>,
-        /// The postal code. Documented.
+        /// Postal code. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub postal_code: Option<String>,
-        /// The country in two letters, as in `US`. Documented.
+        /// Country in two letters, such as `US`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -519,52 +519,52 @@ pub mod types {
             }
         }
 
-        /// The street with its number; one line only. Documented.
+        /// Street and number, on one line. Documented.
         pub fn street(mut self, value: impl Into<String>) -> Self {
             self.street = Some(value.into());
             self
         }
 
-        /// The city. Documented.
+        /// City. Documented.
         pub fn city(mut self, value: impl Into<String>) -> Self {
             self.city = Some(value.into());
             self
         }
 
-        /// The state or region, in two letters in the vendor's samples. Documented.
+        /// State or region; two letters in the vendor's samples. Documented.
         pub fn state(mut self, value: impl Into<String>) -> Self {
             self.state = Some(value.into());
             self
         }
 
-        /// The postal code. Documented.
+        /// Postal code. Documented.
         pub fn postal_code(mut self, value: impl Into<String>) -> Self {
             self.postal_code = Some(value.into());
             self
         }
 
-        /// The country in two letters, as in `US`. Documented.
+        /// Country in two letters, such as `US`. Documented.
         pub fn country(mut self, value: impl Into<String>) -> Self {
             self.country = Some(value.into());
             self
         }
     }
 
-    /// A region or office of your own organisation, as far as customers name it. The API has no operation
-    /// for branches.
+    /// A region or office of your own organization, with the fields that customers show. The API has no
+    /// operation for branches.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Branch {
-        /// The branch's id, such as `branch-001`. Documented.
+        /// Id of the branch, such as `branch-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Branch>>,
-        /// The name. Documented.
+        /// Name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -573,48 +573,48 @@ pub mod types {
         pub name: Option<String>,
     }
 
-    /// A machine in the field as a list shows it. Read off the vendor's sample.
+    /// An installed machine in the short form that lists have. Taken from the vendor's sample.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct AssetSummary {
-        /// The asset's id, such as `asset-001`. Documented.
+        /// Id of the asset, such as `asset-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Asset>>,
-        /// The name. Documented.
+        /// Name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// The serial number. No two assets have the same. Documented.
+        /// Serial number, unique among assets. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub serial_number: Option<String>,
-        /// What was installed: id and name. Documented.
+        /// The product: id and name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub product: Option<Product>,
-        /// Whose it is: id and name. Documented.
+        /// The owner: id and name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<CustomerReference>,
-        /// Where it is, in words. The words differ from those that `get_asset` has for the same asset.
+        /// Location, as text. The text differs from the one that `get_asset` returns for the same asset.
         /// Documented.
         #[serde(
             default,
@@ -622,21 +622,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub location: Option<String>,
-        /// In which state it is. Documented.
+        /// State of the machine. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<AssetStatus>,
-        /// The day on which the warranty ends. Documented.
+        /// Last day of the warranty. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub warranty_expiry: Option<crate::Open<jiff::civil::Date>>,
-        /// When it was last serviced, in UTC to the second. Documented.
+        /// Time of the last service, in UTC to the second. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -645,119 +645,119 @@ pub mod types {
         pub last_service: Option<crate::Open<jiff::Timestamp>>,
     }
 
-    /// A machine in the field: one installed piece of a product. Read off the vendor's sample, which could
-    /// be read up to `warranty_start`; what follows there is unknown.
+    /// A machine in the field: one installed piece of a product. Taken from the vendor's sample, which was
+    /// readable up to `warranty_start`; the fields after that are unknown.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Asset {
-        /// The asset's id, such as `asset-001`. Documented.
+        /// Id of the asset, such as `asset-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Asset>>,
-        /// The name. Documented.
+        /// Name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// The tag on the machine, such as `A-10001`. Documented.
+        /// Tag on the machine, such as `A-10001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub asset_tag: Option<String>,
-        /// The serial number. No two assets have the same. Documented.
+        /// Serial number, unique among assets. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub serial_number: Option<String>,
-        /// The model's number. Documented.
+        /// Model number. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub model_number: Option<String>,
-        /// What was installed: id, name and manufacturer. Documented.
+        /// The product: id, name, and manufacturer. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub product: Option<Product>,
-        /// Whose it is: id and name. Documented.
+        /// The owner: id and name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<CustomerReference>,
-        /// The site or building where it is: id, name, and the address in one line. Documented.
+        /// The site or building where the machine is: id, name, and the address on one line. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub object: Option<Object>,
-        /// The place inside the object, in words. Documented.
+        /// Location inside the object, as text. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub location: Option<String>,
-        /// In which state it is. Documented.
+        /// State of the machine. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<AssetStatus>,
-        /// The day on which it was installed. Documented.
+        /// Day of the installation. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub install_date: Option<crate::Open<jiff::civil::Date>>,
-        /// The day on which the warranty begins. Documented.
+        /// First day of the warranty. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub warranty_start: Option<crate::Open<jiff::civil::Date>>,
-        /// The day on which the warranty ends. Known from the list. Assumed.
+        /// Last day of the warranty. Known from the list. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub warranty_expiry: Option<crate::Open<jiff::civil::Date>>,
-        /// When it was last serviced. Known from the list. Assumed.
+        /// Time of the last service. Known from the list. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub last_service: Option<crate::Open<jiff::Timestamp>>,
-        /// When it was created. Nothing shows that it exists. Assumed.
+        /// Creation time. No source shows this field. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When it last changed. Nothing shows that it exists. Assumed.
+        /// Time of the last change. No source shows this field. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -766,28 +766,28 @@ pub mod types {
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
     }
 
-    /// A type of machine from the catalogue, as far as assets name it. The API has no operation for
+    /// A type of machine in the catalog, with the fields that assets show. The API has no operation for
     /// products.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Product {
-        /// The product's id, such as `prod-001`. Documented.
+        /// Id of the product, such as `prod-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Product>>,
-        /// The name. Documented.
+        /// Name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Who makes it. With `get_asset` alone. Documented.
+        /// Manufacturer. Only in the response of `get_asset`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -796,28 +796,28 @@ pub mod types {
         pub manufacturer: Option<String>,
     }
 
-    /// A site or building of a customer, which the vendor calls an object, as far as assets name it. The
-    /// API has no operation for objects.
+    /// A site or building of a customer, which the vendor calls an object, with the fields that assets
+    /// show. The API has no operation for objects.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Object {
-        /// The object's id, such as `obj-001`. Documented.
+        /// Id of the object, such as `obj-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Object>>,
-        /// The name. Documented.
+        /// Name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// The address in one line. Documented.
+        /// Address on one line. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -826,72 +826,72 @@ pub mod types {
         pub address: Option<String>,
     }
 
-    /// A step of a work order as a list shows it. Read off the vendor's samples. Two fields have other
-    /// names than in `Task`: `duration` is its `actual_duration`, and `parts_required` stands where it has
-    /// `parts_used`.
+    /// A step of a work order in the short form that lists have. Taken from the vendor's samples. Two
+    /// fields differ from `Task`: `duration` is called `actual_duration` there, and `parts_required` is in
+    /// the place of `parts_used`.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct TaskSummary {
-        /// The task's id, such as `task-001`. Documented.
+        /// Id of the task, such as `task-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Task>>,
-        /// What to do, in a few words. Documented.
+        /// Short description of the step. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// What to do, at length. Documented.
+        /// Detailed description of the step. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
-        /// How far it is. Documented.
+        /// Progress of the work. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<TaskStatus>,
-        /// Who does it. Absent until somebody is assigned. Documented.
+        /// The technician who does it. Left out until one is assigned. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub technician: Option<Technician>,
-        /// When work on it began, in UTC to the second. Absent until then. Documented.
+        /// Start of the work on it, in UTC to the second. Left out until it has started. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub started_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When it was done, in UTC to the second. Absent until then. Documented.
+        /// Completion time, in UTC to the second. Left out until it is completed. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub completed_at: Option<crate::Open<jiff::Timestamp>>,
-        /// How long it took. Absent until it is done. The vendor states no unit; the sample's times show that
-        /// it is minutes. Unit: minutes. Documented.
+        /// Time that it took. Left out until it is completed. The vendor states no unit; the times in the
+        /// sample show that it is minutes. Unit: minutes. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub duration: Option<u32>,
-        /// The parts that it needs. Seen on a pending task. Documented.
+        /// Parts that it needs. Observed on a pending task. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
@@ -900,64 +900,64 @@ pub mod types {
         pub parts_required: Vec<PartLine>,
     }
 
-    /// A step of a work order. Read off the vendor's sample, which could be read up to `started_at`; what
-    /// follows there is unknown.
+    /// A step of a work order. Taken from the vendor's sample, which was readable up to `started_at`; the
+    /// fields after that are unknown.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Task {
-        /// The task's id, such as `task-001`. Documented.
+        /// Id of the task, such as `task-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Task>>,
-        /// The work order that it belongs to. Documented.
+        /// The work order that the task belongs to. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub work_order_id: Option<crate::fentu::Id<WorkOrder>>,
-        /// What to do, in a few words. Documented.
+        /// Short description of the step. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// What to do, at length. Documented.
+        /// Detailed description of the step. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
-        /// How far it is. Documented.
+        /// Progress of the work. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<TaskStatus>,
-        /// Its place among the tasks of its work order, from 1. Documented.
+        /// Position among the tasks of its work order, starting with 1. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub sequence: Option<u32>,
-        /// How long it is planned to take. The vendor states no unit; the sample's times show that it is
-        /// minutes. Unit: minutes. Documented.
+        /// Planned duration. The vendor states no unit; the times in the sample show that it is minutes. Unit:
+        /// minutes. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub estimated_duration: Option<u32>,
-        /// How long it took; the list calls this `duration`. Absent until it is done. Unit: minutes.
+        /// Time that it took; the list calls this `duration`. Left out until it is completed. Unit: minutes.
         /// Documented.
         #[serde(
             default,
@@ -965,56 +965,56 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub actual_duration: Option<u32>,
-        /// Who does it. Absent until somebody is assigned. Documented.
+        /// The technician who does it. Left out until one is assigned. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub technician: Option<Technician>,
-        /// What to go through while doing it. Documented.
+        /// Checklist to work through. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub checklist: Option<Checklist>,
-        /// The parts that were put in. Documented.
+        /// Parts that were installed. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub parts_used: Vec<PartLine>,
-        /// The parts that it needs. Known from the list. Assumed.
+        /// Parts that it needs. Known from the list. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub parts_required: Vec<PartLine>,
-        /// What the technician wrote. Documented.
+        /// Notes of the technician. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub notes: Option<String>,
-        /// The pictures that were taken. Documented.
+        /// Photos that were taken. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub photos: Vec<Photo>,
-        /// When work on it began, in UTC to the second. Absent until then. Documented.
+        /// Start of the work on it, in UTC to the second. Left out until it has started. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub started_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When it was done. Known from the list. Assumed.
+        /// Completion time. Known from the list. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -1023,20 +1023,20 @@ pub mod types {
         pub completed_at: Option<crate::Open<jiff::Timestamp>>,
     }
 
-    /// A checklist, as far as tasks name it. The API has no operation for checklists.
+    /// A checklist, with the fields that tasks show. The API has no operation for checklists.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Checklist {
-        /// The checklist's id, such as `checklist-001`. Documented.
+        /// Id of the checklist, such as `checklist-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Checklist>>,
-        /// The name. Documented.
+        /// Name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1045,21 +1045,20 @@ pub mod types {
         pub name: Option<String>,
     }
 
-    /// A picture of a task.
+    /// A photo of a task.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Photo {
-        /// The picture's id, such as `photo-001`. Documented.
+        /// Id of the photo, such as `photo-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fentu::Id<Photo>>,
-        /// Where it can be fetched. Whether that needs credentials is unknown; this crate sends none there.
-        /// Documented.
+        /// URL of the image. Whether it needs credentials is unknown; this crate sends none there. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1068,27 +1067,27 @@ pub mod types {
         pub url: Option<String>,
     }
 
-    /// A part of the catalogue and how many of it.
+    /// A part in the catalog, and a quantity of it.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct PartLine {
-        /// The part's id, such as `part-001`. Documented.
+        /// Id of the part, such as `part-001`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub part_id: Option<crate::fentu::Id<crate::fentu::Part>>,
-        /// The part's name. Documented.
+        /// Name of the part. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// How many. Whole in the samples. Documented.
+        /// Quantity. A whole number in the samples. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -1097,7 +1096,7 @@ pub mod types {
         pub quantity: Option<f64>,
     }
 
-    /// How far a work order is. Which changes from one to another are allowed is unknown.
+    /// Progress of a work order. Which transitions are allowed is unknown.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -1105,11 +1104,11 @@ pub mod types {
     pub enum WorkOrderStatus {
         /// Not submitted yet. `draft` on the wire.
         Draft,
-        /// Submitted, and waiting for somebody to be assigned. `open` on the wire.
+        /// Submitted, and not assigned yet. `open` on the wire.
         Open,
         /// A technician is assigned. `assigned` on the wire.
         Assigned,
-        /// Work has begun. `in_progress` on the wire.
+        /// Work has started. `in_progress` on the wire.
         InProgress,
         /// Paused. `on_hold` on the wire.
         OnHold,
@@ -1203,8 +1202,8 @@ pub mod types {
         }
     }
 
-    /// How urgent a work order is. One value is seen in the vendor's samples; the others are unknown, and
-    /// read and written as text.
+    /// Urgency of a work order. The vendor's samples show one value; the others are unknown, and are read
+    /// and written as text.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -1274,14 +1273,14 @@ pub mod types {
         }
     }
 
-    /// Whether business is done with a customer. One value is seen in the vendor's samples; the others are
-    /// unknown, and read and written as text.
+    /// Whether a customer is active. The vendor's samples show one value; the others are unknown, and are
+    /// read and written as text.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
     #[non_exhaustive]
     pub enum CustomerStatus {
-        /// Business is done. `active` on the wire.
+        /// Active. `active` on the wire.
         Active,
         /// A value that this version does not know, as it was received.
         Other(String),
@@ -1351,8 +1350,8 @@ pub mod types {
         }
     }
 
-    /// The kind of a customer. One value is seen in the vendor's samples; the others are unknown, and read
-    /// and written as text.
+    /// Kind of a customer. The vendor's samples show one value; the others are unknown, and are read and
+    /// written as text.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -1422,7 +1421,7 @@ pub mod types {
         }
     }
 
-    /// In which state an asset is.
+    /// State of an asset.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -1430,11 +1429,11 @@ pub mod types {
     pub enum AssetStatus {
         /// In operation. `active` on the wire.
         Active,
-        /// Not in use at present. `inactive` on the wire.
+        /// Currently not in use. `inactive` on the wire.
         Inactive,
-        /// Being serviced. `under_repair` on the wire.
+        /// In repair. `under_repair` on the wire.
         UnderRepair,
-        /// Out of service for good. `retired` on the wire.
+        /// Permanently out of service. `retired` on the wire.
         Retired,
         /// Not installed yet. `pending_install` on the wire.
         PendingInstall,
@@ -1518,14 +1517,14 @@ pub mod types {
         }
     }
 
-    /// How far a task is. Two values are seen in the vendor's samples; the others are unknown, and read and
+    /// Progress of a task. The vendor's samples show two values; the others are unknown, and are read and
     /// written as text.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/tasks>.
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
     #[non_exhaustive]
     pub enum TaskStatus {
-        /// Not begun. `pending` on the wire.
+        /// Not started. `pending` on the wire.
         Pending,
         /// Done. `completed` on the wire.
         Completed,
@@ -1600,37 +1599,37 @@ pub mod types {
         }
     }
 
-    /// A new work order. The fields are those that are read, with references by id; what the vendor takes
-    /// and requires could not be read.
+    /// A new work order. The fields are those of a work order, with references by id; which of them the
+    /// vendor accepts and requires could not be read.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct WorkOrderCreate {
-        /// Whom the work is for. Assumed.
+        /// The customer the work is for. Assumed.
         pub customer_id: crate::fentu::Id<Customer>,
-        /// What is to be done. Assumed.
+        /// The work to do. Assumed.
         pub description: String,
-        /// Whom to speak to. Assumed.
+        /// The contact person. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub contact_id: Option<crate::fentu::Id<Contact>>,
-        /// Who does the work. Assumed.
+        /// The technician who does the work. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub technician_id: Option<crate::fentu::Id<Technician>>,
-        /// How urgent it is. The organisation has a default. Assumed.
+        /// Urgency. The organization has a default. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub priority: Option<WorkOrderPriority>,
-        /// How far it is. Which status a new work order gets by itself is unknown. Assumed.
+        /// Progress of the work. The status that a new work order gets by default is unknown. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub status: Option<WorkOrderStatus>,
-        /// When the work is to begin, in UTC. Assumed.
+        /// Planned start of the work, in UTC. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub scheduled_date: Option<crate::Open<jiff::Timestamp>>,
-        /// How long the work will take. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub estimated_duration: Option<u32>,
-        /// The machine that it is about. Nothing shows that the API takes it. Assumed.
+        /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub asset_id: Option<crate::fentu::Id<Asset>>,
         #[serde(flatten)]
@@ -1657,7 +1656,7 @@ pub mod types {
             }
         }
 
-        /// Whom to speak to. Assumed.
+        /// The contact person. Assumed.
         pub fn contact_id(
             mut self,
             value: impl Into<crate::fentu::Id<Contact>>,
@@ -1666,7 +1665,7 @@ pub mod types {
             self
         }
 
-        /// Who does the work. Assumed.
+        /// The technician who does the work. Assumed.
         pub fn technician_id(
             mut self,
             value: impl Into<crate::fentu::Id<Technician>>,
@@ -1675,19 +1674,19 @@ pub mod types {
             self
         }
 
-        /// How urgent it is. The organisation has a default. Assumed.
+        /// Urgency. The organization has a default. Assumed.
         pub fn priority(mut self, value: impl Into<WorkOrderPriority>) -> Self {
             self.priority = Some(value.into());
             self
         }
 
-        /// How far it is. Which status a new work order gets by itself is unknown. Assumed.
+        /// Progress of the work. The status that a new work order gets by default is unknown. Assumed.
         pub fn status(mut self, value: impl Into<WorkOrderStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// When the work is to begin, in UTC. Assumed.
+        /// Planned start of the work, in UTC. Assumed.
         pub fn scheduled_date(
             mut self,
             value: impl Into<crate::Open<jiff::Timestamp>>,
@@ -1696,13 +1695,13 @@ pub mod types {
             self
         }
 
-        /// How long the work will take. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. Assumed.
         pub fn estimated_duration(mut self, value: u32) -> Self {
             self.estimated_duration = Some(value);
             self
         }
 
-        /// The machine that it is about. Nothing shows that the API takes it. Assumed.
+        /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         pub fn asset_id(mut self, value: impl Into<crate::fentu::Id<Asset>>) -> Self {
             self.asset_id = Some(value.into());
             self
@@ -1720,39 +1719,40 @@ pub mod types {
         }
     }
 
-    /// A change to a work order: what is set changes, the rest is taken to stay. The fields are those that
-    /// are read, with references by id; what the vendor takes could not be read.
+    /// A change to a work order: the fields that are set are changed, the others are assumed to keep their
+    /// values. The fields are those of a work order, with references by id; which of them the vendor
+    /// accepts could not be read.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct WorkOrderUpdate {
-        /// What is to be done. Assumed.
+        /// The work to do. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub description: Option<String>,
-        /// Whom the work is for. Assumed.
+        /// The customer the work is for. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub customer_id: Option<crate::fentu::Id<Customer>>,
-        /// Whom to speak to. Assumed.
+        /// The contact person. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub contact_id: Option<crate::fentu::Id<Contact>>,
-        /// Who does the work. Assumed.
+        /// The technician who does the work. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub technician_id: Option<crate::fentu::Id<Technician>>,
-        /// How urgent it is. Assumed.
+        /// Urgency. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub priority: Option<WorkOrderPriority>,
-        /// How far it is. Assumed.
+        /// Progress of the work. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub status: Option<WorkOrderStatus>,
-        /// When the work is to begin, in UTC. Assumed.
+        /// Planned start of the work, in UTC. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub scheduled_date: Option<crate::Open<jiff::Timestamp>>,
-        /// How long the work will take. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub estimated_duration: Option<u32>,
-        /// The machine that it is about. Nothing shows that the API takes it. Assumed.
+        /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub asset_id: Option<crate::fentu::Id<Asset>>,
         #[serde(flatten)]
@@ -1776,13 +1776,13 @@ pub mod types {
             }
         }
 
-        /// What is to be done. Assumed.
+        /// The work to do. Assumed.
         pub fn description(mut self, value: impl Into<String>) -> Self {
             self.description = Some(value.into());
             self
         }
 
-        /// Whom the work is for. Assumed.
+        /// The customer the work is for. Assumed.
         pub fn customer_id(
             mut self,
             value: impl Into<crate::fentu::Id<Customer>>,
@@ -1791,7 +1791,7 @@ pub mod types {
             self
         }
 
-        /// Whom to speak to. Assumed.
+        /// The contact person. Assumed.
         pub fn contact_id(
             mut self,
             value: impl Into<crate::fentu::Id<Contact>>,
@@ -1800,7 +1800,7 @@ pub mod types {
             self
         }
 
-        /// Who does the work. Assumed.
+        /// The technician who does the work. Assumed.
         pub fn technician_id(
             mut self,
             value: impl Into<crate::fentu::Id<Technician>>,
@@ -1809,19 +1809,19 @@ pub mod types {
             self
         }
 
-        /// How urgent it is. Assumed.
+        /// Urgency. Assumed.
         pub fn priority(mut self, value: impl Into<WorkOrderPriority>) -> Self {
             self.priority = Some(value.into());
             self
         }
 
-        /// How far it is. Assumed.
+        /// Progress of the work. Assumed.
         pub fn status(mut self, value: impl Into<WorkOrderStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// When the work is to begin, in UTC. Assumed.
+        /// Planned start of the work, in UTC. Assumed.
         pub fn scheduled_date(
             mut self,
             value: impl Into<crate::Open<jiff::Timestamp>>,
@@ -1830,13 +1830,13 @@ pub mod types {
             self
         }
 
-        /// How long the work will take. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. Assumed.
         pub fn estimated_duration(mut self, value: u32) -> Self {
             self.estimated_duration = Some(value);
             self
         }
 
-        /// The machine that it is about. Nothing shows that the API takes it. Assumed.
+        /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         pub fn asset_id(mut self, value: impl Into<crate::fentu::Id<Asset>>) -> Self {
             self.asset_id = Some(value.into());
             self
@@ -1854,46 +1854,46 @@ pub mod types {
         }
     }
 
-    /// A new customer. The fields are those that are read, with references by id; what the vendor takes
-    /// could not be read. `name` and `address` are what its web application's import requires.
+    /// A new customer. The fields are those of a customer, with references by id; which of them the vendor
+    /// accepts could not be read. `name` and `address` are required by the import in the web application.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct CustomerCreate {
-        /// The company's name. Assumed.
+        /// Name of the company. Assumed.
         pub name: String,
-        /// The address of the site or head office. Assumed.
+        /// Address of the site or head office. Assumed.
         pub address: Address,
-        /// What kind of customer it is. Assumed.
+        /// Kind of customer. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub customer_type: Option<CustomerType>,
-        /// Whether business is done with the customer. Assumed.
+        /// Whether the customer is active. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub status: Option<CustomerStatus>,
-        /// The e-mail address. Assumed.
+        /// E-mail address. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub email: Option<String>,
-        /// The phone number. Assumed.
+        /// Phone number. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub phone: Option<String>,
-        /// The fax number. Assumed.
+        /// Fax number. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub fax: Option<String>,
-        /// The web site's address. Assumed.
+        /// Web site. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub website: Option<String>,
-        /// Where bills go. Assumed.
+        /// Billing address. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub billing_address: Option<Address>,
-        /// The branch that looks after the customer. Assumed.
+        /// The branch that is responsible for the customer. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub branch_id: Option<crate::fentu::Id<Branch>>,
-        /// The tax number. Assumed.
+        /// Tax number. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub tax_id: Option<String>,
-        /// The terms of payment, such as `net30`. Assumed.
+        /// Payment terms, such as `net30`. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub payment_terms: Option<String>,
         #[serde(flatten)]
@@ -1920,61 +1920,61 @@ pub mod types {
             }
         }
 
-        /// What kind of customer it is. Assumed.
+        /// Kind of customer. Assumed.
         pub fn customer_type(mut self, value: impl Into<CustomerType>) -> Self {
             self.customer_type = Some(value.into());
             self
         }
 
-        /// Whether business is done with the customer. Assumed.
+        /// Whether the customer is active. Assumed.
         pub fn status(mut self, value: impl Into<CustomerStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// The e-mail address. Assumed.
+        /// E-mail address. Assumed.
         pub fn email(mut self, value: impl Into<String>) -> Self {
             self.email = Some(value.into());
             self
         }
 
-        /// The phone number. Assumed.
+        /// Phone number. Assumed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
             self.phone = Some(value.into());
             self
         }
 
-        /// The fax number. Assumed.
+        /// Fax number. Assumed.
         pub fn fax(mut self, value: impl Into<String>) -> Self {
             self.fax = Some(value.into());
             self
         }
 
-        /// The web site's address. Assumed.
+        /// Web site. Assumed.
         pub fn website(mut self, value: impl Into<String>) -> Self {
             self.website = Some(value.into());
             self
         }
 
-        /// Where bills go. Assumed.
+        /// Billing address. Assumed.
         pub fn billing_address(mut self, value: impl Into<Address>) -> Self {
             self.billing_address = Some(value.into());
             self
         }
 
-        /// The branch that looks after the customer. Assumed.
+        /// The branch that is responsible for the customer. Assumed.
         pub fn branch_id(mut self, value: impl Into<crate::fentu::Id<Branch>>) -> Self {
             self.branch_id = Some(value.into());
             self
         }
 
-        /// The tax number. Assumed.
+        /// Tax number. Assumed.
         pub fn tax_id(mut self, value: impl Into<String>) -> Self {
             self.tax_id = Some(value.into());
             self
         }
 
-        /// The terms of payment, such as `net30`. Assumed.
+        /// Payment terms, such as `net30`. Assumed.
         pub fn payment_terms(mut self, value: impl Into<String>) -> Self {
             self.payment_terms = Some(value.into());
             self
@@ -1992,48 +1992,48 @@ pub mod types {
         }
     }
 
-    /// A change to a customer: what is set changes, the rest is taken to stay. What the vendor takes could
-    /// not be read.
+    /// A change to a customer: the fields that are set are changed, the others are assumed to keep their
+    /// values. Which of them the vendor accepts could not be read.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/customers>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct CustomerUpdate {
-        /// The company's name. Assumed.
+        /// Name of the company. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
-        /// The address of the site or head office. Assumed.
+        /// Address of the site or head office. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub address: Option<Address>,
-        /// What kind of customer it is. Assumed.
+        /// Kind of customer. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub customer_type: Option<CustomerType>,
-        /// Whether business is done with the customer. Assumed.
+        /// Whether the customer is active. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub status: Option<CustomerStatus>,
-        /// The e-mail address. Assumed.
+        /// E-mail address. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub email: Option<String>,
-        /// The phone number. Assumed.
+        /// Phone number. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub phone: Option<String>,
-        /// The fax number. Assumed.
+        /// Fax number. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub fax: Option<String>,
-        /// The web site's address. Assumed.
+        /// Web site. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub website: Option<String>,
-        /// Where bills go. Assumed.
+        /// Billing address. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub billing_address: Option<Address>,
-        /// The branch that looks after the customer. Assumed.
+        /// The branch that is responsible for the customer. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub branch_id: Option<crate::fentu::Id<Branch>>,
-        /// The tax number. Assumed.
+        /// Tax number. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub tax_id: Option<String>,
-        /// The terms of payment, such as `net30`. Assumed.
+        /// Payment terms, such as `net30`. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub payment_terms: Option<String>,
         #[serde(flatten)]
@@ -2060,73 +2060,73 @@ pub mod types {
             }
         }
 
-        /// The company's name. Assumed.
+        /// Name of the company. Assumed.
         pub fn name(mut self, value: impl Into<String>) -> Self {
             self.name = Some(value.into());
             self
         }
 
-        /// The address of the site or head office. Assumed.
+        /// Address of the site or head office. Assumed.
         pub fn address(mut self, value: impl Into<Address>) -> Self {
             self.address = Some(value.into());
             self
         }
 
-        /// What kind of customer it is. Assumed.
+        /// Kind of customer. Assumed.
         pub fn customer_type(mut self, value: impl Into<CustomerType>) -> Self {
             self.customer_type = Some(value.into());
             self
         }
 
-        /// Whether business is done with the customer. Assumed.
+        /// Whether the customer is active. Assumed.
         pub fn status(mut self, value: impl Into<CustomerStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// The e-mail address. Assumed.
+        /// E-mail address. Assumed.
         pub fn email(mut self, value: impl Into<String>) -> Self {
             self.email = Some(value.into());
             self
         }
 
-        /// The phone number. Assumed.
+        /// Phone number. Assumed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
             self.phone = Some(value.into());
             self
         }
 
-        /// The fax number. Assumed.
+        /// Fax number. Assumed.
         pub fn fax(mut self, value: impl Into<String>) -> Self {
             self.fax = Some(value.into());
             self
         }
 
-        /// The web site's address. Assumed.
+        /// Web site. Assumed.
         pub fn website(mut self, value: impl Into<String>) -> Self {
             self.website = Some(value.into());
             self
         }
 
-        /// Where bills go. Assumed.
+        /// Billing address. Assumed.
         pub fn billing_address(mut self, value: impl Into<Address>) -> Self {
             self.billing_address = Some(value.into());
             self
         }
 
-        /// The branch that looks after the customer. Assumed.
+        /// The branch that is responsible for the customer. Assumed.
         pub fn branch_id(mut self, value: impl Into<crate::fentu::Id<Branch>>) -> Self {
             self.branch_id = Some(value.into());
             self
         }
 
-        /// The tax number. Assumed.
+        /// Tax number. Assumed.
         pub fn tax_id(mut self, value: impl Into<String>) -> Self {
             self.tax_id = Some(value.into());
             self
         }
 
-        /// The terms of payment, such as `net30`. Assumed.
+        /// Payment terms, such as `net30`. Assumed.
         pub fn payment_terms(mut self, value: impl Into<String>) -> Self {
             self.payment_terms = Some(value.into());
             self
@@ -2144,47 +2144,47 @@ pub mod types {
         }
     }
 
-    /// A new asset. The fields are those that are read, with references by id; what the vendor takes and
-    /// requires could not be read.
+    /// A new asset. The fields are those of an asset, with references by id; which of them the vendor
+    /// accepts and requires could not be read.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct AssetCreate {
-        /// The name. Assumed.
+        /// Name. Assumed.
         pub name: String,
-        /// Whose it is. Assumed.
+        /// The owner. Assumed.
         pub customer_id: crate::fentu::Id<Customer>,
-        /// What was installed. Assumed.
+        /// The product. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub product_id: Option<crate::fentu::Id<Product>>,
-        /// The site or building where it is. Whether the vendor calls it so here, or `location_id` as in the
-        /// list's filter, is unknown. Assumed.
+        /// The site or building where the machine is. Whether the vendor uses this name here, or `location_id`
+        /// as in the list's filter, is unknown. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub object_id: Option<crate::fentu::Id<Object>>,
-        /// The place inside the object, in words. Assumed.
+        /// Location inside the object, as text. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub location: Option<String>,
-        /// The tag on the machine. Assumed.
+        /// Tag on the machine. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub asset_tag: Option<String>,
-        /// The serial number. One that another asset has is refused with 409. Assumed.
+        /// Serial number. One that another asset has is refused with 409. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub serial_number: Option<String>,
-        /// The model's number. Assumed.
+        /// Model number. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub model_number: Option<String>,
-        /// In which state it is. Assumed.
+        /// State of the machine. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub status: Option<AssetStatus>,
-        /// The day on which it was installed. Assumed.
+        /// Day of the installation. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub install_date: Option<crate::Open<jiff::civil::Date>>,
-        /// The day on which the warranty begins. Assumed.
+        /// First day of the warranty. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub warranty_start: Option<crate::Open<jiff::civil::Date>>,
-        /// The day on which the warranty ends. Assumed.
+        /// Last day of the warranty. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub warranty_expiry: Option<crate::Open<jiff::civil::Date>>,
         #[serde(flatten)]
@@ -2214,7 +2214,7 @@ pub mod types {
             }
         }
 
-        /// What was installed. Assumed.
+        /// The product. Assumed.
         pub fn product_id(
             mut self,
             value: impl Into<crate::fentu::Id<Product>>,
@@ -2223,44 +2223,44 @@ pub mod types {
             self
         }
 
-        /// The site or building where it is. Whether the vendor calls it so here, or `location_id` as in the
-        /// list's filter, is unknown. Assumed.
+        /// The site or building where the machine is. Whether the vendor uses this name here, or `location_id`
+        /// as in the list's filter, is unknown. Assumed.
         pub fn object_id(mut self, value: impl Into<crate::fentu::Id<Object>>) -> Self {
             self.object_id = Some(value.into());
             self
         }
 
-        /// The place inside the object, in words. Assumed.
+        /// Location inside the object, as text. Assumed.
         pub fn location(mut self, value: impl Into<String>) -> Self {
             self.location = Some(value.into());
             self
         }
 
-        /// The tag on the machine. Assumed.
+        /// Tag on the machine. Assumed.
         pub fn asset_tag(mut self, value: impl Into<String>) -> Self {
             self.asset_tag = Some(value.into());
             self
         }
 
-        /// The serial number. One that another asset has is refused with 409. Assumed.
+        /// Serial number. One that another asset has is refused with 409. Assumed.
         pub fn serial_number(mut self, value: impl Into<String>) -> Self {
             self.serial_number = Some(value.into());
             self
         }
 
-        /// The model's number. Assumed.
+        /// Model number. Assumed.
         pub fn model_number(mut self, value: impl Into<String>) -> Self {
             self.model_number = Some(value.into());
             self
         }
 
-        /// In which state it is. Assumed.
+        /// State of the machine. Assumed.
         pub fn status(mut self, value: impl Into<AssetStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// The day on which it was installed. Assumed.
+        /// Day of the installation. Assumed.
         pub fn install_date(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -2269,7 +2269,7 @@ pub mod types {
             self
         }
 
-        /// The day on which the warranty begins. Assumed.
+        /// First day of the warranty. Assumed.
         pub fn warranty_start(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -2278,7 +2278,7 @@ pub mod types {
             self
         }
 
-        /// The day on which the warranty ends. Assumed.
+        /// Last day of the warranty. Assumed.
         pub fn warranty_expiry(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -2299,49 +2299,49 @@ pub mod types {
         }
     }
 
-    /// A change to an asset: what is set changes, the rest is taken to stay. What the vendor takes could
-    /// not be read.
+    /// A change to an asset: the fields that are set are changed, the others are assumed to keep their
+    /// values. Which of them the vendor accepts could not be read.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct AssetUpdate {
-        /// The name. Assumed.
+        /// Name. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub name: Option<String>,
-        /// Whose it is. Assumed.
+        /// The owner. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub customer_id: Option<crate::fentu::Id<Customer>>,
-        /// What was installed. Assumed.
+        /// The product. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub product_id: Option<crate::fentu::Id<Product>>,
-        /// The site or building where it is. Whether the vendor calls it so here, or `location_id` as in the
-        /// list's filter, is unknown. Assumed.
+        /// The site or building where the machine is. Whether the vendor uses this name here, or `location_id`
+        /// as in the list's filter, is unknown. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub object_id: Option<crate::fentu::Id<Object>>,
-        /// The place inside the object, in words. Assumed.
+        /// Location inside the object, as text. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub location: Option<String>,
-        /// The tag on the machine. Assumed.
+        /// Tag on the machine. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub asset_tag: Option<String>,
-        /// The serial number. One that another asset has is refused with 409. Assumed.
+        /// Serial number. One that another asset has is refused with 409. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub serial_number: Option<String>,
-        /// The model's number. Assumed.
+        /// Model number. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub model_number: Option<String>,
-        /// In which state it is. Assumed.
+        /// State of the machine. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub status: Option<AssetStatus>,
-        /// The day on which it was installed. Assumed.
+        /// Day of the installation. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub install_date: Option<crate::Open<jiff::civil::Date>>,
-        /// The day on which the warranty begins. Assumed.
+        /// First day of the warranty. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub warranty_start: Option<crate::Open<jiff::civil::Date>>,
-        /// The day on which the warranty ends. Assumed.
+        /// Last day of the warranty. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub warranty_expiry: Option<crate::Open<jiff::civil::Date>>,
         #[serde(flatten)]
@@ -2368,13 +2368,13 @@ pub mod types {
             }
         }
 
-        /// The name. Assumed.
+        /// Name. Assumed.
         pub fn name(mut self, value: impl Into<String>) -> Self {
             self.name = Some(value.into());
             self
         }
 
-        /// Whose it is. Assumed.
+        /// The owner. Assumed.
         pub fn customer_id(
             mut self,
             value: impl Into<crate::fentu::Id<Customer>>,
@@ -2383,7 +2383,7 @@ pub mod types {
             self
         }
 
-        /// What was installed. Assumed.
+        /// The product. Assumed.
         pub fn product_id(
             mut self,
             value: impl Into<crate::fentu::Id<Product>>,
@@ -2392,44 +2392,44 @@ pub mod types {
             self
         }
 
-        /// The site or building where it is. Whether the vendor calls it so here, or `location_id` as in the
-        /// list's filter, is unknown. Assumed.
+        /// The site or building where the machine is. Whether the vendor uses this name here, or `location_id`
+        /// as in the list's filter, is unknown. Assumed.
         pub fn object_id(mut self, value: impl Into<crate::fentu::Id<Object>>) -> Self {
             self.object_id = Some(value.into());
             self
         }
 
-        /// The place inside the object, in words. Assumed.
+        /// Location inside the object, as text. Assumed.
         pub fn location(mut self, value: impl Into<String>) -> Self {
             self.location = Some(value.into());
             self
         }
 
-        /// The tag on the machine. Assumed.
+        /// Tag on the machine. Assumed.
         pub fn asset_tag(mut self, value: impl Into<String>) -> Self {
             self.asset_tag = Some(value.into());
             self
         }
 
-        /// The serial number. One that another asset has is refused with 409. Assumed.
+        /// Serial number. One that another asset has is refused with 409. Assumed.
         pub fn serial_number(mut self, value: impl Into<String>) -> Self {
             self.serial_number = Some(value.into());
             self
         }
 
-        /// The model's number. Assumed.
+        /// Model number. Assumed.
         pub fn model_number(mut self, value: impl Into<String>) -> Self {
             self.model_number = Some(value.into());
             self
         }
 
-        /// In which state it is. Assumed.
+        /// State of the machine. Assumed.
         pub fn status(mut self, value: impl Into<AssetStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// The day on which it was installed. Assumed.
+        /// Day of the installation. Assumed.
         pub fn install_date(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -2438,7 +2438,7 @@ pub mod types {
             self
         }
 
-        /// The day on which the warranty begins. Assumed.
+        /// First day of the warranty. Assumed.
         pub fn warranty_start(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -2447,7 +2447,7 @@ pub mod types {
             self
         }
 
-        /// The day on which the warranty ends. Assumed.
+        /// Last day of the warranty. Assumed.
         pub fn warranty_expiry(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -2468,17 +2468,17 @@ pub mod types {
         }
     }
 
-    /// A part to add to an asset. What the vendor takes could not be read.
+    /// A part to add to an asset. Which fields the vendor accepts could not be read.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/endpoints/assets>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct AssetPartCreate {
-        /// The part of the catalogue. Assumed.
+        /// The part in the catalog. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub part_id: Option<crate::fentu::Id<crate::fentu::Part>>,
-        /// How many of it. Assumed.
+        /// Quantity. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub quantity: Option<u32>,
         #[serde(flatten)]
@@ -2495,7 +2495,7 @@ pub mod types {
             }
         }
 
-        /// The part of the catalogue. Assumed.
+        /// The part in the catalog. Assumed.
         pub fn part_id(
             mut self,
             value: impl Into<crate::fentu::Id<crate::fentu::Part>>,
@@ -2504,7 +2504,7 @@ pub mod types {
             self
         }
 
-        /// How many of it. Assumed.
+        /// Quantity. Assumed.
         pub fn quantity(mut self, value: u32) -> Self {
             self.quantity = Some(value);
             self
@@ -2522,15 +2522,15 @@ pub mod types {
         }
     }
 
-    /// The body of a refusal. The vendor has a format for it that could not be read; this one is assumed,
-    /// and nothing depends on it but the words in an error.
+    /// The body of an error response. The vendor's format could not be read; this one is assumed, and only
+    /// the texts in an error depend on it.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.fentufsm.com/api-reference/authentication>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct ErrorBody {
-        /// What is wrong, taken to be an object with `code`, `message` and, for 422, `details`. Assumed.
+        /// The error, assumed to be an object with `code`, `message`, and, for 422, `details`. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -2539,27 +2539,27 @@ pub mod types {
         pub error: Option<serde_json::Value>,
     }
 
-    /// Where in a list a page is.
+    /// The position of a page in its list.
     ///
     /// Documented by the vendor. Source: <https://docs.fentufsm.com/api-reference/endpoints/work-orders>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct PageMeta {
-        /// The page that was answered, from 1. Unit: pages. Documented.
+        /// Number of the returned page, starting with 1. Unit: pages. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub current_page: Option<u32>,
-        /// How many pages there are at this size. Unit: pages. Documented.
+        /// Number of pages at this page size. Unit: pages. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub total_pages: Option<u32>,
-        /// How many records match on all pages. Unit: items. Documented.
+        /// Number of matching records on all pages. Unit: items. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -2813,8 +2813,8 @@ pub mod operations {
 impl super::Client {
     /// List work orders.
     ///
-    /// Work orders, in an order that is not stated. A trashed one is taken to be absent. Nothing filters by
-    /// the time of a change, so changes are found by reading again.
+    /// Returns work orders; the sort order is not documented. Trashed work orders are assumed to be left
+    /// out. No filter uses the time of a change: to find changes, read the list again.
     ///
     /// * Scope: `read:work-orders`.
     /// * Documented by the vendor.
@@ -2845,7 +2845,7 @@ impl super::Client {
 
     /// Create a work order.
     ///
-    /// Creates a work order and returns it. That it exists is documented; its method, path and bodies could
+    /// Creates a work order and returns it. Its existence is documented; its method, path, and bodies could
     /// not be read.
     ///
     /// * Scope: `write:work-orders`.
@@ -2877,7 +2877,7 @@ impl super::Client {
 
     /// Read a work order.
     ///
-    /// One work order, with customer, contact, technician and tasks.
+    /// Returns one work order, with its customer, contact, technician, and tasks.
     ///
     /// * Scope: `read:work-orders`.
     /// * Documented by the vendor.
@@ -2907,8 +2907,8 @@ impl super::Client {
 
     /// Update a work order.
     ///
-    /// Changes a work order and returns it. That it exists is documented; its method, path and bodies could
-    /// not be read. That fields which are not sent stay as they are is assumed too.
+    /// Changes a work order and returns it. Its existence is documented; its method, path, and bodies could
+    /// not be read. That fields which are not sent keep their values is assumed too.
     ///
     /// * Scope: `write:work-orders`.
     /// * Assumed: nothing that could be read confirms it.
@@ -2939,8 +2939,8 @@ impl super::Client {
 
     /// Move a work order to the trash.
     ///
-    /// From the trash of the web application it can be restored for a time; the API has no way to. That it
-    /// exists is documented; its method, path and bodies could not be read.
+    /// A trashed work order can be restored in the web application for some time, but not through the API.
+    /// The existence of this operation is documented; its method, path, and bodies could not be read.
     ///
     /// * Scope: `write:work-orders` (the name is assumed).
     /// * Assumed: nothing that could be read confirms it.
@@ -2970,7 +2970,7 @@ impl super::Client {
 
     /// List the tasks of a work order.
     ///
-    /// All tasks of a work order, at once: this list has no pages.
+    /// Returns all tasks of a work order; this list is not paged.
     ///
     /// * Scope: `read:work-orders` (the name is assumed).
     /// * Documented by the vendor.
@@ -3000,7 +3000,7 @@ impl super::Client {
 
     /// Read a task.
     ///
-    /// One task, with what was used and noted while it was done.
+    /// Returns one task, with the parts used and the notes taken.
     ///
     /// * Scope: `read:work-orders` (the name is assumed).
     /// * Documented by the vendor.
@@ -3030,7 +3030,7 @@ impl super::Client {
 
     /// List customers.
     ///
-    /// Customers, in an order that is not stated. A trashed one is taken to be absent.
+    /// Returns customers; the sort order is not documented. Trashed customers are assumed to be left out.
     ///
     /// * Scope: `read:customers`.
     /// * Documented by the vendor.
@@ -3061,7 +3061,7 @@ impl super::Client {
 
     /// Create a customer.
     ///
-    /// Creates a customer and returns it. That it exists is documented; its method, path and bodies could
+    /// Creates a customer and returns it. Its existence is documented; its method, path, and bodies could
     /// not be read.
     ///
     /// * Scope: `write:customers`.
@@ -3094,7 +3094,7 @@ impl super::Client {
 
     /// Read a customer.
     ///
-    /// One customer, with contacts, addresses and branch.
+    /// Returns one customer, with contacts, addresses, and branch.
     ///
     /// * Scope: `read:customers`.
     /// * Documented by the vendor.
@@ -3124,8 +3124,8 @@ impl super::Client {
 
     /// Update a customer.
     ///
-    /// Changes a customer and returns it. That it exists is documented; its method, path and bodies could
-    /// not be read. That fields which are not sent stay as they are is assumed too.
+    /// Changes a customer and returns it. Its existence is documented; its method, path, and bodies could
+    /// not be read. That fields which are not sent keep their values is assumed too.
     ///
     /// * Scope: `write:customers`.
     /// * Assumed: nothing that could be read confirms it.
@@ -3156,7 +3156,7 @@ impl super::Client {
 
     /// List assets.
     ///
-    /// Assets, in an order that is not stated. A trashed one is taken to be absent.
+    /// Returns assets; the sort order is not documented. Trashed assets are assumed to be left out.
     ///
     /// * Scope: `read:assets`.
     /// * Documented by the vendor.
@@ -3187,8 +3187,8 @@ impl super::Client {
 
     /// Create an asset.
     ///
-    /// Creates an asset and returns it. A serial number that another asset has is refused with 409. That it
-    /// exists is documented; its method, path and bodies could not be read.
+    /// Creates an asset and returns it. A serial number that another asset has is refused with 409. The
+    /// existence of this operation is documented; its method, path, and bodies could not be read.
     ///
     /// * Scope: `write:assets`.
     /// * Assumed: nothing that could be read confirms it.
@@ -3219,7 +3219,7 @@ impl super::Client {
 
     /// Read an asset.
     ///
-    /// One asset, with product, customer and object.
+    /// Returns one asset, with product, customer, and object.
     ///
     /// * Scope: `read:assets`.
     /// * Documented by the vendor.
@@ -3249,9 +3249,9 @@ impl super::Client {
 
     /// Update an asset.
     ///
-    /// Changes an asset and returns it. A serial number that another asset has is refused with 409. That it
-    /// exists is documented; its method, path and bodies could not be read. That fields which are not sent
-    /// stay as they are is assumed too.
+    /// Changes an asset and returns it. A serial number that another asset has is refused with 409. The
+    /// existence of this operation is documented; its method, path, and bodies could not be read. That
+    /// fields which are not sent keep their values is assumed too.
     ///
     /// * Scope: `write:assets`.
     /// * Assumed: nothing that could be read confirms it.
@@ -3282,8 +3282,8 @@ impl super::Client {
 
     /// Move an asset to the trash.
     ///
-    /// From the trash of the web application it can be restored for a time; the API has no way to. That it
-    /// exists is documented; its method, path and bodies could not be read.
+    /// A trashed work order can be restored in the web application for some time, but not through the API.
+    /// The existence of this operation is documented; its method, path, and bodies could not be read.
     ///
     /// * Scope: `write:assets` (the name is assumed).
     /// * Assumed: nothing that could be read confirms it.
@@ -3313,8 +3313,9 @@ impl super::Client {
 
     /// Read the service history of an asset.
     ///
-    /// What was done on an asset. That it exists is documented; its method, path and bodies could not be
-    /// read. What it answers could not be read either, so the whole body is handed over as JSON.
+    /// Returns the work done on an asset. The existence of this operation is documented; its method, path,
+    /// and bodies could not be read. The fields of the response are unknown, so the complete body is
+    /// returned as JSON.
     ///
     /// * Scope: `read:assets`.
     /// * Assumed: nothing that could be read confirms it.
@@ -3344,9 +3345,9 @@ impl super::Client {
 
     /// List the parts of an asset.
     ///
-    /// What an asset is made of, as far as it is tracked. That it exists is documented; its method, path
-    /// and bodies could not be read. What it answers could not be read either, so the whole body is handed
-    /// over as JSON.
+    /// Returns the parts of an asset that the vendor tracks. The existence of this operation is documented;
+    /// its method, path, and bodies could not be read. The fields of the response are unknown, so the
+    /// complete body is returned as JSON.
     ///
     /// * Scope: `read:assets`.
     /// * Assumed: nothing that could be read confirms it.
@@ -3376,9 +3377,9 @@ impl super::Client {
 
     /// Add a part to an asset.
     ///
-    /// Notes that a part is now in an asset. That it exists is documented; its method, path and bodies
-    /// could not be read. What it answers could not be read either, so the whole body is handed over as
-    /// JSON.
+    /// Records that a part is now in an asset. The existence of this operation is documented; its method,
+    /// path, and bodies could not be read. The fields of the response are unknown, so the complete body is
+    /// returned as JSON.
     ///
     /// * Scope: `write:assets`.
     /// * Assumed: nothing that could be read confirms it.
@@ -3409,8 +3410,9 @@ impl super::Client {
 
     /// Check the warranty of an asset.
     ///
-    /// Whether an asset is under warranty. That it exists is documented; its method, path and bodies could
-    /// not be read. What it answers could not be read either, so the whole body is handed over as JSON.
+    /// Returns whether an asset is under warranty. The existence of this operation is documented; its
+    /// method, path, and bodies could not be read. The fields of the response are unknown, so the complete
+    /// body is returned as JSON.
     ///
     /// * Scope: `read:assets`.
     /// * Assumed: nothing that could be read confirms it.
@@ -3471,26 +3473,26 @@ pub mod builder {
             }
         }
 
-        /// Number of the page, from 1. Unit: pages. At least 1 (assumed). Default: `1`. Documented.
+        /// Number of the page, starting with 1. Unit: pages. At least 1 (assumed). Default: `1`. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// Number of items on a page. What the vendor does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the vendor treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn per_page(mut self, value: u32) -> Self {
             self.per_page = Some(value);
             self
         }
 
-        /// Only those in this status. Documented.
+        /// Only work orders with this status. Documented.
         pub fn status(mut self, value: impl Into<types::WorkOrderStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// Only those of this customer. Documented.
+        /// Only work orders of this customer. Documented.
         pub fn customer_id(
             mut self,
             value: impl Into<crate::fentu::Id<types::Customer>>,
@@ -3499,7 +3501,7 @@ pub mod builder {
             self
         }
 
-        /// Only those that this technician is assigned to. Documented.
+        /// Only work orders that are assigned to this technician. Documented.
         pub fn technician_id(
             mut self,
             value: impl Into<crate::fentu::Id<types::Technician>>,
@@ -3508,8 +3510,7 @@ pub mod builder {
             self
         }
 
-        /// First day of a range. Which of the dates it is compared with is unknown; likely `scheduled_date`.
-        /// Documented.
+        /// First day of a range. Which date is compared is unknown; likely `scheduled_date`. Documented.
         pub fn from_date(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -3518,7 +3519,7 @@ pub mod builder {
             self
         }
 
-        /// Last day of a range. Whether that day is part of it is unknown; likely it is. Documented.
+        /// Last day of a range. Whether the range includes it is unknown; likely it does. Documented.
         pub fn to_date(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -3539,7 +3540,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -3610,7 +3611,7 @@ pub mod builder {
                 &super::operations::CREATE_WORK_ORDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -3679,7 +3680,7 @@ pub mod builder {
                 &super::operations::GET_WORK_ORDER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3710,7 +3711,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Assumed.
+        /// The changes. Assumed.
         pub fn body(mut self, value: impl Into<types::WorkOrderUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -3730,7 +3731,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3770,7 +3771,7 @@ pub mod builder {
                 &super::operations::DELETE_WORK_ORDER,
             );
             request.path("id", self.id.as_ref());
-            request.send_only().await
+            request.send(crate::decode::nothing).await
         }
     }
 
@@ -3803,13 +3804,13 @@ pub mod builder {
             self
         }
 
-        /// Only those in this status. Documented.
+        /// Only work orders with this status. Documented.
         pub fn status(mut self, value: impl Into<types::TaskStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// Only those that this technician is assigned to. Documented.
+        /// Only work orders that are assigned to this technician. Documented.
         pub fn technician_id(
             mut self,
             value: impl Into<crate::fentu::Id<types::Technician>>,
@@ -3833,7 +3834,7 @@ pub mod builder {
             request.path("work_order_id", self.work_order_id.as_ref());
             request.query("status", self.status.as_ref());
             request.query("technician_id", self.technician_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3870,7 +3871,7 @@ pub mod builder {
                 &super::operations::GET_TASK,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3900,33 +3901,34 @@ pub mod builder {
             }
         }
 
-        /// Number of the page, from 1. Unit: pages. At least 1 (assumed). Default: `1` (assumed). Documented.
+        /// Number of the page, starting with 1. Unit: pages. At least 1 (assumed). Default: `1` (assumed).
+        /// Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// Number of items on a page. What the vendor does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25` (assumed). Documented.
+        /// Number of items on a page. How the vendor treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25` (assumed). Documented.
         pub fn per_page(mut self, value: u32) -> Self {
             self.per_page = Some(value);
             self
         }
 
-        /// Text in the name or code; likely in any case, and anywhere in it. The code is likely
-        /// `customer_number`. Documented.
+        /// Searches for this text in the name and the code. The search is likely case-insensitive and matches
+        /// anywhere; the code is likely `customer_number`. Documented.
         pub fn search(mut self, value: impl Into<String>) -> Self {
             self.search = Some(value.into());
             self
         }
 
-        /// Only those in this status. Documented.
+        /// Only work orders with this status. Documented.
         pub fn status(mut self, value: impl Into<types::CustomerStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// Only those of this branch. Documented.
+        /// Only customers of this branch. Documented.
         pub fn branch_id(
             mut self,
             value: impl Into<crate::fentu::Id<types::Branch>>,
@@ -3935,7 +3937,7 @@ pub mod builder {
             self
         }
 
-        /// Only those created after this day. Whether that day is part of it is unknown; likely it is.
+        /// Only customers created after this day. Whether the day itself is included is unknown; likely it is.
         /// Documented.
         pub fn created_after(
             mut self,
@@ -3957,7 +3959,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4027,7 +4029,7 @@ pub mod builder {
                 &super::operations::CREATE_CUSTOMER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4096,7 +4098,7 @@ pub mod builder {
                 &super::operations::GET_CUSTOMER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4127,7 +4129,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Assumed.
+        /// The changes. Assumed.
         pub fn body(mut self, value: impl Into<types::CustomerUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -4147,7 +4149,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4179,20 +4181,21 @@ pub mod builder {
             }
         }
 
-        /// Number of the page, from 1. Unit: pages. At least 1 (assumed). Default: `1` (assumed). Documented.
+        /// Number of the page, starting with 1. Unit: pages. At least 1 (assumed). Default: `1` (assumed).
+        /// Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// Number of items on a page. What the vendor does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100 (assumed). Default: `25`. Documented.
+        /// Number of items on a page. How the vendor treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100 (assumed). Default: `25`. Documented.
         pub fn per_page(mut self, value: u32) -> Self {
             self.per_page = Some(value);
             self
         }
 
-        /// Only those of this customer. Documented.
+        /// Only work orders of this customer. Documented.
         pub fn customer_id(
             mut self,
             value: impl Into<crate::fentu::Id<types::Customer>>,
@@ -4201,7 +4204,7 @@ pub mod builder {
             self
         }
 
-        /// Only those of this product. Documented.
+        /// Only assets of this product. Documented.
         pub fn product_id(
             mut self,
             value: impl Into<crate::fentu::Id<types::Product>>,
@@ -4210,20 +4213,19 @@ pub mod builder {
             self
         }
 
-        /// Only those in this state. Documented.
+        /// Only assets with this status. Documented.
         pub fn status(mut self, value: impl Into<types::AssetStatus>) -> Self {
             self.status = Some(value.into());
             self
         }
 
-        /// Only those found by this serial number; whether a part of it is enough is unknown. Documented.
+        /// Only assets with this serial number. Whether a part of the number matches is unknown. Documented.
         pub fn serial_number(mut self, value: impl Into<String>) -> Self {
             self.serial_number = Some(value.into());
             self
         }
 
-        /// Only those at this place: likely the id of an object, which the vendor calls by another name here.
-        /// Documented.
+        /// Only assets at this location: likely the id of an object, under another name here. Documented.
         pub fn location_id(
             mut self,
             value: impl Into<crate::fentu::Id<types::Object>>,
@@ -4244,7 +4246,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4312,7 +4314,7 @@ pub mod builder {
                 &super::operations::CREATE_ASSET,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4376,7 +4378,7 @@ pub mod builder {
                 &super::operations::GET_ASSET,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4404,7 +4406,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Assumed.
+        /// The changes. Assumed.
         pub fn body(mut self, value: impl Into<types::AssetUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -4422,7 +4424,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4459,7 +4461,7 @@ pub mod builder {
                 &super::operations::DELETE_ASSET,
             );
             request.path("id", self.id.as_ref());
-            request.send_only().await
+            request.send(crate::decode::nothing).await
         }
     }
 
@@ -4498,7 +4500,7 @@ pub mod builder {
                 &super::operations::LIST_ASSET_SERVICE_HISTORY,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4537,7 +4539,7 @@ pub mod builder {
                 &super::operations::LIST_ASSET_PARTS,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4585,7 +4587,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4651,7 +4653,7 @@ pub mod builder {
                 &super::operations::GET_ASSET_WARRANTY,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

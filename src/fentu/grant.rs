@@ -1,4 +1,4 @@
-//! How Fentu grants tokens to a registered application: once for a code, then again for the refresh token.
+//! The token requests of a registered application: exchange of a code, refresh, and revocation.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::auth::{Body, Grant, Granted, Lives, Place, TokenRequest, TokenSet};
 use crate::error::Error;
 use crate::operation::Operation;
 
-/// Documented, as its fields for the refresh are.
+/// Documented, and so are the fields of a refresh.
 pub(super) static EXCHANGE: Operation = Operation::new("exchange_code", Method::POST, "/oauth/token");
 static REFRESH: Operation = Operation::new("refresh_token", Method::POST, "/oauth/token");
-/// Documented by its name; what goes into it is the standard's (RFC 7009).
+/// Only its existence is documented; the fields are those of RFC 7009.
 static REVOKE: Operation = Operation::new("revoke_token", Method::POST, "/oauth/revoke");
 
-/// What the vendor documents: an hour, and 30 days.
+/// Documented: 1 hour, and 30 days.
 const LIVES: Lives =
     Lives { access: Some(Duration::from_secs(3600)), refresh: Some(Duration::from_secs(30 * 24 * 3600)) };
 
-/// A registered application.
+/// The grant of a registered application.
 #[derive(Clone, Debug)]
 pub(super) struct CodeGrant {
     client_id: String,
@@ -33,7 +33,7 @@ impl CodeGrant {
     pub(super) fn new(client_id: String, client_secret: SecretString) -> Result<Self, Error> {
         for (field, text) in [("client_id", client_id.as_str()), ("client_secret", client_secret.expose_secret())] {
             if text.is_empty() || text.trim() != text {
-                return Err(Error::config(field, "is empty, or begins or ends with white space"));
+                return Err(Error::config(field, "is empty, or starts or ends with white space"));
             }
         }
         Ok(Self { client_id, client_secret })
@@ -43,7 +43,7 @@ impl CodeGrant {
         &self.client_id
     }
 
-    /// The request that redeems a code (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
+    /// The request that exchanges a code for tokens (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
     pub(super) fn exchange(&self, code: String, redirect_uri: String, verifier: &SecretString) -> TokenRequest {
         let mut fields = self.fields("authorization_code");
         let secrets = vec![code.clone().into(), verifier.clone()];
@@ -78,7 +78,7 @@ impl Grant for CodeGrant {
         let Ok(bearer) = HeaderValue::try_from(format!("Bearer {}", access.expose_secret())) else {
             return Vec::new();
         };
-        // The refresh token first: with the access token gone, nothing would be left to ask with.
+        // The refresh token first: the access token authenticates both requests.
         let each = tokens.refresh_token().into_iter().chain([access]);
         each.map(|token| {
             let fields = vec![("token", token.expose_secret().to_owned())];

@@ -1,4 +1,4 @@
-//! Waits on this machine for the browser to come back from a login.
+//! A login that returns to this machine: an HTTP listener on a loopback port, until the browser is redirected to it.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::application::Application;
 use super::authorization::Authorization;
+use super::code_flow::CodeFlow;
 use crate::auth::TokenSet;
 use crate::error::Error;
 
-/// How long a user may take: what a code lives at most (RFC 6749, section 4.1.2).
-const PATIENCE: Duration = Duration::from_secs(600);
-/// How long a connection may take to say what it wants: a browser opens some that it never uses.
-const REQUEST: Duration = Duration::from_secs(10);
-/// How long after a connection that could not be taken the next one is.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// The longest head of a request that is read.
-const LONGEST_HEAD: usize = 16 * 1024;
+/// How long the user may take: the longest that a code may live (RFC 6749, section 4.1.2).
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a connection may take to send its request. Browsers open connections that they never use.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause after a connection that could not be accepted.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// The longest request head that is read, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
 /// The end of a request's head.
-const END: &[u8] = b"\r\n\r\n";
+const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// A login that comes back to this machine, from [`Application::log_in_here`].
+/// A login that returns to this machine, started by [`Application::loopback_login`](super::Application::loopback_login).
 ///
 /// # Example
 ///
@@ -35,100 +35,110 @@ const END: &[u8] = b"\r\n\r\n";
 /// use servicebay::fentu::{Application, Scope};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-/// # let tenant = servicebay::testing::fentu::MockServer::start().await;
+/// # let server = servicebay::testing::fentu::MockServer::start().await;
 /// # let application = Application::builder("test-application", "test-application-secret");
-/// # let application = application.with_base_url(tenant.base_url()).build()?;
-/// let login = application.log_in_here([Scope::ReadWorkOrders]).await?;
+/// # let application = application.with_base_url(server.base_url()).build()?;
+/// let login = application.loopback_login([Scope::ReadWorkOrders]).await?;
 /// println!("open this in your browser: {}", login.url());
-/// # tokio::spawn(reqwest::get(tenant.visit(login.url().as_str()).expect("the tenant's user consents")));
+/// # tokio::spawn(reqwest::get(server.visit(login.url().as_str()).expect("the mock server's user consents")));
 /// let tokens = login.tokens().await?; // waits for the browser
 /// # assert!(tokens.refresh_token().is_some());
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
 pub struct LoopbackLogin {
-    application: Application,
+    flow: CodeFlow,
     listener: TcpListener,
     login: Authorization,
 }
 
 impl LoopbackLogin {
-    pub(super) fn new(application: Application, listener: TcpListener, login: Authorization) -> Self {
-        Self { application, listener, login }
+    /// Opens a port and starts a login that returns to it.
+    pub(super) async fn listen(
+        flow: CodeFlow,
+        scopes: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, Error> {
+        let no_port = |error| Error::config("loopback", format!("no port of 127.0.0.1 could be opened: {error}"));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(no_port)?;
+        let port = listener.local_addr().map_err(no_port)?.port();
+        let login = flow.authorize(format!("http://127.0.0.1:{port}/callback"), scopes)?;
+        Ok(Self { flow, listener, login })
     }
 
-    /// The address to open in the user's browser.
+    /// The URL to open in the user's browser.
     pub fn url(&self) -> &Url {
         self.login.url()
     }
 
-    /// Waits for the browser to come back, ten minutes at most, and redeems the code that it brings. The browser then
-    /// shows a page that says how it went. What comes with another `state` is told off, and waited past.
+    /// Waits up to ten minutes for the browser to return, and exchanges the code that it brings for tokens. The browser
+    /// shows a page with the result. A request with another `state` gets an error page, and the wait goes on.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`] when nobody comes back; otherwise those of [`Application::exchange`].
+    /// [`Error::Timeout`] if the browser does not return in time; otherwise the errors of
+    /// [`Application::exchange`](super::Application::exchange).
     pub async fn tokens(self) -> Result<TokenSet, Error> {
-        let clock = self.application.inner().endpoint().clock;
-        let outcome = clock.within(self.serve(), clock.now() + PATIENCE).await;
-        outcome.unwrap_or_else(|| Err(self.application.too_late()))
+        let clock = self.flow.clock();
+        let outcome = clock.within(self.serve(), clock.now() + LOGIN_TIMEOUT).await;
+        outcome.unwrap_or_else(|| Err(self.flow.timed_out()))
     }
 
     async fn serve(&self) -> Result<TokenSet, Error> {
-        let clock = self.application.inner().endpoint().clock;
+        let clock = self.flow.clock();
         let redeemed = OnceCell::new();
-        let mut visits = FuturesUnordered::new();
+        let mut connections = FuturesUnordered::new();
         loop {
-            let arrival = pin!(self.listener.accept());
-            let event = match visits.is_empty() {
-                true => Either::Left(arrival.await),
-                false => match select(arrival, visits.next()).await {
-                    Either::Left((arrived, _)) => Either::Left(arrived),
-                    Either::Right((visited, _)) => Either::Right(visited),
+            let accept = pin!(self.listener.accept());
+            let event = match connections.is_empty() {
+                true => Either::Left(accept.await),
+                false => match select(accept, connections.next()).await {
+                    Either::Left((accepted, _)) => Either::Left(accepted),
+                    Either::Right((handled, _)) => Either::Right(handled),
                 },
             };
             match event {
-                Either::Left(Ok((stream, _))) => visits.push(self.visit(stream, &redeemed)),
-                // A connection that was gone before it was taken is nobody's login; too many open files pass.
-                Either::Left(Err(_)) => clock.sleep_until(clock.now() + ACCEPT_AGAIN).await,
+                Either::Left(Ok((stream, _))) => connections.push(self.handle(stream, &redeemed)),
+                // The peer closed the connection early, or the process has too many open files: try again.
+                Either::Left(Err(_)) => clock.sleep_until(clock.now() + ACCEPT_RETRY).await,
                 Either::Right(Some(true)) => break,
                 Either::Right(_) => {}
             }
         }
-        // Whoever came along with it is answered too, and not waited for.
-        while let Some(Some(_)) = visits.next().now_or_never() {}
-        drop(visits);
-        redeemed.into_inner().expect("a visit that is the browser's redeems the code")
+        // Other connections that are ready get their response too; none is waited for.
+        while let Some(Some(_)) = connections.next().now_or_never() {}
+        drop(connections);
+        redeemed.into_inner().expect("the connection that ended the loop has redeemed the code")
     }
 
-    /// Serves one connection; whether it was the browser that comes back. It may come more than once, loading a page ahead or
-    /// again: the code, which works once, is redeemed for the first and the others get to see the same.
-    async fn visit(&self, mut stream: TcpStream, redeemed: &OnceCell<Result<TokenSet, Error>>) -> bool {
-        let clock = self.application.inner().endpoint().clock;
-        let Some(Some(target)) = clock.within(target(&mut stream), clock.now() + REQUEST).await else { return false };
+    /// Serves one connection, and returns whether it was the redirect of this login. Browsers may load the page twice
+    /// (prefetch, reload): the first request redeems the code, which works once, and the others get the same result.
+    async fn handle(&self, mut stream: TcpStream, redeemed: &OnceCell<Result<TokenSet, Error>>) -> bool {
+        let clock = self.flow.clock();
+        let target = clock.within(read_target(&mut stream), clock.now() + REQUEST_TIMEOUT).await;
+        let Some(Some(target)) = target else { return false };
         if target.split('?').next() != Some("/callback") {
-            answer(&mut stream, "404 Not Found", "There is nothing here.").await;
+            respond(&mut stream, "404 Not Found", "There is nothing here.").await;
             return false;
         }
-        if self.login.answer(&target).is_err() {
-            answer(&mut stream, "400 Bad Request", "This is not the login that was begun here.").await;
+        if self.login.read_callback(&target).is_err() {
+            respond(&mut stream, "400 Bad Request", "This request does not belong to the login in progress.").await;
             return false;
         }
-        let outcome = redeemed.get_or_init(|| self.application.exchange(&self.login, &target)).await;
-        let (status, words) = match outcome {
+        let outcome = redeemed.get_or_init(|| self.flow.exchange(&self.login, &target)).await;
+        let (status, text) = match outcome {
             Ok(_) => ("200 OK", "You are logged in. You can close this window."),
-            Err(_) => ("400 Bad Request", "The login failed. The program that began it says why."),
+            Err(_) => ("400 Bad Request", "The login failed. The program that started it shows why."),
         };
-        answer(&mut stream, status, words).await;
+        respond(&mut stream, status, text).await;
         true
     }
 }
 
-/// The target of the one request that is read, if it is a GET.
-async fn target(stream: &mut TcpStream) -> Option<String> {
+/// The target of the request, if it is a GET. Only one request per connection is read.
+async fn read_target(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::with_capacity(1024);
-    while !head.windows(END.len()).any(|window| window == END) {
-        if head.len() > LONGEST_HEAD || stream.read_buf(&mut head).await.ok()? == 0 {
+    while !head.windows(HEAD_END.len()).any(|window| window == HEAD_END) {
+        if head.len() > MAX_HEAD || stream.read_buf(&mut head).await.ok()? == 0 {
             return None;
         }
     }
@@ -138,14 +148,14 @@ async fn target(stream: &mut TcpStream) -> Option<String> {
     words.next().map(str::to_owned)
 }
 
-/// Sends a page. Whether the browser still wants it does not matter.
-async fn answer(stream: &mut TcpStream, status: &str, words: &str) {
-    let page = format!("<!doctype html><meta charset=\"utf-8\"><title>Login</title><p>{words}</p>");
+/// Sends a page. Errors are ignored: the browser may have closed the connection.
+async fn respond(stream: &mut TcpStream, status: &str, text: &str) {
+    let page = format!("<!doctype html><meta charset=\"utf-8\"><title>Login</title><p>{text}</p>");
     let length = page.len();
-    let text = format!(
+    let response = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {length}\r\n\
          Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n{page}"
     );
-    let _ = stream.write_all(text.as_bytes()).await;
+    let _ = stream.write_all(response.as_bytes()).await;
     let _ = stream.shutdown().await;
 }

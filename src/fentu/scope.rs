@@ -1,8 +1,8 @@
-//! What an application may ask a user for.
+//! The scopes that an application can request.
 
-/// A right that an application asks a user for, all documented
-/// ([source](https://docs.fentufsm.com/api-reference/authentication)). Where a scope is missing here, its name as text does
-/// as well.
+/// A scope that an application requests from a user. All of them are documented
+/// ([source](https://docs.fentufsm.com/api-reference/authentication)). Scopes are passed as text, so a scope that is
+/// missing here can be given by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scope {
@@ -23,7 +23,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The vendor's name for it.
+    /// The vendor's name for the scope.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",

@@ -1,4 +1,4 @@
-//! What a client proves itself with to Fisikal.
+//! The credentials of a Fisikal client: an application, a user, or a token.
 
 use std::borrow::Cow;
 
@@ -6,14 +6,11 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::grant::{PasswordGrant, SessionGrant};
-use crate::auth::{Grant, Plan, StaticToken, Way, account};
+use super::grant::{PasswordGrant, SESSION_TOKEN, SessionGrant};
+use crate::auth::{AuthConfig, AuthMethod, Grant, StaticToken, account};
 use crate::error::Error;
 
-/// The header of a session token.
-pub(super) const SESSION: HeaderName = HeaderName::from_static("x-fisikal-token");
-
-/// What a client proves itself with. It is never printed, and is sent to the client's base URL alone.
+/// How a client authenticates. `Debug` prints no secret, and secrets are sent to the client's base URL only.
 ///
 /// # Example
 ///
@@ -24,10 +21,10 @@ pub(super) const SESSION: HeaderName = HeaderName::from_static("x-fisikal-token"
 /// assert!(!format!("{credentials:?}").contains("phrase"));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Credentials(Kind);
+pub struct Credentials(LoginMethod);
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum LoginMethod {
     Bearer(SecretString),
     Guest,
     Password { client_id: String, client_secret: SecretString, username: String, password: SecretString },
@@ -36,17 +33,16 @@ enum Kind {
 }
 
 impl Credentials {
-    /// The way that the vendor documents for integrations: an *oAuth2 Application*, which has the client id and secret, and a
-    /// user with the role Manager, whose e-mail address is the username. The client logs in at `/oauth/token` with the
-    /// first call; it renews the token before it expires, with the refresh token where the vendor gives one and by a
-    /// new login where it does not.
+    /// The documented way for integrations: the id and secret of an *oAuth2 Application*, with a user who has the role
+    /// Manager and whose e-mail address is the username. The client logs in at `/oauth/token` on the first call. It renews
+    /// the token before it expires: with the refresh token if the vendor sends one, else by logging in again.
     pub fn password(
         client_id: impl Into<String>,
         client_secret: impl Into<SecretString>,
         username: impl Into<String>,
         password: impl Into<SecretString>,
     ) -> Self {
-        Self(Kind::Password {
+        Self(LoginMethod::Password {
             client_id: client_id.into(),
             client_secret: client_secret.into(),
             username: username.into(),
@@ -54,44 +50,44 @@ impl Credentials {
         })
     }
 
-    /// A log-in at `/api/unified/sessions/auth`, whose token goes out in `X-Fisikal-Token`. The vendor's page on it shows
-    /// `["manager"]` for the roles. Nobody says how long the token lives: the client logs in anew when it is refused.
+    /// A login at `/api/unified/sessions/auth`, whose token is sent in `X-Fisikal-Token`. The vendor's page about it shows
+    /// `["manager"]` for the roles. The lifetime of the token is not documented: the client logs in again when the vendor
+    /// refuses it.
     pub fn session(
         email: impl Into<String>,
         password: impl Into<SecretString>,
         roles: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         let roles = roles.into_iter().map(Into::into).collect();
-        Self(Kind::Session { email: email.into(), password: password.into(), roles })
+        Self(LoginMethod::Session { email: email.into(), password: password.into(), roles })
     }
 
-    /// A token from `/oauth/token` that somebody else obtained, sent as `Authorization: Bearer`. It is not renewed.
+    /// A token from `/oauth/token` that another program obtained, sent as `Authorization: Bearer`. It is never renewed.
     pub fn bearer(token: impl Into<SecretString>) -> Self {
-        Self(Kind::Bearer(token.into()))
+        Self(LoginMethod::Bearer(token.into()))
     }
 
-    /// A token from a log-in or a [sign-up](super::Client::sign_up_client) that somebody else made, sent in
-    /// `X-Fisikal-Token`. It is not renewed.
+    /// A token from a log-in or a [sign-up](super::Client::sign_up_client), sent in `X-Fisikal-Token`. It is never renewed.
     pub fn session_token(token: impl Into<SecretString>) -> Self {
-        Self(Kind::SessionToken(token.into()))
+        Self(LoginMethod::SessionToken(token.into()))
     }
 
-    /// Nothing. The vendor's widget lists locations and packages and signs clients up without a token; which operations
-    /// allow that is not documented.
+    /// No token. The vendor's widget lists locations and packages and signs clients up without one; which operations allow
+    /// that is not documented.
     pub fn guest() -> Self {
-        Self(Kind::Guest)
+        Self(LoginMethod::Guest)
     }
 
-    pub(super) fn into_plan(self) -> Result<Plan, Error> {
+    pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         match self.0 {
-            Kind::Bearer(token) => fixed(AUTHORIZATION, Some("Bearer"), token),
-            Kind::SessionToken(token) => fixed(SESSION, None, token),
-            Kind::Guest => Ok(Plan::from(StaticToken::none())),
-            Kind::Password { client_id, client_secret, username, password } => {
+            LoginMethod::Bearer(token) => static_token(AUTHORIZATION, Some("Bearer"), token),
+            LoginMethod::SessionToken(token) => static_token(SESSION_TOKEN, None, token),
+            LoginMethod::Guest => Ok(AuthConfig::from(StaticToken::none())),
+            LoginMethod::Password { client_id, client_secret, username, password } => {
                 let account = account(&["oauth", &client_id, &username]);
                 Ok(granted(PasswordGrant::new(client_id, client_secret, username, password)?, account))
             }
-            Kind::Session { email, password, roles } => {
+            LoginMethod::Session { email, password, roles } => {
                 let account = account(&["session", &roles.join("+"), &email]);
                 Ok(granted(SessionGrant::new(email, password, roles)?, account))
             }
@@ -99,18 +95,21 @@ impl Credentials {
     }
 }
 
-fn granted(grant: impl Grant, account: Cow<'static, str>) -> Plan {
-    let way = Way::Granted { grant: Box::new(grant), tokens: None };
-    Plan { way, account, headers: HeaderMap::new() }
+fn granted(grant: impl Grant, account: Cow<'static, str>) -> AuthConfig {
+    let method = AuthMethod::Granted { grant: Box::new(grant), tokens: None };
+    AuthConfig { method, account, headers: HeaderMap::new() }
 }
 
-fn fixed(header: HeaderName, scheme: Option<&str>, token: SecretString) -> Result<Plan, Error> {
+fn static_token(header: HeaderName, scheme: Option<&str>, token: SecretString) -> Result<AuthConfig, Error> {
     if token.expose_secret().is_empty() {
         return Err(Error::config("token", "is empty"));
     }
     if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::config("token", "holds a character that no token has: a space, a line break, or non-ASCII"));
+        return Err(Error::config(
+            "token",
+            "contains a space, a line break, or a non-ASCII character; pass the token as the vendor sent it",
+        ));
     }
-    let fixed = StaticToken::new(header, scheme, token, None);
-    fixed.map(Plan::from).map_err(|_| Error::config("token", "cannot be sent as a header"))
+    let token = StaticToken::new(header, scheme, token, None);
+    token.map(AuthConfig::from).map_err(|_| Error::config("token", "cannot be sent in a header"))
 }

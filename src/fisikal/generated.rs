@@ -4,7 +4,7 @@
 
 /// The vendor's objects, as its answers and requests hold them.
 pub mod types {
-    /// What is wrong, as an entry of `errors` says it. Others exist.
+    /// Type of an error in `errors`. Others exist.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs,
@@ -12,21 +12,23 @@ pub mod types {
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
     #[non_exhaustive]
     pub enum ErrorType {
-        /// The client has too few credits left; a package would add some. `not_enough_credits` on the wire.
+        /// The client has too few credits left; buying a package adds credits. `not_enough_credits` on the
+        /// wire.
         NotEnoughCredits,
-        /// The value cannot be taken; on `time_frame` the slot cannot be booked. `invalid` on the wire.
+        /// The value is not accepted; on `time_frame`, the slot cannot be booked. `invalid` on the wire.
         Invalid,
         /// The booking window is not open yet. `advance_time_restriction` on the wire.
         AdvanceTimeRestriction,
-        /// It exists already: the booking, or on `email` an account with this address. `taken` on the wire.
+        /// It exists already: the booking, or, on `email`, an account with this address. `taken` on the wire.
         Taken,
-        /// The value has a wrong length; on `password` it is shorter than 8 characters. `length` on the wire.
+        /// The value has the wrong length; on `password`, it is shorter than 8 characters. `length` on the
+        /// wire.
         Length,
-        /// The card wants its owner to confirm the payment; `options.stripe_url` is the page for that.
+        /// The card's owner has to confirm the payment; `options.stripe_url` is the page for it.
         /// `requires_action` on the wire.
         RequiresAction,
-        /// It clashes with another booking of the client. Listed in a client; not said to have been seen.
-        /// `spare_schedule_violation` on the wire.
+        /// It conflicts with another booking of the client. Listed in a client, which does not state that it
+        /// was observed. `spare_schedule_violation` on the wire.
         SpareScheduleViolation,
         /// A value that this version does not know, as it was received.
         Other(String),
@@ -108,7 +110,7 @@ pub mod types {
         }
     }
 
-    /// What kind of thing is bought.
+    /// Type of a product.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -179,8 +181,7 @@ pub mod types {
         }
     }
 
-    /// Which of a client's packages are meant. `inactive` and `archived` are known from a comment in a
-    /// client.
+    /// Status of a client's package. `inactive` and `archived` are known from a comment in a client.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -191,7 +192,7 @@ pub mod types {
         Active,
         /// Not in use. `inactive` on the wire.
         Inactive,
-        /// Put away. `archived` on the wire.
+        /// Archived. `archived` on the wire.
         Archived,
         /// A value that this version does not know, as it was received.
         Other(String),
@@ -274,11 +275,11 @@ pub mod types {
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
     #[non_exhaustive]
     pub enum PaymentFlow {
-        /// Card data go to Stripe. `stripe` on the wire.
+        /// Card data is sent to Stripe. `stripe` on the wire.
         Stripe,
-        /// Nothing but calls. `api` on the wire.
+        /// Calls only, without card data. `api` on the wire.
         Api,
-        /// Card data go to Spreedly. `spreedly` on the wire.
+        /// Card data is sent to Spreedly. `spreedly` on the wire.
         Spreedly,
         /// A value that this version does not know, as it was received.
         Other(String),
@@ -348,7 +349,7 @@ pub mod types {
         }
     }
 
-    /// Who takes the payment.
+    /// The payment provider.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -363,7 +364,7 @@ pub mod types {
         Offline,
         /// Spreedly's test gateway. `spreedly_test` on the wire.
         SpreedlyTest,
-        /// Spreedly; seen in a request alone. `spreedly_checkout` on the wire.
+        /// Spreedly; observed in a request only. `spreedly_checkout` on the wire.
         SpreedlyCheckout,
         /// A value that this version does not know, as it was received.
         Other(String),
@@ -445,21 +446,21 @@ pub mod types {
         }
     }
 
-    /// One complaint of an `errors` list.
+    /// One entry of an `errors` list.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct ErrorItem {
-        /// The field that is meant; absent or null where the whole request is. Observed.
+        /// The field with the error; missing or null if the error is about the request as a whole. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub on: Option<String>,
-        /// What is wrong. Observed.
+        /// Type of the error. Observed.
         #[serde(
             rename = "type",
             default,
@@ -467,7 +468,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub kind: Option<ErrorType>,
-        /// What else there is to say; for `requires_action` an object with `stripe_url`. Observed.
+        /// Details; for `requires_action`, an object with `stripe_url`. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -486,26 +487,26 @@ pub mod types {
             }
         }
 
-        /// The field that is meant; absent or null where the whole request is. Observed.
+        /// The field with the error; missing or null if the error is about the request as a whole. Observed.
         pub fn on(mut self, value: impl Into<String>) -> Self {
             self.on = Some(value.into());
             self
         }
 
-        /// What is wrong. Observed.
+        /// Type of the error. Observed.
         pub fn kind(mut self, value: impl Into<ErrorType>) -> Self {
             self.kind = Some(value.into());
             self
         }
 
-        /// What else there is to say; for `requires_action` an object with `stripe_url`. Observed.
+        /// Details; for `requires_action`, an object with `stripe_url`. Observed.
         pub fn options(mut self, value: impl Into<serde_json::Value>) -> Self {
             self.options = Some(value.into());
             self
         }
     }
 
-    /// The body of a refusal. Which of the members are there is not settled, and neither is the body of a
+    /// The body of an error response. Which of the members are present is unknown, and so is the body of a
     /// 401 or 403.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -513,21 +514,21 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct ErrorBody {
-        /// What is wrong. Observed.
+        /// Type of the error. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub errors: Vec<ErrorItem>,
-        /// A code, from the token endpoint and parts of the web portal. Observed.
+        /// Error code, from the token endpoint and parts of the web portal. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub error: Option<String>,
-        /// A sentence, from the token endpoint. Assumed.
+        /// Description of the error, from the token endpoint. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -536,7 +537,7 @@ pub mod types {
         pub error_description: Option<String>,
     }
 
-    /// A user as the session calls and the creation of a client answer it.
+    /// A user, as the session calls and the creation of a client return it.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, README.md at 6a6ee05, AlexKolomiytsev/ionic-stripejs.
@@ -578,14 +579,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image_url: Option<String>,
-        /// Address of a wide picture. Observed.
+        /// URL of a wide picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -600,7 +601,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub role: Option<String>,
-        /// The location that the user goes to. Observed.
+        /// The location that the user visits. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -614,24 +615,24 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub club_name: Option<String>,
-        /// PIN for the doors. Observed.
+        /// PIN for access control. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
-        pub access_pin: Option<crate::fisikal::Secret>,
-        /// Session token of the new client, after `sign_up_client` alone. It goes into `X-Fisikal-Token`.
-        /// Observed.
+        pub access_pin: Option<crate::fisikal::SecretText>,
+        /// Session token of the new client, in the response of `sign_up_client` only. It is sent in
+        /// `X-Fisikal-Token`. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
-        pub auth_token: Option<crate::fisikal::Secret>,
+        pub auth_token: Option<crate::fisikal::SecretText>,
     }
 
-    /// A club, as the session calls answer it.
+    /// A club, as the session calls return it.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -652,14 +653,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image_url: Option<String>,
-        /// Name of its time zone. Times in the API are UTC. Observed.
+        /// Name of its time zone. Times in the API are in UTC. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -668,7 +669,7 @@ pub mod types {
         pub time_zone: Option<String>,
     }
 
-    /// A location. One without `parent_id` is a site, and its children are rooms.
+    /// A location. One without `parent_id` is a site; its children are rooms.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// <https://cuttingedge.fisikal.com/api/unified/docs?role=guest>, AlexKolomiytsev/ionic-stripejs.
@@ -724,7 +725,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub short_code: Option<String>,
-        /// Number of the site, in the club's own count. Observed.
+        /// Number of the site, in the club's own numbering. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -745,7 +746,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub longitude: Option<f64>,
-        /// Whether members do not see it. Observed.
+        /// Whether it is hidden from members. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -759,7 +760,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub directory_is_enabled: Option<bool>,
-        /// That entry. Observed.
+        /// Its directory entry. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -768,7 +769,7 @@ pub mod types {
         pub directory: Option<Directory>,
     }
 
-    /// A location as members find it.
+    /// The directory entry of a location, which members see.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -796,7 +797,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -824,21 +825,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub phone_no: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image_url: Option<String>,
-        /// Addresses of wide pictures. Observed.
+        /// URLs of wide pictures. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub cover_image_urls: Vec<String>,
-        /// Address of the schedule as a PDF. Observed.
+        /// URL of the schedule as a PDF. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -859,7 +860,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub link_to_schedule_enabled: Option<bool>,
-        /// The category of services that it stands for. Observed.
+        /// The category of services that it represents. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -896,21 +897,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub directory_id: Option<crate::fisikal::Id<Directory>>,
-        /// What the hours are for, such as a day. Observed.
+        /// Label of the hours, such as a day. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub title: Option<String>,
-        /// When it opens, as the vendor writes it. Observed.
+        /// Opening time, in the vendor's format. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub start_time: Option<String>,
-        /// When it closes, as the vendor writes it. Observed.
+        /// Closing time, in the vendor's format. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -970,56 +971,56 @@ pub mod types {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub other_locales: Vec<String>,
-        /// The grid on which slots begin. Unit: minutes. Observed.
+        /// Interval at which slots can start. Unit: minutes. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub booking_minutes_interval: Option<i64>,
-        /// Address at Facebook. Observed.
+        /// Facebook URL. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub facebook_url: Option<String>,
-        /// Address at Twitter. Observed.
+        /// Twitter URL. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub twitter_url: Option<String>,
-        /// Address at Instagram. Observed.
+        /// Instagram URL. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub instagram_url: Option<String>,
-        /// Address at TikTok. Observed.
+        /// TikTok URL. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub tiktok_url: Option<String>,
-        /// Address of the logo. Observed.
+        /// URL of the logo. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub club_logo_url: Option<String>,
-        /// Address of the picture that clients have by default. Observed.
+        /// URL of the default picture of clients. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub client_default_cover_wall_url: Option<String>,
-        /// Address of the picture that trainers have by default. Observed.
+        /// URL of the default picture of trainers. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1047,14 +1048,14 @@ pub mod types {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub strike_service_ids: Vec<crate::fisikal::Id<Service>>,
-        /// Whether doors are controlled. Observed.
+        /// Whether access control is used. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub access_control_enabled: Option<bool>,
-        /// How long a one-time code for the doors lasts. The unit is unknown. Observed.
+        /// Lifetime of a one-time access code. The unit is unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -1070,42 +1071,42 @@ pub mod types {
         pub wallet_settings: Option<WalletSettings>,
     }
 
-    /// How a club's wallet works.
+    /// The wallet settings of a club.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct WalletSettings {
-        /// Whether there is a wallet. Observed.
+        /// Whether the wallet is enabled. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_enabled: Option<bool>,
-        /// What the club calls it. Observed.
+        /// The club's name for it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_name: Option<String>,
-        /// After how many of the units below a balance expires. Observed.
+        /// Number of `wallet_balance_expiry_after_unit` after which a balance expires. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_balance_expiry_after: Option<i64>,
-        /// That unit. Observed.
+        /// Unit of `wallet_balance_expiry_after`. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub wallet_balance_expiry_after_unit: Option<String>,
-        /// The balance from which the wallet can be used. Observed.
+        /// The balance at which the wallet can be used. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -1128,14 +1129,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<AppSection>>,
-        /// Which section it is. Observed.
+        /// The kind of section. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub section: Option<String>,
-        /// Its title. Observed.
+        /// Title. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1179,21 +1180,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name_in_member_app: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub logo_url: Option<String>,
-        /// Address of a video. Observed.
+        /// URL of a video. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1253,7 +1254,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub abbr: Option<String>,
-        /// International dialling prefix, such as `+44`; null for some. It stands before the number in
+        /// International dialing prefix, such as `+44`; null for some countries. It precedes the number in
         /// `mobile_no`. Observed.
         #[serde(
             default,
@@ -1277,23 +1278,23 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Occurrence>>,
-        /// When it begins, in UTC. Observed.
+        /// Start, in UTC. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub occurs_at: Option<crate::Open<jiff::Timestamp>>,
-        /// Hours of its length. Not to be read without the minutes: see `Occurrence::duration`. Unit: hours.
-        /// Observed.
+        /// Hours of the duration. Do not read them without the minutes: see `Occurrence::duration`. Unit:
+        /// hours. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub duration_in_hours: Option<i64>,
-        /// Minutes of its length: those beyond the hours in some answers, all of them in others. Unit: minutes.
-        /// Observed.
+        /// Minutes of the duration: in some responses those beyond the hours, in others all of them. Unit:
+        /// minutes. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -1307,21 +1308,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub service_id: Option<crate::fisikal::Id<Service>>,
-        /// Its title. Observed.
+        /// Title. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_title: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_description: Option<String>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1335,21 +1336,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub activity_category_id: Option<crate::fisikal::Id<ActivityCategory>>,
-        /// How many places there are. Unit: places. Observed.
+        /// Number of places. Unit: places. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_group_size: Option<i64>,
-        /// How many of them are taken. Unit: places. Observed.
+        /// Number of places that are taken. Unit: places. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub attended_clients_count: Option<i64>,
-        /// Whether members see how many are free. Observed.
+        /// Whether members see the number of free places. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -1384,7 +1385,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub sub_location_name: Option<String>,
-        /// Whether the caller has a place. May be stale in a list. Observed.
+        /// Whether the caller has a place. Can be stale in a list. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -1398,14 +1399,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub is_waiting: Option<bool>,
-        /// Whether the caller has asked for a place. Observed.
+        /// Whether the caller has requested a place. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub is_requested: Option<bool>,
-        /// Whether it can only be looked at, as the lanes of a pool. Observed.
+        /// Whether it is for display only, such as the lanes of a pool. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -1426,22 +1427,22 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub position_on_waiting_list: Option<i64>,
-        /// How long before its beginning it can be booked at the earliest, days of it. Unit: days. Observed.
+        /// How long before the start booking opens: the days of it. Unit: days. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub restrict_to_book_in_advance_time_in_days: Option<i64>,
-        /// How long before its beginning it can be booked at the earliest, hours of it. 167 and 48 have been
-        /// seen. Unit: hours. Observed.
+        /// How long before the start booking opens: the hours of it. 167 and 48 have been observed. Unit:
+        /// hours. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub restrict_to_book_in_advance_time_in_hours: Option<i64>,
-        /// How long until it can be booked. Unit: seconds. Observed.
+        /// Time until booking opens. Unit: seconds. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -1455,14 +1456,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub lock_version: Option<i64>,
-        /// What the caller may do with it. The values are unknown. Observed.
+        /// The actions that the caller may perform. The values are unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub actions: Vec<String>,
-        /// Whether the caller can be prompted to rate it. Observed.
+        /// Whether the caller can be asked to rate it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -1476,42 +1477,42 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub can_be_rated: Option<bool>,
-        /// Address of the livestream. Observed.
+        /// URL of the livestream. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_url: Option<String>,
-        /// Who carries the livestream. Observed.
+        /// Provider of the livestream. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_origin: Option<String>,
-        /// Its number at Vimeo. Observed.
+        /// Number of the video at Vimeo. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_vimeo_id: Option<String>,
-        /// Its number at YouTube. Observed.
+        /// Number of the video at YouTube. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_youtube_id: Option<String>,
-        /// From when the livestream can be seen. The form is unknown. Observed.
+        /// Start of the livestream's availability. The format is unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub livestream_available_prior: Option<serde_json::Value>,
-        /// Until when it can be seen. The form is unknown. Observed.
+        /// End of the livestream's availability. The format is unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -1520,14 +1521,14 @@ pub mod types {
         pub livestream_available_after: Option<serde_json::Value>,
     }
 
-    /// An appointment, as its booking answers it. Which members it has is unknown but for `errors`.
+    /// An appointment, as its booking returns it. Apart from `errors`, its members are unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Appointment {
-        /// Number of the appointment, as every other object has one. Assumed.
+        /// Number of the appointment, assumed because every other object has one. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -1543,21 +1544,21 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct TimeSlot {
-        /// When it begins. Observed.
+        /// Start. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub since: Option<crate::Open<jiff::Timestamp>>,
-        /// When it ends. Observed.
+        /// End. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub till: Option<crate::Open<jiff::Timestamp>>,
-        /// What is offered in it, by whom and where. Observed.
+        /// The offer: the service, the trainer, and the location. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -1580,14 +1581,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<Service>>,
-        /// Its title. Observed.
+        /// Title. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_title: Option<String>,
-        /// Hours of its length. Not to be read without the minutes: see `Service::duration`. Unit: hours.
+        /// Hours of the duration. Do not read them without the minutes: see `Service::duration`. Unit: hours.
         /// Observed.
         #[serde(
             default,
@@ -1595,57 +1596,57 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub duration_in_hours: Option<i64>,
-        /// Minutes of its length: those beyond the hours in some answers, all of them in others. Unit: minutes.
-        /// Observed.
+        /// Minutes of the duration: in some responses those beyond the hours, in others all of them. Unit:
+        /// minutes. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub duration_in_minutes: Option<i64>,
-        /// How many places there are. Unit: places. Observed.
+        /// Number of places. Unit: places. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub group_size: Option<i64>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub logo_url: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub service_image_url: Option<String>,
-        /// Address of a video. Observed.
+        /// URL of a video. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub video_url: Option<String>,
-        /// What a client has to agree to. Observed.
+        /// Terms that a client has to accept. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub declaration: Option<String>,
-        /// Whether members see how many places are free. Observed.
+        /// Whether members see the number of free places. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub show_free_spaces: Option<bool>,
-        /// Whether the caller has marked it. Observed.
+        /// Whether the caller has starred it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -1691,7 +1692,7 @@ pub mod types {
         pub location: Option<Location>,
     }
 
-    /// A trainer. Lists hold the first members alone.
+    /// A trainer. Lists contain only the first members.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -1727,14 +1728,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
-        /// Number in another system; in lists. Observed.
+        /// Number in another system; only in lists. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub alt_id: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1748,14 +1749,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub qualifications: Option<String>,
-        /// Text about the trainer. Not in lists. Observed.
+        /// Description of the trainer. Not in lists. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub bio: Option<String>,
-        /// Address of a wide picture. Not in lists. Observed.
+        /// URL of a wide picture. Not in lists. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1769,7 +1770,7 @@ pub mod types {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tags: Vec<Tag>,
-        /// What the caller has with the trainer: `has_package_with`, `has_booking_with`, `has_assessment_with`,
+        /// The caller's relation to the trainer: `has_package_with`, `has_booking_with`, `has_assessment_with`,
         /// `has_workout_from`, `is_allocated_to`, `has_active_package_with`. Whether they are numbers or flags
         /// is unknown. Not in lists. Observed.
         #[serde(
@@ -1801,7 +1802,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1815,7 +1816,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub translations: Option<serde_json::Value>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1852,14 +1853,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<TagCategory>>,
-        /// Whether it is out of use. Observed.
+        /// Whether it is disabled. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub disabled: Option<bool>,
-        /// Who sees it. Observed.
+        /// Who can see it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
@@ -1873,14 +1874,14 @@ pub mod types {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub translations: Vec<serde_json::Value>,
-        /// What it can be put on. Observed.
+        /// What it can be assigned to. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tag_category_entities: Vec<serde_json::Value>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1896,7 +1897,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Money {
-        /// The amount: clients divide it by 100. Unit: minor units of the currency. Observed.
+        /// The amount; clients divide it by 100. Unit: minor units of the currency. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -1919,14 +1920,14 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Video {
-        /// Address of a player. Observed.
+        /// URL of a player. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub player_url: Option<String>,
-        /// Address of the file. Observed.
+        /// URL of the file. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1935,7 +1936,7 @@ pub mod types {
         pub file_url: Option<String>,
     }
 
-    /// A package of credits for sale. The product has single packages, which never expire, expirable ones
+    /// A package of credits for sale. The product has single packages, which never expire, expirable ones,
     /// and subscriptions.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -1958,21 +1959,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Text about it. Observed.
+        /// Description. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
-        /// Address of its logo. Observed.
+        /// URL of its logo. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub logo_url: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1986,35 +1987,35 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub video: Option<Video>,
-        /// Its price. Observed.
+        /// Price. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub price: Option<Money>,
-        /// The price for this caller, which takes the place of `price`. Observed.
+        /// The price for this caller, which replaces `price`. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub custom_price: Option<Money>,
-        /// Its number as a product, which a purchase names. Observed.
+        /// Its product number, which a purchase refers to. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub product_id: Option<i64>,
-        /// Whether it is out of sale. Observed.
+        /// Whether it is no longer for sale. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub disabled: Option<bool>,
-        /// Whether the caller has it as a subscription. Observed.
+        /// Whether the caller has subscribed to it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -2049,35 +2050,35 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub pause_allowance_limit: Option<i64>,
-        /// Whether only bookings with the payee are covered. Observed.
+        /// Whether it covers only bookings with the payee. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub restrict_bookings_to_payee: Option<bool>,
-        /// Who is paid. Observed.
+        /// The payee. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub payee_id: Option<crate::fisikal::Id<User>>,
-        /// Who sees it. Observed.
+        /// Who can see it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub user_visibility: Vec<String>,
-        /// How a subscription is paid. Observed.
+        /// Payment method of a subscription. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub subscription_payment_type: Option<String>,
-        /// What is in it. Observed.
+        /// The contents. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
@@ -2098,28 +2099,28 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub expirable: Option<bool>,
-        /// After how many of the periods below it expires. Not in lists. Observed.
+        /// Number of `expires_period_type` after which it expires. Not in lists. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub expires_in: Option<i64>,
-        /// That period: days, weeks or months. Not in lists. Observed.
+        /// Unit of `expires_in`: days, weeks, or months. Not in lists. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub expires_period_type: Option<String>,
-        /// After how many periods a limited subscription ends. Not in lists. Observed.
+        /// Number of `expires_period_type` after which a limited subscription ends. Not in lists. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub expires_ends_in: Option<i64>,
-        /// How many bookings it covers. Not in lists. Observed.
+        /// Number of bookings that it covers. Not in lists. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -2133,7 +2134,7 @@ pub mod types {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub tags: Vec<Tag>,
-        /// How the tags hang on it. Not in lists. Observed.
+        /// How its tags are attached. Not in lists. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
@@ -2142,7 +2143,7 @@ pub mod types {
         pub service_package_tags: Vec<serde_json::Value>,
     }
 
-    /// What a package holds of one service.
+    /// The credits for one service in a package.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -2156,14 +2157,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<ServicePackageService>>,
-        /// How many credits. Unit: credits. Observed.
+        /// Number of credits. Unit: credits. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub amount: Option<f64>,
-        /// Its price. The form is unknown. Observed.
+        /// Price. The format is unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -2193,35 +2194,35 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<ClientServicePackage>>,
-        /// When the client got it. Observed.
+        /// Time when the client received it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub assigned_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When it expires. Observed.
+        /// Expiration. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub expires_at: Option<crate::Open<jiff::Timestamp>>,
-        /// Credits in it. Unit: credits. Observed.
+        /// Total number of credits. Unit: credits. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub total_credits: Option<f64>,
-        /// Credits used. Unit: credits. Observed.
+        /// Number of credits used. Unit: credits. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub used_credits: Option<f64>,
-        /// Whether it was paid back. Observed.
+        /// Whether it was refunded. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -2235,21 +2236,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub paused: Option<bool>,
-        /// From when it is paused. Observed.
+        /// Start of the pause. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub pause_start_on: Option<crate::Open<jiff::civil::Date>>,
-        /// Until when it is paused. Observed.
+        /// End of the pause. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub pause_end_on: Option<crate::Open<jiff::civil::Date>>,
-        /// What was taken off its price. Observed.
+        /// Discount on its price. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -2265,8 +2266,8 @@ pub mod types {
         pub service_package: Option<ServicePackage>,
     }
 
-    /// The caller's own profile. Members that this crate does not model are kept, so that a profile that
-    /// was read can be changed and sent back whole.
+    /// The caller's own profile. Members that this crate does not model are kept, so that a profile can be
+    /// read, changed, and sent back complete.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -2406,7 +2407,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub weight: Option<f64>,
-        /// Main hand. Observed.
+        /// Dominant hand. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -2420,21 +2421,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub locale: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub image: Option<String>,
-        /// Address of a wide picture. Observed.
+        /// URL of a wide picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub cover_photo: Option<String>,
-        /// The location that the user goes to. Observed.
+        /// The location that the user visits. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -2448,7 +2449,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub default_location_id: Option<crate::fisikal::Id<Location>>,
-        /// When the user last logged in. Observed.
+        /// Time of the last login. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -2462,28 +2463,28 @@ pub mod types {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub linked_clients: Vec<crate::fisikal::Id<User>>,
-        /// Whether the user wants the newsletter. Observed.
+        /// Whether the user subscribes to the newsletter. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub receive_newsletter: Option<bool>,
-        /// How many strikes the user has. Observed.
+        /// Number of strikes. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub strike_count: Option<i64>,
-        /// From when strikes keep the user from booking. Observed.
+        /// Start of the block on bookings because of strikes. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub strike_out_from: Option<crate::Open<jiff::Timestamp>>,
-        /// Until when. Observed.
+        /// End of the time range. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -2511,14 +2512,14 @@ pub mod types {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub gocardless_mandates: Vec<GocardlessMandate>,
-        /// What the family may do. Observed.
+        /// Permissions of the family. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub hashed_permissions: Option<HashedPermissions>,
-        /// Where goods are sent. Observed.
+        /// Shipping address. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -2698,7 +2699,7 @@ pub mod types {
             self
         }
 
-        /// Main hand. Observed.
+        /// Dominant hand. Observed.
         pub fn main_hand(mut self, value: impl Into<String>) -> Self {
             self.main_hand = Some(value.into());
             self
@@ -2710,19 +2711,19 @@ pub mod types {
             self
         }
 
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         pub fn image(mut self, value: impl Into<String>) -> Self {
             self.image = Some(value.into());
             self
         }
 
-        /// Address of a wide picture. Observed.
+        /// URL of a wide picture. Observed.
         pub fn cover_photo(mut self, value: impl Into<String>) -> Self {
             self.cover_photo = Some(value.into());
             self
         }
 
-        /// The location that the user goes to. Observed.
+        /// The location that the user visits. Observed.
         pub fn home_location_id(
             mut self,
             value: impl Into<crate::fisikal::Id<Location>>,
@@ -2740,7 +2741,7 @@ pub mod types {
             self
         }
 
-        /// When the user last logged in. Observed.
+        /// Time of the last login. Observed.
         pub fn last_login_at(
             mut self,
             value: impl Into<crate::Open<jiff::Timestamp>>,
@@ -2758,19 +2759,19 @@ pub mod types {
             self
         }
 
-        /// Whether the user wants the newsletter. Observed.
+        /// Whether the user subscribes to the newsletter. Observed.
         pub fn receive_newsletter(mut self, value: bool) -> Self {
             self.receive_newsletter = Some(value);
             self
         }
 
-        /// How many strikes the user has. Observed.
+        /// Number of strikes. Observed.
         pub fn strike_count(mut self, value: i64) -> Self {
             self.strike_count = Some(value);
             self
         }
 
-        /// From when strikes keep the user from booking. Observed.
+        /// Start of the block on bookings because of strikes. Observed.
         pub fn strike_out_from(
             mut self,
             value: impl Into<crate::Open<jiff::Timestamp>>,
@@ -2779,7 +2780,7 @@ pub mod types {
             self
         }
 
-        /// Until when. Observed.
+        /// End of the time range. Observed.
         pub fn strike_out_till(
             mut self,
             value: impl Into<crate::Open<jiff::Timestamp>>,
@@ -2809,7 +2810,7 @@ pub mod types {
             self
         }
 
-        /// What the family may do. Observed.
+        /// Permissions of the family. Observed.
         pub fn hashed_permissions(
             mut self,
             value: impl Into<HashedPermissions>,
@@ -2818,7 +2819,7 @@ pub mod types {
             self
         }
 
-        /// Where goods are sent. Observed.
+        /// Shipping address. Observed.
         pub fn shipping_address(mut self, value: impl Into<ShippingAddress>) -> Self {
             self.shipping_address = Some(value.into());
             self
@@ -2845,7 +2846,7 @@ pub mod types {
         }
     }
 
-    /// Where goods are sent.
+    /// Shipping address.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -3061,7 +3062,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<CreditCard>>,
-        /// How it is shown. Observed.
+        /// Display text. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -3088,7 +3089,7 @@ pub mod types {
             self
         }
 
-        /// How it is shown. Observed.
+        /// Display text. Observed.
         pub fn title(mut self, value: impl Into<String>) -> Self {
             self.title = Some(value.into());
             self
@@ -3120,7 +3121,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<GocardlessMandate>>,
-        /// How it is shown. Observed.
+        /// Display text. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -3150,7 +3151,7 @@ pub mod types {
             self
         }
 
-        /// How it is shown. Observed.
+        /// Display text. Observed.
         pub fn title(mut self, value: impl Into<String>) -> Self {
             self.title = Some(value.into());
             self
@@ -3168,7 +3169,7 @@ pub mod types {
         }
     }
 
-    /// What the family of a person may do.
+    /// The family permissions of a person.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -3182,7 +3183,7 @@ pub mod types {
             skip_serializing_if = "Vec::is_empty"
         )]
         pub book_for: Vec<crate::fisikal::Id<User>>,
-        /// Whose mail the person gets. Observed.
+        /// Whose mail the person receives. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
@@ -3212,7 +3213,7 @@ pub mod types {
             self
         }
 
-        /// Whose mail the person gets. Observed.
+        /// Whose mail the person receives. Observed.
         pub fn email_redirection_for(
             mut self,
             value: impl IntoIterator<Item = impl Into<crate::fisikal::Id<User>>>,
@@ -3254,7 +3255,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Address of a picture. Observed.
+        /// URL of a picture. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -3268,7 +3269,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub dob: Option<crate::Open<jiff::civil::Date>>,
-        /// What the family may do. Observed.
+        /// Permissions of the family. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3277,7 +3278,7 @@ pub mod types {
         pub hashed_permissions: Option<HashedPermissions>,
     }
 
-    /// A movement of money. The view is documented by name; its members are those that a client reads.
+    /// A movement of money. The view is documented by name; its members are the ones that a client reads.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// <https://cuttingedge.fisikal.com/api/unified/docs?role=manager>, AlexKolomiytsev/ionic-stripejs.
@@ -3291,42 +3292,42 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<MoneyTransaction>>,
-        /// When it was written. Observed.
+        /// Creation time. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When it was paid. Observed.
+        /// Time of the payment. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub paid_at: Option<crate::Open<jiff::Timestamp>>,
-        /// How many. Observed.
+        /// Quantity. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub quantity: Option<i64>,
-        /// Where in the product it belongs. Observed.
+        /// The part of the product that it belongs to. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub section: Option<String>,
-        /// What was bought. Observed.
+        /// The thing that was bought. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub product_name: Option<String>,
-        /// What kind of movement it is. Observed.
+        /// Type of the movement. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -3340,7 +3341,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub reference: Option<String>,
-        /// Number of its document. Observed.
+        /// Number of the document. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -3354,7 +3355,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub note: Option<String>,
-        /// Who wrote it. Observed.
+        /// The author. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -3368,14 +3369,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub code: Option<String>,
-        /// How it was paid. Observed.
+        /// Payment method. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_method: Option<String>,
-        /// Who was paid. Observed.
+        /// The payee. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -3403,49 +3404,49 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub location_name: Option<String>,
-        /// Which instalment it is. Observed.
+        /// Number of this installment. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub installment_number: Option<i64>,
-        /// Of how many. Observed.
+        /// Number of installments. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub installments_count: Option<i64>,
-        /// The balance after it. Observed.
+        /// Balance after the movement. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub balance: Option<crate::Amount>,
-        /// The amount. Sent as text. Observed.
+        /// Amount. Sent as text. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub amount: Option<crate::Amount>,
-        /// The total. Sent as a number or as text. Observed.
+        /// Total. Sent as a number or as text. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub total: Option<crate::Amount>,
-        /// What was taken off. Observed.
+        /// Discount. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub discounts_amount: Option<crate::Amount>,
-        /// Address of the receipt. Observed.
+        /// URL of the receipt. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -3461,8 +3462,8 @@ pub mod types {
         pub payment_id: Option<i64>,
     }
 
-    /// A movement of credits. Its members could not be read; the two here follow from what the list can be
-    /// filtered and sorted by.
+    /// A movement of credits. Its members could not be read; the two here are inferred from the filters and
+    /// the sorting of the list.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://cuttingedge.fisikal.com/api/unified/docs?role=manager>.
@@ -3476,7 +3477,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<CreditTransaction>>,
-        /// When it was written. Assumed.
+        /// Creation time. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3485,21 +3486,21 @@ pub mod types {
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
     }
 
-    /// What a purchase answers: an order that is still to be paid.
+    /// The response to a purchase: an order that is not paid yet.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Purchase {
-        /// Whether the order was made. Observed.
+        /// Whether the order was created. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub success: Option<bool>,
-        /// How to pay for it. Observed.
+        /// The ways to pay it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3508,7 +3509,7 @@ pub mod types {
         pub payment_intent: Option<PaymentIntent>,
     }
 
-    /// How an order can be paid.
+    /// The ways to pay an order.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -3529,14 +3530,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub flow: Option<PaymentFlow>,
-        /// The ways to choose from. Observed.
+        /// The payment methods to choose from. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub payment_layouts: Vec<PaymentLayout>,
-        /// Who takes the payment. Observed.
+        /// The payment provider. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3550,14 +3551,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub valid: Option<bool>,
-        /// Terms to agree to, as HTML; may be empty or absent. Observed.
+        /// Terms to accept, as HTML; can be empty or missing. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub tos: Option<String>,
-        /// The stored card; for Stripe alone. Observed.
+        /// The stored card; for Stripe only. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3566,14 +3567,14 @@ pub mod types {
         pub credit_card_id: Option<crate::fisikal::Id<CreditCard>>,
     }
 
-    /// A way to pay.
+    /// A payment method.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct PaymentLayout {
-        /// Which one it is. Observed.
+        /// The payment provider. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3582,7 +3583,7 @@ pub mod types {
         pub flow: Option<PaymentProvider>,
     }
 
-    /// An order of the shop, as the confirmation of a payment answers it.
+    /// An order of the shop, as the confirmation of a payment returns it.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -3598,7 +3599,7 @@ pub mod types {
         pub completed: Option<bool>,
     }
 
-    /// What a promo code takes off.
+    /// The discount of a promo code.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -3619,14 +3620,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Percent taken off. Unit: percent. Observed.
+        /// Discount in percent. Unit: percent. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub percentage_off: Option<f64>,
-        /// Amount taken off. Whether in minor units is unknown. Observed.
+        /// Discount as an amount. Whether it is in minor units is unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -3635,14 +3636,14 @@ pub mod types {
         pub amount_off: Option<f64>,
     }
 
-    /// What a promo code does.
+    /// The effect of a promo code.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct AppliedPromocode {
-        /// What it takes off; absent or null where it takes nothing. Observed.
+        /// The discount; missing or null if there is none. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3651,7 +3652,7 @@ pub mod types {
         pub discount: Option<Discount>,
     }
 
-    /// What the card page of Spreedly needs.
+    /// The parameters of Spreedly's card page.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -3693,27 +3694,27 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub order_id: Option<crate::fisikal::Id<Order>>,
-        /// Who takes the payment. Observed.
+        /// The payment provider. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub payment_provider: Option<PaymentProvider>,
-        /// Scheme of the address to come back to. Observed.
+        /// Scheme of the URL to return to. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub url_schema: Option<String>,
-        /// Key of the page. Observed.
+        /// Key of the card page. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
-        pub key: Option<crate::fisikal::Secret>,
+        pub key: Option<crate::fisikal::SecretText>,
     }
 
     /// A user's notification settings.
@@ -3723,7 +3724,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct NotificationSettingsSet {
-        /// Number of the set. Observed.
+        /// Number of the set of settings. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3744,14 +3745,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub user_id: Option<crate::fisikal::Id<User>>,
-        /// When it was made. Observed.
+        /// Creation time. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When it last changed. Observed.
+        /// Time of the last change. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3765,7 +3766,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub lead_client_name: Option<String>,
-        /// Whether the lead client has them on. Observed.
+        /// Whether the family's lead client has them enabled. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -3781,7 +3782,7 @@ pub mod types {
         pub notification_settings: Vec<NotificationSetting>,
     }
 
-    /// Who hears of one kind of event.
+    /// Who is notified of one kind of event.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -3795,7 +3796,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fisikal::Id<NotificationSetting>>,
-        /// The set. Observed.
+        /// The set that the setting belongs to. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -3804,113 +3805,113 @@ pub mod types {
         pub notification_settings_set_id: Option<
             crate::fisikal::Id<NotificationSettingsSet>,
         >,
-        /// What it is about; `global_notifications_enabled` and `global_notifications_by_pushes_enabled` have
-        /// been seen. Observed.
+        /// The kind of event; `global_notifications_enabled` and `global_notifications_by_pushes_enabled` have
+        /// been observed. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub key: Option<String>,
-        /// When it was made. Observed.
+        /// Creation time. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When it last changed. Observed.
+        /// Time of the last change. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
-        /// Whether the client hears of it. Observed.
+        /// Whether the client is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_client: Option<bool>,
-        /// Whether the trainer hears of it. Observed.
+        /// Whether the trainer is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_trainer: Option<bool>,
-        /// Whether the manager hears of it. Observed.
+        /// Whether the manager is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_manager: Option<bool>,
-        /// Whether the front house manager hears of it. Observed.
+        /// Whether the front-of-house manager is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_front_house_manager: Option<bool>,
-        /// Whether the system hears of it. Observed.
+        /// Whether the system is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_system: Option<bool>,
-        /// Whether the administrator hears of it. Observed.
+        /// Whether the administrator is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_administrator: Option<bool>,
-        /// Whether the self employed hears of it. Observed.
+        /// Whether the self-employed user is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_self_employed: Option<bool>,
-        /// Whether the independent trainer hears of it. Observed.
+        /// Whether the independent trainer is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_independent_trainer: Option<bool>,
-        /// Whether the SJD accountant hears of it. Observed.
+        /// Whether the SJD accountant is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_sjd_accountant: Option<bool>,
-        /// Whether the content provider hears of it. Observed.
+        /// Whether the content provider is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_content_provider: Option<bool>,
-        /// Whether the accountant hears of it. Observed.
+        /// Whether the accountant is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_accountant: Option<bool>,
-        /// Whether the content user hears of it. Observed.
+        /// Whether the content user is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
             skip_serializing_if = "Option::is_none"
         )]
         pub to_content_user: Option<bool>,
-        /// Whether the pt manager hears of it. Observed.
+        /// Whether the PT manager is notified. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::flag",
@@ -3956,7 +3957,7 @@ pub mod types {
             self
         }
 
-        /// The set. Observed.
+        /// The set that the setting belongs to. Observed.
         pub fn notification_settings_set_id(
             mut self,
             value: impl Into<crate::fisikal::Id<NotificationSettingsSet>>,
@@ -3965,14 +3966,14 @@ pub mod types {
             self
         }
 
-        /// What it is about; `global_notifications_enabled` and `global_notifications_by_pushes_enabled` have
-        /// been seen. Observed.
+        /// The kind of event; `global_notifications_enabled` and `global_notifications_by_pushes_enabled` have
+        /// been observed. Observed.
         pub fn key(mut self, value: impl Into<String>) -> Self {
             self.key = Some(value.into());
             self
         }
 
-        /// When it was made. Observed.
+        /// Creation time. Observed.
         pub fn created_at(
             mut self,
             value: impl Into<crate::Open<jiff::Timestamp>>,
@@ -3981,7 +3982,7 @@ pub mod types {
             self
         }
 
-        /// When it last changed. Observed.
+        /// Time of the last change. Observed.
         pub fn updated_at(
             mut self,
             value: impl Into<crate::Open<jiff::Timestamp>>,
@@ -3990,79 +3991,79 @@ pub mod types {
             self
         }
 
-        /// Whether the client hears of it. Observed.
+        /// Whether the client is notified. Observed.
         pub fn to_client(mut self, value: bool) -> Self {
             self.to_client = Some(value);
             self
         }
 
-        /// Whether the trainer hears of it. Observed.
+        /// Whether the trainer is notified. Observed.
         pub fn to_trainer(mut self, value: bool) -> Self {
             self.to_trainer = Some(value);
             self
         }
 
-        /// Whether the manager hears of it. Observed.
+        /// Whether the manager is notified. Observed.
         pub fn to_manager(mut self, value: bool) -> Self {
             self.to_manager = Some(value);
             self
         }
 
-        /// Whether the front house manager hears of it. Observed.
+        /// Whether the front-of-house manager is notified. Observed.
         pub fn to_front_house_manager(mut self, value: bool) -> Self {
             self.to_front_house_manager = Some(value);
             self
         }
 
-        /// Whether the system hears of it. Observed.
+        /// Whether the system is notified. Observed.
         pub fn to_system(mut self, value: bool) -> Self {
             self.to_system = Some(value);
             self
         }
 
-        /// Whether the administrator hears of it. Observed.
+        /// Whether the administrator is notified. Observed.
         pub fn to_administrator(mut self, value: bool) -> Self {
             self.to_administrator = Some(value);
             self
         }
 
-        /// Whether the self employed hears of it. Observed.
+        /// Whether the self-employed user is notified. Observed.
         pub fn to_self_employed(mut self, value: bool) -> Self {
             self.to_self_employed = Some(value);
             self
         }
 
-        /// Whether the independent trainer hears of it. Observed.
+        /// Whether the independent trainer is notified. Observed.
         pub fn to_independent_trainer(mut self, value: bool) -> Self {
             self.to_independent_trainer = Some(value);
             self
         }
 
-        /// Whether the SJD accountant hears of it. Observed.
+        /// Whether the SJD accountant is notified. Observed.
         pub fn to_sjd_accountant(mut self, value: bool) -> Self {
             self.to_sjd_accountant = Some(value);
             self
         }
 
-        /// Whether the content provider hears of it. Observed.
+        /// Whether the content provider is notified. Observed.
         pub fn to_content_provider(mut self, value: bool) -> Self {
             self.to_content_provider = Some(value);
             self
         }
 
-        /// Whether the accountant hears of it. Observed.
+        /// Whether the accountant is notified. Observed.
         pub fn to_accountant(mut self, value: bool) -> Self {
             self.to_accountant = Some(value);
             self
         }
 
-        /// Whether the content user hears of it. Observed.
+        /// Whether the content user is notified. Observed.
         pub fn to_content_user(mut self, value: bool) -> Self {
             self.to_content_user = Some(value);
             self
         }
 
-        /// Whether the pt manager hears of it. Observed.
+        /// Whether the PT manager is notified. Observed.
         pub fn to_pt_manager(mut self, value: bool) -> Self {
             self.to_pt_manager = Some(value);
             self
@@ -4080,8 +4081,7 @@ pub mod types {
         }
     }
 
-    /// A client who registers. Which members are required is unknown; the vendor's widget sends all of
-    /// them.
+    /// A client to register. Which members are required is unknown; the vendor's widget sends all of them.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -4096,11 +4096,11 @@ pub mod types {
         pub email: Option<String>,
         /// Password of at least 8 characters. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub password: Option<crate::fisikal::Secret>,
+        pub password: Option<crate::fisikal::SecretText>,
         /// Mobile number, with the international prefix in front. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub mobile_no: Option<String>,
-        /// Whether the terms were agreed to. Observed.
+        /// Whether the client has accepted the terms. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub tos: Option<bool>,
         /// Sex. Observed.
@@ -4112,10 +4112,10 @@ pub mod types {
         /// Country. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub country_id: Option<crate::fisikal::Id<Country>>,
-        /// The location that the client goes to. Observed.
+        /// The location that the client visits. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub home_location_id: Option<crate::fisikal::Id<Location>>,
-        /// Whether the client wants the newsletter. Observed.
+        /// Whether the client subscribes to the newsletter. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub receive_newsletter: Option<bool>,
         /// The club. Observed.
@@ -4157,7 +4157,7 @@ pub mod types {
         }
 
         /// Password of at least 8 characters. Observed.
-        pub fn password(mut self, value: impl Into<crate::fisikal::Secret>) -> Self {
+        pub fn password(mut self, value: impl Into<crate::fisikal::SecretText>) -> Self {
             self.password = Some(value.into());
             self
         }
@@ -4168,7 +4168,7 @@ pub mod types {
             self
         }
 
-        /// Whether the terms were agreed to. Observed.
+        /// Whether the client has accepted the terms. Observed.
         pub fn tos(mut self, value: bool) -> Self {
             self.tos = Some(value);
             self
@@ -4195,7 +4195,7 @@ pub mod types {
             self
         }
 
-        /// The location that the client goes to. Observed.
+        /// The location that the client visits. Observed.
         pub fn home_location_id(
             mut self,
             value: impl Into<crate::fisikal::Id<Location>>,
@@ -4204,7 +4204,7 @@ pub mod types {
             self
         }
 
-        /// Whether the client wants the newsletter. Observed.
+        /// Whether the client subscribes to the newsletter. Observed.
         pub fn receive_newsletter(mut self, value: bool) -> Self {
             self.receive_newsletter = Some(value);
             self
@@ -4228,8 +4228,8 @@ pub mod types {
         }
     }
 
-    /// A client whom staff creates. Which members are required is unknown; the vendor's widget sends all of
-    /// them.
+    /// A client to create, by staff. Which members are required is unknown; the vendor's widget sends all
+    /// of them.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -4244,14 +4244,14 @@ pub mod types {
         pub email: Option<String>,
         /// Password of at least 8 characters. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub password: Option<crate::fisikal::Secret>,
-        /// The password again. Observed.
+        pub password: Option<crate::fisikal::SecretText>,
+        /// The password, repeated. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
-        pub password_confirmation: Option<crate::fisikal::Secret>,
+        pub password_confirmation: Option<crate::fisikal::SecretText>,
         /// Mobile number, with the international prefix in front. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub mobile_no: Option<String>,
-        /// Whether the terms were agreed to. Observed.
+        /// Whether the client has accepted the terms. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub tos: Option<bool>,
         /// Sex. Observed.
@@ -4263,13 +4263,13 @@ pub mod types {
         /// Country. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub country_id: Option<crate::fisikal::Id<Country>>,
-        /// The location that the client goes to. Observed.
+        /// The location that the client visits. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub home_location_id: Option<crate::fisikal::Id<Location>>,
-        /// Whether the client wants the newsletter. Observed.
+        /// Whether the client subscribes to the newsletter. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub receive_newsletter: Option<bool>,
-        /// Whether the client is out of use. Observed.
+        /// Whether the client is disabled. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub disabled: Option<bool>,
         #[serde(flatten)]
@@ -4309,15 +4309,15 @@ pub mod types {
         }
 
         /// Password of at least 8 characters. Observed.
-        pub fn password(mut self, value: impl Into<crate::fisikal::Secret>) -> Self {
+        pub fn password(mut self, value: impl Into<crate::fisikal::SecretText>) -> Self {
             self.password = Some(value.into());
             self
         }
 
-        /// The password again. Observed.
+        /// The password, repeated. Observed.
         pub fn password_confirmation(
             mut self,
-            value: impl Into<crate::fisikal::Secret>,
+            value: impl Into<crate::fisikal::SecretText>,
         ) -> Self {
             self.password_confirmation = Some(value.into());
             self
@@ -4329,7 +4329,7 @@ pub mod types {
             self
         }
 
-        /// Whether the terms were agreed to. Observed.
+        /// Whether the client has accepted the terms. Observed.
         pub fn tos(mut self, value: bool) -> Self {
             self.tos = Some(value);
             self
@@ -4356,7 +4356,7 @@ pub mod types {
             self
         }
 
-        /// The location that the client goes to. Observed.
+        /// The location that the client visits. Observed.
         pub fn home_location_id(
             mut self,
             value: impl Into<crate::fisikal::Id<Location>>,
@@ -4365,13 +4365,13 @@ pub mod types {
             self
         }
 
-        /// Whether the client wants the newsletter. Observed.
+        /// Whether the client subscribes to the newsletter. Observed.
         pub fn receive_newsletter(mut self, value: bool) -> Self {
             self.receive_newsletter = Some(value);
             self
         }
 
-        /// Whether the client is out of use. Observed.
+        /// Whether the client is disabled. Observed.
         pub fn disabled(mut self, value: bool) -> Self {
             self.disabled = Some(value);
             self
@@ -4389,7 +4389,7 @@ pub mod types {
         }
     }
 
-    /// For which client something is done.
+    /// The client that a call is for.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
@@ -4430,13 +4430,13 @@ pub mod types {
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct AppointmentCreate {
-        /// Who comes. Observed.
+        /// The client who comes. Observed.
         pub client_ids: Vec<crate::fisikal::Id<User>>,
-        /// Where. Observed.
+        /// The location. Observed.
         pub location_id: crate::fisikal::Id<Location>,
-        /// What, and with whom. Observed.
+        /// The trainer's offer. Observed.
         pub trainer_activity_id: crate::fisikal::Id<TrainerActivity>,
-        /// When. The vendor spells the member so. Observed.
+        /// The time. The misspelling is the vendor's. Observed.
         #[serde(rename = "reccurrence_attributes")]
         pub recurrence: crate::fisikal::Recurrence,
         #[serde(flatten)]
@@ -4472,20 +4472,20 @@ pub mod types {
         }
     }
 
-    /// Something to buy.
+    /// A product to buy.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct PurchaseItem {
-        /// Its number as a product: `product_id` of a package. Observed.
+        /// Its product number: the `product_id` of a package. Observed.
         pub product_id: i64,
-        /// What kind of thing it is. Observed.
+        /// Type of the product. Observed.
         pub product_type: ProductType,
-        /// How many. Observed.
+        /// Quantity. Observed.
         pub quantity: u32,
-        /// For whom it is, where not for the buyer. Observed.
+        /// The client it is for, if not the buyer. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub target_user_id: Option<crate::fisikal::Id<User>>,
         #[serde(flatten)]
@@ -4508,7 +4508,7 @@ pub mod types {
             }
         }
 
-        /// For whom it is, where not for the buyer. Observed.
+        /// The client it is for, if not the buyer. Observed.
         pub fn target_user_id(
             mut self,
             value: impl Into<crate::fisikal::Id<User>>,
@@ -4537,27 +4537,27 @@ pub mod types {
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct PurchaseCreate {
-        /// What is bought. Observed.
+        /// The products to buy. Observed.
         pub purchases: Vec<PurchaseItem>,
-        /// Where a client buys. Observed.
+        /// The location where a client buys. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub location_id: Option<crate::fisikal::Id<Location>>,
         /// Promo code. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub promocode: Option<String>,
-        /// For whom staff buys. Observed.
+        /// The client that staff buys for. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub client_id: Option<crate::fisikal::Id<User>>,
-        /// How staff books the payment. Observed.
+        /// How staff records the payment. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub internal_payment: Option<InternalPayment>,
-        /// Discounts that staff gives. Observed.
+        /// Discounts granted by staff. Observed.
         #[serde(
             rename = "discount_internal_payments_attributes",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub discounts: Vec<DiscountUse>,
-        /// For whom a member of the family buys. Observed.
+        /// The family member to buy for. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub target_user_id: Option<crate::fisikal::Id<User>>,
         #[serde(flatten)]
@@ -4581,7 +4581,7 @@ pub mod types {
             }
         }
 
-        /// Where a client buys. Observed.
+        /// The location where a client buys. Observed.
         pub fn location_id(
             mut self,
             value: impl Into<crate::fisikal::Id<Location>>,
@@ -4596,19 +4596,19 @@ pub mod types {
             self
         }
 
-        /// For whom staff buys. Observed.
+        /// The client that staff buys for. Observed.
         pub fn client_id(mut self, value: impl Into<crate::fisikal::Id<User>>) -> Self {
             self.client_id = Some(value.into());
             self
         }
 
-        /// How staff books the payment. Observed.
+        /// How staff records the payment. Observed.
         pub fn internal_payment(mut self, value: impl Into<InternalPayment>) -> Self {
             self.internal_payment = Some(value.into());
             self
         }
 
-        /// Discounts that staff gives. Observed.
+        /// Discounts granted by staff. Observed.
         pub fn discounts(
             mut self,
             value: impl IntoIterator<Item = impl Into<DiscountUse>>,
@@ -4617,7 +4617,7 @@ pub mod types {
             self
         }
 
-        /// For whom a member of the family buys. Observed.
+        /// The family member to buy for. Observed.
         pub fn target_user_id(
             mut self,
             value: impl Into<crate::fisikal::Id<User>>,
@@ -4638,14 +4638,14 @@ pub mod types {
         }
     }
 
-    /// How staff books a payment.
+    /// How staff records a payment.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct InternalPayment {
-        /// Where. Observed.
+        /// The location. Observed.
         pub location_id: crate::fisikal::Id<Location>,
         #[serde(flatten)]
         extra: ::serde_json::Map<String, ::serde_json::Value>,
@@ -4672,7 +4672,7 @@ pub mod types {
         }
     }
 
-    /// A discount that is given.
+    /// A granted discount.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -4706,7 +4706,7 @@ pub mod types {
         }
     }
 
-    /// A promo code, and what it is to be applied to.
+    /// A promo code, and the purchase to apply it to.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -4715,7 +4715,7 @@ pub mod types {
     pub struct PromocodeApply {
         /// The promo code. Observed.
         pub promocode: String,
-        /// What is bought. Observed.
+        /// The products to buy. Observed.
         pub purchases: Vec<PurchaseItem>,
         #[serde(flatten)]
         extra: ::serde_json::Map<String, ::serde_json::Value>,
@@ -4746,7 +4746,7 @@ pub mod types {
         }
     }
 
-    /// A payment by a method of Stripe.
+    /// A payment with a Stripe payment method.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs, AlexKolomiytsev/ionic-stripejs.
@@ -4756,8 +4756,8 @@ pub mod types {
         /// The order. Observed.
         pub order_id: crate::fisikal::Id<Order>,
         /// Stripe's token of the payment method. Observed.
-        pub payment_method_token: crate::fisikal::Secret,
-        /// Where the card's bank sends the client back to. Observed.
+        pub payment_method_token: crate::fisikal::SecretText,
+        /// The URL to which the card's bank sends the client back. Observed.
         pub return_url: String,
         #[serde(flatten)]
         extra: ::serde_json::Map<String, ::serde_json::Value>,
@@ -4767,7 +4767,7 @@ pub mod types {
         /// What is required. The rest is not sent unless it is set.
         pub fn new(
             order_id: impl Into<crate::fisikal::Id<Order>>,
-            payment_method_token: impl Into<crate::fisikal::Secret>,
+            payment_method_token: impl Into<crate::fisikal::SecretText>,
             return_url: impl Into<String>,
         ) -> Self {
             Self {
@@ -4790,7 +4790,7 @@ pub mod types {
         }
     }
 
-    /// The end of a payment that the client had to confirm.
+    /// The completion of a payment that the client had to confirm.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -4800,7 +4800,7 @@ pub mod types {
         /// The order. Observed.
         pub order_id: crate::fisikal::Id<Order>,
         /// Stripe's token of the payment. Observed.
-        pub payment_intent_token: crate::fisikal::Secret,
+        pub payment_intent_token: crate::fisikal::SecretText,
         #[serde(flatten)]
         extra: ::serde_json::Map<String, ::serde_json::Value>,
     }
@@ -4809,7 +4809,7 @@ pub mod types {
         /// What is required. The rest is not sent unless it is set.
         pub fn new(
             order_id: impl Into<crate::fisikal::Id<Order>>,
-            payment_intent_token: impl Into<crate::fisikal::Secret>,
+            payment_intent_token: impl Into<crate::fisikal::SecretText>,
         ) -> Self {
             Self {
                 order_id: order_id.into(),
@@ -4864,14 +4864,14 @@ pub mod types {
         }
     }
 
-    /// A user's notification settings as they are to be.
+    /// A user's new notification settings.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// AlexKolomiytsev/ionic-stripejs.
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct NotificationSettingsUpdate {
-        /// Number of the set. Observed.
+        /// Number of the set of settings. Observed.
         pub id: crate::fisikal::Id<NotificationSettingsSet>,
         /// The club. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -4879,7 +4879,7 @@ pub mod types {
         /// The user. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub user_id: Option<crate::fisikal::Id<User>>,
-        /// The settings. The vendor names the member so when it is sent. Observed.
+        /// The settings. The vendor uses this name in requests. Observed.
         #[serde(
             rename = "notification_settings_attributes",
             skip_serializing_if = "Vec::is_empty"
@@ -4913,7 +4913,7 @@ pub mod types {
             self
         }
 
-        /// The settings. The vendor names the member so when it is sent. Observed.
+        /// The settings. The vendor uses this name in requests. Observed.
         pub fn notification_settings(
             mut self,
             value: impl IntoIterator<Item = impl Into<NotificationSetting>>,
@@ -5075,7 +5075,7 @@ pub mod operations {
         .idempotent(true)
         .with_confidence(Confidence::Observed);
 
-    /// Test whether a client could be booked: `POST /api/unified/schedule/occurrences/{id}/precheck`.
+    /// Check whether a client can be booked: `POST /api/unified/schedule/occurrences/{id}/precheck`.
     pub static PRECHECK_OCCURRENCE: Operation = Operation::new(
             "precheck_occurrence",
             ::http::Method::POST,
@@ -5204,7 +5204,7 @@ pub mod operations {
         .with_confidence(Confidence::Observed)
         .within("user");
 
-    /// Change the caller's profile: `PUT /api/unified/users/profile`.
+    /// Update the caller's profile: `PUT /api/unified/users/profile`.
     pub static UPDATE_PROFILE: Operation = Operation::new(
             "update_profile",
             ::http::Method::PUT,
@@ -5215,7 +5215,7 @@ pub mod operations {
         .with_confidence(Confidence::Observed)
         .refusing_inside();
 
-    /// Change who may book for whom: `PUT /api/unified/users/profile/permissions`.
+    /// Update family permissions: `PUT /api/unified/users/profile/permissions`.
     pub static UPDATE_FAMILY_PERMISSIONS: Operation = Operation::new(
             "update_family_permissions",
             ::http::Method::PUT,
@@ -5367,7 +5367,7 @@ pub mod operations {
         .with_confidence(Confidence::Observed)
         .within("notification_settings_set");
 
-    /// Change notification settings: `PUT /api/unified/settings/notification_settings_sets/{id}`.
+    /// Update notification settings: `PUT /api/unified/settings/notification_settings_sets/{id}`.
     pub static UPDATE_NOTIFICATION_SETTINGS: Operation = Operation::new(
             "update_notification_settings",
             ::http::Method::PUT,
@@ -5378,7 +5378,8 @@ pub mod operations {
         .with_confidence(Confidence::Observed)
         .refusing_inside();
 
-    /// Read what Spreedly's card page needs: `GET /api/mobile/spreedly_express/init_flow/{order_id}.json`.
+    /// Read the parameters of Spreedly's card page: `GET
+    /// /api/mobile/spreedly_express/init_flow/{order_id}.json`.
     pub static GET_SPREEDLY_PAGE: Operation = Operation::new(
             "get_spreedly_page",
             ::http::Method::GET,
@@ -5394,8 +5395,8 @@ impl super::Client {
     /// Register a client.
     ///
     /// Registers a client, as the vendor's widget does for a guest, and returns the client with a session
-    /// token of its own in `auth_token`. An address that is taken and a password that is too short are
-    /// refused.
+    /// token of its own in `auth_token`. An e-mail address that is taken and a password that is too short
+    /// are refused.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -5425,7 +5426,8 @@ impl super::Client {
 
     /// List locations.
     ///
-    /// Locations that the caller may see. One without a parent is a site, and its children are rooms.
+    /// Returns the locations that the caller may see. A location without a parent is a site; its children
+    /// are rooms.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://cuttingedge.fisikal.com/api/unified/docs?role=guest>,
@@ -5458,7 +5460,7 @@ impl super::Client {
 
     /// Read a location.
     ///
-    /// One location.
+    /// Returns one location.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://cuttingedge.fisikal.com/api/unified/docs?role=guest>.
@@ -5487,7 +5489,7 @@ impl super::Client {
 
     /// List regions.
     ///
-    /// Regions that locations are grouped in.
+    /// Returns the regions that group locations.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5516,7 +5518,7 @@ impl super::Client {
 
     /// Read the settings of the caller's club.
     ///
-    /// The settings of the club that the caller belongs to.
+    /// Returns the settings of the caller's club.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs,
@@ -5546,7 +5548,7 @@ impl super::Client {
 
     /// List the sections of the member app.
     ///
-    /// Which sections the member app has, with their categories of services.
+    /// Returns the sections of the member app, with their categories of services.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5575,7 +5577,7 @@ impl super::Client {
 
     /// List countries.
     ///
-    /// Countries with their dialling prefixes.
+    /// Returns countries with their dialing prefixes.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5604,8 +5606,8 @@ impl super::Client {
 
     /// List announcements.
     ///
-    /// Announcements of a window of time. What the answer looks like is unknown, so it is returned as it
-    /// came.
+    /// Returns the announcements in a time range. The format of the response is unknown, so the complete
+    /// body is returned as JSON.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: a public React file of 2020 that calls staging.fisikal.com.
@@ -5634,7 +5636,7 @@ impl super::Client {
 
     /// List classes and bookings.
     ///
-    /// What the schedule holds in a window of time, for everybody or for one client.
+    /// Returns the schedule in a time range, for everyone or for one client.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5664,10 +5666,10 @@ impl super::Client {
         builder::ListOccurrences::new(self.inner())
     }
 
-    /// Test whether a client could be booked.
+    /// Check whether a client can be booked.
     ///
-    /// Tests whether a client could be booked, and books nobody. What stands in the way comes as
-    /// [`Error::Validation`](crate::Error::Validation); [`errors`](crate::fisikal::errors) reads it.
+    /// Checks whether a client can be booked, without booking. The obstacles come as
+    /// [`Error::Validation`](crate::Error::Validation); [`errors`](crate::fisikal::errors) reads them.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5697,10 +5699,10 @@ impl super::Client {
 
     /// Book a client.
     ///
-    /// Books a client. The call is known from a client's source, where it is commented out, and the shape
-    /// of the answer is taken from `precheck_occurrence`. What stands in the way comes as
-    /// [`Error::Validation`](crate::Error::Validation). Sent again after a lost answer, it may report
-    /// `taken` for the booking that it made itself.
+    /// Books a client. The call is known from a client's source, where it is commented out, and the format
+    /// of the response is taken from `precheck_occurrence`. Obstacles come as
+    /// [`Error::Validation`](crate::Error::Validation). If the call is sent again after a lost response, it
+    /// may report `taken` because of its own first booking.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * The request body. Assumed: nothing that could be read confirms it.
@@ -5731,7 +5733,7 @@ impl super::Client {
 
     /// Cancel a client's booking.
     ///
-    /// Cancels the booking of a client. Shortly before the beginning the vendor may refuse.
+    /// Cancels the booking of a client. The vendor may refuse it shortly before the start.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5779,7 +5781,7 @@ impl super::Client {
     /// # let client = tenant.client()?;
     /// let slots = client.list_time_slots().service_id(3).location_id(1).client_id(2001).send().await?;
     /// let slot = slots.items.first().expect("a free slot");
-    /// let when = fisikal::Recurrence::single(slot.since.clone().expect("a beginning"), slot.till.clone().expect("an end"));
+    /// let when = fisikal::Recurrence::single(slot.since.clone().expect("a start"), slot.till.clone().expect("an end"));
     /// let body = fisikal::types::AppointmentCreate::new([2001], 1, 1, when);
     /// let appointment = client.create_appointment().body(body).send().await?;
     /// assert!(appointment.id.is_some());
@@ -5796,9 +5798,9 @@ impl super::Client {
 
     /// List free slots.
     ///
-    /// Free slots of a service at a location, for a client. The number in the path belongs to an
-    /// appointment, which does not exist yet: the one known client always sends 1, and so does this one.
-    /// All parameters but the last have only been seen together.
+    /// Returns the free slots of a service at a location, for a client. The number in the path is that of
+    /// an appointment, which does not exist yet: the one known client always sends 1, and so does this one.
+    /// All parameters except the last have only been observed together.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5827,7 +5829,7 @@ impl super::Client {
 
     /// List services.
     ///
-    /// Services that can be booked.
+    /// Returns the services that can be booked.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5856,7 +5858,7 @@ impl super::Client {
 
     /// List activity categories.
     ///
-    /// Categories of activities.
+    /// Returns the categories of activities.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5885,7 +5887,7 @@ impl super::Client {
 
     /// List what trainers offer.
     ///
-    /// Which trainer offers which service at which location.
+    /// Returns which trainer offers which service at which location.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -5914,8 +5916,8 @@ impl super::Client {
 
     /// List packages for sale.
     ///
-    /// Packages that can be bought. The vendor's widget narrows them by `at_location` and `of_club`, a
-    /// member app by the others.
+    /// Returns the packages that can be bought. The vendor's widget filters them by `at_location` and
+    /// `of_club`, a member app by the other parameters.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs,
@@ -5945,8 +5947,8 @@ impl super::Client {
 
     /// Read a package.
     ///
-    /// One package, with what is in it. A `location_id` belongs to the call, but the one client that sets
-    /// it fails to send it; so it is left out.
+    /// Returns one package, with its contents. The operation has a parameter `location_id`, but the one
+    /// client that sets it fails to send it, so it is left out.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs,
@@ -5977,7 +5979,7 @@ impl super::Client {
 
     /// List the caller's packages.
     ///
-    /// Packages that the client owns.
+    /// Returns the packages that the client owns.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6007,7 +6009,7 @@ impl super::Client {
 
     /// Read the caller's profile.
     ///
-    /// The profile of whoever calls.
+    /// Returns the profile of the caller.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6034,10 +6036,10 @@ impl super::Client {
         builder::GetProfile::new(self.inner())
     }
 
-    /// Change the caller's profile.
+    /// Update the caller's profile.
     ///
-    /// Changes the caller's profile. The one known client sends the whole profile with its changes, so read
-    /// it first and send it back. What is answered is unknown.
+    /// Changes the caller's profile. The one known client sends the complete profile with its changes, so
+    /// read the profile first and send it back. The response is unknown.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6065,9 +6067,9 @@ impl super::Client {
         builder::UpdateProfile::new(self.inner())
     }
 
-    /// Change who may book for whom.
+    /// Update family permissions.
     ///
-    /// Changes for whom a member of the family may book, and whose mail that person gets. What is answered
+    /// Changes for whom a member of the family may book, and whose mail that person receives. The response
     /// is unknown.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -6097,7 +6099,7 @@ impl super::Client {
 
     /// List trainers.
     ///
-    /// Trainers.
+    /// Returns trainers.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6126,7 +6128,7 @@ impl super::Client {
 
     /// Read a trainer.
     ///
-    /// One trainer, with qualifications and tags.
+    /// Returns one trainer, with qualifications and tags.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6155,8 +6157,8 @@ impl super::Client {
 
     /// Create a client.
     ///
-    /// Creates a client, with the token of staff. An address that is taken and a password that is too short
-    /// come as [`Error::Validation`](crate::Error::Validation).
+    /// Creates a client, with a staff token. An e-mail address that is taken and a password that is too
+    /// short come as [`Error::Validation`](crate::Error::Validation).
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs.
@@ -6186,7 +6188,7 @@ impl super::Client {
 
     /// Read a client.
     ///
-    /// One client. What the answer looks like is unknown, so it is returned as it came.
+    /// Returns one client. The format of the response is unknown, so the complete body is returned as JSON.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6200,8 +6202,8 @@ impl super::Client {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// # let tenant = servicebay::testing::fisikal::MockServer::start().await;
     /// # let client = tenant.client()?;
-    /// let answer = client.get_client().id(2001).send().await?;
-    /// assert!(answer.is_object());
+    /// let response = client.get_client().id(2001).send().await?;
+    /// assert!(response.is_object());
     /// # Ok(())
     /// # }
     /// ```
@@ -6215,7 +6217,7 @@ impl super::Client {
 
     /// List the caller's family.
     ///
-    /// Clients who are linked to the caller: the family.
+    /// Returns the clients who are linked to the caller as family.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6244,7 +6246,7 @@ impl super::Client {
 
     /// Price a promo code.
     ///
-    /// Tells what a promo code takes off a purchase. Nothing is bought.
+    /// Returns the discount of a promo code on a purchase. Nothing is bought.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs,
@@ -6276,7 +6278,7 @@ impl super::Client {
 
     /// Order packages.
     ///
-    /// Makes an order and tells how it can be paid.
+    /// Creates an order and returns the ways to pay it.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs,
@@ -6308,9 +6310,10 @@ impl super::Client {
 
     /// Pay an order with Stripe.
     ///
-    /// Pays an order with a payment method of Stripe. Where the card's owner has to confirm, the answer is
-    /// [`Error::Validation`](crate::Error::Validation) with `requires_action`, and its `options.stripe_url`
-    /// is the page for that; afterwards call `confirm_stripe`. What else is answered is unknown.
+    /// Pays an order with a Stripe payment method. If the card's owner has to confirm the payment, the call
+    /// fails with [`Error::Validation`](crate::Error::Validation) and `requires_action`, and its
+    /// `options.stripe_url` is the page for the confirmation; after that, call `confirm_stripe`. The rest
+    /// of the response is unknown.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: Fisikal-Limited/widget-packages, purchase-vra/widget.umd.cjs,
@@ -6378,7 +6381,7 @@ impl super::Client {
 
     /// Mark an order as paid in cash.
     ///
-    /// Marks an order as paid in cash. What is answered is unknown.
+    /// Marks an order as paid in cash. The response is unknown.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6410,7 +6413,7 @@ impl super::Client {
 
     /// List money transactions.
     ///
-    /// Movements of money.
+    /// Returns movements of money.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://cuttingedge.fisikal.com/api/unified/docs?role=manager>.
@@ -6441,8 +6444,8 @@ impl super::Client {
 
     /// List credit transactions.
     ///
-    /// Movements of credits. The request is documented; the answer could not be read and is taken to be
-    /// like that of `list_money_transactions`.
+    /// Returns movements of credits. The request is documented; the response could not be read and is
+    /// assumed to be like that of `list_money_transactions`.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://cuttingedge.fisikal.com/api/unified/docs?role=manager>.
@@ -6471,7 +6474,7 @@ impl super::Client {
 
     /// Read the caller's notification settings.
     ///
-    /// Who hears of what, as the caller has set it.
+    /// Returns who is notified of what, as the caller has set it.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6498,9 +6501,9 @@ impl super::Client {
         builder::GetNotificationSettings::new(self.inner())
     }
 
-    /// Change notification settings.
+    /// Update notification settings.
     ///
-    /// Changes notification settings. What is answered is unknown.
+    /// Changes notification settings. The response is unknown.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6531,9 +6534,10 @@ impl super::Client {
         builder::UpdateNotificationSettings::new(self.inner())
     }
 
-    /// Read what Spreedly's card page needs.
+    /// Read the parameters of Spreedly's card page.
     ///
-    /// What the card page of Spreedly needs to take a payment. Part of an older family of paths.
+    /// Returns the parameters that Spreedly's card page needs to take a payment. Part of an older family of
+    /// paths.
     ///
     /// * Observed in a working client; the vendor's documentation of it could not be read.
     /// * Source: AlexKolomiytsev/ionic-stripejs.
@@ -6585,7 +6589,7 @@ pub mod builder {
             }
         }
 
-        /// Who registers. Observed.
+        /// The client to register. Observed.
         pub fn body(mut self, value: impl Into<types::SignUp>) -> Self {
             self.body = Some(value.into());
             self
@@ -6602,7 +6606,7 @@ pub mod builder {
                 &super::operations::SIGN_UP_CLIENT,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -6648,7 +6652,7 @@ pub mod builder {
         tag_ids: Option<Vec<crate::fisikal::Id<types::Tag>>>,
         tags_fulltext: Option<Vec<String>>,
         sort_by_name: Option<crate::fisikal::Direction>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListLocations {
@@ -6669,7 +6673,7 @@ pub mod builder {
             }
         }
 
-        /// One location alone. Observed.
+        /// Only the location with this id. Observed.
         pub fn id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Location>>,
@@ -6678,7 +6682,7 @@ pub mod builder {
             self
         }
 
-        /// The rooms of one site. Documented.
+        /// Only the rooms of this site. Documented.
         pub fn parent_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Location>>,
@@ -6687,7 +6691,7 @@ pub mod builder {
             self
         }
 
-        /// The locations of one region. Documented.
+        /// Only the locations of this region. Documented.
         pub fn region_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Region>>,
@@ -6696,7 +6700,7 @@ pub mod builder {
             self
         }
 
-        /// The locations of one club. Documented.
+        /// Only the locations of this club. Documented.
         pub fn club_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Club>>,
@@ -6705,19 +6709,19 @@ pub mod builder {
             self
         }
 
-        /// Whether to send the hidden ones, or the others. Documented.
+        /// `true` returns only hidden locations, `false` only visible ones. Documented.
         pub fn hidden(mut self, value: bool) -> Self {
             self.hidden = Some(value);
             self
         }
 
-        /// Words to look for. Documented.
+        /// Words to search for. Documented.
         pub fn fulltext(mut self, value: impl Into<String>) -> Self {
             self.fulltext = Some(value.into());
             self
         }
 
-        /// The locations that belong to a client's memberships. Documented.
+        /// Only the locations that belong to a client's memberships. Documented.
         pub fn memberships_client_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::User>>,
@@ -6726,7 +6730,7 @@ pub mod builder {
             self
         }
 
-        /// Tags that a location has. Documented.
+        /// Only locations with these tags. Documented.
         pub fn tag_ids(
             mut self,
             value: impl IntoIterator<Item = impl Into<crate::fisikal::Id<types::Tag>>>,
@@ -6735,7 +6739,7 @@ pub mod builder {
             self
         }
 
-        /// Words to look for in tags. Documented.
+        /// Words to search for in tags. Documented.
         pub fn tags_fulltext(
             mut self,
             value: impl IntoIterator<Item = impl Into<String>>,
@@ -6753,9 +6757,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
-        /// vendor has is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and
+        /// maximum are unknown. Documented.
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -6772,7 +6776,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6854,7 +6858,7 @@ pub mod builder {
                 &super::operations::GET_LOCATION,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6874,7 +6878,7 @@ pub mod builder {
             }
         }
 
-        /// Whether to send the regions that are out of use, or the others. Observed.
+        /// `true` returns only disabled regions, `false` only enabled ones. Observed.
         pub fn disabled(mut self, value: bool) -> Self {
             self.disabled = Some(value);
             self
@@ -6895,7 +6899,7 @@ pub mod builder {
             let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "disabled"], self.disabled.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6923,7 +6927,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_CLUB_SETTINGS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6954,7 +6958,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_APP_SECTIONS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6985,7 +6989,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_COUNTRIES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7007,13 +7011,13 @@ pub mod builder {
             }
         }
 
-        /// From when. Observed.
+        /// Start of the time range. Observed.
         pub fn since(mut self, value: impl Into<crate::Open<jiff::Timestamp>>) -> Self {
             self.since = Some(value.into());
             self
         }
 
-        /// Until when. Observed.
+        /// End of the time range. Observed.
         pub fn till(mut self, value: impl Into<crate::Open<jiff::Timestamp>>) -> Self {
             self.till = Some(value.into());
             self
@@ -7035,7 +7039,7 @@ pub mod builder {
             members.put(&["unified_filters", "since"], self.since.as_ref());
             members.put(&["unified_filters", "till"], self.till.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7048,7 +7052,7 @@ pub mod builder {
         till: Option<crate::Open<jiff::Timestamp>>,
         visible_on_schedule: Option<bool>,
         client_id: Option<crate::fisikal::Id<types::User>>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListOccurrences {
@@ -7063,25 +7067,25 @@ pub mod builder {
             }
         }
 
-        /// From when, in UTC. Observed.
+        /// Start of the time range, in UTC. Observed.
         pub fn since(mut self, value: impl Into<crate::Open<jiff::Timestamp>>) -> Self {
             self.since = Some(value.into());
             self
         }
 
-        /// Until when, in UTC. Observed.
+        /// End of the time range, in UTC. Observed.
         pub fn till(mut self, value: impl Into<crate::Open<jiff::Timestamp>>) -> Self {
             self.till = Some(value.into());
             self
         }
 
-        /// Whether to send what members see in the schedule, or the rest. Observed.
+        /// `true` returns what members see in the schedule, `false` the rest. Observed.
         pub fn visible_on_schedule(mut self, value: bool) -> Self {
             self.visible_on_schedule = Some(value);
             self
         }
 
-        /// The bookings of one client alone. Observed.
+        /// Only the bookings of this client. Observed.
         pub fn client_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::User>>,
@@ -7090,9 +7094,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
-        /// vendor has is unknown. Observed.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and
+        /// maximum are unknown. Observed.
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -7109,7 +7113,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -7173,7 +7177,7 @@ pub mod builder {
             self
         }
 
-        /// For which client. Observed.
+        /// The client. Observed.
         pub fn body(mut self, value: impl Into<types::ForClient>) -> Self {
             self.body = Some(value.into());
             self
@@ -7193,7 +7197,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7224,7 +7228,7 @@ pub mod builder {
             self
         }
 
-        /// For which client. Assumed.
+        /// The client. Assumed.
         pub fn body(mut self, value: impl Into<types::ForClient>) -> Self {
             self.body = Some(value.into());
             self
@@ -7244,7 +7248,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7275,7 +7279,7 @@ pub mod builder {
             self
         }
 
-        /// For which client. Observed.
+        /// The client. Observed.
         pub fn body(mut self, value: impl Into<types::ForClient>) -> Self {
             self.body = Some(value.into());
             self
@@ -7288,14 +7292,14 @@ pub mod builder {
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(
             self,
-        ) -> Result<crate::Response<crate::fisikal::Cancelled>, crate::Error> {
+        ) -> Result<crate::Response<crate::fisikal::Cancellation>, crate::Error> {
             let mut request = crate::request::Request::new(
                 &self.client,
                 &super::operations::CANCEL_OCCURRENCE,
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7334,7 +7338,7 @@ pub mod builder {
                 &super::operations::CREATE_APPOINTMENT,
             );
             request.json_under("appointment", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -7391,13 +7395,13 @@ pub mod builder {
             }
         }
 
-        /// From when, in UTC. Observed.
+        /// Start of the time range, in UTC. Observed.
         pub fn since(mut self, value: impl Into<crate::Open<jiff::Timestamp>>) -> Self {
             self.since = Some(value.into());
             self
         }
 
-        /// Until when, in UTC. Observed.
+        /// End of the time range, in UTC. Observed.
         pub fn till(mut self, value: impl Into<crate::Open<jiff::Timestamp>>) -> Self {
             self.till = Some(value.into());
             self
@@ -7421,7 +7425,7 @@ pub mod builder {
             self
         }
 
-        /// Who comes. Observed.
+        /// The client who comes. Observed.
         pub fn client_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::User>>,
@@ -7430,7 +7434,7 @@ pub mod builder {
             self
         }
 
-        /// One trainer's offer alone. Observed.
+        /// Only the offer of this trainer. Observed.
         pub fn trainer_activity_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::TrainerActivity>>,
@@ -7460,7 +7464,7 @@ pub mod builder {
             request.query("location_id", self.location_id.as_ref());
             request.query("client_id", self.client_id.as_ref());
             request.query("trainer_activity_id", self.trainer_activity_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7491,7 +7495,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_SERVICES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7522,7 +7526,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_ACTIVITY_CATEGORIES,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7546,7 +7550,7 @@ pub mod builder {
             }
         }
 
-        /// The offers of one category. Observed.
+        /// Only the offers in this category. Observed.
         pub fn service_category_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::ServiceCategory>>,
@@ -7555,7 +7559,7 @@ pub mod builder {
             self
         }
 
-        /// The offers of one trainer. Observed.
+        /// Only the offers of this trainer. Observed.
         pub fn trainer_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Trainer>>,
@@ -7564,7 +7568,7 @@ pub mod builder {
             self
         }
 
-        /// The offers at one location. Observed.
+        /// Only the offers at this location. Observed.
         pub fn location_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Location>>,
@@ -7597,7 +7601,7 @@ pub mod builder {
             members.put(&["unified_filters", "trainer_id"], self.trainer_id.as_ref());
             members.put(&["unified_filters", "location_id"], self.location_id.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7612,9 +7616,9 @@ pub mod builder {
         location_ids: Option<Vec<crate::fisikal::Id<types::Location>>>,
         trainer_id: Option<crate::fisikal::Id<types::Trainer>>,
         service_category_id: Option<crate::fisikal::Id<types::ServiceCategory>>,
-        credit_service_ids: Option<crate::fisikal::Joined<types::Service>>,
+        credit_service_ids: Option<crate::fisikal::IdList<types::Service>>,
         sort_by_position: Option<crate::fisikal::Direction>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListServicePackages {
@@ -7633,7 +7637,7 @@ pub mod builder {
             }
         }
 
-        /// The packages of one location, as the vendor's widget asks. Observed.
+        /// Only the packages of this location; the vendor's widget uses this parameter. Observed.
         pub fn at_location(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Location>>,
@@ -7642,7 +7646,7 @@ pub mod builder {
             self
         }
 
-        /// The packages of one club, as the vendor's widget asks. Observed.
+        /// Only the packages of this club; the vendor's widget uses this parameter. Observed.
         pub fn of_club(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Club>>,
@@ -7651,7 +7655,7 @@ pub mod builder {
             self
         }
 
-        /// The packages of one location. Observed.
+        /// Only the packages of this location. Observed.
         pub fn location_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Location>>,
@@ -7660,7 +7664,7 @@ pub mod builder {
             self
         }
 
-        /// The packages of several locations. Observed.
+        /// Only the packages of these locations. Observed.
         pub fn location_ids(
             mut self,
             value: impl IntoIterator<
@@ -7671,7 +7675,7 @@ pub mod builder {
             self
         }
 
-        /// The packages for one trainer. Observed.
+        /// Only the packages for this trainer. Observed.
         pub fn trainer_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Trainer>>,
@@ -7680,7 +7684,7 @@ pub mod builder {
             self
         }
 
-        /// The packages for one category of services. Observed.
+        /// Only the packages for this category of services. Observed.
         pub fn service_category_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::ServiceCategory>>,
@@ -7689,10 +7693,10 @@ pub mod builder {
             self
         }
 
-        /// The packages with credits for these services. Observed.
+        /// Only the packages with credits for these services. Observed.
         pub fn credit_service_ids(
             mut self,
-            value: impl Into<crate::fisikal::Joined<types::Service>>,
+            value: impl Into<crate::fisikal::IdList<types::Service>>,
         ) -> Self {
             self.credit_service_ids = Some(value.into());
             self
@@ -7707,9 +7711,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
-        /// vendor has is unknown. Observed.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and
+        /// maximum are unknown. Observed.
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -7726,7 +7730,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -7812,7 +7816,7 @@ pub mod builder {
                 &super::operations::GET_SERVICE_PACKAGE,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7833,7 +7837,7 @@ pub mod builder {
             }
         }
 
-        /// Which of them. Observed.
+        /// Only the packages with this status. Observed.
         pub fn status(mut self, value: impl Into<types::PackageStatus>) -> Self {
             self.status = Some(value.into());
             self
@@ -7857,7 +7861,7 @@ pub mod builder {
             let mut members = crate::request::JsonObject::default();
             members.put(&["unified_filters", "status"], self.status.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7885,7 +7889,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_PROFILE,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7905,7 +7909,7 @@ pub mod builder {
             }
         }
 
-        /// The profile as it is to be. Observed.
+        /// The complete profile with the changes. Observed.
         pub fn body(mut self, value: impl Into<types::Profile>) -> Self {
             self.body = Some(value.into());
             self
@@ -7924,7 +7928,7 @@ pub mod builder {
                 &super::operations::UPDATE_PROFILE,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7944,7 +7948,7 @@ pub mod builder {
             }
         }
 
-        /// The permissions as they are to be. Observed.
+        /// The new permissions. Observed.
         pub fn body(
             mut self,
             value: impl Into<crate::fisikal::FamilyPermissions>,
@@ -7966,7 +7970,7 @@ pub mod builder {
                 &super::operations::UPDATE_FAMILY_PERMISSIONS,
             );
             request.json_under("user", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -7990,7 +7994,7 @@ pub mod builder {
             }
         }
 
-        /// The trainers of one category of services. Observed.
+        /// Only the trainers of this category of services. Observed.
         pub fn service_category_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::ServiceCategory>>,
@@ -7999,7 +8003,7 @@ pub mod builder {
             self
         }
 
-        /// The trainers of one service. Observed.
+        /// Only the trainers of this service. Observed.
         pub fn service_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Service>>,
@@ -8008,7 +8012,7 @@ pub mod builder {
             self
         }
 
-        /// The trainers at these locations. Observed.
+        /// Only the trainers at these locations. Observed.
         pub fn location_ids(
             mut self,
             value: impl IntoIterator<
@@ -8044,7 +8048,7 @@ pub mod builder {
             members
                 .put(&["unified_filters", "location_ids"], self.location_ids.as_ref());
             request.members("json", members);
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8086,7 +8090,7 @@ pub mod builder {
                 &super::operations::GET_TRAINER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8123,7 +8127,7 @@ pub mod builder {
                 &super::operations::CREATE_CLIENT,
             );
             request.json_under("client", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8189,7 +8193,7 @@ pub mod builder {
                 &super::operations::GET_CLIENT,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8220,7 +8224,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::LIST_LINKED_CLIENTS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8259,7 +8263,7 @@ pub mod builder {
                 &super::operations::APPLY_PROMOCODE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8298,7 +8302,7 @@ pub mod builder {
                 &super::operations::CREATE_PURCHASE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8364,7 +8368,7 @@ pub mod builder {
                 &super::operations::CHECKOUT_STRIPE,
             );
             request.json_under("stripe", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8428,7 +8432,7 @@ pub mod builder {
                 &super::operations::CONFIRM_STRIPE,
             );
             request.json_under("stripe", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8494,7 +8498,7 @@ pub mod builder {
                 &super::operations::CHECKOUT_CASH,
             );
             request.json_under("cash", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -8534,7 +8538,7 @@ pub mod builder {
         till: Option<crate::Open<jiff::civil::Date>>,
         income: Option<bool>,
         sort_by_created_at: Option<crate::fisikal::Direction>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListMoneyTransactions {
@@ -8549,7 +8553,7 @@ pub mod builder {
             }
         }
 
-        /// From which day on. Documented.
+        /// First day. Documented.
         pub fn since(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -8558,13 +8562,13 @@ pub mod builder {
             self
         }
 
-        /// Until which day. Documented.
+        /// Last day. Documented.
         pub fn till(mut self, value: impl Into<crate::Open<jiff::civil::Date>>) -> Self {
             self.till = Some(value.into());
             self
         }
 
-        /// `true` sends income alone, `false` outgoings alone. Documented.
+        /// `true` returns only income, `false` only expenses. Documented.
         pub fn income(mut self, value: bool) -> Self {
             self.income = Some(value);
             self
@@ -8579,9 +8583,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
-        /// vendor has is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and
+        /// maximum are unknown. Documented.
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -8598,7 +8602,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -8646,7 +8650,7 @@ pub mod builder {
         till: Option<crate::Open<jiff::civil::Date>>,
         club_id: Option<crate::fisikal::Id<types::Club>>,
         sort_by_created_at: Option<crate::fisikal::Direction>,
-        limit: Option<crate::fisikal::Limit>,
+        limit: Option<crate::fisikal::PageLimit>,
     }
 
     impl ListCreditTransactions {
@@ -8662,7 +8666,7 @@ pub mod builder {
             }
         }
 
-        /// One transaction alone. Documented.
+        /// Only the transaction with this id. Documented.
         pub fn id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::CreditTransaction>>,
@@ -8671,7 +8675,7 @@ pub mod builder {
             self
         }
 
-        /// From which day on. Documented.
+        /// First day. Documented.
         pub fn since(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -8680,13 +8684,13 @@ pub mod builder {
             self
         }
 
-        /// Until which day. Documented.
+        /// Last day. Documented.
         pub fn till(mut self, value: impl Into<crate::Open<jiff::civil::Date>>) -> Self {
             self.till = Some(value.into());
             self
         }
 
-        /// The transactions of one club. Documented.
+        /// Only the transactions of this club. Documented.
         pub fn club_id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::Club>>,
@@ -8704,9 +8708,9 @@ pub mod builder {
             self
         }
 
-        /// Which window of the list to send: a number of items, or a `Limit`. Which default and maximum the
-        /// vendor has is unknown. Documented.
-        pub fn limit(mut self, value: impl Into<crate::fisikal::Limit>) -> Self {
+        /// The range of the list to return: a number of items, or a `PageLimit`. The vendor's default and
+        /// maximum are unknown. Documented.
+        pub fn limit(mut self, value: impl Into<crate::fisikal::PageLimit>) -> Self {
             self.limit = Some(value.into());
             self
         }
@@ -8723,7 +8727,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -8786,7 +8790,7 @@ pub mod builder {
                 &self.client,
                 &super::operations::GET_NOTIFICATION_SETTINGS,
             );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8809,7 +8813,7 @@ pub mod builder {
             }
         }
 
-        /// Number of the set. Observed.
+        /// Number of the set of settings. Observed.
         pub fn id(
             mut self,
             value: impl Into<crate::fisikal::Id<types::NotificationSettingsSet>>,
@@ -8818,7 +8822,7 @@ pub mod builder {
             self
         }
 
-        /// The settings as they are to be. Observed.
+        /// The new settings. Observed.
         pub fn body(
             mut self,
             value: impl Into<types::NotificationSettingsUpdate>,
@@ -8841,7 +8845,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json_under("notification_settings_set", self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -8874,7 +8878,7 @@ pub mod builder {
             self
         }
 
-        /// Who takes the payment. Observed.
+        /// The payment provider. Observed.
         pub fn payment_provider(
             mut self,
             value: impl Into<types::PaymentProvider>,
@@ -8883,7 +8887,7 @@ pub mod builder {
             self
         }
 
-        /// Scheme of the address to come back to. Observed.
+        /// Scheme of the URL to return to. Observed.
         pub fn url_schema(mut self, value: impl Into<String>) -> Self {
             self.url_schema = Some(value.into());
             self
@@ -8904,7 +8908,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.query("payment_provider", self.payment_provider.as_ref());
             request.query("url_schema", self.url_schema.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How Fisikal grants tokens: to an application with a user's password, or to a user alone.
+//! The token requests of both logins: an application with a user's password, and a user alone.
 
 use std::borrow::Cow;
 
@@ -7,20 +7,22 @@ use http::header::{AUTHORIZATION, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::complaints;
-use super::credentials::SESSION;
+use super::error_body;
 use crate::auth::{Body, Grant, Granted, Lives, Place, TokenRequest, TokenSet};
 use crate::error::Error;
 use crate::operation::Operation;
 
-/// Documented by its path; its form is that of Doorkeeper, which the vendor's server looks like.
+/// The header of a session token.
+pub(super) const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-fisikal-token");
+
+/// The path is documented; the fields are those of Doorkeeper, which the vendor's server looks like.
 static TOKEN: Operation = Operation::new("access_token", Method::POST, "/oauth/token");
 static REFRESH: Operation = Operation::new("refresh_token", Method::POST, "/oauth/token");
 static REVOKE: Operation = Operation::new("revoke_token", Method::POST, "/oauth/revoke");
-/// Documented, on a page that the vendor has since withdrawn.
+/// Documented on a page that the vendor has since withdrawn.
 static SESSIONS: Operation = Operation::new("log_in", Method::POST, "/api/unified/sessions/auth");
 
-/// A registered application, and the user that it acts for.
+/// The grant of a registered application that acts for a user.
 #[derive(Debug)]
 pub(super) struct PasswordGrant {
     client_id: String,
@@ -43,7 +45,8 @@ impl PasswordGrant {
         Ok(Self { client_id, client_secret, username, password })
     }
 
-    /// The application, and what it asks for. In the body: a `Basic` header would do as well, and be one more place to hide.
+    /// The fields of a request, with the application's id and secret. They go into the body: a `Basic` header would work
+    /// too, but would be one more place to redact.
     fn fields<const N: usize>(&self, more: [(&'static str, &str); N]) -> Body {
         let application = [("client_id", &*self.client_id), ("client_secret", self.client_secret.expose_secret())];
         Body::Form(more.into_iter().chain(application).map(|(name, value)| (name, value.to_owned())).collect())
@@ -84,13 +87,13 @@ impl Grant for PasswordGrant {
         vec![&self.client_secret, &self.password]
     }
 
-    /// Nothing is documented: what an answer does not say is found out by a refusal.
+    /// None is documented. If a response does not include one either, a 401 shows that the token has expired.
     fn lives(&self) -> Lives {
         Lives::default()
     }
 }
 
-/// A user by itself.
+/// The grant of a user without an application.
 #[derive(Debug)]
 pub(super) struct SessionGrant {
     email: String,
@@ -103,7 +106,7 @@ impl SessionGrant {
         trimmed("email", &email)?;
         present(&password)?;
         if roles.is_empty() || roles.iter().any(|role| role.trim().is_empty()) {
-            return Err(Error::config("roles", "are none, or one of them is empty; the vendor shows [\"manager\"]"));
+            return Err(Error::config("roles", "has no role, or an empty one; the vendor's page shows [\"manager\"]"));
         }
         Ok(Self { email, password, roles })
     }
@@ -122,17 +125,17 @@ impl Grant for SessionGrant {
 
     fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
         let token = body.pointer("/identity/fisikal_token").and_then(Value::as_str).filter(|token| !token.is_empty());
-        let access = token.ok_or("the answer holds no identity.fisikal_token")?.into();
+        let access = token.ok_or("the response has no identity.fisikal_token")?.into();
         Ok(Granted { access, refresh: None, access_life: None, refresh_life: None })
     }
 
     fn explain(&self, body: &Value) -> (Option<String>, Option<String>) {
-        let explanation = complaints::explain(body);
+        let explanation = error_body::explain(body);
         (explanation.message, explanation.code)
     }
 
     fn header(&self) -> (HeaderName, Option<&'static str>) {
-        (SESSION, None)
+        (SESSION_TOKEN, None)
     }
 
     fn secrets(&self) -> Vec<&SecretString> {
@@ -146,12 +149,12 @@ impl Grant for SessionGrant {
 
 fn trimmed(field: &'static str, text: &str) -> Result<(), Error> {
     if text.is_empty() || text.trim() != text {
-        return Err(Error::config(field, "is empty, or begins or ends with white space"));
+        return Err(Error::config(field, "is empty, or starts or ends with white space"));
     }
     Ok(())
 }
 
-/// A password may begin and end with whatever it likes.
+/// A password may start or end with white space.
 fn present(password: &SecretString) -> Result<(), Error> {
     if password.expose_secret().is_empty() {
         return Err(Error::config("password", "is empty"));
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_a_form_with_the_application_and_the_user() {
+    fn a_login_sends_the_application_and_the_user_in_a_form() {
         let grant = PasswordGrant::new("id".into(), "secret".into(), "a@b.example".into(), " pass ".into()).unwrap();
         let fields = form(&grant.login().unwrap());
         let expected = [
@@ -183,12 +186,12 @@ mod tests {
         ];
         assert_eq!(fields, expected.map(|(name, value)| (name, value.to_owned())));
         assert!(grant.refresh(&TokenSet::new("a"), true).is_none());
-        let renewal = grant.refresh(&TokenSet::new("a").with_refresh_token("r"), false).unwrap();
-        assert_eq!(form(&renewal)[..2], [("grant_type", "refresh_token".into()), ("refresh_token", "r".into())]);
+        let refresh = grant.refresh(&TokenSet::new("a").with_refresh_token("r"), false).unwrap();
+        assert_eq!(form(&refresh)[..2], [("grant_type", "refresh_token".into()), ("refresh_token", "r".into())]);
     }
 
     #[test]
-    fn a_session_is_read_out_of_the_identity() {
+    fn a_session_token_is_read_from_the_identity() {
         let grant = SessionGrant::new("a@b.example".into(), "pass".into(), vec!["manager".into()]).unwrap();
         let granted = grant.read(&json!({"user": {"id": 1}, "identity": {"fisikal_token": "t"}})).unwrap();
         assert_eq!((granted.access.expose_secret(), granted.access_life), ("t", None));
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn the_error_names_the_missing_field() {
         let field = |result: Result<(), Error>| match result {
             Err(Error::Config(error)) => error.field(),
             other => panic!("{other:?}"),

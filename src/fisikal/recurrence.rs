@@ -1,11 +1,11 @@
-//! When an appointment takes place.
+//! The time of an appointment.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::open::Open;
 
-/// When an appointment takes place. Appointments that take place once are all that has been seen.
+/// The time of an appointment. Only appointments that take place once have been observed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recurrence {
     starts_at: Open<Timestamp>,
@@ -14,7 +14,7 @@ pub struct Recurrence {
 }
 
 impl Recurrence {
-    /// Once, from one moment to another, such as those of a [free slot](super::types::TimeSlot).
+    /// Once, between two points in time, such as those of a [free slot](super::types::TimeSlot).
     pub fn single(starts_at: impl Into<Open<Timestamp>>, ends_at: impl Into<Open<Timestamp>>) -> Self {
         Self { starts_at: starts_at.into(), ends_at: ends_at.into(), template: "single" }
     }
@@ -24,11 +24,11 @@ impl Recurrence {
 mod tests {
     use serde_json::json;
 
-    use super::super::types::AppointmentCreate;
+    use super::super::generated::types::AppointmentCreate;
     use super::*;
 
     #[test]
-    fn an_appointment_is_sent_under_the_names_that_the_vendor_gives() {
+    fn an_appointment_is_sent_under_the_vendors_names() {
         let start: Timestamp = "2026-03-02T10:00:00+01:00".parse().unwrap();
         let body = AppointmentCreate::new([2001], 1, 7, Recurrence::single(start, "2026-03-02T10:00:00Z"));
         assert_eq!(

@@ -1,19 +1,19 @@
-//! What the schedule's objects tell only between the lines.
+//! Values derived from the fields of occurrences and services.
 
 use jiff::SignedDuration;
 
-use super::types::{Occurrence, Service};
+use super::generated::types::{Occurrence, Service};
 
 impl Occurrence {
-    /// How long it takes.
+    /// The duration.
     ///
-    /// The vendor splits the length into hours and minutes, and in some answers repeats the hours in the minutes; both
-    /// forms are understood. Nothing where it sends neither, or nonsense.
+    /// The vendor splits it into hours and minutes, and some responses count the hours in the minutes too; both forms are
+    /// read. `None` if neither is sent, or if the numbers make no sense.
     pub fn duration(&self) -> Option<SignedDuration> {
         duration(self.duration_in_hours, self.duration_in_minutes)
     }
 
-    /// How many places are free; nothing where the vendor does not tell.
+    /// The number of free places; `None` if the vendor does not send the numbers.
     pub fn free_places(&self) -> Option<u64> {
         let free = self.service_group_size?.checked_sub(self.attended_clients_count?)?;
         Some(free.max(0).unsigned_abs())
@@ -21,13 +21,13 @@ impl Occurrence {
 }
 
 impl Service {
-    /// How long it takes. See [`Occurrence::duration`].
+    /// The duration. See [`Occurrence::duration`].
     pub fn duration(&self) -> Option<SignedDuration> {
         duration(self.duration_in_hours, self.duration_in_minutes)
     }
 }
 
-/// Minutes from an hour upwards are all of the length, and below it what is beyond the hours.
+/// 60 minutes or more are the whole duration; fewer are added to the hours.
 fn duration(hours: Option<i64>, minutes: Option<i64>) -> Option<SignedDuration> {
     if hours.is_none() && minutes.is_none() {
         return None;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_hour_is_an_hour_in_every_form_that_was_seen() {
+    fn one_hour_is_read_from_every_observed_form() {
         for (hours, minutes) in
             [(Some(1), Some(0)), (Some(0), Some(60)), (None, Some(60)), (Some(1), Some(60)), (Some(1), None)]
         {
@@ -52,20 +52,20 @@ mod tests {
     }
 
     #[test]
-    fn minutes_beyond_the_hours_are_added() {
+    fn fewer_than_60_minutes_are_added_to_the_hours() {
         assert_eq!(duration(Some(1), Some(30)), Some(SignedDuration::from_mins(90)));
         assert_eq!(duration(Some(0), Some(45)), Some(SignedDuration::from_mins(45)));
     }
 
     #[test]
-    fn what_is_no_length_is_none() {
+    fn implausible_durations_are_none() {
         for (hours, minutes) in [(None, None), (Some(-1), Some(0)), (Some(0), Some(-5)), (Some(i64::MAX), Some(1))] {
             assert_eq!(duration(hours, minutes), None, "{hours:?} {minutes:?}");
         }
     }
 
     #[test]
-    fn free_places_never_go_below_none() {
+    fn an_overbooked_class_has_no_free_places() {
         let occurrence = |json: &str| serde_json::from_str::<Occurrence>(json).unwrap();
         let full = occurrence(r#"{"service_group_size": 10, "attended_clients_count": 12}"#);
         assert_eq!(full.free_places(), Some(0));

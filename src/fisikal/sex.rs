@@ -3,13 +3,13 @@
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-/// The sex of a person, which the vendor writes as a truth value.
+/// The sex of a person, which the vendor represents as a boolean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "the vendor has a truth value for it")]
+#[expect(clippy::exhaustive_enums, reason = "the vendor uses a boolean")]
 pub enum Sex {
-    /// `false` on the wire.
+    /// Sent as `false`.
     Female,
-    /// `true` on the wire.
+    /// Sent as `true`.
     Male,
 }
 
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_truth_value_stands_for_it_however_it_is_written() {
+    fn booleans_are_read_in_every_notation() {
         for (text, sex) in [("true", Sex::Male), ("false", Sex::Female), ("1", Sex::Male), ("\"false\"", Sex::Female)] {
             assert_eq!(serde_json::from_str::<Sex>(text).unwrap(), sex, "{text}");
         }

@@ -1,4 +1,4 @@
-//! The envelope of a list.
+//! A page of a list, and where the next one starts.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -9,7 +9,7 @@ use crate::page::{ListPage, Position, Sealed};
 
 /// One page of a list.
 ///
-/// Where the list was not expanded, each item holds its address and nothing else; its `id()` is read off that.
+/// Unless the list was expanded, each item contains only its URL; `id()` reads the id from that.
 /// The fields are [documented](https://docs.fixably.com).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "T: Deserialize<'de> + Default"))]
@@ -18,13 +18,13 @@ pub struct Collection<T> {
     /// The size of a page.
     #[serde(default, deserialize_with = "crate::lenient::number")]
     pub limit: Option<u32>,
-    /// How many items come before this page.
+    /// The number of items before this page.
     #[serde(default, deserialize_with = "crate::lenient::number")]
     pub offset: Option<u32>,
-    /// How many items there are in all.
+    /// The number of items on all pages.
     #[serde(default, deserialize_with = "crate::lenient::number")]
     pub total_items: Option<u64>,
-    /// The items. A body without them is no list, and fails: an empty list in its place would end a walk in silence.
+    /// The items. A response without them is an error: read as an empty page, it would end a walk early and unnoticed.
     #[serde(deserialize_with = "items")]
     pub items: Vec<T>,
 }
@@ -34,25 +34,27 @@ impl<T> Sealed for Collection<T> {}
 impl<T: Send + 'static> ListPage for Collection<T> {
     type Item = T;
 
-    /// Where the page is that follows the one asked for there; nothing after the last.
+    /// The position after the `requested` one; `None` after the last page.
     ///
-    /// A list that was asked for by page goes on by page, every other one by offset.
-    fn after(&self, operation: &'static Operation, asked: Position) -> Result<Option<Position>, Error> {
+    /// A list that was requested by page continues by page, any other one by offset.
+    fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
         let count = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         if count == 0 {
             return Ok(None);
         }
-        let asked = match asked {
+        let requested = match requested {
             Position::Page(page) => return Ok(self.after_page(page, count)),
             Position::Offset(offset) => offset,
             _ => 0,
         };
-        if let Some(answered) = self.offset.filter(|answered| *answered != asked) {
-            let reason =
-                format!("the vendor answered from {answered} where {asked} was asked for; going on would lose items");
-            return Err(Error::request(operation.id(), "offset", reason));
+        if let Some(received) = self.offset.filter(|received| *received != requested) {
+            let reason = format!(
+                "the vendor sent the page at offset {received} instead of {requested}; the walk stops here, because it \
+                 would skip items"
+            );
+            return Err(Error::invalid_request(operation.id(), "offset", reason));
         }
-        let Some(next) = asked.checked_add(count) else { return Ok(None) };
+        let Some(next) = requested.checked_add(count) else { return Ok(None) };
         let more = match self.total_items {
             Some(total) => u64::from(next) < total,
             None => self.limit.is_none_or(|limit| count >= limit),
@@ -60,17 +62,17 @@ impl<T: Send + 'static> ListPage for Collection<T> {
         Ok(more.then_some(Position::Offset(next)))
     }
 
-    /// Where the `nth` page after the one asked for there will be, if all pages are like this one.
-    fn ahead(&self, asked: Position, nth: u32) -> Option<Position> {
+    /// The position of the `nth` page after the `requested` one, if the total includes it.
+    fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.total_items?;
         let count = u32::try_from(self.items.len()).ok().filter(|count| *count > 0)?;
-        let (before, position) = match asked {
+        let (before, position) = match requested {
             Position::Page(page) => {
                 let page = page.checked_add(nth)?;
                 (u64::from(page - 1) * u64::from(self.limit.unwrap_or(count).max(1)), Position::Page(page))
             }
-            asked => {
-                let offset = if let Position::Offset(offset) = asked { offset } else { 0 };
+            requested => {
+                let offset = if let Position::Offset(offset) = requested { offset } else { 0 };
                 let offset = offset.checked_add(count.checked_mul(nth)?)?;
                 (u64::from(offset), Position::Offset(offset))
             }
@@ -78,7 +80,7 @@ impl<T: Send + 'static> ListPage for Collection<T> {
         (before < total).then_some(position)
     }
 
-    /// How many items there are in all.
+    /// The number of items on all pages.
     fn total(&self) -> Option<u64> {
         self.total_items
     }
@@ -112,8 +114,8 @@ impl<T> Collection<T> {
     }
 }
 
-/// The items; null where there are none, for the vendor sends blank values as null. An item that is no object leaves
-/// its place empty, so that offsets stay true.
+/// Reads the items; null is an empty list, because the vendor sends blank values as null. An item that is not an object
+/// becomes an empty one, so that offsets stay correct.
 fn items<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -134,30 +136,30 @@ mod tests {
     }
 
     impl Collection<()> {
-        fn next(&self, asked: Position) -> Option<Position> {
-            self.after(&LIST, asked).unwrap()
+        fn next(&self, requested: Position) -> Option<Position> {
+            self.after(&LIST, requested).unwrap()
         }
     }
 
     #[test]
-    fn an_answer_from_another_offset_is_an_error_and_not_a_loss() {
+    fn a_page_at_another_offset_is_an_error() {
         let other = Collection { offset: Some(0), ..page(Some(25), Some(60), 25) };
         assert!(other.after(&LIST, Start).is_ok());
         let error = other.after(&LIST, Offset(25)).unwrap_err();
-        assert!(error.to_string().contains("answered from 0 where 25 was asked for"), "{error}");
+        assert!(error.to_string().contains("sent the page at offset 0 instead of 25"), "{error}");
     }
 
     #[test]
-    fn pages_smaller_than_the_vendor_says_are_walked_until_an_empty_one() {
+    fn pages_smaller_than_the_limit_are_walked_until_an_empty_one() {
         let clamped = page(Some(100), Some(35), 10);
-        for asked in 1..=4 {
-            assert_eq!(clamped.next(Page(asked)), Some(Page(asked + 1)));
+        for page in 1..=4 {
+            assert_eq!(clamped.next(Page(page)), Some(Page(page + 1)));
         }
         assert_eq!(page(Some(100), Some(35), 0).next(Page(5)), None);
     }
 
     #[test]
-    fn offsets_go_on_by_what_was_received_until_the_total() {
+    fn a_walk_by_offset_continues_after_the_received_items_until_the_total() {
         let full = page(Some(25), Some(60), 25);
         assert_eq!(full.next(Start), Some(Offset(25)));
         assert_eq!(full.next(Offset(25)), Some(Offset(50)));
@@ -165,20 +167,24 @@ mod tests {
     }
 
     #[test]
-    fn a_page_shorter_than_asked_for_skips_nothing() {
+    fn after_a_short_page_the_walk_continues_with_the_next_item() {
         assert_eq!(page(Some(100), Some(60), 40).next(Start), Some(Offset(40)));
     }
 
     #[test]
-    fn pages_ahead_are_where_pages_like_this_one_put_them() {
+    fn positions_ahead_assume_pages_of_the_same_size() {
         let full = page(Some(25), Some(110), 25);
-        let ahead = |asked| (1..10).map_while(|nth| full.ahead(asked, nth)).collect::<Vec<_>>();
+        let ahead = |requested| (1..10).map_while(|nth| full.ahead(requested, nth)).collect::<Vec<_>>();
         assert_eq!(ahead(Start), [25, 50, 75, 100].map(Offset));
         assert_eq!(ahead(Offset(60)), [Offset(85)]);
         assert_eq!(ahead(Page(1)), [2, 3, 4, 5].map(Page));
-        assert_eq!(page(Some(100), Some(35), 10).ahead(Start, 3), Some(Offset(30)), "clamped, so as many as came");
-        for untold in [page(Some(25), None, 25), page(Some(25), Some(110), 0)] {
-            assert_eq!(untold.ahead(Start, 1), None);
+        assert_eq!(
+            page(Some(100), Some(35), 10).ahead(Start, 3),
+            Some(Offset(30)),
+            "pages are as long as the received one"
+        );
+        for unknown in [page(Some(25), None, 25), page(Some(25), Some(110), 0)] {
+            assert_eq!(unknown.ahead(Start, 1), None);
         }
         for far in [Offset(u32::MAX - 5), Page(u32::MAX)] {
             assert_eq!(page(Some(25), Some(u64::MAX), 25).ahead(far, 1), None);
@@ -186,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_go_on_by_page_until_the_total() {
+    fn a_walk_by_page_continues_until_the_total() {
         let full = page(Some(25), Some(60), 25);
         assert_eq!(full.next(Page(1)), Some(Page(2)));
         assert_eq!(full.next(Page(2)), Some(Page(3)));
@@ -201,18 +207,18 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_is_the_last_whatever_the_total_claims() {
+    fn an_empty_page_is_the_last_regardless_of_the_total() {
         assert_eq!(page(Some(25), Some(1_000_000), 0).next(Offset(50)), None);
     }
 
     #[test]
-    fn a_walk_ends_before_the_numbers_do() {
+    fn a_walk_ends_at_the_largest_offset_and_page() {
         assert_eq!(page(Some(25), Some(u64::MAX), 25).next(Offset(u32::MAX - 5)), None);
         assert_eq!(page(Some(25), Some(u64::MAX), 25).next(Page(u32::MAX)), None);
     }
 
     #[test]
-    fn a_body_without_items_is_no_list() {
+    fn a_body_without_items_is_an_error() {
         assert!(serde_json::from_str::<Collection<()>>("{}").is_err());
         assert!(serde_json::from_str::<Collection<()>>(r#"{"totalItems": 3}"#).is_err());
         assert!(serde_json::from_str::<Collection<()>>(r#"{"totalItems": 3, "items": {}}"#).is_err());

@@ -1,13 +1,13 @@
-//! What a client proves itself with to Fixably.
+//! The credentials of a Fixably client: a token of the tenant.
 
 use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::auth::{Plan, StaticToken};
+use crate::auth::{AuthConfig, StaticToken};
 use crate::error::Error;
 
-/// A token of a Fixably tenant. It is never printed, and is sent to the client's base URL alone.
+/// A token of a Fixably tenant. `Debug` does not print it, and it is sent to the client's base URL only.
 ///
 /// # Example
 ///
@@ -19,40 +19,42 @@ use crate::error::Error;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    kind: Kind,
+    token_type: TokenType,
     token: SecretString,
     expires_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum TokenType {
+    /// Of an OAuth2 client.
     Bearer,
+    /// Of a user.
     User,
 }
 
 impl Credentials {
-    /// The token of an OAuth2 client, sent as `Authorization: Bearer`. What the vendor wants for all new integrations
+    /// The token of an OAuth2 client, sent as `Authorization: Bearer`. The vendor wants it for all new integrations
     /// ([source](https://kb.fixably.com/fixably-api/using-oauth2-clients-for-secure-api-access-to-your-tenant)).
     ///
-    /// It is made under *System Settings > API > OAuth2 Clients*, shown once, and lasts a week, a month, a year or for
-    /// ever. Say until when with [`with_expires_at`](Self::with_expires_at).
+    /// Create it under *System Settings > API > OAuth2 Clients*. The vendor shows it once, and it lasts a week, a month, a
+    /// year, or without end. Set the expiration with [`with_expires_at`](Self::with_expires_at).
     pub fn bearer(token: impl Into<SecretString>) -> Self {
-        Self { kind: Kind::Bearer, token: token.into(), expires_at: None }
+        Self { token_type: TokenType::Bearer, token: token.into(), expires_at: None }
     }
 
-    /// A user's own token, sent as it is in `Authorization`. The legacy way: it may do whatever the user may, never
-    /// expires, and the vendor asks to move away from it.
+    /// A user's own token, sent in `Authorization` without a scheme. This is the legacy way: the token has the user's rights
+    /// and never expires, and the vendor asks integrations to stop using it.
     pub fn user_token(token: impl Into<SecretString>) -> Self {
-        Self { kind: Kind::User, token: token.into(), expires_at: None }
+        Self { token_type: TokenType::User, token: token.into(), expires_at: None }
     }
 
-    /// When the token expires. From then on calls fail with [`Error::Unauthorized`] without being sent, and until then
-    /// `auth_status()` of the client tells the days left.
+    /// Sets when the token expires. Default: never. After that, calls fail with [`Error::Unauthorized`] without being sent;
+    /// until then the client's `auth_status()` reports how much time is left.
     pub fn with_expires_at(self, moment: Timestamp) -> Self {
         Self { expires_at: Some(moment), ..self }
     }
 
-    pub(super) fn into_plan(self) -> Result<Plan, Error> {
+    pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         let token = self.token.expose_secret();
         if token.is_empty() {
             return Err(Error::config("token", "is empty"));
@@ -60,25 +62,25 @@ impl Credentials {
         if token.trim() != token {
             return Err(Error::config(
                 "token",
-                "begins or ends with white space; was a line break read along with it?",
+                "starts or ends with white space; was it read from a file with a line break at the end?",
             ));
         }
-        if matches!(self.kind, Kind::Bearer) && has_scheme(token) {
-            return Err(Error::config("token", "already begins with Bearer; give the token alone"));
+        if matches!(self.token_type, TokenType::Bearer) && has_scheme(token) {
+            return Err(Error::config("token", "already starts with \"Bearer\"; pass the token without it"));
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::config(
                 "token",
-                "holds a character that no token has: a space, a line break, or non-ASCII",
+                "contains a space, a line break, or a non-ASCII character; pass the token as the vendor showed it",
             ));
         }
-        let scheme = match self.kind {
-            Kind::Bearer => Some("Bearer"),
-            Kind::User => None,
+        let scheme = match self.token_type {
+            TokenType::Bearer => Some("Bearer"),
+            TokenType::User => None,
         };
         StaticToken::new(AUTHORIZATION, scheme, self.token, self.expires_at)
-            .map(Plan::from)
-            .map_err(|_| Error::config("token", "cannot be sent as a header"))
+            .map(AuthConfig::from)
+            .map_err(|_| Error::config("token", "cannot be sent in a header"))
     }
 }
 

@@ -1,14 +1,14 @@
-//! Which relations to send whole instead of as links.
+//! The `expand` parameter: which relations the response contains as objects.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::request::Param;
 
-/// Which relations an answer holds whole instead of as links.
+/// The relations that a response contains as objects instead of links.
 ///
-/// Built from names, or taken as the vendor's own string. On a list, names that were built mean the relations of its
-/// items; a string is sent as it is.
+/// Build it from names, or pass the vendor's own syntax as a string. On a list, names refer to the relations of the list's
+/// items; a string is sent unchanged.
 ///
 /// # Example
 ///
@@ -25,48 +25,50 @@ use crate::request::Param;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expand {
-    parts: Vec<Part>,
+    relations: Vec<Relation>,
     raw: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Part {
-    relation: String,
+struct Relation {
+    name: String,
     many: bool,
     inner: Expand,
 }
 
 impl Expand {
-    /// No relation.
+    /// No relations.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A relation to one object, such as `customer`.
-    pub fn with(self, relation: impl Into<String>) -> Self {
-        self.and(relation, false, Self::new())
+    /// Adds a relation to one object, such as `customer`.
+    pub fn with(self, name: impl Into<String>) -> Self {
+        self.and(name, false, Self::new())
     }
 
-    /// A relation to one object, and in it further ones.
-    pub fn with_nested(self, relation: impl Into<String>, inner: Self) -> Self {
-        self.and(relation, false, inner)
+    /// Adds a relation to one object, and relations of that object.
+    pub fn with_nested(self, name: impl Into<String>, inner: Self) -> Self {
+        self.and(name, false, inner)
     }
 
-    /// A relation to many objects, such as `lines`, and in each of them further ones; `Expand::new()` for none.
-    pub fn with_many(self, relation: impl Into<String>, inner: Self) -> Self {
-        self.and(relation, true, inner)
+    /// Adds a relation to many objects, such as `lines`, and relations of each of them; `Expand::new()` for none.
+    pub fn with_many(self, name: impl Into<String>, inner: Self) -> Self {
+        self.and(name, true, inner)
     }
 
-    fn and(mut self, relation: impl Into<String>, many: bool, inner: Self) -> Self {
-        self.parts.push(Part { relation: relation.into(), many, inner });
+    fn and(mut self, name: impl Into<String>, many: bool, inner: Self) -> Self {
+        self.relations.push(Relation { name: name.into(), many, inner });
         self
     }
 
-    /// The same for each item of a list. What was given as a string stays as it is.
+    /// The same relations for each item of a list. A string stays unchanged.
     pub(crate) fn of_items(self) -> Self {
         match self.raw {
             Some(_) => self,
-            None => Self { raw: None, parts: vec![Part { relation: "items".to_owned(), many: false, inner: self }] },
+            None => {
+                Self { raw: None, relations: vec![Relation { name: "items".to_owned(), many: false, inner: self }] }
+            }
         }
     }
 
@@ -74,13 +76,11 @@ impl Expand {
         if let Some(raw) = &self.raw {
             return balanced(raw);
         }
-        for part in &self.parts {
-            if part.relation.is_empty()
-                || !part.relation.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            {
-                return Err(format!("{:?} is no name of a relation", part.relation));
+        for Relation { name, inner, .. } in &self.relations {
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                return Err(format!("{name:?} is not the name of a relation: letters, digits, and underscores only"));
             }
-            part.inner.check()?;
+            inner.check()?;
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ fn balanced(raw: &str) -> Result<(), String> {
             break;
         }
     }
-    if depth == 0 { Ok(()) } else { Err(format!("{raw:?} has parentheses that do not match")) }
+    if depth == 0 { Ok(()) } else { Err(format!("{raw:?} has unbalanced parentheses")) }
 }
 
 impl From<&str> for Expand {
@@ -109,7 +109,7 @@ impl From<&str> for Expand {
 
 impl From<String> for Expand {
     fn from(raw: String) -> Self {
-        Self { raw: Some(raw), parts: Vec::new() }
+        Self { raw: Some(raw), relations: Vec::new() }
     }
 }
 
@@ -118,12 +118,12 @@ impl fmt::Display for Expand {
         if let Some(raw) = &self.raw {
             return f.write_str(raw);
         }
-        for (index, Part { relation, many, inner }) in self.parts.iter().enumerate() {
+        for (index, Relation { name, many, inner }) in self.relations.iter().enumerate() {
             if index > 0 {
                 f.write_str(",")?;
             }
-            f.write_str(relation)?;
-            match (many, inner.parts.is_empty() && inner.raw.is_none()) {
+            f.write_str(name)?;
+            match (many, inner.relations.is_empty() && inner.raw.is_none()) {
                 (true, true) => f.write_str("(items)")?,
                 (true, false) => write!(f, "(items({inner}))")?,
                 (false, true) => {}
@@ -149,13 +149,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relations_to_many_get_their_items_level() {
+    fn a_relation_to_many_is_written_with_an_items_level() {
         let expand = Expand::new().with_many("lines", Expand::new()).with("customer");
         assert_eq!(expand.to_string(), "lines(items),customer");
     }
 
     #[test]
-    fn on_a_list_names_mean_the_relations_of_its_items() {
+    fn on_a_list_names_refer_to_the_relations_of_its_items() {
         let expand = Expand::new().with("status").with_many("lines", Expand::new());
         assert_eq!(expand.of_items().to_string(), "items(status,lines(items))");
         assert_eq!(Expand::new().of_items().to_string(), "items");
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn invalid_names_and_unbalanced_parentheses_are_refused() {
         for name in ["", "a,b", "a(b", "a b", "ü"] {
             assert!(Expand::new().with(name).encode().is_err(), "{name:?}");
             assert!(Expand::new().with_many("lines", Expand::new().with(name)).encode().is_err(), "{name:?}");

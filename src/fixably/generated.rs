@@ -4,7 +4,8 @@
 
 /// The vendor's objects, as its answers and requests hold them.
 pub mod types {
-    /// A repair order. Blank fields come as `null`, and relations as a link until the request expands them.
+    /// A repair order. Blank fields are sent as `null`, and relations as links unless the request expands
+    /// them.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -18,14 +19,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Order>>,
-        /// Absolute address of this order. Observed.
+        /// Absolute URL of this order. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
-        /// When the order was created, in UTC to the second. Read-only; `q` can filter on it. Observed.
+        /// Creation time, in UTC to the second. Read-only; `q` can filter on it. Observed.
         #[serde(
             rename = "createdAt",
             default,
@@ -33,7 +34,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub created_at: Option<crate::Open<jiff::Timestamp>>,
-        /// When the order last changed, in UTC to the second. Seen as a filter in `q` only, not in a response.
+        /// Time of the last change, in UTC to the second. Observed as a filter in `q` only, not in a response.
         /// Observed.
         #[serde(
             rename = "updatedAt",
@@ -42,8 +43,8 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub updated_at: Option<crate::Open<jiff::Timestamp>>,
-        /// Whether the order is closed; `null` means unknown. Seen as a filter in `q` only, not in a response.
-        /// Observed.
+        /// Whether the order is closed; `null` means unknown. Observed as a filter in `q` only, not in a
+        /// response. Observed.
         #[serde(
             rename = "isClosed",
             default,
@@ -59,14 +60,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub is_draft: Option<bool>,
-        /// Reference of the customer or of another system. Observed.
+        /// The customer's reference, or that of another system. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub reference: Option<String>,
-        /// Where the device is. Observed.
+        /// Location of the device. Observed.
         #[serde(
             rename = "internalLocation",
             default,
@@ -74,7 +75,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub internal_location: Option<InternalLocation>,
-        /// Order total. Whether it includes tax, and its currency, are unknown. Observed.
+        /// Total of the order. Whether it includes tax, and its currency, are unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -89,22 +90,22 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub total_remaining: Option<crate::Amount>,
-        /// Whom to contact about this order. Seen whole without being expanded, although it can be named in
-        /// `expand`. Observed.
+        /// The contact person for this order. Observed as an object without being expanded, although `expand`
+        /// accepts its name. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub contact: Option<OrderContact>,
-        /// The customer; `null` where the order has none. Observed.
+        /// The customer; `null` if the order has none. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<crate::fixably::Ref<Customer>>,
-        /// Who ordered. Which kind of record this links to is unknown. Observed.
+        /// The person who ordered. Which kind of record the link refers to is unknown. Observed.
         #[serde(
             rename = "orderedBy",
             default,
@@ -112,8 +113,8 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub ordered_by: Option<crate::fixably::Ref<Party>>,
-        /// Who handles the order. Which kind of record this links to is unknown: the vendor's pages speak of an
-        /// employee, a client of a customer. Observed.
+        /// The person who handles the order. Which kind of record the link refers to is unknown: the vendor's
+        /// pages name an employee, a client's code names a customer. Observed.
         #[serde(
             rename = "handledBy",
             default,
@@ -121,7 +122,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub handled_by: Option<crate::fixably::Ref<Party>>,
-        /// The device under repair; `null` where the order has none. Observed.
+        /// The device under repair; `null` if the order has none. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -135,7 +136,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub location: Option<crate::fixably::Ref<Location>>,
-        /// The store; `null` where the order has none. Observed.
+        /// The store; `null` if the order has none. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -149,35 +150,36 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub queue: Option<crate::fixably::Ref<Queue>>,
-        /// The order's status; `null` where the order has none. Observed.
+        /// The status of the order; `null` if the order has none. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<crate::fixably::Ref<Status>>,
-        /// The order's lines. Read-only here. Observed.
+        /// The lines of the order. Read-only here. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub lines: Option<crate::fixably::Many<OrderLine>>,
-        /// The order's notes. Observed.
+        /// The notes of the order. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub notes: Option<crate::fixably::Many<OrderNote>>,
-        /// The order's tasks. Read-only here. Observed.
+        /// The tasks of the order. Read-only here. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub tasks: Option<crate::fixably::Many<OrderTask>>,
-        /// Billing address. Seen in one client only, in code that looks adapted from another product. Observed.
+        /// Billing address. Observed in one client only, in code that looks adapted from another product.
+        /// Observed.
         #[serde(
             rename = "billingAddress",
             default,
@@ -185,7 +187,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub billing_address: Option<crate::fixably::Ref<Address>>,
-        /// Shipping address. Seen in one client only, in code that looks adapted from another product.
+        /// Shipping address. Observed in one client only, in code that looks adapted from another product.
         /// Observed.
         #[serde(
             rename = "shippingAddress",
@@ -214,8 +216,8 @@ pub mod types {
         }
     }
 
-    /// The contact person of one order. It is part of the order and has no address of its own. The field
-    /// names differ from those of a customer.
+    /// The contact person of one order. It is part of the order and has no URL of its own. Its field names
+    /// differ from those of a customer.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -292,7 +294,7 @@ pub mod types {
     }
 
     /// A line of an order: a part or a service. A line also has a purchase price (an OAuth2 client can be
-    /// barred from seeing it), but under which name is unknown; it is in the raw body of the response.
+    /// barred from reading it), whose field name is unknown; it is in the raw body of the response.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// nilamk-emipro/prd_fixably_ept_v13.
@@ -306,35 +308,35 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<OrderLine>>,
-        /// Absolute address of this line. Observed.
+        /// Absolute URL of this line. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
-        /// The product; `null` where the line has none. Observed.
+        /// The product; `null` if the line has none. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub product: Option<crate::fixably::Ref<Product>>,
-        /// Price of one piece. Whether it includes tax, and its currency, are unknown. Observed.
+        /// Unit price. Whether it includes tax, and its currency, are unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub price: Option<crate::Amount>,
-        /// Number of pieces. Unit: pieces. Observed.
+        /// Quantity. Unit: pieces. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
             skip_serializing_if = "Option::is_none"
         )]
         pub quantity: Option<f64>,
-        /// Discount. One client reckons with it as a percentage; its code looks untested. Unit: percent.
+        /// Discount. One client computes with it as a percentage; its code looks untested. Unit: percent.
         /// Observed.
         #[serde(
             default,
@@ -349,7 +351,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub vat: Option<f64>,
-        /// Serial number, of the part as it seems. Observed.
+        /// Serial number, apparently of the part. Observed.
         #[serde(
             rename = "serialNumber",
             default,
@@ -357,7 +359,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub serial_number: Option<String>,
-        /// Serial number, of the part that was replaced as it seems. Observed.
+        /// Serial number, apparently of the part that was replaced. Observed.
         #[serde(
             rename = "originalSerialNumber",
             default,
@@ -399,7 +401,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<OrderNote>>,
-        /// Absolute address of this note. Observed.
+        /// Absolute URL of this note. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -428,7 +430,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub text: Option<String>,
-        /// Who wrote the note. A link when read, although it is written as a bare number. Observed.
+        /// The author of the note. A link in responses, although requests send a bare number. Observed.
         #[serde(
             rename = "createdBy",
             default,
@@ -436,7 +438,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub created_by: Option<crate::fixably::Ref<User>>,
-        /// When the note was created, in UTC to the second. Read-only. Assumed.
+        /// Creation time, in UTC to the second. Read-only. Assumed.
         #[serde(
             rename = "createdAt",
             default,
@@ -464,8 +466,8 @@ pub mod types {
         }
     }
 
-    /// A task of an order. Apart from the number and the link, its fields are unknown; the raw body of the
-    /// response has them.
+    /// A task of an order. Apart from the number and the link, its fields are unknown; they are in the raw
+    /// body of the response.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -479,15 +481,15 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<OrderTask>>,
-        /// Absolute address of this task. Observed.
+        /// Absolute URL of this task. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
-        /// Probably the task's definition, as a link until expanded; its shape is unknown. Planned in an early
-        /// revision of one client. Observed.
+        /// Probably the definition of the task, as a link until expanded; its format is unknown. An early
+        /// revision of one client planned to use it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -514,8 +516,8 @@ pub mod types {
         }
     }
 
-    /// A customer: a person or a company. The children of a company are customers too. Blank fields come as
-    /// `null`.
+    /// A customer: a person or a company. The children of a company are customers too. Blank fields are
+    /// sent as `null`.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -529,7 +531,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Customer>>,
-        /// Absolute address of this customer. Observed.
+        /// Absolute URL of this customer. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -589,22 +591,21 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub language: Option<String>,
-        /// Meaning unknown; probably the name of an external system. Observed.
+        /// Unknown; probably the name of an external system. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub provider: Option<String>,
-        /// Meaning unknown; probably the customer's id in the system that `provider` names. Observed.
+        /// Unknown; probably the customer's id in the system that `provider` names. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub identifier: Option<String>,
-        /// Tags. The type of one tag is unknown. Read-only: a request body that carries tags is rejected.
-        /// Observed.
+        /// Tags. The type of a tag is unknown. Read-only: a request body with tags is refused. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
@@ -634,7 +635,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub children: Option<crate::fixably::Many<Customer>>,
-        /// When the customer was created, in UTC to the second. Read-only. Assumed.
+        /// Creation time, in UTC to the second. Read-only. Assumed.
         #[serde(
             rename = "createdAt",
             default,
@@ -662,21 +663,22 @@ pub mod types {
         }
     }
 
-    /// An address as it is read. A customer's addresses can be expanded, so they may come as a link only.
+    /// An address in a response. A customer's addresses can be expanded, so they can be links.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Address {
-        /// Number of the address. Seen in an early revision of one client and dropped later. Observed.
+        /// Number of the address. Observed in an early revision of one client, which dropped it later.
+        /// Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Address>>,
-        /// Absolute address of this record, taken over from the way other relations come. Assumed.
+        /// Absolute URL of this record, inferred from the other relations. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -732,7 +734,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub state: Option<String>,
-        /// Country. Whether the API wants a code or a name is unknown: the vendor's import uses codes such as
+        /// Country. Whether the API expects a code or a name is unknown: the vendor's import uses codes such as
         /// `SE`, one client sends a name. Observed.
         #[serde(
             default,
@@ -760,7 +762,7 @@ pub mod types {
         }
     }
 
-    /// A device. Blank fields come as `null`.
+    /// A device. Blank fields are sent as `null`.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -774,14 +776,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Device>>,
-        /// Absolute address of this device. Observed.
+        /// Absolute URL of this device. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
-        /// Name of the model. Observed.
+        /// Model name. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -804,7 +806,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub imei_number1: Option<String>,
-        /// Second IMEI, of a device with two. Observed.
+        /// Second IMEI, for a device with two. Observed.
         #[serde(
             rename = "imeiNumber2",
             default,
@@ -862,7 +864,7 @@ pub mod types {
         }
     }
 
-    /// A user: somebody who works in the tenant. Which relations can be expanded is unknown.
+    /// A user: a member of the tenant's staff. Which relations can be expanded is unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -876,7 +878,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<User>>,
-        /// Absolute address of this user. Observed.
+        /// Absolute URL of this user. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -947,7 +949,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Location>>,
-        /// Absolute address of this location. Observed.
+        /// Absolute URL of this location. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -961,8 +963,8 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Probably the deliveries to this location, as a link; what a delivery holds is unknown. Planned in
-        /// one client. Observed.
+        /// Probably the deliveries to this location, as a link; the content of a delivery is unknown. One
+        /// client planned to use it. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -989,7 +991,8 @@ pub mod types {
         }
     }
 
-    /// A queue that orders wait in. The product also has sub-queues; which field holds them is unknown.
+    /// A queue that orders wait in. The product also has sub-queues; the field that contains them is
+    /// unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -1003,7 +1006,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Queue>>,
-        /// Absolute address of this queue. Observed.
+        /// Absolute URL of this queue. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1058,7 +1061,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Status>>,
-        /// Absolute address of this status. Observed.
+        /// Absolute URL of this status. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1072,8 +1075,8 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub name: Option<String>,
-        /// Kind of the status. The spelling that the API uses is unknown, so this stays text; the product's
-        /// pages name kinds such as in queue, in diagnosis, waiting for parts and picked up. Observed.
+        /// Kind of the status. The API's spelling is unknown, so this is text; the product's pages show kinds
+        /// such as in queue, in diagnosis, waiting for parts, and picked up. Observed.
         #[serde(
             rename = "type",
             default,
@@ -1088,7 +1091,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub queue: Option<crate::fixably::Ref<Queue>>,
-        /// The tenant's own settings of this status; what they hold is unknown. Observed.
+        /// The tenant's own settings for this status; their content is unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -1115,7 +1118,7 @@ pub mod types {
         }
     }
 
-    /// The tenant's own settings of a status. Only the relation is known; what it holds is in the raw body
+    /// The tenant's own settings for a status. Only the relation is known; the content is in the raw body
     /// of the response.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -1123,7 +1126,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct StatusCustom {
-        /// Absolute address of this record. Observed.
+        /// Absolute URL of this record. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1164,7 +1167,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Store>>,
-        /// Absolute address of this store. Observed.
+        /// Absolute URL of this store. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1199,7 +1202,7 @@ pub mod types {
     }
 
     /// A product: a part or a service that order lines sell. Where its stock is counted, and which
-    /// relations can be expanded, are unknown.
+    /// relations can be expanded, is unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// nilamk-emipro/prd_fixably_ept_v13.
@@ -1213,14 +1216,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Product>>,
-        /// Absolute address of this product. Observed.
+        /// Absolute URL of this product. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub href: Option<String>,
-        /// Product code; one client uses it as its stock-keeping key. Observed.
+        /// Product code; one client uses it as the SKU. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1241,7 +1244,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub description: Option<String>,
-        /// Meaning unknown; text or a whole number. Observed.
+        /// Unknown; text or a whole number. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -1292,22 +1295,22 @@ pub mod types {
         }
     }
 
-    /// Somebody whom a record names, where it is unknown whether that is a customer or a user. The raw body
-    /// of the response has the other fields.
+    /// A person that a record refers to; whether it is a customer or a user is unknown. The other fields
+    /// are in the raw body of the response.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Party {
-        /// Number of the record; of a customer or of a user, which is unknown. Observed.
+        /// Number of the record; whether of a customer or of a user is unknown. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::fixably::Id<Party>>,
-        /// Absolute address of this record; its path tells which kind of record it is. Observed.
+        /// Absolute URL of this record; its path shows the kind of record. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -1334,7 +1337,7 @@ pub mod types {
         }
     }
 
-    /// Where the device of an order is. What a value means is read from its name and from the places that
+    /// Location of an order's device. The meanings are inferred from the names and from the locations that
     /// the product's lists show.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -1344,9 +1347,9 @@ pub mod types {
     pub enum InternalLocation {
         /// With the customer. `CUSTOMER` on the wire.
         Customer,
-        /// In a dealer's shop. `DEALER_SHOP` on the wire.
+        /// At a dealer's shop. `DEALER_SHOP` on the wire.
         DealerShop,
-        /// On its way. `IN_TRANSIT` on the wire.
+        /// In transit. `IN_TRANSIT` on the wire.
         InTransit,
         /// In service. `SERVICE` on the wire.
         Service,
@@ -1426,20 +1429,20 @@ pub mod types {
         }
     }
 
-    /// Kind of a note. What a value means is read from its name.
+    /// Kind of a note. The meanings are inferred from the names.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
     #[non_exhaustive]
     pub enum NoteType {
-        /// What was found. `DIAGNOSIS` on the wire.
+        /// The findings. `DIAGNOSIS` on the wire.
         Diagnosis,
-        /// A remark for colleagues. `INTERNAL` on the wire.
+        /// A remark for coworkers. `INTERNAL` on the wire.
         Internal,
-        /// What is wrong. `ISSUE` on the wire.
+        /// The problem. `ISSUE` on the wire.
         Issue,
-        /// How it was solved. `RESOLUTION` on the wire.
+        /// The solution. `RESOLUTION` on the wire.
         Resolution,
         /// A value that this version does not know, as it was received.
         Other(String),
@@ -1512,36 +1515,36 @@ pub mod types {
         }
     }
 
-    /// A new order. No field is known to be required: an order may have no customer, device or status yet.
-    /// Read-only fields (`id`, `href`, `createdAt`) have no place here: they are rejected.
+    /// A new order. No field is known to be required: an order may have no customer, device, or status yet.
+    /// Do not send the read-only fields (`id`, `href`, `createdAt`): they are refused.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct OrderCreate {
-        /// Where the device is. Observed.
+        /// Location of the device. Observed.
         #[serde(rename = "internalLocation", skip_serializing_if = "Option::is_none")]
         pub internal_location: Option<InternalLocation>,
         /// Whether the order is a draft. Observed.
         #[serde(rename = "isDraft", skip_serializing_if = "Option::is_none")]
         pub is_draft: Option<bool>,
-        /// Reference of the customer or of another system. Observed.
+        /// The customer's reference, or that of another system. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub reference: Option<String>,
         /// Notes to create with the order. Observed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         pub notes: Vec<NoteInput>,
-        /// Whom to contact about this order. Assumed.
+        /// The contact person for this order. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub contact: Option<OrderContact>,
         /// The customer. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub customer: Option<crate::fixably::IdRef<Customer>>,
-        /// Who orders. Whether a customer or a user is expected is unknown. Assumed.
+        /// The person who orders. Whether a customer or a user is expected is unknown. Assumed.
         #[serde(rename = "orderedBy", skip_serializing_if = "Option::is_none")]
         pub ordered_by: Option<crate::fixably::IdRef<Party>>,
-        /// Who handles the order. Whether a customer or a user is expected is unknown. Assumed.
+        /// The person who handles the order. Whether a customer or a user is expected is unknown. Assumed.
         #[serde(rename = "handledBy", skip_serializing_if = "Option::is_none")]
         pub handled_by: Option<crate::fixably::IdRef<Party>>,
         /// The device to repair. Assumed.
@@ -1584,7 +1587,7 @@ pub mod types {
             }
         }
 
-        /// Where the device is. Observed.
+        /// Location of the device. Observed.
         pub fn internal_location(mut self, value: impl Into<InternalLocation>) -> Self {
             self.internal_location = Some(value.into());
             self
@@ -1596,7 +1599,7 @@ pub mod types {
             self
         }
 
-        /// Reference of the customer or of another system. Observed.
+        /// The customer's reference, or that of another system. Observed.
         pub fn reference(mut self, value: impl Into<String>) -> Self {
             self.reference = Some(value.into());
             self
@@ -1611,7 +1614,7 @@ pub mod types {
             self
         }
 
-        /// Whom to contact about this order. Assumed.
+        /// The contact person for this order. Assumed.
         pub fn contact(mut self, value: impl Into<OrderContact>) -> Self {
             self.contact = Some(value.into());
             self
@@ -1626,7 +1629,7 @@ pub mod types {
             self
         }
 
-        /// Who orders. Whether a customer or a user is expected is unknown. Assumed.
+        /// The person who orders. Whether a customer or a user is expected is unknown. Assumed.
         pub fn ordered_by(
             mut self,
             value: impl Into<crate::fixably::IdRef<Party>>,
@@ -1635,7 +1638,7 @@ pub mod types {
             self
         }
 
-        /// Who handles the order. Whether a customer or a user is expected is unknown. Assumed.
+        /// The person who handles the order. Whether a customer or a user is expected is unknown. Assumed.
         pub fn handled_by(
             mut self,
             value: impl Into<crate::fixably::IdRef<Party>>,
@@ -1702,7 +1705,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct OrderUpdate {
-        /// The status that the order gets. Observed.
+        /// The new status of the order. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub status: Option<crate::fixably::IdRef<Status>>,
         #[serde(flatten)]
@@ -1718,7 +1721,7 @@ pub mod types {
             }
         }
 
-        /// The status that the order gets. Observed.
+        /// The new status of the order. Observed.
         pub fn status(
             mut self,
             value: impl Into<crate::fixably::IdRef<Status>>,
@@ -1752,11 +1755,11 @@ pub mod types {
         /// Heading. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub title: Option<String>,
-        /// Text of the note. The server may refuse a note without one; the clients do not check. Observed.
+        /// Text of the note. The server may refuse a note without it; the clients do not check. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub text: Option<String>,
-        /// Who writes the note: the bare number of a user, not a reference object. Who is taken when it is left
-        /// out is unknown. Observed.
+        /// The author of the note: the bare number of a user, not a reference object. The default is unknown.
+        /// Observed.
         #[serde(rename = "createdBy", skip_serializing_if = "Option::is_none")]
         pub created_by: Option<crate::fixably::Id<User>>,
         #[serde(flatten)]
@@ -1781,14 +1784,14 @@ pub mod types {
             self
         }
 
-        /// Text of the note. The server may refuse a note without one; the clients do not check. Observed.
+        /// Text of the note. The server may refuse a note without it; the clients do not check. Observed.
         pub fn text(mut self, value: impl Into<String>) -> Self {
             self.text = Some(value.into());
             self
         }
 
-        /// Who writes the note: the bare number of a user, not a reference object. Who is taken when it is left
-        /// out is unknown. Observed.
+        /// The author of the note: the bare number of a user, not a reference object. The default is unknown.
+        /// Observed.
         pub fn created_by(mut self, value: impl Into<crate::fixably::Id<User>>) -> Self {
             self.created_by = Some(value.into());
             self
@@ -1813,7 +1816,7 @@ pub mod types {
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct NotesCreate {
-        /// The notes, in the order in which they are to be created. Observed.
+        /// The notes, in the order in which to create them. Observed.
         pub notes: Vec<NoteInput>,
         #[serde(flatten)]
         extra: ::serde_json::Map<String, ::serde_json::Value>,
@@ -1841,7 +1844,7 @@ pub mod types {
     }
 
     /// The writable fields of a customer, for creating and updating. A new customer needs `phone` or
-    /// `email`. Read-only fields (`id`, `href`, `createdAt`, `tags`) are rejected. Whether `null` clears a
+    /// `email`. Read-only fields (`id`, `href`, `createdAt`, `tags`) are refused. Whether `null` clears a
     /// field is unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
@@ -1858,10 +1861,10 @@ pub mod types {
         /// Name of the company. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub company: Option<String>,
-        /// Phone number. This or `email` is needed. Observed.
+        /// Phone number. A new customer needs this or `email`. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub phone: Option<String>,
-        /// E-mail address. This or `phone` is needed. Observed.
+        /// E-mail address. A new customer needs this or `phone`. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub email: Option<String>,
         /// Business id of the company. Observed.
@@ -1871,10 +1874,10 @@ pub mod types {
         /// unknown. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub language: Option<String>,
-        /// Meaning unknown; probably the name of an external system. Observed.
+        /// Unknown; probably the name of an external system. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub provider: Option<String>,
-        /// Meaning unknown; probably the customer's id in the system that `provider` names. Observed.
+        /// Unknown; probably the customer's id in the system that `provider` names. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub identifier: Option<String>,
         /// Billing address. Observed.
@@ -1924,13 +1927,13 @@ pub mod types {
             self
         }
 
-        /// Phone number. This or `email` is needed. Observed.
+        /// Phone number. A new customer needs this or `email`. Observed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
             self.phone = Some(value.into());
             self
         }
 
-        /// E-mail address. This or `phone` is needed. Observed.
+        /// E-mail address. A new customer needs this or `phone`. Observed.
         pub fn email(mut self, value: impl Into<String>) -> Self {
             self.email = Some(value.into());
             self
@@ -1949,13 +1952,13 @@ pub mod types {
             self
         }
 
-        /// Meaning unknown; probably the name of an external system. Observed.
+        /// Unknown; probably the name of an external system. Observed.
         pub fn provider(mut self, value: impl Into<String>) -> Self {
             self.provider = Some(value.into());
             self
         }
 
-        /// Meaning unknown; probably the customer's id in the system that `provider` names. Observed.
+        /// Unknown; probably the customer's id in the system that `provider` names. Observed.
         pub fn identifier(mut self, value: impl Into<String>) -> Self {
             self.identifier = Some(value.into());
             self
@@ -1985,7 +1988,7 @@ pub mod types {
         }
     }
 
-    /// An address as it is written. No field is known to be required.
+    /// An address in a request. No field is known to be required.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
@@ -2013,7 +2016,7 @@ pub mod types {
         /// State or region. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub state: Option<String>,
-        /// Country. Whether the API wants a code or a name is unknown: the vendor's import uses codes such as
+        /// Country. Whether the API expects a code or a name is unknown: the vendor's import uses codes such as
         /// `SE`, one client sends a name. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub country: Option<String>,
@@ -2079,7 +2082,7 @@ pub mod types {
             self
         }
 
-        /// Country. Whether the API wants a code or a name is unknown: the vendor's import uses codes such as
+        /// Country. Whether the API expects a code or a name is unknown: the vendor's import uses codes such as
         /// `SE`, one client sends a name. Observed.
         pub fn country(mut self, value: impl Into<String>) -> Self {
             self.country = Some(value.into());
@@ -2105,15 +2108,15 @@ pub mod types {
     #[derive(Clone, Debug, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct DeviceCreate {
-        /// Name of the model. Observed.
+        /// Model name. Observed.
         pub name: String,
-        /// Serial number. This or `imeiNumber1` is needed. Observed.
+        /// Serial number. A new device needs this or `imeiNumber1`. Observed.
         #[serde(rename = "serialNumber", skip_serializing_if = "Option::is_none")]
         pub serial_number: Option<String>,
-        /// IMEI. This or `serialNumber` is needed. Observed.
+        /// IMEI. A new device needs this or `serialNumber`. Observed.
         #[serde(rename = "imeiNumber1", skip_serializing_if = "Option::is_none")]
         pub imei_number1: Option<String>,
-        /// Second IMEI, of a device with two. Observed.
+        /// Second IMEI, for a device with two. Observed.
         #[serde(rename = "imeiNumber2", skip_serializing_if = "Option::is_none")]
         pub imei_number2: Option<String>,
         /// Configuration, as text. Observed.
@@ -2148,19 +2151,19 @@ pub mod types {
             }
         }
 
-        /// Serial number. This or `imeiNumber1` is needed. Observed.
+        /// Serial number. A new device needs this or `imeiNumber1`. Observed.
         pub fn serial_number(mut self, value: impl Into<String>) -> Self {
             self.serial_number = Some(value.into());
             self
         }
 
-        /// IMEI. This or `serialNumber` is needed. Observed.
+        /// IMEI. A new device needs this or `serialNumber`. Observed.
         pub fn imei_number1(mut self, value: impl Into<String>) -> Self {
             self.imei_number1 = Some(value.into());
             self
         }
 
-        /// Second IMEI, of a device with two. Observed.
+        /// Second IMEI, for a device with two. Observed.
         pub fn imei_number2(mut self, value: impl Into<String>) -> Self {
             self.imei_number2 = Some(value.into());
             self
@@ -2205,16 +2208,16 @@ pub mod types {
         }
     }
 
-    /// What to invoice and to whom. Seen in one client only, which ignores the answer; which fields are
-    /// required is unknown.
+    /// The lines to invoice, and the recipient. Observed in one client only, which ignores the response;
+    /// the required fields are unknown.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// nilamk-emipro/prd_fixably_ept_v13.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct InvoiceCreate {
-        /// Who is invoiced. The client puts the number of the order's customer here, in spite of the field's
-        /// name. Observed.
+        /// The recipient of the invoice. Despite the field's name, the client sends the number of the order's
+        /// customer. Observed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub user: Option<crate::fixably::IdRef<Party>>,
         /// Number of the invoice in the other system. Observed.
@@ -2246,8 +2249,8 @@ pub mod types {
             }
         }
 
-        /// Who is invoiced. The client puts the number of the order's customer here, in spite of the field's
-        /// name. Observed.
+        /// The recipient of the invoice. Despite the field's name, the client sends the number of the order's
+        /// customer. Observed.
         pub fn user(mut self, value: impl Into<crate::fixably::IdRef<Party>>) -> Self {
             self.user = Some(value.into());
             self
@@ -2292,15 +2295,15 @@ pub mod types {
         }
     }
 
-    /// Body of a failed request. Two fields have been seen; others may exist. The HTTP status decides
-    /// whether a request failed, not this body: `status` is an object on an order.
+    /// Body of an error response. Two fields have been observed; there may be others. Only the HTTP status
+    /// shows whether a request failed: an order has a `status` too, which is an object.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source: public
     /// WordPress plugin source, option prefix swish-rp.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct ErrorBody {
-        /// What went wrong; may be missing. Observed.
+        /// Description of the error; can be missing. Observed.
         #[serde(
             rename = "developerMessage",
             default,
@@ -2308,7 +2311,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub developer_message: Option<String>,
-        /// A number, taken to be the HTTP status. Observed.
+        /// A number, assumed to be the HTTP status. Observed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -2694,10 +2697,10 @@ pub mod operations {
 impl super::Client {
     /// List orders.
     ///
-    /// Orders, in an order that is stable but not stated. `q` has been seen to filter on `createdAt`,
-    /// `updatedAt`, `isClosed`, `internalLocation` and `status.id`. Inside `items`, these can be expanded:
-    /// `contact`, `customer`, `device`, `handledBy`, `location`, `orderedBy`, `queue`, `status`, `store`,
-    /// and with an `items` level `lines`, `notes` and `tasks`.
+    /// Returns orders in a stable order, which is not documented. Clients use `q` with `createdAt`,
+    /// `updatedAt`, `isClosed`, `internalLocation`, and `status.id`. Inside `items`, these relations can be
+    /// expanded: `contact`, `customer`, `device`, `handledBy`, `location`, `orderedBy`, `queue`, `status`,
+    /// `store`, and, with an `items` level, `lines`, `notes`, and `tasks`.
     ///
     /// * Scope: `orders:view` (the name is assumed).
     /// * Documented by the vendor.
@@ -2729,8 +2732,8 @@ impl super::Client {
 
     /// Create an order.
     ///
-    /// Creates an order and returns it. Creating orders is a stated purpose of the API; this path and its
-    /// fields are known from a client.
+    /// Creates an order and returns it. The vendor names creating orders as a purpose of the API; this path
+    /// and its fields are known from a client.
     ///
     /// * Scope: `orders:create` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -2761,8 +2764,9 @@ impl super::Client {
 
     /// Read an order.
     ///
-    /// One order. These can be expanded: `contact`, `customer`, `device`, `handledBy`, `location`,
-    /// `orderedBy`, `queue`, `status`, `store`, and with an `items` level `lines`, `notes` and `tasks`.
+    /// Returns one order. These relations can be expanded: `contact`, `customer`, `device`, `handledBy`,
+    /// `location`, `orderedBy`, `queue`, `status`, `store`, and, with an `items` level, `lines`, `notes`,
+    /// and `tasks`.
     ///
     /// * Scope: `orders:view` (the name is assumed).
     /// * Documented by the vendor.
@@ -2794,8 +2798,8 @@ impl super::Client {
 
     /// Update an order.
     ///
-    /// Changes an order and returns it. Only a change of status has been seen; another field can be tried
-    /// as an extra of the body.
+    /// Changes an order and returns it. Only changes of the status have been observed; to try another
+    /// field, send it as an extra field of the body.
     ///
     /// * Scope: `orders:update` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -2826,8 +2830,8 @@ impl super::Client {
 
     /// List the lines of an order.
     ///
-    /// The lines of one order. Inside `items`, `product` can be expanded. Which fields `q` can filter on is
-    /// unknown.
+    /// Returns the lines of one order. Inside `items`, `product` can be expanded. Which fields `q` can
+    /// filter on is unknown.
     ///
     /// * Scope: `orders:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -2857,7 +2861,7 @@ impl super::Client {
 
     /// Read a line of an order.
     ///
-    /// One line of one order. `product` can be expanded.
+    /// Returns one line of one order. `product` can be expanded.
     ///
     /// * Scope: `orders:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -2887,9 +2891,9 @@ impl super::Client {
 
     /// Update a line of an order.
     ///
-    /// Changes a line. A client's documentation says that lines can be updated; the method PATCH is taken
-    /// over from orders, and neither the fields of the body nor the answer is known, so the body is any
-    /// JSON and may not be safe to repeat.
+    /// Changes a line. A client's documentation states that lines can be updated; the method PATCH is
+    /// inferred from orders. The fields of the body and the response are unknown, so the body is any JSON
+    /// and the call may not be safe to repeat.
     ///
     /// * Scope: `orders:update` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -2921,8 +2925,8 @@ impl super::Client {
 
     /// List the notes of an order.
     ///
-    /// The notes of one order. Inside `items`, `createdBy` can be expanded. Which fields `q` can filter on
-    /// is unknown.
+    /// Returns the notes of one order. Inside `items`, `createdBy` can be expanded. Which fields `q` can
+    /// filter on is unknown.
     ///
     /// * Scope: `orders:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -2953,8 +2957,8 @@ impl super::Client {
 
     /// Add notes to an order.
     ///
-    /// Adds one or more notes to an order. The body wraps the notes in an object; the answer is a bare
-    /// array, not a list envelope.
+    /// Adds one or more notes to an order. The request wraps the notes in an object; the response is a bare
+    /// array and not a page.
     ///
     /// * Scope: `orders:update` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -2986,7 +2990,7 @@ impl super::Client {
 
     /// Read a note of an order.
     ///
-    /// One note of one order. `createdBy` can be expanded.
+    /// Returns one note of one order. `createdBy` can be expanded.
     ///
     /// * Scope: `orders:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3016,8 +3020,8 @@ impl super::Client {
 
     /// List the tasks of an order.
     ///
-    /// The tasks of one order. A relation `task` may be expandable inside `items`; it was planned in an
-    /// early revision of one client. Which fields `q` can filter on is unknown.
+    /// Returns the tasks of one order. A relation `task` may be expandable inside `items`; an early
+    /// revision of one client planned to use it. Which fields `q` can filter on is unknown.
     ///
     /// * Scope: `orders:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3047,8 +3051,8 @@ impl super::Client {
 
     /// Read a task of an order.
     ///
-    /// One task of one order. A relation `task` may be expandable; it was planned in an early revision of
-    /// one client.
+    /// Returns one task of one order. A relation `task` may be expandable; an early revision of one client
+    /// planned to use it.
     ///
     /// * Scope: `orders:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3078,9 +3082,9 @@ impl super::Client {
 
     /// Update a task of an order.
     ///
-    /// Changes a task. A client's documentation says that tasks can be updated; the method PATCH is taken
-    /// over from orders, and neither the fields of the body nor the answer is known, so the body is any
-    /// JSON and may not be safe to repeat.
+    /// Changes a task. A client's documentation states that tasks can be updated; the method PATCH is
+    /// inferred from orders. The fields of the body and the response are unknown, so the body is any JSON
+    /// and the call may not be safe to repeat.
     ///
     /// * Scope: `orders:update` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3096,7 +3100,7 @@ impl super::Client {
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// # let tenant = servicebay::testing::fixably::MockServer::start().await;
     /// # let client = tenant.client()?;
-    /// // Which fields a task takes is not known: take them from your tenant's own reference.
+    /// // The fields of a task are unknown: look them up in your tenant's reference.
     /// let body = serde_json::json!({ "comment": "Done" });
     /// let task = client.update_order_task().order_id(20000010).id(1).body(body).send().await?;
     /// assert_eq!(task.id(), Some(1.into()));
@@ -3113,9 +3117,9 @@ impl super::Client {
 
     /// Create an invoice from order lines.
     ///
-    /// Creates an invoice from lines of an order. Seen in one client only, whose address lacks `/api/v3`
-    /// and which ignores the answer: try it on a mock server first. The shape of the answer is unknown, so
-    /// it is any JSON.
+    /// Creates an invoice from lines of an order. Observed in one client only, whose URL lacks `/api/v3`
+    /// and which ignores the response: try it on a sandbox tenant first. The format of the response is
+    /// unknown, so it is any JSON.
     ///
     /// * Scope: `invoices:create` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3145,8 +3149,8 @@ impl super::Client {
 
     /// List customers.
     ///
-    /// Customers. `q` has been seen to filter on `firstName` and `company`. Inside `items`, these can be
-    /// expanded: `billingAddress`, `shippingAddress`, and with an `items` level `children`.
+    /// Returns customers. Clients use `q` with `firstName` and `company`. Inside `items`, these relations
+    /// can be expanded: `billingAddress`, `shippingAddress`, and, with an `items` level, `children`.
     ///
     /// * Scope: `customers:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3176,8 +3180,8 @@ impl super::Client {
 
     /// Create a customer.
     ///
-    /// Creates a customer and returns it. It needs a phone number or an e-mail address. Managing customers
-    /// is a stated purpose of the API; this path and its fields are known from a client.
+    /// Creates a customer and returns it. It needs a phone number or an e-mail address. The vendor names
+    /// managing customers as a purpose of the API; this path and its fields are known from a client.
     ///
     /// * Scope: `customers:create` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3209,8 +3213,8 @@ impl super::Client {
 
     /// Read a customer.
     ///
-    /// One customer. These can be expanded: `billingAddress`, `shippingAddress`, and with an `items` level
-    /// `children`.
+    /// Returns one customer. These relations can be expanded: `billingAddress`, `shippingAddress`, and,
+    /// with an `items` level, `children`.
     ///
     /// * Scope: `customers:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3241,8 +3245,8 @@ impl super::Client {
     /// Update a customer.
     ///
     /// Changes a customer and returns it. The method PUT is the default of one client's framework and
-    /// unproven, and whether fields that are left out keep their values is unknown: try it on a mock server
-    /// first.
+    /// unproven, and whether fields that are left out keep their values is unknown: try it on a sandbox
+    /// tenant first.
     ///
     /// * Scope: `customers:update` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3273,9 +3277,9 @@ impl super::Client {
 
     /// Read a child of a customer.
     ///
-    /// One of the customers that belong to another. The same relations can be expanded as on a customer.
-    /// The children are listed by expanding `children` of the parent; whether they have a list of their own
-    /// is unknown.
+    /// Returns one of the customers that belong to another. It has the same relations as a customer. To
+    /// list the children, expand `children` of the parent; whether they have a list of their own is
+    /// unknown.
     ///
     /// * Scope: `customers:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3305,8 +3309,8 @@ impl super::Client {
 
     /// List devices.
     ///
-    /// Devices. `q` has been seen to filter on `serialNumber`. Which relations can be expanded inside
-    /// `items` is unknown.
+    /// Returns devices. Clients use `q` with `serialNumber`. Which relations can be expanded inside `items`
+    /// is unknown.
     ///
     /// * Scope: `devices:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3367,7 +3371,7 @@ impl super::Client {
 
     /// Read a device.
     ///
-    /// One device. Which relations can be expanded is unknown.
+    /// Returns one device. Which relations can be expanded is unknown.
     ///
     /// * Scope: `devices:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3397,8 +3401,8 @@ impl super::Client {
 
     /// List locations.
     ///
-    /// Service locations. `q` has been seen to filter on `name`. A relation `deliveries` may be expandable
-    /// inside `items`; it was planned in one client.
+    /// Returns service locations. Clients use `q` with `name`. A relation `deliveries` may be expandable
+    /// inside `items`; one client planned to use it.
     ///
     /// * Scope: `locations:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3429,7 +3433,8 @@ impl super::Client {
 
     /// Read a location.
     ///
-    /// One service location. A relation `deliveries` may be expandable; it was planned in one client.
+    /// Returns one service location. A relation `deliveries` may be expandable; one client planned to use
+    /// it.
     ///
     /// * Scope: `locations:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3459,8 +3464,8 @@ impl super::Client {
 
     /// List queues.
     ///
-    /// Queues that orders wait in. `q` has been seen to filter on `name`. Inside `items`, `statuses` can be
-    /// expanded with an `items` level of its own.
+    /// Returns the queues that orders wait in. Clients use `q` with `name`. Inside `items`, `statuses` can
+    /// be expanded with an `items` level of its own.
     ///
     /// * Scope: `queues:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3490,7 +3495,7 @@ impl super::Client {
 
     /// Read a queue.
     ///
-    /// One queue. `statuses` can be expanded with an `items` level.
+    /// Returns one queue. `statuses` can be expanded with an `items` level.
     ///
     /// * Scope: `queues:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3520,7 +3525,7 @@ impl super::Client {
 
     /// List order statuses.
     ///
-    /// The statuses that orders of this tenant can have. Inside `items`, `queue` and `custom` can be
+    /// Returns the statuses that the tenant's orders can have. Inside `items`, `queue` and `custom` can be
     /// expanded. Which fields `q` can filter on is unknown.
     ///
     /// * Scope: `statuses:view` (the name is assumed).
@@ -3552,7 +3557,7 @@ impl super::Client {
 
     /// Read an order status.
     ///
-    /// One order status. `queue` and `custom` can be expanded.
+    /// Returns one order status. `queue` and `custom` can be expanded.
     ///
     /// * Scope: `statuses:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3582,8 +3587,8 @@ impl super::Client {
 
     /// Read a user.
     ///
-    /// One user. Users cannot be listed, as far as is known; notes link to them. Which relations can be
-    /// expanded is unknown.
+    /// Returns one user. As far as is known, users cannot be listed; notes link to them. Which relations
+    /// can be expanded is unknown.
     ///
     /// * Scope: `users:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3613,8 +3618,8 @@ impl super::Client {
 
     /// List stores.
     ///
-    /// Stores of the tenant. Which relations can be expanded inside `items` is unknown. Which fields `q`
-    /// can filter on is unknown.
+    /// Returns the stores of the tenant. Which relations can be expanded inside `items`, and which fields
+    /// `q` can filter on, is unknown.
     ///
     /// * Scope: `stores:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3644,7 +3649,8 @@ impl super::Client {
 
     /// Read a store.
     ///
-    /// One store. The path follows from the links in the list. Which relations can be expanded is unknown.
+    /// Returns one store. The path is inferred from the links in the list. Which relations can be expanded
+    /// is unknown.
     ///
     /// * Scope: `stores:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3674,8 +3680,8 @@ impl super::Client {
 
     /// List products.
     ///
-    /// Products: parts and services. Which relations can be expanded inside `items` is unknown. Which
-    /// fields `q` can filter on is unknown.
+    /// Returns products: parts and services. Which relations can be expanded inside `items`, and which
+    /// fields `q` can filter on, is unknown.
     ///
     /// * Scope: `products:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3706,8 +3712,8 @@ impl super::Client {
 
     /// Read a product.
     ///
-    /// One product. The path follows from the links in the list. Which relations can be expanded is
-    /// unknown.
+    /// Returns one product. The path is inferred from the links in the list. Which relations can be
+    /// expanded is unknown.
     ///
     /// * Scope: `products:view` (the name is assumed).
     /// * Observed in a working client; the vendor's documentation of it could not be read.
@@ -3764,39 +3770,39 @@ pub mod builder {
             }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -3815,7 +3821,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -3892,7 +3898,7 @@ pub mod builder {
                 &super::operations::CREATE_ORDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -3947,8 +3953,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -3966,7 +3972,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -3994,7 +4000,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Observed.
+        /// The changes. Observed.
         pub fn body(mut self, value: impl Into<types::OrderUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -4012,7 +4018,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4051,39 +4057,39 @@ pub mod builder {
             self
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -4102,7 +4108,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4185,8 +4191,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -4207,7 +4213,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4249,7 +4255,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. The fields are unknown. Assumed.
+        /// The changes. The fields are unknown. Assumed.
         pub fn body(mut self, value: impl Into<serde_json::Value>) -> Self {
             self.body = Some(value.into());
             self
@@ -4270,7 +4276,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4336,39 +4342,39 @@ pub mod builder {
             self
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -4387,7 +4393,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4479,7 +4485,7 @@ pub mod builder {
             );
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4548,8 +4554,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -4570,7 +4576,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4609,39 +4615,39 @@ pub mod builder {
             self
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -4660,7 +4666,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -4743,8 +4749,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -4765,7 +4771,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -4807,7 +4813,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. The fields are unknown. Assumed.
+        /// The changes. The fields are unknown. Assumed.
         pub fn body(mut self, value: impl Into<serde_json::Value>) -> Self {
             self.body = Some(value.into());
             self
@@ -4828,7 +4834,7 @@ pub mod builder {
             request.path("order_id", self.order_id.as_ref());
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4886,7 +4892,7 @@ pub mod builder {
             self
         }
 
-        /// What to invoice and to whom. Observed.
+        /// The lines to invoice, and the recipient. Observed.
         pub fn body(mut self, value: impl Into<types::InvoiceCreate>) -> Self {
             self.body = Some(value.into());
             self
@@ -4906,7 +4912,7 @@ pub mod builder {
             );
             request.path("order_id", self.order_id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -4961,39 +4967,39 @@ pub mod builder {
             }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -5012,7 +5018,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5091,7 +5097,7 @@ pub mod builder {
                 &super::operations::CREATE_CUSTOMER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5149,8 +5155,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -5170,7 +5176,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5221,7 +5227,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5245,7 +5251,7 @@ pub mod builder {
             }
         }
 
-        /// Number of the customer that the child belongs to. Observed.
+        /// Number of the parent customer. Observed.
         pub fn customer_id(
             mut self,
             value: impl Into<crate::fixably::Id<types::Customer>>,
@@ -5254,7 +5260,7 @@ pub mod builder {
             self
         }
 
-        /// Number of the child, which is a customer itself. Observed.
+        /// Number of the child, which is a customer too. Observed.
         pub fn id(
             mut self,
             value: impl Into<crate::fixably::Id<types::Customer>>,
@@ -5263,8 +5269,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -5285,7 +5291,7 @@ pub mod builder {
             request.path("customer_id", self.customer_id.as_ref());
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5313,39 +5319,39 @@ pub mod builder {
             }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -5364,7 +5370,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5441,7 +5447,7 @@ pub mod builder {
                 &super::operations::CREATE_DEVICE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -5499,8 +5505,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -5518,7 +5524,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5546,39 +5552,39 @@ pub mod builder {
             }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -5597,7 +5603,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5668,8 +5674,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -5689,7 +5695,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5717,39 +5723,39 @@ pub mod builder {
             }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -5768,7 +5774,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -5836,8 +5842,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -5855,7 +5861,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -5883,39 +5889,39 @@ pub mod builder {
             }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -5934,7 +5940,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6005,8 +6011,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -6024,7 +6030,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6052,8 +6058,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -6071,7 +6077,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6099,39 +6105,39 @@ pub mod builder {
             }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -6150,7 +6156,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6218,8 +6224,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -6237,7 +6243,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -6265,39 +6271,39 @@ pub mod builder {
             }
         }
 
-        /// Number of items on a page. What the server does outside the bounds is unknown, so such a value is
-        /// not sent. Unit: items. From 1 to 100. Default: `25`. Documented.
+        /// Number of items on a page. How the server treats a value out of bounds is unknown, so it is not
+        /// sent. Unit: items. From 1 to 100. Default: `25`. Documented.
         pub fn limit(mut self, value: u32) -> Self {
             self.limit = Some(value);
             self
         }
 
-        /// Where the page starts, counted from the first match. Not together with `page`. Unit: items. At least
-        /// 0 (assumed). Default: `0` (assumed). Documented.
+        /// Number of items to skip, counted from the first match. Cannot be combined with `page`. Unit: items.
+        /// At least 0 (assumed). Default: `0` (assumed). Documented.
         pub fn offset(mut self, value: u32) -> Self {
             self.offset = Some(value);
             self
         }
 
-        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Not together with
-        /// `offset`. What applies when it is left out is not stated. Unit: pages. At least 1. Documented.
+        /// Number of the page, starting with 1; 2 is the second page of `limit` items. Cannot be combined with
+        /// `offset`. The default is not documented. Unit: pages. At least 1. Documented.
         pub fn page(mut self, value: u32) -> Self {
             self.page = Some(value);
             self
         }
 
-        /// What to send whole instead of as links. `items` turns the links of the list into objects; relations
-        /// go inside it, as in `items(status,lines(items))`. What happens on an unknown name is unknown.
-        /// Observed.
+        /// Relations to send as objects instead of links. `items` turns the links of the list into objects;
+        /// relations of the items go inside it, as in `items(status,lines(items))`. The effect of an unknown
+        /// name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
         }
 
         /// Search terms, separated by commas: free text (`jill`), a field (`firstName:Jill`), a flag
-        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that may be open at either end
-        /// (`createdAt:[2024-01-01,2024-01-31]`) or one of several values (`status.id:(450,454)`). Several
-        /// terms are taken to narrow the result; how commas and colons inside a value are escaped is unknown.
+        /// (`isClosed:false`), a day (`updatedAt:2024-01-31`), a range that can be open at either end
+        /// (`createdAt:[2024-01-01,2024-01-31]`), or one of several values (`status.id:(450,454)`). Several
+        /// terms are assumed to narrow the result; how commas and colons inside a value are escaped is unknown.
         /// Observed.
         pub fn q(mut self, value: impl Into<crate::fixably::Query>) -> Self {
             self.q = Some(value.into());
@@ -6316,7 +6322,7 @@ pub mod builder {
             crate::Error,
         > {
             let request = self.request();
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         fn request(self) -> crate::request::Request {
@@ -6387,8 +6393,8 @@ pub mod builder {
             self
         }
 
-        /// Relations to send whole instead of as links, as in `customer,lines(items(product))`: a relation to
-        /// many takes an `items` level. What happens on an unknown name is unknown. Observed.
+        /// Relations to send as objects instead of links, as in `customer,lines(items(product))`: a relation to
+        /// many objects takes an `items` level. The effect of an unknown name is unknown. Observed.
         pub fn expand(mut self, value: impl Into<crate::fixably::Expand>) -> Self {
             self.expand = Some(value.into());
             self
@@ -6408,7 +6414,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.query("expand", self.expand.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Ids that know what they identify.
+//! Typed ids, and the references that request bodies contain.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use crate::id::Id;
 
-/// A reference in something that is written: `{"id": 450}`.
+/// A reference in a request body: `{"id": 450}`.
 ///
-/// Made from an [`Id`] or a number, so that setters take either.
+/// It converts from an [`Id`] and from a number, so setters take either.
 pub struct IdRef<T>(Id<T>);
 
 impl<T> IdRef<T> {
-    /// What is referred to.
+    /// The id of the object that it refers to.
     pub const fn id(self) -> Id<T> {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The search of a list.
+//! The `q` parameter: the search of a list.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,13 +9,13 @@ use jiff::tz::TimeZone;
 
 use crate::request::Param;
 
-/// What a list is narrowed to: the `q` of list operations.
+/// A search that narrows a list: the `q` of list operations.
 ///
-/// Built from fields, or taken as the vendor's own string. The forms are observed in clients, not documented; that
-/// several terms must all hold is assumed.
+/// Build it from fields, or pass the vendor's own syntax as a string. The forms are observed in clients, not documented. That
+/// a result has to match all terms is assumed.
 ///
-/// Seen on orders: `createdAt`, `updatedAt`, `isClosed`, `internalLocation`, `status.id`; on customers `firstName`,
-/// `company`; on devices `serialNumber`; on locations and queues `name`.
+/// Observed fields: `createdAt`, `updatedAt`, `isClosed`, `internalLocation`, and `status.id` of orders; `firstName` and
+/// `company` of customers; `serialNumber` of devices; `name` of locations and queues.
 ///
 /// # Example
 ///
@@ -35,17 +35,17 @@ use crate::request::Param;
 pub struct Query(Result<String, String>);
 
 impl Query {
-    /// Searches without a field. Which fields the vendor searches is not known.
+    /// A search without a field. Which fields the vendor searches is unknown.
     pub fn text(text: impl fmt::Display) -> Self {
-        Self(plain(&text.to_string()))
+        Self(checked(&text.to_string()))
     }
 
-    /// A condition on a field. A field of a related object has a dotted path, such as `status.id`.
+    /// Starts a condition on a field. A field of a related object has a dotted path, such as `status.id`.
     pub fn field(path: impl Into<String>) -> Field {
         Field { path: path.into() }
     }
 
-    /// Both conditions.
+    /// Requires both conditions.
     pub fn and(self, other: Self) -> Self {
         Self(match (self.0, other.0) {
             (Ok(this), Ok(other)) if this.is_empty() => Ok(other),
@@ -56,36 +56,36 @@ impl Query {
     }
 }
 
-/// A field that a condition is made for, by [`Query::field`].
+/// A field to build a condition on, from [`Query::field`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a field alone is no condition"]
+#[must_use = "a field alone is not a condition"]
 pub struct Field {
     path: String,
 }
 
 impl Field {
-    /// The field has this value. Whether text has to match whole is not known.
+    /// The field has this value. Whether text has to match completely is unknown.
     pub fn is(self, value: impl fmt::Display) -> Query {
-        self.condition(plain(&value.to_string()))
+        self.condition(checked(&value.to_string()))
     }
 
-    /// The date lies on or after this one (inferred: the vendor does not say that the end belongs to it).
+    /// The date is on or after this one (inferred: the vendor does not state that ranges include their ends).
     pub fn since(self, date: impl Into<Day>) -> Query {
         let date = date.into();
         self.condition(Ok(format!("[{date},]")))
     }
 
-    /// The date lies on or before this one (inferred as for [`since`](Self::since)).
+    /// The date is on or before this one (inferred as for [`since`](Self::since)).
     pub fn until(self, date: impl Into<Day>) -> Query {
         let date = date.into();
         self.condition(Ok(format!("[,{date}]")))
     }
 
-    /// The date lies from the first to the last, both belonging to it (inferred as for [`since`](Self::since)).
+    /// The date is between the first and the last, both included (inferred as for [`since`](Self::since)).
     pub fn between(self, first: impl Into<Day>, last: impl Into<Day>) -> Query {
         let (first, last) = (first.into(), last.into());
         if first.0 > last.0 {
-            return Query(Err(format!("{}: {first} comes after {last}", self.path)));
+            return Query(Err(format!("{}: the first day, {first}, is after the last, {last}", self.path)));
         }
         self.condition(Ok(format!("[{first},{last}]")))
     }
@@ -96,11 +96,11 @@ impl Field {
         self.condition(Ok(date.to_string()))
     }
 
-    /// The field has one of these values. Seen for ids.
+    /// The field has one of these values. Observed for ids.
     pub fn one_of(self, values: impl IntoIterator<Item = impl fmt::Display>) -> Query {
-        let values: Result<Vec<String>, String> = values.into_iter().map(|value| plain(&value.to_string())).collect();
+        let values: Result<Vec<String>, String> = values.into_iter().map(|value| checked(&value.to_string())).collect();
         self.condition(match values {
-            Ok(values) if values.is_empty() => Err("one of no values matches nothing".to_owned()),
+            Ok(values) if values.is_empty() => Err("the list of values is empty".to_owned()),
             values => values.map(|values| format!("({})", values.join(","))),
         })
     }
@@ -110,16 +110,17 @@ impl Field {
         let name =
             |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !path.split('.').all(name) {
-            return Query(Err(format!("{path:?} is no path of fields")));
+            return Query(Err(format!(
+                "{path:?} is not the path of a field: names with letters, digits, and underscores, separated by dots"
+            )));
         }
         Query(value.map(|value| format!("{path}:{value}")).map_err(|reason| format!("{path}: {reason}")))
     }
 }
 
-/// A day, which is as exact as the vendor's search is known to be.
+/// A day in a search: the vendor's search is not known to be more precise than that.
 ///
-/// A [`Timestamp`] becomes its day in UTC, so that a search *since* a moment also finds what came earlier that day:
-/// rather too much than too little.
+/// A [`Timestamp`] becomes its day in UTC, so a search *since* a time also finds results from earlier that day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(Date);
 
@@ -141,16 +142,16 @@ impl fmt::Display for Day {
     }
 }
 
-/// A value that has no meaning in the search's own syntax. How to escape one that has is not known, so it is refused
-/// instead of searching for something else.
-fn plain(value: &str) -> Result<String, String> {
+/// Refuses values that contain the syntax of a search. How the vendor escapes them is unknown, and unescaped they would
+/// search for something else.
+fn checked(value: &str) -> Result<String, String> {
     if value.trim().is_empty() {
-        return Err("an empty value searches for nothing".to_owned());
+        return Err("the value is empty".to_owned());
     }
     match value.chars().find(|c| matches!(c, ',' | ':' | '(' | ')' | '[' | ']' | '!') || c.is_control()) {
         Some(c) => Err(format!(
-            "{value:?} holds {c:?}, and how the vendor escapes that is not known; search for a part, or pass the whole \
-             search as a string"
+            "{value:?} contains {c:?}, and how the vendor escapes it is unknown; search for a part of the value, or pass \
+             the complete search as a string"
         )),
         None => Ok(value.to_owned()),
     }
@@ -169,7 +170,7 @@ impl From<String> for Query {
 }
 
 impl fmt::Display for Query {
-    /// The search as it is sent, or what is wrong with it.
+    /// The search as it is sent, or, in parentheses, why it cannot be.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Ok(query) => f.write_str(query),
@@ -214,13 +215,13 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_becomes_its_day_in_utc() {
+    fn a_timestamp_becomes_its_day_in_utc() {
         let late: Timestamp = "2026-03-01T23:59:59-05:00".parse().unwrap();
         assert_eq!(Query::field("updatedAt").since(late).to_string(), "updatedAt:[2026-03-02,]");
     }
 
     #[test]
-    fn what_would_change_the_meaning_of_the_search_is_refused() {
+    fn values_that_contain_search_syntax_are_refused() {
         for query in [
             Query::field("company").is("Acme, Inc."),
             Query::field("company").is("a:b"),
@@ -240,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_can_add_a_condition(value in ".{1,20}") {
+        fn no_value_adds_a_condition(value in ".{1,20}") {
             if let Ok(query) = Query::field("company").is(&value).encode() {
                 prop_assert_eq!(query.matches(',').count(), 0);
                 prop_assert_eq!(query.matches(':').count(), 1);

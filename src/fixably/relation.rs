@@ -1,4 +1,4 @@
-//! Relations: a link to what is related, or the thing itself where it was expanded.
+//! Relations: links to other objects, or the objects themselves if the request expanded them.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,27 +10,27 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use super::{Collection, Id};
 use crate::page::Sealed;
 
-/// Something that has an address of its own.
+/// An object with a URL of its own.
 pub trait Resource: Sealed + Sized {
-    /// The address, as the vendor sent it.
+    /// The URL, as the vendor sent it.
     fn href(&self) -> Option<&str>;
 
-    /// The id that the object holds.
+    /// The `id` field of the object.
     fn own_id(&self) -> Option<Id<Self>>;
 
-    /// The id that the object holds, or the one at the end of its address: a link has no other.
+    /// The `id` field of the object, or else the id at the end of its URL, which is all that a link has.
     fn resolved_id(&self) -> Option<Id<Self>> {
         self.own_id().or_else(|| id_in(self.href()?))
     }
 }
 
-/// The id at the end of an address such as `https://acme.fixably.com/api/v3/queues/1`.
+/// The id at the end of a URL such as `https://acme.fixably.com/api/v3/queues/1`.
 fn id_in<T>(href: &str) -> Option<Id<T>> {
     let path = href.split(['?', '#']).next()?.trim_end_matches('/');
     path.rsplit('/').next()?.parse().ok()
 }
 
-/// A relation to one object: a link, or the object where it was expanded.
+/// A relation to one object: a link, or the object if the request expanded it.
 ///
 /// # Example
 ///
@@ -55,7 +55,7 @@ enum Link<T> {
 }
 
 impl<T: Resource> Ref<T> {
-    /// The id of what is related, whether it was expanded or not.
+    /// The id of the object, whether it was expanded or not.
     pub fn id(&self) -> Option<Id<T>> {
         match &self.0 {
             Link::Address(href) => id_in(href.as_deref()?),
@@ -63,7 +63,7 @@ impl<T: Resource> Ref<T> {
         }
     }
 
-    /// The address of what is related.
+    /// The URL of the object.
     pub fn href(&self) -> Option<&str> {
         match &self.0 {
             Link::Address(href) => href.as_deref(),
@@ -71,7 +71,7 @@ impl<T: Resource> Ref<T> {
         }
     }
 
-    /// The object, where it was expanded.
+    /// The object, if it was expanded.
     pub fn expanded(&self) -> Option<&T> {
         match &self.0 {
             Link::Address(_) => None,
@@ -79,7 +79,7 @@ impl<T: Resource> Ref<T> {
         }
     }
 
-    /// The object, where it was expanded.
+    /// The object, if it was expanded.
     pub fn into_expanded(self) -> Option<T> {
         match self.0 {
             Link::Address(_) => None,
@@ -109,7 +109,7 @@ impl<T: Serialize> Serialize for Ref<T> {
     }
 }
 
-/// A relation to many objects: a link to their list, or the first page of it where it was expanded.
+/// A relation to many objects: a link to their list, or the first page of it if the request expanded it.
 ///
 /// # Example
 ///
@@ -118,7 +118,7 @@ impl<T: Serialize> Serialize for Ref<T> {
 ///
 /// let notes: Many<OrderNote> = serde_json::from_str(r#"{"totalItems": 40, "items": [{"id": 1, "text": "Cracked"}]}"#)?;
 /// assert_eq!(notes.items().len(), 1);
-/// assert!(!notes.is_complete(), "39 more are behind list_order_notes");
+/// assert!(!notes.is_complete(), "list_order_notes returns the other 39");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -128,23 +128,23 @@ pub struct Many<T> {
 }
 
 impl<T> Many<T> {
-    /// The address of the list.
+    /// The URL of the list.
     pub fn href(&self) -> Option<&str> {
         self.href.as_deref()
     }
 
-    /// The first page of the list, where it was expanded.
+    /// The first page of the list, if it was expanded.
     pub fn expanded(&self) -> Option<&Collection<T>> {
         self.page.as_ref()
     }
 
-    /// The objects at hand: those of the first page, or none where the relation was not expanded.
+    /// The objects on the first page; none if the relation was not expanded.
     pub fn items(&self) -> &[T] {
         self.page.as_ref().map_or(&[], |page| &page.items)
     }
 
-    /// Whether the objects at hand are all there are. A vendor puts one page into an expanded relation; the rest is
-    /// behind the list operation.
+    /// Whether [`items`](Self::items) are all objects of the relation. An expanded relation contains one page; the list
+    /// operation returns the rest.
     pub fn is_complete(&self) -> bool {
         self.page.as_ref().is_some_and(|page| page.total_items.is_none_or(|total| total <= page.items.len() as u64))
     }
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_read_off_the_end_of_an_address() {
+    fn the_id_is_read_from_the_end_of_a_url() {
         for href in ["https://a.fixably.com/api/v3/queues/12", "/queues/12/", "queues/12?expand=x", "12"] {
             assert_eq!(id_in::<()>(href), Some(12.into()), "{href}");
         }

@@ -82,7 +82,7 @@ pub(crate) struct AcquireRequest {
 
 impl AcquireRequest {
     fn lane(self) -> usize {
-        self.priority.lane()
+        self.priority.index()
     }
 }
 
@@ -145,7 +145,7 @@ impl LimiterState {
 
     /// How many wait at one priority.
     pub(super) fn waiting_at(&self, priority: Priority) -> usize {
-        self.lanes.len(priority.lane())
+        self.lanes.len(priority.index())
     }
 
     /// Until when the gate is closed because the vendor refused a call.

@@ -98,7 +98,7 @@ impl<L: List> Paginator<L> {
         } else {
             None
         };
-        self.problem = reason.map(|reason| Error::request(list.operation().id(), "cursor", reason));
+        self.problem = reason.map(|reason| Error::invalid_request(list.operation().id(), "cursor", reason));
         if self.problem.is_none() {
             self.next = cursor.position;
             self.deduplicator = Deduplicator::resumed(cursor.yielded, cursor.taken, cursor.total, &cursor.keys);
@@ -212,11 +212,11 @@ impl<L: List> Paginator<L> {
             }
             PageDecision::SamePageAgain => {
                 let reason = "the vendor sent the previous page again; continuing would lose items";
-                return Err(Error::request(operation.id(), "page", reason));
+                return Err(Error::invalid_request(operation.id(), "page", reason));
             }
             PageDecision::NoNewItems => {
                 let reason = "the vendor keeps sending items that it has already sent; the list might never end";
-                return Err(Error::request(operation.id(), "page", reason));
+                return Err(Error::invalid_request(operation.id(), "page", reason));
             }
         };
         self.deduplicator.latest_changes().emit_event(page.vendor(), operation);

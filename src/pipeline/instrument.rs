@@ -1,61 +1,63 @@
-//! What is told of a call on its way, to whoever listens.
+//! The spans and events of a call.
 
 use tracing::Span;
 
 use super::retry_context::RetryContext;
 use crate::error::Error;
 use crate::limit::InvalidHeader;
-use crate::observer::Outcome;
+use crate::observer::CallOutcome;
 use crate::telemetry::{AttemptSpan, CallScope};
 
 impl<'a> RetryContext<'a> {
-    /// Begins to tell of the call, where somebody listens. All of it happens in the span that this returns, until it `ends`.
-    pub(crate) fn opens(&mut self) -> Option<Span> {
-        if self.pipeline.telemetry.is_heard() {
-            self.span = Some(self.pipeline.telemetry.call(self.call.operation));
+    /// Opens the span of the call, if there is an observer or a subscriber. The call runs inside it.
+    pub(crate) fn open_span(&mut self) -> Option<Span> {
+        if self.pipeline.telemetry.is_enabled() {
+            self.span = Some(self.pipeline.telemetry.call_span(self.call.operation));
         }
         self.span.clone()
     }
 
-    /// The call succeeded.
-    pub(crate) fn ends(&mut self) {
-        self.closes(Outcome::Succeeded);
+    /// Reports that the call succeeded.
+    pub(crate) fn succeed(&mut self) {
+        self.close_span(CallOutcome::Succeeded);
     }
 
-    /// The call ended with this error, which is handed back.
+    /// Reports that the call failed, and returns the error.
     #[cold]
-    pub(crate) fn ends_with(&mut self, error: Error) -> Error {
-        self.closes(Outcome::Failed(&error));
+    pub(crate) fn fail(&mut self, error: Error) -> Error {
+        self.close_span(CallOutcome::Failed(&error));
         error
     }
 
-    /// Who waits, where it has to wait.
-    pub(super) fn caller(&self) -> CallScope<'a> {
+    /// The scope in which policies report the waits of this call.
+    pub(super) fn scope(&self) -> CallScope<'a> {
         CallScope { telemetry: &self.pipeline.telemetry, operation: self.call.operation }
     }
 
-    /// An attempt sets out; nothing where nobody listens.
-    pub(super) fn attempts(&self) -> Option<Box<AttemptSpan<'a>>> {
+    /// Opens the span of the attempt that is about to start, if the call has one.
+    pub(super) fn attempt_span(&self) -> Option<Box<AttemptSpan<'a>>> {
         self.span.as_ref()?;
         let (call, telemetry) = (self.call, &self.pipeline.telemetry);
-        Some(Box::new(telemetry.attempt(call.operation, &call.method, self.url(), self.sent, self.since)))
+        let span =
+            telemetry.attempt_span(call.operation, &call.method, self.url(), self.attempts, self.phase_started_at);
+        Some(Box::new(span))
     }
 
-    /// A header about the limit makes no sense.
-    pub(super) fn notices(&self, odd: InvalidHeader<'_>) {
-        let value = self.pipeline.auth.cleaned(odd.value);
-        self.pipeline.telemetry.odd_header(self.call.operation, odd.name, &value, odd.why);
+    /// Reports a rate limit header that cannot be used.
+    pub(super) fn invalid_header(&self, header: InvalidHeader<'_>) {
+        let value = self.pipeline.auth.cleaned(header.value);
+        self.pipeline.telemetry.invalid_header(self.call.operation, header.name, &value, header.why);
     }
 
-    fn closes(&mut self, outcome: Outcome<'_>) {
+    fn close_span(&mut self, outcome: CallOutcome<'_>) {
         if let Some(span) = self.span.take() {
-            self.pipeline.telemetry.called(&span, self.call.operation, outcome, self.sent, self.begun);
+            self.pipeline.telemetry.call_ended(&span, self.call.operation, outcome, self.attempts, self.started_at);
         }
     }
 }
 
 impl Drop for RetryContext<'_> {
     fn drop(&mut self) {
-        self.closes(Outcome::Cancelled);
+        self.close_span(CallOutcome::Cancelled);
     }
 }

@@ -1,7 +1,7 @@
-//! One call on its way: its attempts, its waits, and how long both may still take.
+//! The state of one call across its attempts: how often it was sent, how long it waited, and what both may still take.
 //!
-//! The contract on waiting is kept here. Waits for a token, for the limit and between attempts together stay within
-//! `max_wait`, everything stays within the deadline, and a wait that cannot end in time is not begun.
+//! This is where the contract on waiting is kept. The waits for a token, for the rate limit and between attempts stay within
+//! `max_wait` together; everything stays within the operation timeout; a wait that cannot end in time is not started.
 
 use std::time::Duration;
 
@@ -14,190 +14,208 @@ use super::{Call, Pipeline};
 use crate::error::Error;
 use crate::limit::RateLimitHeaders;
 use crate::observer::Wait;
-use crate::options::Settings;
-use crate::retry::Attempt;
-use crate::telemetry::{AttemptSpan, status};
-use crate::transport::{HttpError, HttpResponse};
+use crate::options::ResolvedOptions;
+use crate::retry::RetryState;
+use crate::telemetry::AttemptSpan;
+use crate::transport::{HttpError, HttpResponse, status};
 
-/// A span that is as good as for ever, and can still be added to an instant.
+/// A duration that is practically infinite, and can still be added to an instant.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// One call on its way.
+/// The state of one call.
 #[derive(Debug)]
 pub(crate) struct RetryContext<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) call: &'a Call,
-    pub(super) settings: &'a Settings,
-    pub(super) begun: Instant,
+    pub(super) options: &'a ResolvedOptions,
+    pub(super) started_at: Instant,
     /// How often the request was sent.
-    pub(super) sent: u32,
-    /// Attempts that count against the policy: those that the vendor refused for its limit do not.
-    counted: u32,
+    pub(super) attempts: u32,
+    /// The attempts that count against the retry policy: not those that ended with 429 or an outdated token.
+    counted_attempts: u32,
     /// Whether the call has been repeated with a newer token.
-    reauthorised: bool,
-    /// Whether an attempt may have been carried out, whatever the later ones said.
-    pub(super) unsettled: bool,
-    /// Spent on waiting.
+    reauthorized: bool,
+    /// Whether any attempt so far may have been applied, whatever later ones returned.
+    pub(super) maybe_applied: bool,
+    /// The time spent waiting, without the wait that is going on.
     waited: Duration,
-    /// Since when the call waits, or has been under way.
-    pub(super) since: Instant,
-    /// The last answer of the vendor that said "too many".
-    pub(super) refusal: Option<(HttpResponse, RateLimitHeaders)>,
-    /// Where the call goes instead, after the vendor's first base did not know it.
-    elsewhere: Option<Box<Url>>,
-    /// The span of the call, while it is being told of.
+    /// When the current wait or the current attempt started.
+    pub(super) phase_started_at: Instant,
+    /// The last response with 429.
+    pub(super) rate_limited: Option<(HttpResponse, RateLimitHeaders)>,
+    /// The URL at the vendor's alternative base URL, once the call has switched to it.
+    alternative_url: Option<Box<Url>>,
+    /// The span of the call, until its outcome has been reported.
     pub(super) span: Option<Span>,
 }
 
 impl<'a> RetryContext<'a> {
-    pub(crate) fn begin(pipeline: &'a Pipeline, call: &'a Call, settings: &'a Settings) -> Self {
-        let begun = pipeline.clock.now();
+    pub(crate) fn new(pipeline: &'a Pipeline, call: &'a Call, options: &'a ResolvedOptions) -> Self {
+        let now = pipeline.clock.now();
         Self {
             pipeline,
             call,
-            settings,
-            begun,
-            sent: 0,
-            counted: 0,
-            reauthorised: false,
-            unsettled: false,
+            options,
+            started_at: now,
+            attempts: 0,
+            counted_attempts: 0,
+            reauthorized: false,
+            maybe_applied: false,
             waited: Duration::ZERO,
-            since: begun,
-            refusal: None,
-            elsewhere: None,
+            phase_started_at: now,
+            rate_limited: None,
+            alternative_url: None,
             span: None,
         }
     }
 
-    pub(super) fn call(&self) -> &'a Call {
+    pub(crate) fn pipeline(&self) -> &'a Pipeline {
+        self.pipeline
+    }
+
+    pub(crate) fn call(&self) -> &'a Call {
         self.call
     }
 
-    /// The attempt that has just ended, as the retry rules see it.
-    pub(super) fn attempt(&self) -> Attempt {
-        Attempt { number: self.counted, idempotent: self.call.idempotent, reauthorised: self.reauthorised }
+    pub(super) fn options(&self) -> &'a ResolvedOptions {
+        self.options
     }
 
-    /// Where the next attempt goes.
+    /// The URL of the next attempt.
     pub(super) fn url(&self) -> &Url {
-        self.elsewhere.as_deref().unwrap_or(&self.call.url)
+        self.alternative_url.as_deref().unwrap_or(&self.call.url)
     }
 
-    /// Whether the call goes on at the vendor's other base. It does once, after a 404, which had no effect, and as long as
-    /// nobody knows which of the two holds. Where the other says the same, it is the object that does not exist.
-    pub(super) fn switch_base_url(&mut self, outcome: &Result<HttpResponse, HttpError>) -> bool {
-        let unknown = outcome.as_ref().is_ok_and(|answer| answer.status == StatusCode::NOT_FOUND);
-        if unknown {
-            let turned = self.elsewhere.take().is_some();
-            let other = if turned { None } else { self.pipeline.base.elsewhere(&self.call.url) };
-            self.elsewhere = other.map(Box::new);
+    /// The state that the retry policy decides on.
+    pub(super) fn retry_state(&self) -> RetryState {
+        RetryState {
+            attempts: self.counted_attempts,
+            idempotent: self.call.idempotent,
+            reauthorized: self.reauthorized,
         }
-        let turns = unknown && self.elsewhere.is_some();
-        if turns {
-            self.pipeline.telemetry.turned(self.call.operation, self.sent);
-        }
-        turns
     }
 
-    /// Until when the call may wait for a token and for the limit.
-    pub(super) fn latest(&self) -> Instant {
-        let allowed = self.settings.max_wait.saturating_sub(self.waited).min(FOREVER);
-        (self.since + allowed).min(self.deadline())
-    }
-
-    /// The waits for a token and for the limit are over; an attempt begins now, which is returned.
-    pub(super) fn start_attempt(&mut self) -> Instant {
-        let now = self.pipeline.clock.now();
-        self.waited += now - self.since;
-        self.since = now;
-        now
+    /// Until when the call may wait for a token and for the rate limit.
+    pub(super) fn wait_deadline(&self) -> Instant {
+        let allowed = self.options.max_wait.saturating_sub(self.waited).min(FOREVER);
+        (self.phase_started_at + allowed).min(self.operation_deadline())
     }
 
     /// Until when the attempt may take.
-    pub(super) fn until(&self) -> Instant {
-        (self.since + self.settings.attempt_timeout.min(FOREVER)).min(self.deadline())
+    pub(super) fn attempt_deadline(&self) -> Instant {
+        (self.phase_started_at + self.options.attempt_timeout.min(FOREVER)).min(self.operation_deadline())
     }
 
-    /// The attempt is over.
+    /// Ends the waits for a token and for the rate limit, and starts an attempt. Returns its start.
+    pub(super) fn start_attempt(&mut self) -> Instant {
+        let now = self.pipeline.clock.now();
+        self.waited += now - self.phase_started_at;
+        self.phase_started_at = now;
+        now
+    }
+
+    /// Records the end of an attempt.
     pub(super) fn record_attempt(
         &mut self,
         outcome: &Result<HttpResponse, HttpError>,
-        told: Option<Box<AttemptSpan<'_>>>,
+        span: Option<Box<AttemptSpan<'_>>>,
     ) {
-        if let Some(told) = told {
-            told.ends(outcome, |answer| self.request_id(answer));
+        if let Some(span) = span {
+            span.finish(outcome, |response| self.request_id(response));
         }
-        self.unsettled |= self.call.writes() && may_be_carried_out(outcome);
-        self.sent += 1;
-        self.counted += 1;
-        self.since = self.pipeline.clock.now();
+        self.maybe_applied |= self.call.is_write() && may_have_been_applied(outcome);
+        self.attempts += 1;
+        self.counted_attempts += 1;
+        self.phase_started_at = self.pipeline.clock.now();
     }
 
-    /// The vendor did not know the token: the call is repeated with a newer one, outside the count.
-    pub(super) fn reauthorises(&mut self) {
-        self.counted -= 1;
-        self.reauthorised = true;
-        self.pipeline.telemetry.rejected(self.call.operation, self.sent);
+    /// The URL to try next if the vendor responded with 404 and has an alternative base URL that this call has not tried.
+    /// If that responds with 404 too, it is the object that does not exist.
+    pub(super) fn alternative_url(&self, outcome: &Result<HttpResponse, HttpError>) -> Option<Url> {
+        let is_not_found = outcome.as_ref().is_ok_and(|response| response.status == StatusCode::NOT_FOUND);
+        if !is_not_found || self.alternative_url.is_some() {
+            return None;
+        }
+        self.pipeline.base_url.alternative_of(&self.call.url)
     }
 
-    /// The vendor refused the attempt for its limit: that costs waiting, not attempts.
-    pub(super) fn was_refused(&mut self, outcome: Result<HttpResponse, HttpError>, signals: RateLimitHeaders) {
-        self.counted -= 1;
-        self.pipeline.telemetry.refused(self.call.operation, self.sent, signals.wait());
-        if let Ok(answer) = outcome {
-            self.refusal = Some((answer, signals));
+    /// Repeats the call at the vendor's alternative base URL.
+    pub(super) fn switch_base_url(&mut self, url: Url) {
+        self.alternative_url = Some(Box::new(url));
+        self.pipeline.telemetry.switched_base_url(self.call.operation, self.attempts);
+    }
+
+    /// Repeats the call with a newer token, which costs no attempt.
+    pub(super) fn reauthorize(&mut self) {
+        self.counted_attempts -= 1;
+        self.reauthorized = true;
+        self.pipeline.telemetry.reauthorizing(self.call.operation, self.attempts);
+    }
+
+    /// Repeats the call when the rate limit allows, which costs waiting time but no attempt.
+    pub(super) fn await_limit(&mut self, outcome: Result<HttpResponse, HttpError>, limits: RateLimitHeaders) {
+        self.counted_attempts -= 1;
+        self.pipeline.telemetry.rate_limited(self.call.operation, self.attempts, limits.wait());
+        if let Ok(response) = outcome {
+            self.rate_limited = Some((response, limits));
         }
     }
 
-    /// The wait before the next attempt: with jitter, and no shorter than the vendor asks.
-    pub(super) fn backoff(&self, jitter: f64, signals: &RateLimitHeaders) -> Duration {
-        let own = self.settings.retry.delay(self.counted.saturating_sub(1), jitter);
-        own.max(signals.retry_after.unwrap_or_default())
-    }
-
-    /// Whether a wait would end within what the call may wait.
-    pub(super) fn can_wait(&self, delay: Duration) -> bool {
-        self.waited.saturating_add(delay) <= self.settings.max_wait && self.since + delay < self.deadline()
+    /// Pays for a retry out of the budget, and returns the delay before it. `None` if the call may not wait that long, or if
+    /// the budget is empty.
+    pub(super) fn schedule_retry(&self, cost: u32, limits: &RateLimitHeaders) -> Option<Duration> {
+        let jittered = self.options.retry.delay(self.counted_attempts.saturating_sub(1), fastrand::f64());
+        let delay = jittered.max(limits.retry_after.unwrap_or_default());
+        if !self.can_wait(delay) {
+            return None;
+        }
+        self.pipeline.retry_budget.withdraw(cost).then_some(delay)
     }
 
     /// Waits before the next attempt.
     pub(super) async fn back_off(&mut self, delay: Duration, outcome: &Result<HttpResponse, HttpError>) {
         let clock = self.pipeline.clock;
-        self.pipeline.telemetry.retries(self.call.operation, self.sent, status(outcome), delay);
-        let waiting = self.caller().began_to_wait(Wait::Backoff, self.since);
-        clock.sleep_until(self.since + delay).await;
-        drop(waiting);
+        self.pipeline.telemetry.retrying(self.call.operation, self.attempts, status(outcome), delay);
+        let guard = self.scope().wait_since(Wait::Backoff, self.phase_started_at);
+        clock.sleep_until(self.phase_started_at + delay).await;
+        drop(guard);
         self.waited += delay;
-        self.since = clock.now();
+        self.phase_started_at = clock.now();
     }
 
-    /// The answer stands: a success, or the error that its status means.
+    /// Returns the response of the last attempt if it is a success, or else its error.
     pub(super) fn finish(
         &self,
         outcome: Result<HttpResponse, HttpError>,
-        signals: RateLimitHeaders,
+        limits: RateLimitHeaders,
     ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
         match outcome {
-            Ok(answer) if answer.status.is_success() => {
-                self.pipeline.retries.deposit();
-                self.pipeline.base.understood(self.url());
-                Ok((answer, signals))
+            Ok(response) if response.status.is_success() => {
+                self.pipeline.retry_budget.deposit();
+                self.pipeline.base_url.confirm(self.url());
+                Ok((response, limits))
             }
-            _ => Err(self.into_error(outcome, &signals)),
+            _ => Err(self.attempt_error(outcome, &limits)),
         }
     }
 
-    fn deadline(&self) -> Instant {
-        self.begun + self.settings.operation_timeout.unwrap_or(FOREVER).min(FOREVER)
+    /// Whether a delay ends within `max_wait` and the operation timeout.
+    fn can_wait(&self, delay: Duration) -> bool {
+        self.waited.saturating_add(delay) <= self.options.max_wait
+            && self.phase_started_at + delay < self.operation_deadline()
+    }
+
+    fn operation_deadline(&self) -> Instant {
+        self.started_at + self.options.operation_timeout.unwrap_or(FOREVER).min(FOREVER)
     }
 }
 
-/// Whether a write that ended so may have been carried out.
-fn may_be_carried_out(outcome: &Result<HttpResponse, HttpError>) -> bool {
+/// Whether a write with this outcome may have been applied.
+fn may_have_been_applied(outcome: &Result<HttpResponse, HttpError>) -> bool {
     match outcome {
-        Ok(answer) => {
-            // What a redirect stands for nobody knows: it is how a web form says that it took the data.
-            let status = answer.status;
+        Ok(response) => {
+            // A redirect may mean anything: web forms respond with one after they have stored the data.
+            let status = response.status;
             status.is_server_error() || status.is_redirection() || status == StatusCode::REQUEST_TIMEOUT
         }
         Err(HttpError::NotSent(_)) => false,

@@ -1,4 +1,4 @@
-//! What a client proves itself with to Repairy.
+//! The credentials of a Repairy client: a partner's app.
 
 use http::HeaderMap;
 use http::HeaderValue;
@@ -6,14 +6,14 @@ use http::header::HeaderName;
 use secrecy::SecretString;
 
 use super::grant::AppGrant;
-use crate::auth::{Plan, Way, account};
+use crate::auth::{AuthConfig, AuthMethod, account};
 use crate::error::Error;
 
-/// The header that names the partner on every request, documented
+/// The header that identifies the partner on every request; documented
 /// ([source](https://docs.partners.repairy.au/http-headers-878563m0)).
 const PARTNER: HeaderName = HeaderName::from_static("x-partner-id");
 
-/// The credentials of a partner. They are never printed, and are sent to the client's base URL alone.
+/// How a client authenticates. `Debug` prints no secret, and secrets are sent to the client's base URL only.
 ///
 /// # Example
 ///
@@ -31,26 +31,26 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// What Repairy's support hands out to a partner
-    /// ([source](https://docs.partners.repairy.au/authorization-878574m0)): the app key and the app secret, which the client
-    /// logs in with, and the partner id, which goes with every request.
+    /// The credentials that a partner gets from Repairy's support
+    /// ([source](https://docs.partners.repairy.au/authorization-878574m0)): the app key and the app secret, for the login, and
+    /// the partner id, for every request.
     ///
-    /// The client logs in with the first call. It renews the access token, which lives 48 hours, while it lives, as the
-    /// vendor demands, and logs in anew where that was missed. With a
-    /// [store](crate::ClientBuilder::with_token_store) a program that starts again goes on with the tokens that it has.
+    /// The client logs in on the first call. It renews the access token, which lives 48 hours, before it expires, because the
+    /// vendor does not renew an expired one; if it has expired, the client logs in again. With a
+    /// [store](crate::ClientBuilder::with_token_store), a restarted program continues with the stored tokens.
     pub fn app(app_key: impl Into<String>, app_secret: impl Into<SecretString>, partner_id: impl Into<String>) -> Self {
         Self { app_key: app_key.into(), app_secret: app_secret.into(), partner_id: partner_id.into() }
     }
 
-    pub(super) fn into_plan(self) -> Result<Plan, Error> {
+    pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         if self.partner_id.is_empty() || self.partner_id.trim() != self.partner_id {
-            return Err(Error::config("partner_id", "is empty, or begins or ends with white space"));
+            return Err(Error::config("partner_id", "is empty, or starts or ends with white space"));
         }
         let partner = HeaderValue::from_str(&self.partner_id)
-            .map_err(|_| Error::config("partner_id", "cannot be sent as a header"))?;
+            .map_err(|_| Error::config("partner_id", "cannot be sent in a header"))?;
         let account = account(&[&self.partner_id, &self.app_key]);
         let grant = Box::new(AppGrant::new(self.app_key, self.app_secret)?);
         let headers = HeaderMap::from_iter([(PARTNER, partner)]);
-        Ok(Plan { way: Way::Granted { grant, tokens: None }, account, headers })
+        Ok(AuthConfig { method: AuthMethod::Granted { grant, tokens: None }, account, headers })
     }
 }

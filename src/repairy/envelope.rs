@@ -1,28 +1,28 @@
-//! What an answer is about, whether or not the vendor wraps it.
+//! Unwraps the content of a response, if the vendor wraps it.
 //!
-//! The vendor promises one form for all successful answers, which could not be read: there may be an envelope around
-//! them, with a name that nobody knows. So an envelope is known by what it lacks. Every object of this vendor has an id;
-//! an object without one that holds a single object or list is what is wrapped around that. All of this is assumed.
+//! The vendor promises one format for all successful responses, but it could not be read. There may be a wrapper, under a
+//! name that is unknown. Every object of this vendor has an id, so an object without an id that contains exactly one object
+//! or list is taken for a wrapper around it. All of this is assumed.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// The names under which an object has its own id.
+/// The names of an object's own id.
 const IDS: [&str; 3] = ["_id", "bookingId", "id"];
-/// Which of several contents is meant.
-const USUAL: &str = "data";
+/// The member to unwrap if there are several candidates.
+const PREFERRED: &str = "data";
 
-/// The part of an answer that the call was about; the whole of it where nothing is wrapped around. Nothing where it is no
-/// JSON: what is broken may be inside of something.
+/// The content of a response: the part inside the wrapper, or the complete body if there is none. `None` if the body is not
+/// valid JSON, because the broken part may be inside a wrapper.
 pub(super) fn content(body: &[u8]) -> Option<&[u8]> {
     match serde_json::from_slice::<BTreeMap<String, &RawValue>>(body) {
-        Ok(fields) => Some(wrapped(&fields).unwrap_or(body)),
+        Ok(fields) => Some(unwrap(&fields).unwrap_or(body)),
         Err(error) => error.is_data().then_some(body),
     }
 }
 
-fn wrapped<'a>(fields: &BTreeMap<String, &'a RawValue>) -> Option<&'a [u8]> {
+fn unwrap<'a>(fields: &BTreeMap<String, &'a RawValue>) -> Option<&'a [u8]> {
     if IDS.iter().any(|id| fields.contains_key(*id)) {
         return None;
     }
@@ -30,7 +30,7 @@ fn wrapped<'a>(fields: &BTreeMap<String, &'a RawValue>) -> Option<&'a [u8]> {
     let mut contents = fields.values().filter(is_content);
     let content = match (contents.next(), contents.next()) {
         (only, None) => only,
-        _ => fields.get(USUAL).filter(is_content),
+        _ => fields.get(PREFERRED).filter(is_content),
     };
     content.map(|content| content.get().as_bytes())
 }
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrapped_is_found_whatever_its_name() {
+    fn content_is_unwrapped_under_any_name() {
         for (body, inside) in [
             (r#"{"success":true,"data":{"id":"1"}}"#, r#"{"id":"1"}"#),
             (r#"{"booking": {"id":"1","car":{"id":"2"}}, "message": "ok"}"#, r#"{"id":"1","car":{"id":"2"}}"#),
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_wrapped_is_left_as_it_is() {
+    fn a_body_without_a_wrapper_is_returned_as_it_is() {
         for body in [
             r#"{"id":"1","car":{"id":"2"}}"#,
             r#"{"bookingId":"1","services":[]}"#,
@@ -75,14 +75,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_found_in_what_is_no_json() {
+    fn invalid_json_has_no_content() {
         for body in [&b""[..], b"{\"data\":{\"id\":", b"{\"data\":{\"id\":\"\xff\"}}", b"{\"data\":{}} x", b"<html>"] {
             assert_eq!(content(body), None);
         }
     }
 
     #[test]
-    fn only_one_layer_is_taken_off() {
+    fn only_one_wrapper_is_removed() {
         assert_eq!(read(r#"{"data":{"booking":{"id":"1"}}}"#), r#"{"booking":{"id":"1"}}"#);
     }
 }

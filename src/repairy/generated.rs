@@ -4,21 +4,21 @@
 
 /// The vendor's objects, as its answers and requests hold them.
 pub mod types {
-    /// A booking. The first eight fields are the vendor's; more follow in its sample than could be read,
-    /// and the raw body of the answer has them all.
+    /// A booking. The first eight fields are from the vendor's sample, which has more fields than could be
+    /// read; the raw body of the response has them all.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/booking-5637456d0>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Booking {
-        /// Id of the booking, called `bookingId` when it is created. Documented.
+        /// Id of the booking; the response to its creation calls it `bookingId`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<Booking>>,
-        /// Short code of the booking, made for people; that is inferred from its name. Documented.
+        /// Short code of the booking, for people; inferred from its name. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -71,7 +71,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub customer: Option<Customer>,
-        /// Category of the booking: the one that was sent, or one derived from the services. Documented.
+        /// Category of the booking: the one that was sent, or the one derived from the services. Documented.
         #[serde(
             rename = "serviceCategory",
             default,
@@ -79,14 +79,15 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub service_category: Option<ServiceCategory>,
-        /// The services, as the vendor completed them. Documented.
+        /// The services, completed by the vendor. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub services: Vec<ServiceSelection>,
-        /// Service package of the older form, such as `logbook`. That a booking shows it is inferred. Assumed.
+        /// Service package in the older form, such as `logbook`. That a booking contains it is inferred.
+        /// Assumed.
         #[serde(
             rename = "servicePackageType",
             default,
@@ -101,8 +102,8 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub status: Option<BookingStatus>,
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         #[serde(
             rename = "dropOffTime",
             default,
@@ -110,8 +111,8 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub drop_off_time: Option<crate::Open<jiff::civil::DateTime>>,
-        /// When the car is picked up. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car is picked up. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         #[serde(
             rename = "pickupTime",
             default,
@@ -135,7 +136,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<Car>>,
-        /// Id of its owner. Documented.
+        /// Id of the car's owner. Documented.
         #[serde(
             rename = "customerId",
             default,
@@ -150,7 +151,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub rego: Option<String>,
-        /// Year of the model. Documented.
+        /// Model year. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::number",
@@ -171,7 +172,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub model: Option<String>,
-        /// Trim. Documented.
+        /// Trim level. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -187,8 +188,8 @@ pub mod types {
         pub vin: Option<String>,
     }
 
-    /// A customer. Of its fields only `id` could be read; that a customer has a name, an email address, a
-    /// phone number and an address is documented, the names of those fields are assumed.
+    /// A customer. Of its fields only `id` could be read. That a customer has a name, an email address, a
+    /// phone number, and an address is documented; the names of those fields are assumed.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/booking-5637456d0>,
     /// <https://docs.partners.repairy.au/booking-request-14777601e0>,
@@ -196,7 +197,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Customer {
-        /// Id of the customer, which a service reminder takes. Documented.
+        /// Id of the customer. A service reminder takes it. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -226,14 +227,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub email: Option<String>,
-        /// Phone number in the local form, with a zero in front: `0400000001`. Assumed.
+        /// Phone number in the local form, with a leading zero: `0400000001`. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub phone: Option<String>,
-        /// Postal address, in one line. Assumed.
+        /// Postal address, on one line. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -242,7 +243,7 @@ pub mod types {
         pub address: Option<String>,
     }
 
-    /// A service of a booking, as the vendor stored it.
+    /// A service of a booking, as stored by the vendor.
     ///
     /// Documented by the vendor. Source:
     /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>,
@@ -250,7 +251,7 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct ServiceSelection {
-        /// Id of the service in the workshop's catalog; a custom service has none. Documented.
+        /// Id of the service in the workshop's catalog; left out for a custom service. Documented.
         #[serde(
             rename = "catalogId",
             default,
@@ -304,14 +305,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub icon: Option<String>,
-        /// Name of a colour, such as `blue`. Documented.
+        /// Name of a color, such as `blue`. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub color: Option<String>,
-        /// Where the entry came from. Set by the vendor. Documented.
+        /// Origin of the entry. Set by the vendor. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
@@ -320,15 +321,15 @@ pub mod types {
         pub source: Option<ServiceSource>,
     }
 
-    /// A service that a workshop offers. Its id is the only field whose name could be read; the others are
-    /// documented to exist and take the names that a booking's services have.
+    /// A service that a workshop offers. The id is the only field whose name could be read. The other
+    /// fields are documented to exist; they are assumed to have the same names as in a booking's services.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/service-catalog-22120278e0>,
     /// <https://docs.partners.repairy.au/service-catalog-1626101m0>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct CatalogItem {
-        /// What a booking sends as `catalogId`. Documented.
+        /// Id of the item. A booking sends it as `catalogId`. Documented.
         #[serde(
             rename = "_id",
             default,
@@ -382,7 +383,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub icon: Option<String>,
-        /// Name of a colour, such as `blue`. Assumed.
+        /// Name of a color, such as `blue`. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -391,20 +392,20 @@ pub mod types {
         pub color: Option<String>,
     }
 
-    /// A day at a workshop. What it tells is documented, the names of its fields are assumed.
+    /// A day at a workshop. The content is documented, the names of the fields are assumed.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/workshops-878596m0>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct Availability {
-        /// The day. Assumed.
+        /// The date. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::value",
             skip_serializing_if = "Option::is_none"
         )]
         pub date: Option<crate::Open<jiff::civil::Date>>,
-        /// When the workshop opens, such as `08:00`; nothing on a day on which it is closed. Assumed.
+        /// Opening time, such as `08:00`; left out on a day when the workshop is closed. Assumed.
         #[serde(
             rename = "openTime",
             default,
@@ -412,7 +413,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub open_time: Option<String>,
-        /// When the workshop closes, such as `17:00`. Assumed.
+        /// Closing time, such as `17:00`. Assumed.
         #[serde(
             rename = "closeTime",
             default,
@@ -420,14 +421,14 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub close_time: Option<String>,
-        /// Times at which a car can be brought, such as `09:30`. Assumed.
+        /// Times when a car can be dropped off, such as `09:30`. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
             skip_serializing_if = "Vec::is_empty"
         )]
         pub slots: Vec<String>,
-        /// Times at which a car can be picked up. Assumed.
+        /// Times when a car can be picked up. Assumed.
         #[serde(
             rename = "pickupTimes",
             default,
@@ -437,17 +438,17 @@ pub mod types {
         pub pickup_times: Vec<String>,
     }
 
-    /// A booking that was made. Whatever else is answered is in the raw body.
+    /// A created booking. Other fields of the response are in the raw body.
     ///
     /// Documented by the vendor. Source:
     /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>.
     #[derive(Clone, Debug, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct BookingCreated {
-        /// Id of the booking, with which it can be read. Documented.
+        /// Id of the booking, for reading it. Documented.
         #[serde(rename = "bookingId")]
         pub booking_id: crate::repairy::Id<Booking>,
-        /// Category of the booking. That the answer has it is inferred. Assumed.
+        /// Category of the booking. That the response contains it is inferred. Assumed.
         #[serde(
             rename = "serviceCategory",
             default,
@@ -455,7 +456,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub service_category: Option<ServiceCategory>,
-        /// The services, as the vendor completed them. That the answer has them is inferred. Assumed.
+        /// The services, completed by the vendor. That the response contains them is inferred. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
@@ -464,7 +465,7 @@ pub mod types {
         pub services: Vec<ServiceSelection>,
     }
 
-    /// A quote. The vendor lists a schema of this name; what is in it is unknown.
+    /// A quote. The vendor lists a schema of this name; its content is unknown.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/quote-request-14777605e0>.
@@ -480,8 +481,8 @@ pub mod types {
         pub id: Option<crate::repairy::Id<Quote>>,
     }
 
-    /// A reminder of a service. The vendor's sample goes on after the car; the raw body of the answer has
-    /// it all.
+    /// A service reminder. The vendor's sample has more fields after the car than could be read; the raw
+    /// body of the response has them all.
     ///
     /// Documented by the vendor. Source: <https://docs.partners.repairy.au/servicereminder-5637465d0>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
@@ -494,7 +495,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub id: Option<crate::repairy::Id<ServiceReminder>>,
-        /// The code, which is taken to be the one of 8 characters in the SMS. Documented.
+        /// The code, assumed to be the one of 8 characters in the SMS. Documented.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
@@ -525,7 +526,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub workshop_id: Option<crate::repairy::Id<crate::repairy::Workshop>>,
-        /// Id of the last service; of which kind of record is not known. Documented.
+        /// Id of the last service. Which kind of record it refers to is unknown. Documented.
         #[serde(
             rename = "lastServiceId",
             default,
@@ -533,7 +534,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub last_service_id: Option<String>,
-        /// The booking that led to the reminder; inferred from its name. Documented.
+        /// The booking that led to the reminder; inferred from the name. Documented.
         #[serde(
             rename = "lastBookingId",
             default,
@@ -541,7 +542,7 @@ pub mod types {
             skip_serializing_if = "Option::is_none"
         )]
         pub last_booking_id: Option<crate::repairy::Id<Booking>>,
-        /// The booking that was made from the reminder; inferred from its name. Documented.
+        /// The booking made from the reminder; inferred from the name. Documented.
         #[serde(
             rename = "newBookingId",
             default,
@@ -566,7 +567,7 @@ pub mod types {
         pub car: Option<Car>,
     }
 
-    /// A new booking. Nothing in it is enforced here: what is required is known in part only.
+    /// A new booking. No field is enforced here, because the required fields are known only in part.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>,
@@ -574,38 +575,39 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct BookingCreate {
-        /// The workshop to book. Inferred: a booking has one. Assumed.
+        /// The workshop. Inferred: a booking has one. Assumed.
         #[serde(rename = "workshopId", skip_serializing_if = "Option::is_none")]
         pub workshop_id: Option<crate::repairy::Id<crate::repairy::Workshop>>,
-        /// Who brings the car. That it is needed is documented, the name is inferred. Assumed.
+        /// The customer. That it is needed is documented, the name is inferred. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub customer: Option<CustomerInput>,
         /// The car. Inferred: a booking has one. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub car: Option<CarInput>,
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         #[serde(rename = "dropOffTime", skip_serializing_if = "Option::is_none")]
         pub drop_off_time: Option<crate::Open<jiff::civil::DateTime>>,
-        /// When the car is to be picked up. The name of the field, and that it is in the workshop's own time,
-        /// is assumed. Assumed.
+        /// Time when the car will be picked up. Assumed: the name of the field, and that the time is local to
+        /// the workshop. Assumed.
         #[serde(rename = "pickupTime", skip_serializing_if = "Option::is_none")]
         pub pickup_time: Option<crate::Open<jiff::civil::DateTime>>,
-        /// What is to be done. Documented.
+        /// The services to book. Documented.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         pub services: Vec<ServiceInput>,
-        /// Category of the booking. Checked when it is sent and derived when it is not; one page calls it both
-        /// mandatory and optional. Documented.
+        /// Category of the booking. The vendor checks it if it is sent, and derives it if it is not; one page
+        /// calls it both mandatory and optional. Documented.
         #[serde(rename = "serviceCategory", skip_serializing_if = "Option::is_none")]
         pub service_category: Option<ServiceCategory>,
-        /// Service package of the older form, such as `logbook`; required there, not with `services`. Other
-        /// values are unknown. Documented.
+        /// Service package in the older form, such as `logbook`; required in that form, and not used with
+        /// `services`. Other values are unknown. Documented.
         #[serde(rename = "servicePackageType", skip_serializing_if = "Option::is_none")]
         pub service_package_type: Option<String>,
         /// Your own reference. Inferred: a booking has one. Assumed.
         #[serde(rename = "externalId", skip_serializing_if = "Option::is_none")]
         pub external_id: Option<String>,
-        /// `true` leaves out the notification that would otherwise go out; to whom is unknown. Documented.
+        /// `true` suppresses the notification that would be sent otherwise; its recipient is unknown.
+        /// Documented.
         #[serde(rename = "skipNotification", skip_serializing_if = "Option::is_none")]
         pub skip_notification: Option<bool>,
         #[serde(flatten)]
@@ -630,7 +632,7 @@ pub mod types {
             }
         }
 
-        /// The workshop to book. Inferred: a booking has one. Assumed.
+        /// The workshop. Inferred: a booking has one. Assumed.
         pub fn workshop_id(
             mut self,
             value: impl Into<crate::repairy::Id<crate::repairy::Workshop>>,
@@ -639,7 +641,7 @@ pub mod types {
             self
         }
 
-        /// Who brings the car. That it is needed is documented, the name is inferred. Assumed.
+        /// The customer. That it is needed is documented, the name is inferred. Assumed.
         pub fn customer(mut self, value: impl Into<CustomerInput>) -> Self {
             self.customer = Some(value.into());
             self
@@ -651,8 +653,8 @@ pub mod types {
             self
         }
 
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub fn drop_off_time(
             mut self,
             value: impl Into<crate::Open<jiff::civil::DateTime>>,
@@ -661,8 +663,8 @@ pub mod types {
             self
         }
 
-        /// When the car is to be picked up. The name of the field, and that it is in the workshop's own time,
-        /// is assumed. Assumed.
+        /// Time when the car will be picked up. Assumed: the name of the field, and that the time is local to
+        /// the workshop. Assumed.
         pub fn pickup_time(
             mut self,
             value: impl Into<crate::Open<jiff::civil::DateTime>>,
@@ -671,7 +673,7 @@ pub mod types {
             self
         }
 
-        /// What is to be done. Documented.
+        /// The services to book. Documented.
         pub fn services(
             mut self,
             value: impl IntoIterator<Item = impl Into<ServiceInput>>,
@@ -680,15 +682,15 @@ pub mod types {
             self
         }
 
-        /// Category of the booking. Checked when it is sent and derived when it is not; one page calls it both
-        /// mandatory and optional. Documented.
+        /// Category of the booking. The vendor checks it if it is sent, and derives it if it is not; one page
+        /// calls it both mandatory and optional. Documented.
         pub fn service_category(mut self, value: impl Into<ServiceCategory>) -> Self {
             self.service_category = Some(value.into());
             self
         }
 
-        /// Service package of the older form, such as `logbook`; required there, not with `services`. Other
-        /// values are unknown. Documented.
+        /// Service package in the older form, such as `logbook`; required in that form, and not used with
+        /// `services`. Other values are unknown. Documented.
         pub fn service_package_type(mut self, value: impl Into<String>) -> Self {
             self.service_package_type = Some(value.into());
             self
@@ -700,7 +702,8 @@ pub mod types {
             self
         }
 
-        /// `true` leaves out the notification that would otherwise go out; to whom is unknown. Documented.
+        /// `true` suppresses the notification that would be sent otherwise; its recipient is unknown.
+        /// Documented.
         pub fn skip_notification(mut self, value: bool) -> Self {
             self.skip_notification = Some(value);
             self
@@ -718,35 +721,35 @@ pub mod types {
         }
     }
 
-    /// What to change of a booking. The vendor lists a schema for it, of which nothing could be read: the
-    /// fields are those of a new booking, and which of them may be edited is unknown.
+    /// The changes to a booking. The vendor lists a schema for it, which could not be read: the fields are
+    /// those of a new booking, and which of them can be changed is unknown.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/update-booking-information-14777603e0>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct BookingUpdate {
-        /// Who brings the car. Assumed.
+        /// The customer. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub customer: Option<CustomerInput>,
         /// The car. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub car: Option<CarInput>,
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         #[serde(rename = "dropOffTime", skip_serializing_if = "Option::is_none")]
         pub drop_off_time: Option<crate::Open<jiff::civil::DateTime>>,
-        /// When the car is to be picked up. The name of the field, and that it is in the workshop's own time,
-        /// is assumed. Assumed.
+        /// Time when the car will be picked up. Assumed: the name of the field, and that the time is local to
+        /// the workshop. Assumed.
         #[serde(rename = "pickupTime", skip_serializing_if = "Option::is_none")]
         pub pickup_time: Option<crate::Open<jiff::civil::DateTime>>,
-        /// What is to be done. Assumed.
+        /// The services to book. Assumed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         pub services: Vec<ServiceInput>,
         /// Category of the booking. Assumed.
         #[serde(rename = "serviceCategory", skip_serializing_if = "Option::is_none")]
         pub service_category: Option<ServiceCategory>,
-        /// Service package of the older form. Assumed.
+        /// Service package in the older form. Assumed.
         #[serde(rename = "servicePackageType", skip_serializing_if = "Option::is_none")]
         pub service_package_type: Option<String>,
         /// Your own reference. Assumed.
@@ -772,7 +775,7 @@ pub mod types {
             }
         }
 
-        /// Who brings the car. Assumed.
+        /// The customer. Assumed.
         pub fn customer(mut self, value: impl Into<CustomerInput>) -> Self {
             self.customer = Some(value.into());
             self
@@ -784,8 +787,8 @@ pub mod types {
             self
         }
 
-        /// When the car is brought. The name of the field, and that it is in the workshop's own time, is
-        /// assumed. Assumed.
+        /// Time when the car is dropped off. Assumed: the name of the field, and that the time is local to the
+        /// workshop. Assumed.
         pub fn drop_off_time(
             mut self,
             value: impl Into<crate::Open<jiff::civil::DateTime>>,
@@ -794,8 +797,8 @@ pub mod types {
             self
         }
 
-        /// When the car is to be picked up. The name of the field, and that it is in the workshop's own time,
-        /// is assumed. Assumed.
+        /// Time when the car will be picked up. Assumed: the name of the field, and that the time is local to
+        /// the workshop. Assumed.
         pub fn pickup_time(
             mut self,
             value: impl Into<crate::Open<jiff::civil::DateTime>>,
@@ -804,7 +807,7 @@ pub mod types {
             self
         }
 
-        /// What is to be done. Assumed.
+        /// The services to book. Assumed.
         pub fn services(
             mut self,
             value: impl IntoIterator<Item = impl Into<ServiceInput>>,
@@ -819,7 +822,7 @@ pub mod types {
             self
         }
 
-        /// Service package of the older form. Assumed.
+        /// Service package in the older form. Assumed.
         pub fn service_package_type(mut self, value: impl Into<String>) -> Self {
             self.service_package_type = Some(value.into());
             self
@@ -843,7 +846,7 @@ pub mod types {
         }
     }
 
-    /// A service to be booked: one of the workshop's catalog, with its id and code, or a custom one, with a
+    /// A service to book: one from the workshop's catalog, with its id and code, or a custom one, with a
     /// title and a category.
     ///
     /// Documented by the vendor. Source:
@@ -852,16 +855,17 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct ServiceInput {
-        /// Id of the service in the workshop's catalog. Left out for a custom one. Documented.
+        /// Id of the service in the workshop's catalog. Left out for a custom service. Documented.
         #[serde(rename = "catalogId", skip_serializing_if = "Option::is_none")]
         pub catalog_id: Option<crate::repairy::Id<CatalogItem>>,
         /// Short code of the service, sent along with `catalogId`. Documented.
         #[serde(rename = "catalogCode", skip_serializing_if = "Option::is_none")]
         pub catalog_code: Option<String>,
-        /// Title. The vendor says that it overrides the catalog's, and shows the opposite. Documented.
+        /// Title. The vendor's text states that it overrides the title in the catalog; the vendor's example
+        /// shows the opposite. Documented.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub title: Option<String>,
-        /// Category. Needed for a custom service, as far as the vendor's example tells. Documented.
+        /// Category. Needed for a custom service, judging by the vendor's example. Documented.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub category: Option<ServiceCategory>,
         /// Price, or the lower end of a range. A bare number, in whole dollars in the vendor's examples; that
@@ -872,10 +876,10 @@ pub mod types {
         /// are Australian is assumed. Documented.
         #[serde(rename = "maxCost", skip_serializing_if = "Option::is_none")]
         pub max_cost: Option<crate::Amount>,
-        /// Name of an icon. The catalog's is taken where there is one. Documented.
+        /// Name of an icon. If the catalog has one, that is used. Documented.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub icon: Option<String>,
-        /// Name of a colour. The catalog's is taken where there is one. Documented.
+        /// Name of a color. If the catalog has one, that is used. Documented.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub color: Option<String>,
         #[serde(flatten)]
@@ -898,7 +902,7 @@ pub mod types {
             }
         }
 
-        /// Id of the service in the workshop's catalog. Left out for a custom one. Documented.
+        /// Id of the service in the workshop's catalog. Left out for a custom service. Documented.
         pub fn catalog_id(
             mut self,
             value: impl Into<crate::repairy::Id<CatalogItem>>,
@@ -913,13 +917,14 @@ pub mod types {
             self
         }
 
-        /// Title. The vendor says that it overrides the catalog's, and shows the opposite. Documented.
+        /// Title. The vendor's text states that it overrides the title in the catalog; the vendor's example
+        /// shows the opposite. Documented.
         pub fn title(mut self, value: impl Into<String>) -> Self {
             self.title = Some(value.into());
             self
         }
 
-        /// Category. Needed for a custom service, as far as the vendor's example tells. Documented.
+        /// Category. Needed for a custom service, judging by the vendor's example. Documented.
         pub fn category(mut self, value: impl Into<ServiceCategory>) -> Self {
             self.category = Some(value.into());
             self
@@ -939,13 +944,13 @@ pub mod types {
             self
         }
 
-        /// Name of an icon. The catalog's is taken where there is one. Documented.
+        /// Name of an icon. If the catalog has one, that is used. Documented.
         pub fn icon(mut self, value: impl Into<String>) -> Self {
             self.icon = Some(value.into());
             self
         }
 
-        /// Name of a colour. The catalog's is taken where there is one. Documented.
+        /// Name of a color. If the catalog has one, that is used. Documented.
         pub fn color(mut self, value: impl Into<String>) -> Self {
             self.color = Some(value.into());
             self
@@ -974,7 +979,7 @@ pub mod types {
         /// Number plate. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub rego: Option<String>,
-        /// Year of the model. Assumed.
+        /// Model year. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub year: Option<i32>,
         /// Manufacturer. Assumed.
@@ -983,7 +988,7 @@ pub mod types {
         /// Model. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub model: Option<String>,
-        /// Trim. Assumed.
+        /// Trim level. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub badge: Option<String>,
         /// Vehicle identification number. Assumed.
@@ -1013,7 +1018,7 @@ pub mod types {
             self
         }
 
-        /// Year of the model. Assumed.
+        /// Model year. Assumed.
         pub fn year(mut self, value: i32) -> Self {
             self.year = Some(value);
             self
@@ -1031,7 +1036,7 @@ pub mod types {
             self
         }
 
-        /// Trim. Assumed.
+        /// Trim level. Assumed.
         pub fn badge(mut self, value: impl Into<String>) -> Self {
             self.badge = Some(value.into());
             self
@@ -1055,7 +1060,7 @@ pub mod types {
         }
     }
 
-    /// Who brings the car. That an email address and a phone number are checked is documented; the names of
+    /// The customer. That the email address and the phone number are checked is documented; the names of
     /// all fields are assumed.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
@@ -1073,10 +1078,10 @@ pub mod types {
         /// Email address. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub email: Option<String>,
-        /// Phone number in the local form, with a zero in front: `0400000001`. Assumed.
+        /// Phone number in the local form, with a leading zero: `0400000001`. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub phone: Option<String>,
-        /// Postal address, in one line. Quotes need one. Assumed.
+        /// Postal address, on one line. Quotes need one. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub address: Option<String>,
         #[serde(flatten)]
@@ -1114,13 +1119,13 @@ pub mod types {
             self
         }
 
-        /// Phone number in the local form, with a zero in front: `0400000001`. Assumed.
+        /// Phone number in the local form, with a leading zero: `0400000001`. Assumed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
             self.phone = Some(value.into());
             self
         }
 
-        /// Postal address, in one line. Quotes need one. Assumed.
+        /// Postal address, on one line. Quotes need one. Assumed.
         pub fn address(mut self, value: impl Into<String>) -> Self {
             self.address = Some(value.into());
             self
@@ -1138,7 +1143,7 @@ pub mod types {
         }
     }
 
-    /// What a quote is asked for. That it holds a customer and a service is documented, the names are
+    /// A request for a quote. That it contains a customer and a service is documented, the names are
     /// assumed.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
@@ -1146,19 +1151,19 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct QuoteCreate {
-        /// The workshop that is asked. Assumed.
+        /// The workshop. Assumed.
         #[serde(rename = "workshopId", skip_serializing_if = "Option::is_none")]
         pub workshop_id: Option<crate::repairy::Id<crate::repairy::Workshop>>,
-        /// Who asks: name, address and contact details. Assumed.
+        /// The customer: name, address, and contact details. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub customer: Option<CustomerInput>,
         /// The car. Assumed.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub car: Option<CarInput>,
-        /// What is to be done. Assumed.
+        /// The services to book. Assumed.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         pub services: Vec<ServiceInput>,
-        /// Category of what is to be done. Assumed.
+        /// Category of the service. Assumed.
         #[serde(rename = "serviceCategory", skip_serializing_if = "Option::is_none")]
         pub service_category: Option<ServiceCategory>,
         /// Your own reference. Assumed.
@@ -1182,7 +1187,7 @@ pub mod types {
             }
         }
 
-        /// The workshop that is asked. Assumed.
+        /// The workshop. Assumed.
         pub fn workshop_id(
             mut self,
             value: impl Into<crate::repairy::Id<crate::repairy::Workshop>>,
@@ -1191,7 +1196,7 @@ pub mod types {
             self
         }
 
-        /// Who asks: name, address and contact details. Assumed.
+        /// The customer: name, address, and contact details. Assumed.
         pub fn customer(mut self, value: impl Into<CustomerInput>) -> Self {
             self.customer = Some(value.into());
             self
@@ -1203,7 +1208,7 @@ pub mod types {
             self
         }
 
-        /// What is to be done. Assumed.
+        /// The services to book. Assumed.
         pub fn services(
             mut self,
             value: impl IntoIterator<Item = impl Into<ServiceInput>>,
@@ -1212,7 +1217,7 @@ pub mod types {
             self
         }
 
-        /// Category of what is to be done. Assumed.
+        /// Category of the service. Assumed.
         pub fn service_category(mut self, value: impl Into<ServiceCategory>) -> Self {
             self.service_category = Some(value.into());
             self
@@ -1236,7 +1241,8 @@ pub mod types {
         }
     }
 
-    /// Whom to remind, and for which workshop: one of `customerId` and `customerPhone` is needed.
+    /// The recipient of a reminder, and the workshop it is for: either `customerId` or `customerPhone` is
+    /// needed.
     ///
     /// Documented by the vendor. Source:
     /// <https://docs.partners.repairy.au/service-reminder-notification-14777606e0>.
@@ -1246,10 +1252,10 @@ pub mod types {
         /// The workshop that the reminder is for. Documented.
         #[serde(rename = "workshopId")]
         pub workshop_id: crate::repairy::Id<crate::repairy::Workshop>,
-        /// The customer, as a booking names it. Wins over the phone number. Documented.
+        /// The customer's id, as in a booking. Takes precedence over the phone number. Documented.
         #[serde(rename = "customerId", skip_serializing_if = "Option::is_none")]
         pub customer_id: Option<crate::repairy::Id<Customer>>,
-        /// The customer's phone number, in the local form with a zero in front: `0400000001`. Documented.
+        /// The customer's phone number, in the local form with a leading zero: `0400000001`. Documented.
         #[serde(rename = "customerPhone", skip_serializing_if = "Option::is_none")]
         pub customer_phone: Option<String>,
         #[serde(flatten)]
@@ -1269,7 +1275,7 @@ pub mod types {
             }
         }
 
-        /// The customer, as a booking names it. Wins over the phone number. Documented.
+        /// The customer's id, as in a booking. Takes precedence over the phone number. Documented.
         pub fn customer_id(
             mut self,
             value: impl Into<crate::repairy::Id<Customer>>,
@@ -1278,7 +1284,7 @@ pub mod types {
             self
         }
 
-        /// The customer's phone number, in the local form with a zero in front: `0400000001`. Documented.
+        /// The customer's phone number, in the local form with a leading zero: `0400000001`. Documented.
         pub fn customer_phone(mut self, value: impl Into<String>) -> Self {
             self.customer_phone = Some(value.into());
             self
@@ -1304,12 +1310,12 @@ pub mod types {
     pub enum ServiceCategory {
         /// Maintenance: basic and logbook services, oil changes. `service` on the wire.
         Service,
-        /// Tyres and wheels: replacement, alignment, brakes. `tyres` on the wire.
+        /// Tires and wheels: replacement, alignment, brakes. `tyres` on the wire.
         Tyres,
         /// Repairs: engine diagnosis, transmission, electrical. `repair` on the wire.
         Repair,
-        /// Inspections, such as for roadworthiness, air conditioning, and what a workshop adds itself. `others`
-        /// on the wire.
+        /// Inspections, such as for roadworthiness, air conditioning, and services that a workshop adds itself.
+        /// `others` on the wire.
         Others,
         /// A value that this version does not know, as it was received.
         Other(String),
@@ -1388,7 +1394,7 @@ pub mod types {
         }
     }
 
-    /// Where a service of a booking came from.
+    /// Origin of a booking's service.
     ///
     /// Documented by the vendor. Source:
     /// <https://docs.partners.repairy.au/booking-request-with-service-catalog-beta-22066898e0>.
@@ -1464,9 +1470,9 @@ pub mod types {
         }
     }
 
-    /// Status of a booking, on the wire a part of the path. That bookings are completed and cancelled is
-    /// known from the vendor's webhooks; all spellings, and the first two statuses, are assumed. Any other
-    /// is made from its text: `"in_progress".into()`.
+    /// Status of a booking; a part of the path in requests. That bookings can be completed and canceled is
+    /// known from the vendor's webhooks; all spellings, and the first two statuses, are assumed. To use
+    /// another status, pass its text: `"in_progress".into()`.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/update-booking-status-14777604e0>,
@@ -1474,13 +1480,13 @@ pub mod types {
     #[derive(Clone, Debug, Eq, Hash, PartialEq)]
     #[non_exhaustive]
     pub enum BookingStatus {
-        /// Waits for the workshop. `pending` on the wire.
+        /// Waiting for the workshop. `pending` on the wire.
         Pending,
         /// The workshop expects the car. `confirmed` on the wire.
         Confirmed,
         /// The work is done. Final, as far as is known. `completed` on the wire.
         Completed,
-        /// Will not take place. Final, as far as is known. `cancelled` on the wire.
+        /// Called off. Final, as far as is known. `cancelled` on the wire.
         Cancelled,
         /// A value that this version does not know, as it was received.
         Other(String),
@@ -1559,29 +1565,29 @@ pub mod types {
         }
     }
 
-    /// Body of a refusal. The vendor promises details that identify the problem; their shape is unknown,
-    /// and these names are assumed.
+    /// Body of an error response. The vendor promises details that identify the problem; their format is
+    /// unknown, and these names are assumed.
     ///
     /// Assumed: nothing that could be read confirms it. Source:
     /// <https://docs.partners.repairy.au/authorization-878574m0>.
     #[derive(Clone, Debug, Default, PartialEq, ::serde::Deserialize, ::serde::Serialize)]
     #[non_exhaustive]
     pub struct ErrorBody {
-        /// What went wrong. Assumed.
+        /// Description of the error. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub message: Option<String>,
-        /// A code for it. The vendor has a list of codes, which could not be read. Assumed.
+        /// Error code. The vendor has a list of codes, which could not be read. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::text",
             skip_serializing_if = "Option::is_none"
         )]
         pub code: Option<String>,
-        /// What is wrong with single fields. Assumed.
+        /// Errors of single fields. Assumed.
         #[serde(
             default,
             deserialize_with = "crate::lenient::list",
@@ -1618,7 +1624,7 @@ pub mod operations {
         .idempotent(true)
         .with_confidence(Confidence::Assumed);
 
-    /// List the services that a workshop offers: `GET /workshops/{workshop_id}/services`.
+    /// List the services of a workshop: `GET /workshops/{workshop_id}/services`.
     pub static LIST_WORKSHOP_SERVICES: Operation = Operation::new(
             "list_workshop_services",
             ::http::Method::GET,
@@ -1648,7 +1654,7 @@ pub mod operations {
         .idempotent(true)
         .with_confidence(Confidence::Documented);
 
-    /// Change a booking: `PUT /bookings/{id}`.
+    /// Update a booking: `PUT /bookings/{id}`.
     pub static UPDATE_BOOKING: Operation = Operation::new(
             "update_booking",
             ::http::Method::PUT,
@@ -1658,7 +1664,7 @@ pub mod operations {
         .idempotent(true)
         .with_confidence(Confidence::Documented);
 
-    /// Move a booking to another status: `POST /bookings/{id}/{status}`.
+    /// Change the status of a booking: `POST /bookings/{id}/{status}`.
     pub static UPDATE_BOOKING_STATUS: Operation = Operation::new(
             "update_booking_status",
             ::http::Method::POST,
@@ -1668,7 +1674,7 @@ pub mod operations {
         .idempotent(false)
         .with_confidence(Confidence::Documented);
 
-    /// Ask a workshop for a quote: `POST /quotes`.
+    /// Request a quote from a workshop: `POST /quotes`.
     pub static CREATE_QUOTE: Operation = Operation::new(
             "create_quote",
             ::http::Method::POST,
@@ -1678,7 +1684,7 @@ pub mod operations {
         .idempotent(false)
         .with_confidence(Confidence::Documented);
 
-    /// Remind a customer of a service: `POST /reminders/services`.
+    /// Send a service reminder: `POST /reminders/services`.
     pub static CREATE_SERVICE_REMINDER: Operation = Operation::new(
             "create_service_reminder",
             ::http::Method::POST,
@@ -1703,12 +1709,12 @@ pub mod operations {
 impl super::Client {
     /// List the free times of a workshop.
     ///
-    /// Opening and closing time, free slots and pickup times, a day at a time, as they are now. That this
-    /// exists and what it answers is documented, and so is the bound of 7 days; the path, the names of its
-    /// parameters and those of its answer's fields are assumed, because the page could not be read. Where
-    /// they turn out to be others, `Client::request` calls them. Whether the 7 days count both ends is
-    /// open: eight days from first to last are sent, nine are not. One service alone can be asked for, with
-    /// its id in the catalog.
+    /// Returns opening and closing times, free slots, and pickup times for each day, as they are now.
+    /// Documented are the existence of this operation, the content of its response, and the bound of 7
+    /// days. The path, the names of the parameters, and the names of the fields are assumed, because the
+    /// page could not be read; if they turn out to be different, call the operation with `Client::request`.
+    /// Whether the 7 days include both ends is unknown: a range of eight days, counting both ends, is sent,
+    /// one of nine is not. The request can be limited to one service, by its id in the catalog.
     ///
     /// * Assumed: nothing that could be read confirms it.
     /// * Source: <https://docs.partners.repairy.au/workshops-878596m0>,
@@ -1738,11 +1744,11 @@ impl super::Client {
         builder::ListAvailabilities::new(self.inner())
     }
 
-    /// List the services that a workshop offers.
+    /// List the services of a workshop.
     ///
-    /// The service catalog of a workshop: what it offers, its own services included, with their price
-    /// ranges. The id of an item is what a booking sends as `catalogId`. Labelled beta by the vendor.
-    /// Whether the answer is a bare array is unknown; one inside an object is read too.
+    /// Returns the service catalog of a workshop: the services it offers, its own ones included, with their
+    /// price ranges. A booking sends the id of an item as `catalogId`. The vendor labels this operation
+    /// beta. Whether the response is a bare array is unknown; an array inside an object is read too.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://docs.partners.repairy.au/service-catalog-22120278e0>,
@@ -1772,13 +1778,13 @@ impl super::Client {
 
     /// Book a workshop.
     ///
-    /// Books a slot at a workshop and returns the id of the booking. The services are said in one of two
-    /// ways: `services` (catalog and custom ones, labelled beta by the vendor), or the older
-    /// `servicePackageType`. The vendor completes services of the catalog with their title, category, icon,
-    /// colour and upper price, and derives `serviceCategory` where it is left out. The email address and
-    /// the phone number of the customer are checked. The names of the customer's fields and of the times
-    /// are assumed: another name can be tried as an extra of the body. A booking that lacks something may
-    /// be stored as incomplete instead of being refused.
+    /// Books a slot at a workshop and returns the id of the booking. There are two ways to name the
+    /// services: `services` (from the catalog or custom; labeled beta by the vendor), and the older
+    /// `servicePackageType`. For services from the catalog, the vendor adds title, category, icon, color,
+    /// and upper price, and it derives `serviceCategory` if that is left out. It checks the customer's
+    /// email address and phone number. The names of the customer's fields and of the times are assumed; to
+    /// try another name, send it as an extra field of the body. A booking with missing data may be stored
+    /// as incomplete instead of being refused.
     ///
     /// * Documented by the vendor.
     /// * The request body. Assumed: nothing that could be read confirms it.
@@ -1818,7 +1824,8 @@ impl super::Client {
 
     /// Read a booking.
     ///
-    /// One booking. Somebody else's booking is refused, and so is one for which the key has no right.
+    /// Returns one booking. Another partner's booking is refused, and so is one that the key has no right
+    /// to read.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://docs.partners.repairy.au/booking-information-14777602e0>,
@@ -1846,11 +1853,10 @@ impl super::Client {
         builder::GetBooking::new(self.inner())
     }
 
-    /// Change a booking.
+    /// Update a booking.
     ///
-    /// Changes what may be changed of a booking. Only some of its fields can be edited; which ones is
-    /// unknown, and so is whether what is left out keeps its value. The status is changed by
-    /// `update_booking_status`.
+    /// Changes a booking. Only some of its fields can be changed; which ones is unknown, and so is whether
+    /// fields that are left out keep their values. To change the status, use `update_booking_status`.
     ///
     /// * Documented by the vendor.
     /// * The request body. Assumed: nothing that could be read confirms it.
@@ -1867,8 +1873,8 @@ impl super::Client {
     /// # let client = tenant.client()?;
     /// use repairy::types::BookingUpdate;
     /// let body = BookingUpdate::new().external_id("PO-7");
-    /// let answer = client.update_booking().id("670000000000000000000001").body(body).send().await?;
-    /// assert_eq!(answer.object().and_then(|booking| booking.external_id.as_deref()), Some("PO-7"));
+    /// let response = client.update_booking().id("670000000000000000000001").body(body).send().await?;
+    /// assert_eq!(response.object().and_then(|booking| booking.external_id.as_deref()), Some("PO-7"));
     /// # Ok(())
     /// # }
     /// ```
@@ -1880,12 +1886,12 @@ impl super::Client {
         builder::UpdateBooking::new(self.inner())
     }
 
-    /// Move a booking to another status.
+    /// Change the status of a booking.
     ///
-    /// Moves a booking on, or cancels it. Each status can be left for some others only; which ones is
-    /// unknown. The vendor lists a schema of options for this, whose content is unknown, so no body is
-    /// sent. Not repeated when its answer is lost, for the vendor may tell the customer each time: read the
-    /// booking instead.
+    /// Moves a booking to another status, or cancels it. From each status only some others can be reached;
+    /// which ones is unknown. The vendor lists a schema of options for this operation, whose content is
+    /// unknown, so no body is sent. Not repeated if the response is lost, because the vendor may notify the
+    /// customer each time: read the booking instead.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://docs.partners.repairy.au/update-booking-status-14777604e0>.
@@ -1915,11 +1921,11 @@ impl super::Client {
         builder::UpdateBookingStatus::new(self.inner())
     }
 
-    /// Ask a workshop for a quote.
+    /// Request a quote from a workshop.
     ///
-    /// Asks a workshop, on behalf of a customer, what a service is going to cost. The customer's name,
-    /// address and contact details have to be right and the service available to the customer. The names of
-    /// all fields are assumed, and what the answer holds is unknown.
+    /// Requests the price of a service from a workshop, on behalf of a customer. The customer's name,
+    /// address, and contact details have to be correct, and the service has to be available to the
+    /// customer. The names of all fields are assumed, and the content of the response is unknown.
     ///
     /// * Documented by the vendor.
     /// * The request body. Assumed: nothing that could be read confirms it.
@@ -1941,8 +1947,8 @@ impl super::Client {
     ///     .customer(customer)
     ///     .car(CarInput::new().rego("ABC123"))
     ///     .services([ServiceInput::custom("Custom Brake Service", "repair")]);
-    /// let answer = client.create_quote().body(body).send().await?;
-    /// assert!(answer.object().is_some_and(|quote| quote.id.is_some()));
+    /// let response = client.create_quote().body(body).send().await?;
+    /// assert!(response.object().is_some_and(|quote| quote.id.is_some()));
     /// # Ok(())
     /// # }
     /// ```
@@ -1954,11 +1960,11 @@ impl super::Client {
         builder::CreateQuote::new(self.inner())
     }
 
-    /// Remind a customer of a service.
+    /// Send a service reminder.
     ///
-    /// Sends the customer an SMS at once, with a link and a code of 8 characters for booking again. Needs
-    /// the workshop and one of `customerId` and `customerPhone`, of which the id wins. There is a special
-    /// case for new customers, of which nothing is known.
+    /// Sends the customer an SMS immediately, with a link and a code of 8 characters for booking again.
+    /// Needs the workshop, and either `customerId` or `customerPhone`; if both are sent, the id is used.
+    /// There is a special case for new customers, whose rules are unknown.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://docs.partners.repairy.au/service-reminder-notification-14777606e0>.
@@ -1974,8 +1980,8 @@ impl super::Client {
     /// # let client = tenant.client()?;
     /// use repairy::types::ServiceReminderCreate;
     /// let body = ServiceReminderCreate::new("640000000000000000000001").customer_phone("0400000001");
-    /// let answer = client.create_service_reminder().body(body).send().await?;
-    /// assert_eq!(answer.object().and_then(|reminder| reminder.code.as_ref()).map(String::len), Some(8));
+    /// let response = client.create_service_reminder().body(body).send().await?;
+    /// assert_eq!(response.object().and_then(|reminder| reminder.code.as_ref()).map(String::len), Some(8));
     /// # Ok(())
     /// # }
     /// ```
@@ -1989,7 +1995,7 @@ impl super::Client {
 
     /// Read a service reminder.
     ///
-    /// One service reminder, with the booking that was made from it, if any.
+    /// Returns one service reminder, with the booking that was made from it, if any.
     ///
     /// * Documented by the vendor.
     /// * Source: <https://docs.partners.repairy.au/service-reminder-information-14777607e0>,
@@ -2055,7 +2061,7 @@ pub mod builder {
             self
         }
 
-        /// First day, in the workshop's own time. Required. Assumed.
+        /// First day, in the workshop's local time. Required. Assumed.
         pub fn start_date(
             mut self,
             value: impl Into<crate::Open<jiff::civil::Date>>,
@@ -2073,7 +2079,7 @@ pub mod builder {
             self
         }
 
-        /// Only times at which a service of this category can be booked. Assumed.
+        /// Only times when a service of this category can be booked. Assumed.
         pub fn service_category(
             mut self,
             value: impl Into<types::ServiceCategory>,
@@ -2082,8 +2088,8 @@ pub mod builder {
             self
         }
 
-        /// Only times at which this service of the catalog can be booked. That a single service can be asked
-        /// for is documented. Assumed.
+        /// Only times when this service of the catalog can be booked. That one service can be requested is
+        /// documented. Assumed.
         pub fn catalog_id(
             mut self,
             value: impl Into<crate::repairy::Id<types::CatalogItem>>,
@@ -2115,7 +2121,7 @@ pub mod builder {
                     ("endDate", self.end_date.as_ref()),
                     7i32,
                 );
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2157,7 +2163,7 @@ pub mod builder {
                 &super::operations::LIST_WORKSHOP_SERVICES,
             );
             request.path("workshop_id", self.workshop_id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2196,7 +2202,7 @@ pub mod builder {
                 &super::operations::CREATE_BOOKING,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2265,7 +2271,7 @@ pub mod builder {
                 &super::operations::GET_BOOKING,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2296,7 +2302,7 @@ pub mod builder {
             self
         }
 
-        /// What to change. Assumed.
+        /// The changes. Assumed.
         pub fn body(mut self, value: impl Into<types::BookingUpdate>) -> Self {
             self.body = Some(value.into());
             self
@@ -2310,7 +2316,7 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<
-            crate::Response<crate::repairy::Echo<types::Booking>>,
+            crate::Response<crate::repairy::MaybeObject<types::Booking>>,
             crate::Error,
         > {
             let mut request = crate::request::Request::new(
@@ -2319,7 +2325,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 
@@ -2350,7 +2356,7 @@ pub mod builder {
             self
         }
 
-        /// The status to move to. That it stands in the path is documented, its values are not. Documented.
+        /// The new status. That it is part of the path is documented, its values are not. Documented.
         pub fn status(mut self, value: impl Into<types::BookingStatus>) -> Self {
             self.status = Some(value.into());
             self
@@ -2364,7 +2370,7 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<
-            crate::Response<crate::repairy::Echo<types::Booking>>,
+            crate::Response<crate::repairy::MaybeObject<types::Booking>>,
             crate::Error,
         > {
             let mut request = crate::request::Request::new(
@@ -2373,7 +2379,7 @@ pub mod builder {
             );
             request.path("id", self.id.as_ref());
             request.path("status", self.status.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2394,7 +2400,7 @@ pub mod builder {
 
     impl crate::page::Sealed for UpdateBookingStatus {}
     impl crate::Write for UpdateBookingStatus {
-        type Output = crate::repairy::Echo<types::Booking>;
+        type Output = crate::repairy::MaybeObject<types::Booking>;
         fn write(
             self,
         ) -> impl Future<
@@ -2420,7 +2426,7 @@ pub mod builder {
             }
         }
 
-        /// What the quote is for. Assumed.
+        /// The request for the quote. Assumed.
         pub fn body(mut self, value: impl Into<types::QuoteCreate>) -> Self {
             self.body = Some(value.into());
             self
@@ -2433,13 +2439,16 @@ pub mod builder {
         /// An [`Error`](crate::Error) that tells what went wrong, and whether the call may have had its effect.
         pub async fn send(
             self,
-        ) -> Result<crate::Response<crate::repairy::Echo<types::Quote>>, crate::Error> {
+        ) -> Result<
+            crate::Response<crate::repairy::MaybeObject<types::Quote>>,
+            crate::Error,
+        > {
             let mut request = crate::request::Request::new(
                 &self.client,
                 &super::operations::CREATE_QUOTE,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2460,7 +2469,7 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateQuote {}
     impl crate::Write for CreateQuote {
-        type Output = crate::repairy::Echo<types::Quote>;
+        type Output = crate::repairy::MaybeObject<types::Quote>;
         fn write(
             self,
         ) -> impl Future<
@@ -2486,7 +2495,7 @@ pub mod builder {
             }
         }
 
-        /// Whom to remind. Documented.
+        /// The recipient. Documented.
         pub fn body(mut self, value: impl Into<types::ServiceReminderCreate>) -> Self {
             self.body = Some(value.into());
             self
@@ -2500,7 +2509,7 @@ pub mod builder {
         pub async fn send(
             self,
         ) -> Result<
-            crate::Response<crate::repairy::Echo<types::ServiceReminder>>,
+            crate::Response<crate::repairy::MaybeObject<types::ServiceReminder>>,
             crate::Error,
         > {
             let mut request = crate::request::Request::new(
@@ -2508,7 +2517,7 @@ pub mod builder {
                 &super::operations::CREATE_SERVICE_REMINDER,
             );
             request.json(self.body.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
 
         /// Looks what became of the call where its answer is lost, before it fails or is sent again: see
@@ -2529,7 +2538,7 @@ pub mod builder {
 
     impl crate::page::Sealed for CreateServiceReminder {}
     impl crate::Write for CreateServiceReminder {
-        type Output = crate::repairy::Echo<types::ServiceReminder>;
+        type Output = crate::repairy::MaybeObject<types::ServiceReminder>;
         fn write(
             self,
         ) -> impl Future<
@@ -2577,7 +2586,7 @@ pub mod builder {
                 &super::operations::GET_SERVICE_REMINDER,
             );
             request.path("id", self.id.as_ref());
-            request.send().await
+            request.send(crate::decode::content).await
         }
     }
 }

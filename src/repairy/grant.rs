@@ -1,4 +1,4 @@
-//! How Repairy grants tokens: for key and secret, then again for both tokens of a pair that still lives.
+//! The token requests of a partner's app: login with key and secret, and refresh with both current tokens.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::refusal;
+use super::error_body;
 use crate::auth::{Body, Grant, Granted, Lives, Place, TokenRequest, TokenSet, life};
 use crate::error::Error;
 use crate::operation::Operation;
 
-/// Both documented by method and path ([source](https://docs.partners.repairy.au/access-token-14778975e0)).
+/// Methods and paths are documented ([source](https://docs.partners.repairy.au/access-token-14778975e0)).
 static LOGIN: Operation = Operation::new("access_token", Method::POST, "/auth/token");
 static REFRESH: Operation = Operation::new("refresh_token", Method::POST, "/auth/refresh");
 
-/// What the vendor documents: 48 hours, and 14 days.
+/// Documented: 48 hours, and 14 days.
 const LIVES: Lives =
     Lives { access: Some(Duration::from_secs(48 * 3600)), refresh: Some(Duration::from_secs(14 * 24 * 3600)) };
 
-/// The app of a partner.
+/// The grant of a partner's app.
 #[derive(Debug)]
 pub(super) struct AppGrant {
     app_key: String,
@@ -32,7 +32,7 @@ impl AppGrant {
     pub(super) fn new(app_key: String, app_secret: SecretString) -> Result<Self, Error> {
         for (field, text) in [("app_key", app_key.as_str()), ("app_secret", app_secret.expose_secret())] {
             if text.is_empty() || text.trim() != text {
-                return Err(Error::config(field, "is empty, or begins or ends with white space"));
+                return Err(Error::config(field, "is empty, or starts or ends with white space"));
             }
         }
         Ok(Self { app_key, app_secret })
@@ -45,8 +45,8 @@ impl Grant for AppGrant {
         Some(TokenRequest::new(&LOGIN, Place::Base, Body::Json(body)))
     }
 
-    /// The vendor asks for the access token that is still valid, and for the refresh token. Where each goes it does not
-    /// say; the header is where every request has the first, and the body is assumed for the second.
+    /// The vendor requires both the refresh token and an access token that is still valid. Where to put them is not
+    /// documented. The access token goes into the header, as in every request; the body is assumed for the refresh token.
     fn refresh(&self, tokens: &TokenSet, access_lives: bool) -> Option<TokenRequest> {
         let refresh = tokens.refresh_token().filter(|_| access_lives)?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", tokens.access_token().expose_secret())).ok()?;
@@ -57,15 +57,15 @@ impl Grant for AppGrant {
         Some(request)
     }
 
-    /// The vendor promises both tokens and does not show their names; these are in its own spelling. It promises one form
-    /// for all answers too, so that they may be wrapped in something.
+    /// The vendor promises both tokens but does not show the names of the fields; these follow its usual spelling. The tokens
+    /// may be in a wrapper, as in every response.
     fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
         let holds = |value: &&Value| value.get("accessToken").is_some();
         let inside = || body.as_object().and_then(|fields| fields.values().find(holds));
-        let pair = Some(body).filter(holds).or_else(inside).ok_or("the answer holds no accessToken")?;
+        let pair = Some(body).filter(holds).or_else(inside).ok_or("the response has no accessToken")?;
         let text = |name: &str| pair.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         Ok(Granted {
-            access: text("accessToken").ok_or("the answer's accessToken is empty, or no text")?.into(),
+            access: text("accessToken").ok_or("the accessToken in the response is empty or not text")?.into(),
             refresh: text("refreshToken").map(Into::into),
             access_life: pair.get("expiresIn").and_then(life),
             refresh_life: pair.get("refreshExpiresIn").and_then(life),
@@ -73,7 +73,7 @@ impl Grant for AppGrant {
     }
 
     fn explain(&self, body: &Value) -> (Option<String>, Option<String>) {
-        let explanation = refusal::explain(body);
+        let explanation = error_body::explain(body);
         (explanation.message, explanation.code)
     }
 
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_read_whether_or_not_it_is_wrapped() {
+    fn tokens_are_read_with_and_without_a_wrapper() {
         let pair = json!({"accessToken": "a", "refreshToken": "r", "expiresIn": 172_800});
         for body in [pair.clone(), json!({"success": true, "data": pair})] {
             let granted = grant().read(&body).unwrap();
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_an_access_token_grants_nothing() {
+    fn a_response_without_an_access_token_is_an_error() {
         for body in [json!({}), json!([]), json!({"accessToken": ""}), json!({"accessToken": 7}), json!({"data": {}})] {
             assert!(grant().read(&body).is_err(), "{body}");
         }
     }
 
     #[test]
-    fn a_refresh_takes_an_access_token_that_lives() {
+    fn a_refresh_needs_a_valid_access_token() {
         let pair = TokenSet::new("a").with_refresh_token("r");
         let request = grant().refresh(&pair, true).unwrap();
         assert_eq!(request.headers[0].1, "Bearer a");

@@ -1,8 +1,8 @@
-//! Ids that know what they identify.
+//! Typed ids: the id of a booking is not accepted as the id of a car.
 
 pub use crate::id::text::Id;
 
-/// A workshop, as far as its [`Id`] is concerned: no operation reads one.
+/// A workshop: the type parameter of [`Id<Workshop>`](Id). No operation reads a workshop.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Workshop {}

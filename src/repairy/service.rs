@@ -1,10 +1,10 @@
-//! The services that a booking asks for.
+//! Constructors for the services of a new booking.
 
-use super::types::{CatalogItem, ServiceCategory, ServiceInput};
+use super::generated::types::{CatalogItem, ServiceCategory, ServiceInput};
 
 impl ServiceInput {
-    /// A service of a workshop's catalog, as [`Client::list_workshop_services`](super::Client::list_workshop_services)
-    /// answered it: its id, code, title and lower price. The vendor adds the rest from the catalog.
+    /// A service from a workshop's catalog, as [`Client::list_workshop_services`](super::Client::list_workshop_services)
+    /// returned it: its id, code, title, and lower price. The vendor adds the rest from the catalog.
     ///
     /// ```
     /// use servicebay::repairy::types::{CatalogItem, ServiceInput};
@@ -26,7 +26,7 @@ impl ServiceInput {
         service
     }
 
-    /// A service that is in no catalog. The vendor stores it as it is sent.
+    /// A custom service, which is not in the catalog. The vendor stores it as it is sent.
     pub fn custom(title: impl Into<String>, category: impl Into<ServiceCategory>) -> Self {
         Self::new().title(title).category(category)
     }

@@ -1,32 +1,32 @@
-//! A JSON object in the query string, filled in member by member.
+//! A query parameter that is a JSON object, filled in member by member.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// The members of a JSON object that stands in the query, each at its place in it.
+/// A JSON object that is being filled in.
 #[derive(Debug, Default)]
 pub(crate) struct JsonObject {
-    pub(super) values: Map<String, Value>,
-    /// The first member that cannot be written, and why.
-    pub(super) problem: Option<(&'static str, String)>,
+    pub(super) members: Map<String, Value>,
+    /// The first member that could not be written, and why.
+    pub(super) error: Option<(&'static str, String)>,
 }
 
 impl JsonObject {
-    /// Adds a member; nothing where there is no value.
-    pub(crate) fn put(&mut self, place: &[&'static str], value: Option<&impl Serialize>) {
-        let (Some(value), [outer @ .., name]) = (value, place) else { return };
+    /// Adds a member at a path of nested objects, if it has a value.
+    pub(crate) fn put(&mut self, path: &[&'static str], value: Option<&impl Serialize>) {
+        let (Some(value), [parents @ .., name]) = (value, path) else { return };
         match serde_json::to_value(value) {
             Ok(value) => {
-                let mut values = &mut self.values;
-                for name in outer {
-                    let inner = values.entry(*name).or_insert_with(|| Value::Object(Map::new()));
-                    let Value::Object(inner) = inner else { return };
-                    values = inner;
+                let mut members = &mut self.members;
+                for parent in parents {
+                    let object = members.entry(*parent).or_insert_with(|| Value::Object(Map::new()));
+                    let Value::Object(object) = object else { return };
+                    members = object;
                 }
-                values.insert((*name).to_owned(), value);
+                members.insert((*name).to_owned(), value);
             }
             Err(error) => {
-                self.problem.get_or_insert_with(|| (name, error.to_string()));
+                self.error.get_or_insert_with(|| (name, error.to_string()));
             }
         }
     }

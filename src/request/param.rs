@@ -1,4 +1,4 @@
-//! Values of path and query parameters, and how they are escaped.
+//! The values of path and query parameters, and their escaping.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS};
 
 use crate::open::Open;
 
-/// What is escaped in a path segment: everything that would end it or change its meaning.
+/// What is escaped in a path segment: everything that could end it or change its meaning.
 pub(super) const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -25,12 +25,12 @@ pub(super) const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
-/// What is escaped in a query value, beyond that.
+/// What is escaped in a query: that, and everything that could end the value.
 pub(super) const QUERY: &AsciiSet = &SEGMENT.add(b'&').add(b'+').add(b'=').add(b'\'');
 
-/// A value that can stand in a path or a query.
+/// A value of a path or query parameter.
 pub(crate) trait Param {
-    /// The value as text, not yet escaped; or why there is none.
+    /// The value as text that is not escaped yet, or why the parameter is invalid.
     fn encode(&self) -> Result<Cow<'_, str>, String>;
 }
 
@@ -40,12 +40,12 @@ impl Param for String {
     }
 }
 
-/// In a request, a value is known: what the vendor would make of another text, nobody can say.
+/// Only a known value is sent: how the vendor would read any other text is not known.
 impl<T: fmt::Display> Param for Open<T> {
     fn encode(&self) -> Result<Cow<'_, str>, String> {
         match self {
             Self::Known(value) => Ok(Cow::Owned(value.to_string())),
-            Self::Other(text) => Err(format!("{text:?} is no date or time as ISO 8601 writes it")),
+            Self::Other(text) => Err(format!("is {text:?}, which is not an ISO 8601 date or time")),
         }
     }
 }
@@ -56,7 +56,7 @@ impl Param for &str {
     }
 }
 
-macro_rules! displayed {
+macro_rules! param_by_display {
     ($($kind:ty),*) => {$(
         impl Param for $kind {
             fn encode(&self) -> Result<Cow<'_, str>, String> {
@@ -66,7 +66,7 @@ macro_rules! displayed {
     )*};
 }
 
-displayed!(bool, i32, i64, u32, u64, f64);
+param_by_display!(bool, i32, i64, u32, u64, f64);
 
 #[cfg(test)]
 mod tests {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_segment_cannot_leave_its_place() {
+    fn a_path_segment_cannot_escape_from_its_path() {
         assert_eq!(escaped("../a b/ü?x#y%", SEGMENT), "..%2Fa%20b%2F%C3%BC%3Fx%23y%25");
     }
 
@@ -91,10 +91,10 @@ mod tests {
 
     #[test]
     fn escaped_text_survives_the_url_parser_unchanged() {
-        let hostile = "ü &=+%?#/\\[]{}|^`'\"<>:;,()!*@$~";
-        let url = format!("https://a.example/x?q={}", escaped(hostile, QUERY));
+        let special = "ü &=+%?#/\\[]{}|^`'\"<>:;,()!*@$~";
+        let url = format!("https://a.example/x?q={}", escaped(special, QUERY));
         let parsed = Url::parse(&url).unwrap();
-        assert_eq!(parsed.query_pairs().next().unwrap().1, hostile);
+        assert_eq!(parsed.query_pairs().next().unwrap().1, special);
         assert_eq!(parsed.query_pairs().count(), 1);
     }
 }

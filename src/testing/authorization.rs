@@ -1,14 +1,26 @@
-//! How the caller of a request identifies itself.
+//! Reads the `Authorization` header of a request.
 
 use http::header::{AUTHORIZATION, HeaderMap};
 
-use super::TokenSeen;
+/// How the client of a request identified itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenSeen {
+    /// `Authorization: Bearer ...`
+    Bearer,
+    /// A raw value in `Authorization`.
+    Legacy,
+    /// A session token in a header of the vendor.
+    Session,
+    /// No token in any header.
+    None,
+}
 
-/// What stands in `Authorization`, valid or not.
+/// The content of `Authorization`, valid or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Authorization<'a> {
     pub(crate) seen: TokenSeen,
-    /// The token without its scheme; empty where there is none, or more than one, or something that is no text.
+    /// The token without its scheme. Empty if the header is missing, occurs twice, or is not text.
     pub(crate) value: &'a str,
 }
 
@@ -39,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_told_from_its_scheme() {
+    fn a_token_is_separated_from_its_scheme() {
         for (values, seen, value) in [
             ([].as_slice(), TokenSeen::None, ""),
             (&["Bearer abc"], TokenSeen::Bearer, "abc"),

@@ -1,13 +1,14 @@
-//! The time a tenant lives in.
+//! The clock of a mock server, and the arithmetic and formats of its times.
 
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Tells a tenant the time: the wall clock at its start plus what tokio's clock has run since, so that a tenant in
-/// memory follows paused time.
+/// Where a mock server reads the time: by default the wall clock at its start plus the time that tokio's clock has run
+/// since, so that a server in memory follows a paused clock.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
@@ -33,7 +34,22 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A time moved by a duration, held inside what a timestamp can express.
+/// The time at which a request is handled, and the skew of the clock that the server shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServerTime {
+    /// The true time: rate-limit windows and token expiry follow it.
+    pub(crate) now: Timestamp,
+    pub(crate) skew: SignedDuration,
+}
+
+impl ServerTime {
+    /// The time in headers and bodies.
+    pub(crate) fn shown(self) -> Timestamp {
+        shifted(self.now, self.skew)
+    }
+}
+
+/// A time moved by a duration, clamped to the range of a timestamp.
 pub(crate) fn shifted(time: Timestamp, by: SignedDuration) -> Timestamp {
     let end = if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX };
     time.checked_add(by).unwrap_or(end)
@@ -49,6 +65,11 @@ pub(crate) fn whole_second(time: Timestamp) -> Timestamp {
 pub(crate) fn rounded_up(time: Timestamp) -> Timestamp {
     let second = whole_second(time);
     if second == time { time } else { shifted(second, SignedDuration::from_secs(1)) }
+}
+
+/// A time in the date format of HTTP; empty for a year that the format cannot express.
+pub(crate) fn http_date(time: Timestamp) -> String {
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -68,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn a_shift_beyond_the_calendar_stops_at_its_end() {
+    fn a_shift_out_of_range_is_clamped() {
         assert_eq!(shifted(Timestamp::UNIX_EPOCH, SignedDuration::MAX), Timestamp::MAX);
         assert_eq!(shifted(Timestamp::UNIX_EPOCH, SignedDuration::MIN), Timestamp::MIN);
     }
 
     #[test]
-    fn whole_seconds_enclose_the_time_between_them() {
+    fn a_time_is_rounded_down_and_up_to_whole_seconds() {
         for (time, before, after) in [(1_500, 1, 2), (1_000, 1, 1), (-500, -1, 0), (0, 0, 0)] {
             let time = Timestamp::from_millisecond(time).expect("in range");
             assert_eq!(whole_second(time).as_second(), before, "{time}");

@@ -1,29 +1,26 @@
-//! What a tenant saw: for assertions on the server's side of a test.
+//! The totals of the requests that a mock server has received.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use http::{Method, StatusCode};
-use jiff::Timestamp;
+use http::StatusCode;
 
-use super::token_log::{TokenLog, TokenRequest, TokenRequestKind};
+use super::authorization::TokenSeen;
+use super::token_log::{TokenRequest, TokenRequestKind};
 
-/// How many of the latest requests are kept one by one; a simulation sends millions, and the counters have them all.
-const KEPT: usize = 10_000;
-
-/// The sums of what a tenant has seen since it started.
+/// The totals of the requests that a mock server has received since it started.
 ///
-/// A client can look well behaved from its own side and still be a bad guest; these numbers are the host's.
-/// Requests that your own wiremock mocks answered are not among them.
+/// They are the server's view: use them to check how a client behaves, not only what it returns. Requests that your own
+/// wiremock mocks answer are not counted.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), servicebay::Error> {
 /// use servicebay::testing::fixably::MockServer;
 ///
-/// let tenant = MockServer::start().await;
-/// tenant.client()?.list_orders().send().await?;
+/// let server = MockServer::start().await;
+/// server.client()?.list_orders().send().await?;
 ///
-/// let counters = tenant.counters();
+/// let counters = server.counters();
 /// assert_eq!(counters.requests(), 1);
 /// assert_eq!(counters.bearer(), 1);
 /// assert_eq!(counters.operation("list_orders"), 1);
@@ -51,31 +48,31 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// All requests that arrived.
+    /// All requests.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// Answers with status 429, from the limit or from a fault.
+    /// Responses with status 429, from the rate limit or from a fault.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Answers with status 401.
+    /// Responses with status 401.
     #[must_use]
     pub fn unauthorized(&self) -> u64 {
         self.unauthorized
     }
 
-    /// Answers with status 403.
+    /// Responses with status 403.
     #[must_use]
     pub fn forbidden(&self) -> u64 {
         self.forbidden
     }
 
-    /// Requests on which an ordered fault struck.
+    /// Requests that a fault was applied to.
     #[must_use]
     pub fn faults(&self) -> u64 {
         self.faults
@@ -87,13 +84,13 @@ impl Counters {
         self.bearer
     }
 
-    /// Requests with a raw value in `Authorization`, the way of the legacy user tokens.
+    /// Requests with a raw value in `Authorization`, as legacy user tokens are sent.
     #[must_use]
     pub fn legacy(&self) -> u64 {
         self.legacy
     }
 
-    /// Requests with a session token in a header of the vendor's own.
+    /// Requests with a session token in a header of the vendor.
     #[must_use]
     pub fn session(&self) -> u64 {
         self.session
@@ -105,7 +102,7 @@ impl Counters {
         self.anonymous
     }
 
-    /// Logins that were given tokens, by whatever grant.
+    /// Logins that got tokens, by any grant type.
     #[must_use]
     pub fn logins(&self) -> u64 {
         self.logins
@@ -117,7 +114,7 @@ impl Counters {
         self.refused_logins
     }
 
-    /// Refreshes that were given new tokens, even if a fault kept the answer from reaching the caller.
+    /// Refreshes that got new tokens, even if a fault kept the response from the client.
     #[must_use]
     pub fn refreshes(&self) -> u64 {
         self.refreshes
@@ -129,125 +126,63 @@ impl Counters {
         self.refused_refreshes
     }
 
-    /// Refreshes, accepted or not, for a generation of tokens that another refresh was sent for before. Zero for a client
-    /// that never asks twice.
+    /// Refreshes, accepted or not, with a generation of tokens that an earlier refresh had already sent. Zero for a
+    /// client that sends each refresh token once.
     #[must_use]
     pub fn repeated_refreshes(&self) -> u64 {
         self.repeated_refreshes
     }
 
-    /// Revocations that ended something.
+    /// Revocations that ended a token.
     #[must_use]
     pub fn revocations(&self) -> u64 {
         self.revocations
     }
 
-    /// How often an operation was asked for, whatever the answer; named by its id, such as `list_orders`.
+    /// The requests for one operation, whatever the response. `id` is the operation's name, such as `list_orders`.
     #[must_use]
     pub fn operation(&self, id: &str) -> u64 {
         self.operations.get(id).copied().unwrap_or(0)
     }
 
-    /// Every operation that was asked for at least once, with how often, in alphabetical order.
+    /// The operations that were requested at least once, in alphabetical order, with the number of requests.
     pub fn operations(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.operations.iter().map(|(id, count)| (*id, *count))
     }
-}
 
-/// One request as a tenant saw it. It holds no header and no body, so no secret either.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RecordedRequest {
-    /// When it arrived, in the tenant's own time.
-    pub at: Timestamp,
-    /// The method.
-    pub method: Method,
-    /// The whole path, with what every path of the vendor begins with, such as `/api/v3`.
-    pub path: String,
-    /// The query string as it was sent, percent-encoded; empty if there was none.
-    pub query: String,
-    /// The operation that the method and the path mean, or `None` where nothing lives there.
-    pub operation: Option<&'static str>,
-    /// How the caller identified itself.
-    pub token: TokenSeen,
-    /// The status of the answer, even if a fault kept it from reaching the caller.
-    pub status: StatusCode,
-}
-
-/// How the caller of a request identified itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenSeen {
-    /// `Authorization: Bearer ...`
-    Bearer,
-    /// A raw value in `Authorization`.
-    Legacy,
-    /// A session token in a header of the vendor's own.
-    Session,
-    /// No token in any header.
-    None,
-}
-
-/// Counts requests and keeps the latest.
-#[derive(Debug, Default)]
-pub(crate) struct Log {
-    counters: Counters,
-    latest: VecDeque<RecordedRequest>,
-    tokens: TokenLog,
-}
-
-impl Log {
-    pub(crate) fn add(&mut self, received: RecordedRequest) {
-        let counters = &mut self.counters;
-        counters.requests += 1;
-        match received.status {
-            StatusCode::TOO_MANY_REQUESTS => counters.refused += 1,
-            StatusCode::UNAUTHORIZED => counters.unauthorized += 1,
-            StatusCode::FORBIDDEN => counters.forbidden += 1,
+    pub(crate) fn add_request(&mut self, operation: Option<&'static str>, token: TokenSeen, status: StatusCode) {
+        self.requests += 1;
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => self.refused += 1,
+            StatusCode::UNAUTHORIZED => self.unauthorized += 1,
+            StatusCode::FORBIDDEN => self.forbidden += 1,
             _ => {}
         }
-        match received.token {
-            TokenSeen::Bearer => counters.bearer += 1,
-            TokenSeen::Legacy => counters.legacy += 1,
-            TokenSeen::Session => counters.session += 1,
-            TokenSeen::None => counters.anonymous += 1,
+        match token {
+            TokenSeen::Bearer => self.bearer += 1,
+            TokenSeen::Legacy => self.legacy += 1,
+            TokenSeen::Session => self.session += 1,
+            TokenSeen::None => self.anonymous += 1,
         }
-        if let Some(operation) = received.operation {
-            *counters.operations.entry(operation).or_default() += 1;
+        if let Some(operation) = operation {
+            *self.operations.entry(operation).or_default() += 1;
         }
-        if self.latest.len() == KEPT {
-            self.latest.pop_front();
-        }
-        self.latest.push_back(received);
     }
 
     pub(crate) fn add_fault(&mut self) {
-        self.counters.faults += 1;
+        self.faults += 1;
     }
 
-    pub(crate) fn add_token_request(&mut self, request: TokenRequest) {
-        let counters = &mut self.counters;
+    pub(crate) fn add_token_request(&mut self, request: &TokenRequest, repeated: bool) {
         match (request.kind, request.accepted) {
-            (TokenRequestKind::Login, true) => counters.logins += 1,
-            (TokenRequestKind::Login, false) => counters.refused_logins += 1,
-            (TokenRequestKind::Refresh, true) => counters.refreshes += 1,
-            (TokenRequestKind::Refresh, false) => counters.refused_refreshes += 1,
-            (TokenRequestKind::Revocation, true) => counters.revocations += 1,
+            (TokenRequestKind::Login, true) => self.logins += 1,
+            (TokenRequestKind::Login, false) => self.refused_logins += 1,
+            (TokenRequestKind::Refresh, true) => self.refreshes += 1,
+            (TokenRequestKind::Refresh, false) => self.refused_refreshes += 1,
+            (TokenRequestKind::Revocation, true) => self.revocations += 1,
             (TokenRequestKind::Revocation, false) => {}
         }
-        counters.repeated_refreshes += u64::from(self.tokens.add(request));
-    }
-
-    pub(crate) fn token_requests(&self) -> impl Iterator<Item = &TokenRequest> {
-        self.tokens.latest()
-    }
-
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    pub(crate) fn latest(&self) -> impl Iterator<Item = &RecordedRequest> {
-        self.latest.iter()
+        self.repeated_refreshes += u64::from(repeated);
     }
 }
 
@@ -255,40 +190,21 @@ impl Log {
 mod tests {
     use super::*;
 
-    fn received(status: u16, token: TokenSeen) -> RecordedRequest {
-        RecordedRequest {
-            at: Timestamp::UNIX_EPOCH,
-            method: Method::GET,
-            path: "/api/v3/orders".into(),
-            query: String::new(),
-            operation: Some("list_orders"),
-            token,
-            status: StatusCode::from_u16(status).expect("a status"),
-        }
-    }
-
     #[test]
-    fn every_kind_of_answer_and_token_is_counted_once() {
-        let mut log = Log::default();
-        log.add(received(200, TokenSeen::Bearer));
-        log.add(received(401, TokenSeen::None));
-        log.add(received(403, TokenSeen::Legacy));
-        log.add(received(429, TokenSeen::Bearer));
-
-        let seen = log.counters();
+    fn every_kind_of_response_and_token_is_counted_once() {
+        let mut counters = Counters::default();
+        for (status, token) in [
+            (StatusCode::OK, TokenSeen::Bearer),
+            (StatusCode::UNAUTHORIZED, TokenSeen::None),
+            (StatusCode::FORBIDDEN, TokenSeen::Legacy),
+            (StatusCode::TOO_MANY_REQUESTS, TokenSeen::Bearer),
+        ] {
+            counters.add_request(Some("list_orders"), token, status);
+        }
+        let seen = &counters;
         assert_eq!((seen.requests, seen.refused, seen.unauthorized, seen.forbidden), (4, 1, 1, 1), "{seen:?}");
         assert_eq!((seen.bearer, seen.legacy, seen.anonymous), (2, 1, 1), "{seen:?}");
         assert_eq!(seen.operations().collect::<Vec<_>>(), [("list_orders", 4)]);
         assert_eq!(seen.operation("get_order"), 0);
-    }
-
-    #[test]
-    fn the_list_of_requests_is_bounded_and_the_sums_are_not() {
-        let mut log = Log::default();
-        for _ in 0..=KEPT {
-            log.add(received(200, TokenSeen::Bearer));
-        }
-        assert_eq!(log.latest().count(), KEPT);
-        assert_eq!(log.counters().requests, KEPT as u64 + 1);
     }
 }

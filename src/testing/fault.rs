@@ -1,26 +1,28 @@
-//! Faults to order: what a tenant does wrong, for which requests, and how often.
+//! Faults: what a mock server does wrong, for which requests, and how often.
 
 mod effect;
-mod queue;
+pub(crate) mod queue;
+mod target;
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION};
 use serde_json::{Value, json};
 
 use self::effect::Effect;
-pub(crate) use self::queue::Faults;
-use self::queue::Target;
-use super::reply::{self, Reply};
+use self::target::Target;
+use super::response::{self, MockResponse};
 
-/// Something that goes wrong with the next request, or with the next few of one kind.
+/// A failure that a mock server applies to the next request, or to the next few requests of one kind.
 ///
-/// A fault strikes once unless [`times`](Self::times) or [`always`](Self::always) says otherwise, and strikes every
-/// request unless [`on`](Self::on) narrows it. Of several that fit a request, the one ordered first strikes, alone.
+/// By default a fault applies once, to the next request. [`times`](Self::times) and [`always`](Self::always) change how
+/// often, and [`on`](Self::on) limits it to one method and path. If several faults match a request, only the one that
+/// was added first applies.
 ///
-/// Some faults answer *instead of* the tenant: the request arrives and nothing comes of it. Others spoil the answer
-/// *after* the tenant has handled the request, so that its state has changed. Each constructor says which it is.
+/// Some faults *replace* the handling of the request: it arrives, and the server's state does not change. Others change
+/// the response *after* the server has handled the request and changed its state. Each constructor says which it is.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -30,20 +32,20 @@ use super::reply::{self, Reply};
 /// use servicebay::testing::Fault;
 /// use servicebay::testing::fixably::MockServer;
 ///
-/// let tenant = MockServer::start().await;
+/// let server = MockServer::start().await;
 ///
-/// // The order is created, and the answer never arrives: the client must not try again, or there would be two.
-/// tenant.fault(Fault::lost_response().on("POST", "/orders"));
-/// let created = tenant.client()?.create_order().body(OrderCreate::new().reference("WEB-7")).send().await;
+/// // The order is created, but the response is lost: the client must not retry, or there would be two orders.
+/// server.fault(Fault::lost_response().on("POST", "/orders"));
+/// let created = server.client()?.create_order().body(OrderCreate::new().reference("WEB-7")).send().await;
 ///
 /// assert!(matches!(created, Err(Error::OutcomeUnknown(_))));
-/// assert_eq!(tenant.counters().operation("create_order"), 1);
-/// assert_eq!(tenant.snapshot("orders?q=reference:WEB-7")["totalItems"], 1);
+/// assert_eq!(server.counters().operation("create_order"), 1);
+/// assert_eq!(server.snapshot("orders?q=reference:WEB-7")["totalItems"], 1);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// What a vendor might send one day, and what has to survive it:
+/// Responses that a vendor might send one day, and that your integration should survive:
 ///
 /// ```
 /// use std::time::Duration;
@@ -52,25 +54,25 @@ use super::reply::{self, Reply};
 /// use servicebay::testing::Fault;
 /// use servicebay::testing::fixably::MockServer;
 ///
-/// let tenant = MockServer::builder().in_memory();
-/// tenant.fault(Fault::field("internalLocation", json!("ORBIT")));       // an unknown enum value
-/// tenant.fault(Fault::field("reference", json!(null)));                 // a null
-/// tenant.fault(Fault::field("createdAt", json!("02.03.2026")));         // a date in another format
-/// tenant.fault(Fault::field("total", json!("329.00")));                 // a number as a string
-/// tenant.fault(Fault::extra_field("colour", json!("blue")));            // a field nobody has seen
-/// tenant.fault(Fault::header("x-ratelimit-reset", "banana"));
-/// tenant.fault(Fault::header("x-note", b"caf\xe9"));                    // bytes outside ASCII
-/// tenant.fault(Fault::oversized(20 * 1024 * 1024).on("GET", "/products"));
-/// tenant.fault(Fault::delay(Duration::from_secs(31)).always());
-/// assert_eq!(tenant.pending_faults(), 9);
+/// let server = MockServer::builder().in_memory();
+/// server.fault(Fault::field("internalLocation", json!("ORBIT")));       // an unknown enum value
+/// server.fault(Fault::field("reference", json!(null)));                 // a null
+/// server.fault(Fault::field("createdAt", json!("02.03.2026")));         // a date in another format
+/// server.fault(Fault::field("total", json!("329.00")));                 // a number as a string
+/// server.fault(Fault::extra_field("color", json!("blue")));            // an unknown field
+/// server.fault(Fault::header("x-ratelimit-reset", "banana"));
+/// server.fault(Fault::header("x-note", b"caf\xe9"));                    // bytes outside ASCII
+/// server.fault(Fault::oversized(20 * 1024 * 1024).on("GET", "/products"));
+/// server.fault(Fault::delay(Duration::from_secs(31)).always());
+/// assert_eq!(server.pending_faults(), 9);
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a fault does nothing until it is ordered: `tenant.fault(...)`"]
+#[must_use = "a fault applies only after `server.fault(...)`"]
 pub struct Fault {
     effect: Effect,
     target: Option<Target>,
     skip: u32,
-    /// `None` for ever.
+    /// `None` for no end.
     times: Option<u32>,
     delay: Duration,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -78,25 +80,25 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Answers with this status and an error body, instead of handling the request.
+    /// Responds with this status and an error body, instead of handling the request.
     ///
     /// # Panics
     ///
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn status(code: u16) -> Self {
-        let body = json!({"status": code, "developerMessage": "A fault was ordered for this request."});
+        let body = json!({"status": code, "developerMessage": "A fault was injected into this request."});
         Self::instead(code, "application/json", body.to_string())
     }
 
-    /// Answers 200 with a web page, instead of handling the request: a login form or a maintenance notice, as proxies
-    /// like to show them.
+    /// Responds with 200 and a web page, instead of handling the request: a login form or a maintenance notice, as a
+    /// proxy might send.
     pub fn html() -> Self {
         let page = "<!doctype html><html><head><title>Maintenance</title></head><body>Back soon</body></html>";
         Self::instead(200, "text/html; charset=utf-8", page)
     }
 
-    /// Answers with 307 and this `Location`, instead of handling the request. A client must not carry its token to
+    /// Responds with 307 and this `Location`, instead of handling the request. A client must not send its token to
     /// another host.
     ///
     /// # Panics
@@ -109,7 +111,7 @@ impl Fault {
         fault
     }
 
-    /// Answers with this status and these very bytes as JSON, instead of handling the request.
+    /// Responds with this status and exactly these bytes as JSON, instead of handling the request.
     ///
     /// # Panics
     ///
@@ -119,50 +121,50 @@ impl Fault {
         Self::instead(code, "application/json", body)
     }
 
-    /// Closes the connection instead of handling the request: it arrived, and nothing came of it.
+    /// Closes the connection instead of handling the request. The server's state does not change.
     pub fn dropped() -> Self {
         Self::new(Effect::Drop)
     }
 
-    /// Closes the connection after handling the request: the state has changed, and the caller cannot know.
+    /// Handles the request and closes the connection. The server's state has changed, and the client cannot know it.
     pub fn lost_response() -> Self {
         Self::new(Effect::Lose)
     }
 
-    /// Handles the request, announces the whole body and closes the connection halfway through it.
+    /// Handles the request, and closes the connection halfway through the body.
     pub fn truncated() -> Self {
         Self::new(Effect::Truncate)
     }
 
-    /// Handles the request and answers with the right status and an empty body.
+    /// Handles the request, and responds with the right status and an empty body.
     pub fn empty() -> Self {
         Self::new(Effect::Empty)
     }
 
-    /// Handles the request and fills its body up with spaces to this many bytes. It stays valid JSON.
+    /// Handles the request, and pads the body with spaces to this many bytes. It stays valid JSON.
     pub fn oversized(bytes: usize) -> Self {
         Self::new(Effect::Pad(bytes))
     }
 
-    /// Handles the request and holds the answer back. Over sockets this is real time; in memory it is tokio's, so a
-    /// paused clock makes it free.
+    /// Handles the request, and delays the response. Over sockets this is real time; in memory it is tokio's time, so
+    /// that a paused clock skips it.
     pub fn delay(delay: Duration) -> Self {
         Self::new(Effect::Nothing).delayed(delay)
     }
 
-    /// Handles the request and overwrites the field of this name wherever it occurs in the answer, with any value: one
-    /// of another type, an enum value that does not exist, a date in another format, null.
+    /// Handles the request, and overwrites every field of this name in the response: with a value of another type, an
+    /// unknown enum value, a date in another format, or null.
     pub fn field(name: impl Into<String>, value: impl Into<Value>) -> Self {
         Self::new(Effect::SetField(name.into(), value.into()))
     }
 
-    /// Handles the request and adds a field to every object of the answer that has an `id`.
+    /// Handles the request, and adds a field to every object in the response that has an `id`.
     pub fn extra_field(name: impl Into<String>, value: impl Into<Value>) -> Self {
         Self::new(Effect::AddField(name.into(), value.into()))
     }
 
-    /// Handles the request and puts this header into the answer in place of what it had. The value may hold any bytes
-    /// that a header can carry, text or not.
+    /// Handles the request, and sets this header of the response. The value can be any bytes that a header can carry,
+    /// text or not.
     ///
     /// # Panics
     ///
@@ -172,7 +174,7 @@ impl Fault {
         Self::new(Effect::Nothing).with_header(name, value)
     }
 
-    /// Handles the request and takes this header out of the answer.
+    /// Handles the request, and removes this header from the response.
     ///
     /// # Panics
     ///
@@ -184,7 +186,7 @@ impl Fault {
         fault
     }
 
-    /// Puts a header into the answer of any other fault.
+    /// Sets a header of the response of any other fault.
     ///
     /// # Panics
     ///
@@ -195,60 +197,88 @@ impl Fault {
         self
     }
 
-    /// Holds the answer of any other fault back. A dropped connection drops at once all the same over sockets.
+    /// Delays the response of any other fault. Over sockets, a dropped connection drops immediately all the same.
     pub fn delayed(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Strikes only requests with this method whose path, relative to the base URL, is this one. A segment in braces
-    /// stands for any: `/orders/{id}/notes`. The query string does not count.
+    /// Applies only to requests with this method and path, relative to the base URL. A segment in braces matches any
+    /// segment: `/orders/{id}/notes`. The query string does not count.
     pub fn on(mut self, method: impl Into<String>, path: impl AsRef<str>) -> Self {
         self.target = Some(Target::new(method.into(), path.as_ref()));
         self
     }
 
-    /// Lets this many of the requests that it fits pass before it strikes. Default 0.
+    /// Skips this many matching requests before it applies. Default 0.
     pub fn after(mut self, requests: u32) -> Self {
         self.skip = requests;
         self
     }
 
-    /// Strikes this many requests. Default 1.
+    /// Applies to this many requests. Default 1.
     pub fn times(mut self, requests: u32) -> Self {
         self.times = Some(requests);
         self
     }
 
-    /// Strikes every request, until [`clear_faults`](crate::testing::fixably::MockServer::clear_faults).
+    /// Applies to every request, until [`clear_faults`](crate::testing::fixably::MockServer::clear_faults).
     pub fn always(mut self) -> Self {
         self.times = None;
         self
     }
 
-    /// The reply that stands in for handling the request, if this fault has one.
-    pub(crate) fn replacement(&self) -> Option<Reply> {
+    /// Whether there is anything to apply.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.times == Some(0)
+    }
+
+    /// Claims a request that matches: counts it as skipped, or returns true if the fault applies to it.
+    pub(crate) fn claim(&mut self, method: &Method, path: &str) -> bool {
+        if self.target.as_ref().is_some_and(|target| !target.matches(method, path)) {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        true
+    }
+
+    /// Counts one application, and returns whether it was the last.
+    pub(crate) fn use_once(&mut self) -> bool {
+        match &mut self.times {
+            Some(times) => {
+                *times -= 1;
+                *times == 0
+            }
+            None => false,
+        }
+    }
+
+    /// The response that replaces the handling of the request, if this fault has one.
+    pub(crate) fn replacement(&self) -> Option<MockResponse> {
         self.effect.replacement()
     }
 
-    /// Spoils a reply; the last thing that happens to it.
-    pub(crate) fn spoil(&self, reply: &mut Reply) {
-        self.effect.spoil(reply);
-        let headers = reply.response.headers_mut();
+    /// Changes a response, as the last step before it is sent.
+    pub(crate) fn apply(&self, response: &mut MockResponse) {
+        self.effect.apply(response);
+        let headers = response.response.headers_mut();
         for name in &self.removed {
             headers.remove(name);
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        // The server computes the length; one that contradicts the body would break the connection instead.
+        // The HTTP server computes the length. One that contradicts the body would break the connection.
         headers.remove(CONTENT_LENGTH);
-        reply.delay = self.delay;
+        response.delay = self.delay;
     }
 
     #[track_caller]
     fn instead(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self::new(Effect::Answer { status: reply::status(code), content_type, body: body.into() })
+        Self::new(Effect::Respond { status: response::status_code(code), content_type, body: body.into() })
     }
 
     fn new(effect: Effect) -> Self {
@@ -284,43 +314,43 @@ fn header_value(value: &[u8]) -> HeaderValue {
 mod tests {
     use super::*;
 
-    fn spoiled(fault: &Fault) -> Reply {
-        let handled = || Reply::new(reply::json(http::StatusCode::OK, &json!({})));
-        let mut reply = fault.replacement().unwrap_or_else(handled);
-        fault.spoil(&mut reply);
-        reply
+    fn applied(fault: &Fault) -> MockResponse {
+        let handled = || MockResponse::new(response::json(http::StatusCode::OK, &json!({})));
+        let mut response = fault.replacement().unwrap_or_else(handled);
+        fault.apply(&mut response);
+        response
     }
 
     #[test]
     fn a_header_may_carry_bytes_outside_ascii() {
-        let reply = spoiled(&Fault::header("x-note", b"caf\xe9"));
-        assert_eq!(reply.response.headers()["x-note"].as_bytes(), b"caf\xe9");
+        let response = applied(&Fault::header("x-note", b"caf\xe9"));
+        assert_eq!(response.response.headers()["x-note"].as_bytes(), b"caf\xe9");
     }
 
     #[test]
-    fn a_header_can_be_taken_out() {
-        let reply = spoiled(&Fault::without_header("content-type"));
-        assert!(reply.response.headers().is_empty(), "{reply:?}");
+    fn a_header_can_be_removed() {
+        let response = applied(&Fault::without_header("content-type"));
+        assert!(response.response.headers().is_empty(), "{response:?}");
     }
 
     #[test]
-    fn a_redirect_names_its_target() {
-        let reply = spoiled(&Fault::redirect("https://elsewhere.invalid/"));
-        assert_eq!(reply.response.status(), 307);
-        assert_eq!(reply.response.headers()[LOCATION], "https://elsewhere.invalid/");
+    fn a_redirect_has_its_location() {
+        let response = applied(&Fault::redirect("https://elsewhere.invalid/"));
+        assert_eq!(response.response.status(), 307);
+        assert_eq!(response.response.headers()[LOCATION], "https://elsewhere.invalid/");
     }
 
     #[test]
-    fn a_page_is_not_json_though_its_status_is_fine() {
-        let reply = spoiled(&Fault::html().delayed(Duration::from_secs(2)));
-        assert_eq!(reply.response.status(), 200);
-        assert_eq!(reply.response.headers()["content-type"], "text/html; charset=utf-8");
-        assert_eq!(reply.delay, Duration::from_secs(2));
+    fn a_web_page_has_status_200_and_is_not_json() {
+        let response = applied(&Fault::html().delayed(Duration::from_secs(2)));
+        assert_eq!(response.response.status(), 200);
+        assert_eq!(response.response.headers()["content-type"], "text/html; charset=utf-8");
+        assert_eq!(response.delay, Duration::from_secs(2));
     }
 
     #[test]
     #[should_panic(expected = "\"two words\" is not a header name")]
-    fn a_name_that_is_no_header_is_named() {
+    fn an_invalid_header_name_is_named_in_the_panic() {
         let _ = Fault::header("two words", "1");
     }
 }

@@ -1,126 +1,124 @@
-//! What the tenant of every vendor can do, whatever it knows.
+//! The handle to a mock server that every vendor offers: addresses, faults, clock, log, and its use as a transport.
+//!
+//! Each vendor's `mock_server.rs` defines its `MockServer` with these macros and adds what only that vendor has.
 
-/// Defines a vendor's `MockServer` around the desk of its house. `MockServerBuilder::new` has to be in scope.
+/// Defines `MockServer`, the handle to a mock server of one vendor. Takes the vendor's `VendorServer` and the docs.
 macro_rules! mock_server {
-    ($house:ty, $(#[$docs:meta])*) => {
+    ($vendor:ty, $(#[$docs:meta])*) => {
         $(#[$docs])*
         #[derive(Clone)]
         pub struct MockServer {
             base_url: std::sync::Arc<str>,
-            desk: std::sync::Arc<$crate::testing::desk::Desk<$house>>,
-            server: Option<std::sync::Arc<wiremock::MockServer>>,
+            server: std::sync::Arc<$crate::testing::test_server::TestServer<$vendor>>,
+            wiremock: Option<std::sync::Arc<wiremock::MockServer>>,
         }
 
         impl MockServer {
-            /// Starts a tenant with all defaults on a port of its own on the loopback interface. It stops when its last
-            /// clone is dropped.
-            ///
-            /// # Panics
-            ///
-            /// If no port can be had.
-            pub async fn start() -> Self {
-                Self::builder().start().await
-            }
-
-            /// Chooses how the tenant behaves before it starts.
-            pub fn builder() -> MockServerBuilder {
-                MockServerBuilder::new()
-            }
-
             /// Where the API begins: scheme, host, port and path, without a slash at the end.
             #[must_use]
             pub fn base_url(&self) -> &str {
                 &self.base_url
             }
 
-            /// Orders a fault. It waits for a request that it fits, behind the faults ordered before it.
-            pub fn fault(&self, fault: $crate::testing::Fault) {
-                self.desk.state().faults.order(fault);
+            /// Adds a fault for the requests to come. Faults apply in the order in which they were added.
+            pub fn fault(&self, fault: $crate::testing::fault::Fault) {
+                self.server.state().faults.add(fault);
             }
 
-            /// Takes back all faults that have not struck.
+            /// Removes all pending faults.
             pub fn clear_faults(&self) {
-                self.desk.state().faults.clear();
+                self.server.state().faults.clear();
             }
 
-            /// How many ordered faults have not struck as often as they may. Zero at the end of a test means that the
-            /// test has met everything it asked for.
+            /// How many faults are pending, or have not been applied as often as they should. Zero at the end of a test
+            /// means that every fault of the test has happened.
             #[must_use]
             pub fn pending_faults(&self) -> usize {
-                self.desk.state().faults.len()
+                self.server.state().faults.len()
             }
 
-            /// Sets the tenant's clock off by this much from now on: the `Date` header, the reset of the limit, and the
-            /// times of what is written. Windows and the expiry of tokens keep to the true time.
+            /// Shifts the clock that the server shows: the `Date` header, the reset of the rate limit, and the
+            /// timestamps of new data. Rate-limit windows and the expiry of tokens keep the true time.
             pub fn skew(&self, by: jiff::SignedDuration) {
-                self.desk.state().skew = by;
+                self.server.state().skew = by;
             }
 
-            /// The true time of the tenant, without its skew.
+            /// The server's true time, without its skew.
             #[must_use]
             pub fn now(&self) -> jiff::Timestamp {
-                self.desk.now()
+                self.server.now()
             }
 
-            /// The sums of what the tenant has seen.
+            /// The totals of the requests so far.
             #[must_use]
-            pub fn counters(&self) -> $crate::testing::Counters {
-                self.desk.state().log.counters().clone()
+            pub fn counters(&self) -> $crate::testing::counters::Counters {
+                self.server.state().log.counters().clone()
             }
 
-            /// The latest requests that the tenant has seen, oldest first, at most 10,000 of them.
+            /// The latest requests, oldest first, at most 10,000 of them.
             #[must_use]
-            pub fn requests(&self) -> Vec<$crate::testing::RecordedRequest> {
-                self.desk.state().log.latest().cloned().collect()
+            pub fn requests(&self) -> Vec<$crate::testing::request_log::RecordedRequest> {
+                self.server.state().log.latest().cloned().collect()
             }
 
-            /// The server that the tenant answers on, to mount your own mocks; `None` for a tenant in memory.
+            /// The wiremock server under this mock server, to mount your own mocks; `None` for a server in memory.
             ///
-            /// Yours are asked first, whatever their priority below 255, and the tenant answers the rest. Do not
-            /// [reset](wiremock::MockServer::reset) the server: that would take the tenant off it too.
+            /// Your mocks come first, whatever their priority below 255. The mock server responds to all other
+            /// requests. Do not [reset](wiremock::MockServer::reset) the wiremock server: that would unmount the mock
+            /// server too.
             #[must_use]
             pub fn server(&self) -> Option<&wiremock::MockServer> {
-                self.server.as_deref()
+                self.wiremock.as_deref()
             }
 
-            /// A tenant on a port of its own, whose house is told scheme and authority of its address.
-            async fn on_a_port(clock: $crate::testing::clock::Clock, house: impl FnOnce(&str) -> $house) -> Self {
-                let server = $crate::testing::serve::listen().await;
-                let tenant = Self::without_a_port(clock, house(&server.uri()));
-                let desk = std::sync::Arc::clone(&tenant.desk);
-                $crate::testing::serve::mount(&server, desk).await;
-                Self { server: Some(std::sync::Arc::new(server)), ..tenant }
+            /// Starts a server on a port of its own.
+            pub(super) async fn listen(
+                clock: $crate::testing::clock::Clock,
+                options: <$vendor as $crate::testing::test_server::VendorServer>::Options,
+            ) -> Self {
+                let wiremock = $crate::testing::sockets::listen().await;
+                let server = Self::at(&wiremock.uri(), clock, options);
+                let handler = std::sync::Arc::clone(&server.server);
+                $crate::testing::sockets::mount(&wiremock, handler).await;
+                Self { wiremock: Some(std::sync::Arc::new(wiremock)), ..server }
             }
 
-            /// A tenant that only a client which was made for it can reach.
-            fn without_a_port(clock: $crate::testing::clock::Clock, house: $house) -> Self {
-                let base_url = $crate::testing::desk::House::base_url(&house).into();
-                let desk = std::sync::Arc::new($crate::testing::desk::Desk::new(clock, house));
-                Self { base_url, desk, server: None }
+            /// Creates a server without a port.
+            pub(super) fn unbound(
+                clock: $crate::testing::clock::Clock,
+                options: <$vendor as $crate::testing::test_server::VendorServer>::Options,
+            ) -> Self {
+                let origin = <$vendor as $crate::testing::test_server::VendorServer>::ORIGIN_IN_MEMORY;
+                Self::at(origin, clock, options)
             }
 
-            /// Answers one request without any wire.
-            fn reply(&self, request: &http::Request<bytes::Bytes>) -> $crate::testing::reply::Reply {
-                $crate::testing::serve::Answer::answer(&*self.desk, request)
+            fn at(
+                origin: &str,
+                clock: $crate::testing::clock::Clock,
+                options: <$vendor as $crate::testing::test_server::VendorServer>::Options,
+            ) -> Self {
+                let server = $crate::testing::test_server::TestServer::<$vendor>::new(clock, origin, options);
+                let base_url = $crate::testing::test_server::VendorServer::base_url(&server.state().vendor).into();
+                Self { base_url, server: std::sync::Arc::new(server), wiremock: None }
+            }
+
+            /// Points a client at this server. A server without a port becomes the client's transport.
+            pub(super) fn connect<C>(&self, client: $crate::ClientBuilder<C>) -> $crate::ClientBuilder<C> {
+                let client = client.with_base_url(self.base_url());
+                if self.wiremock.is_some() { client } else { client.with_transport(self.clone()) }
+            }
+
+            /// Handles one request without a network.
+            pub(super) fn handle(&self, request: &http::Request<bytes::Bytes>) -> $crate::testing::response::MockResponse {
+                $crate::testing::sockets::Handler::handle(&*self.server, request)
             }
         }
 
         #[cfg(test)]
         impl MockServer {
-            /// One request with this `Authorization` to a path below the base URL: its status and its JSON body.
-            #[allow(dead_code, reason = "not every vendor's requests need no more")]
-            fn ask_as(
-                &self,
-                authorization: &str,
-                method: &str,
-                path: &str,
-                body: Option<serde_json::Value>,
-            ) -> (http::StatusCode, serde_json::Value) {
-                self.ask_with(&[("authorization", authorization)], method, path, body)
-            }
-
-            /// One request with these headers to a path below the base URL: its status and its JSON body.
-            fn ask_with(
+            /// Sends one request with these headers to a path below the base URL. Returns the status and the JSON body.
+            #[allow(dead_code, reason = "not every vendor's tests need it")]
+            pub(super) fn request_with(
                 &self,
                 headers: &[(&str, &str)],
                 method: &str,
@@ -135,25 +133,25 @@ macro_rules! mock_server {
                     .header("content-type", "application/json")
                     .body(body.map(|body| bytes::Bytes::from(body.to_string())).unwrap_or_default())
                     .expect("a request");
-                let response = self.reply(&request).response;
+                let response = self.handle(&request).response;
                 (response.status(), serde_json::from_slice(response.body()).unwrap_or_default())
             }
         }
 
-        impl $crate::testing::Transport for MockServer {
+        impl $crate::transport::Transport for MockServer {
             fn send(
                 &self,
                 request: http::Request<bytes::Bytes>,
             ) -> futures_core::future::BoxFuture<
                 'static,
-                Result<http::Response<bytes::Bytes>, $crate::testing::TransportError>,
+                Result<http::Response<bytes::Bytes>, $crate::transport::TransportError>,
             > {
-                let tenant = self.clone();
-                Box::pin(async move { tenant.reply(&request).deliver().await })
+                let server = self.clone();
+                Box::pin(async move { server.handle(&request).deliver().await })
             }
 
             fn identity(&self) -> usize {
-                std::sync::Arc::as_ptr(&self.desk).addr()
+                std::sync::Arc::as_ptr(&self.server).addr()
             }
 
             fn wall(&self) -> jiff::Timestamp {
@@ -169,96 +167,62 @@ macro_rules! mock_server {
     };
 }
 
-/// What can be chosen about the tenant of every vendor, and how it starts around its house, which is made of scheme and
-/// authority of its address, the options, and the time.
-macro_rules! options {
-    (|$host:ident, $options:ident, $now:pat_param| $house:expr) => {
-        impl MockServerBuilder {
-            /// Starts the tenant on a port of its own on the loopback interface. It stops when its last clone is dropped.
-            ///
-            /// It runs on a thread of its own, in real time; under a paused clock take [`in_memory`](Self::in_memory).
-            ///
-            /// # Panics
-            ///
-            /// If no port can be had.
-            pub async fn start(self) -> MockServer {
-                let clock = self.clock.unwrap_or_else($crate::testing::clock::Clock::starting_now);
-                let ($options, $now) = (self.options, clock.now());
-                MockServer::on_a_port(clock, |$host| $house).await
-            }
-
-            /// Where the tenant reads the time from. Default: the wall clock at its start, and tokio's clock from there, so
-            /// that a tenant in memory follows paused time.
-            pub fn with_clock(mut self, now: impl Fn() -> jiff::Timestamp + Send + Sync + 'static) -> Self {
-                self.clock = Some($crate::testing::clock::Clock::new(now));
-                self
-            }
-        }
-    };
-}
-
-/// What can be chosen about the tenant of every vendor that looks closely at what is written.
-macro_rules! field_options {
-    () => {
-        impl MockServerBuilder {
-            /// Lets bodies have fields that nobody knows, and ignores them. Default: refused, so that a misspelt field
-            /// shows.
-            pub fn with_unknown_fields_ignored(mut self) -> Self {
-                self.options.ignores_unknown_fields = true;
-                self
-            }
-        }
-    };
-}
-
-/// What can be chosen about the tenant of every vendor that tells of its limit.
-macro_rules! limit_options {
-    () => {
-        impl MockServerBuilder {
-            /// How `X-RateLimit-Reset` is written. Default [`ResetFormat::EpochSeconds`]; the vendor only says "time".
-            ///
-            /// [`ResetFormat::EpochSeconds`]: crate::testing::ResetFormat::EpochSeconds
-            pub fn with_reset_format(mut self, format: $crate::testing::ResetFormat) -> Self {
-                self.options.limit_headers.reset = format;
-                self
-            }
-
-            /// Adds `Retry-After` to every 429, written like this. Default: not sent, because no page names it.
-            pub fn with_retry_after(mut self, format: $crate::testing::ResetFormat) -> Self {
-                self.options.limit_headers.retry_after = Some(format);
-                self
-            }
-
-            /// Leaves `X-RateLimit-Limit` out. Default: sent, though no page names it.
-            pub fn without_limit_header(mut self) -> Self {
-                self.options.limit_headers.limit = $crate::testing::limit::Limit::Omitted;
-                self
-            }
-        }
-    };
-}
-
-/// What the tenant of every vendor that gives out tokens can do with them. `$grants` is where its house keeps them.
-macro_rules! logins {
-    ($($grants:ident).+) => {
+/// The methods of a vendor that issues tokens. `$issuer` is the path of the `TokenIssuer` in the vendor's server.
+macro_rules! token_methods {
+    ($($issuer:ident).+) => {
         impl MockServer {
-            /// Ends all access tokens before their time and leaves refresh tokens as they are: from now on they get 401.
+            /// Revokes all access tokens and leaves the refresh tokens valid. Requests with an access token get 401
+            /// from now on.
             pub fn end_access_tokens(&self) {
-                self.desk.state().house.$($grants).+.end_access();
+                self.server.state().vendor.$($issuer).+.revoke_access_tokens();
             }
 
-            /// Ends all that came of any login: access and refresh tokens alike.
+            /// Revokes the access and refresh tokens of all logins.
             pub fn revoke_all(&self) {
-                self.desk.state().house.$($grants).+.end_all();
+                self.server.state().vendor.$($issuer).+.revoke_all();
             }
 
             /// The latest requests for tokens, oldest first, at most 10,000 of them.
             #[must_use]
-            pub fn token_requests(&self) -> Vec<$crate::testing::TokenRequest> {
-                self.desk.state().log.token_requests().cloned().collect()
+            pub fn token_requests(&self) -> Vec<$crate::testing::token_log::TokenRequest> {
+                self.server.state().log.token_requests().cloned().collect()
             }
         }
     };
 }
 
-pub(crate) use {field_options, limit_options, logins, mock_server, options};
+/// The methods of a vendor with a rate limit. The vendor's server has `add_external_requests` and `snapshot`.
+macro_rules! rate_limit_methods {
+    () => {
+        impl MockServer {
+            /// Uses up the current window of every rate limit: requests get 429 until the window resets.
+            pub fn exhaust_rate_limit(&self) {
+                self.add_external_requests(u32::MAX);
+            }
+
+            /// Counts requests of other integrations against the current window of every rate limit, as many as fit.
+            /// They do not appear in the [counters](Self::counters).
+            pub fn add_external_requests(&self, requests: u32) {
+                self.server.with_vendor(|vendor, time| vendor.add_external_requests(requests, time.now));
+            }
+        }
+    };
+}
+
+/// Reading the server's data without a request. The vendor's server has `snapshot`.
+macro_rules! snapshot_method {
+    ($(#[$docs:meta])*) => {
+        impl MockServer {
+            /// The response to a GET of this path, relative to the base URL, with permission to see everything; null if
+            /// the request would be refused. It counts as no request, and no fault applies to it.
+            $(#[$docs])*
+            #[must_use]
+            pub fn snapshot(&self, path: &str) -> serde_json::Value {
+                let body = self.server.with_vendor(|vendor, time| vendor.snapshot(path, time));
+                body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
+            }
+        }
+    };
+}
+
+pub(crate) use {mock_server, rate_limit_methods, snapshot_method, token_methods};

@@ -1,4 +1,4 @@
-//! A wire that says what it was told to say.
+//! A transport with scripted responses.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,13 +12,14 @@ use http::{Method, Request, Response, Uri};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Transport, TransportError, reply};
+use super::response;
+use crate::transport::{Transport, TransportError};
 
-/// A sequence of answers, given out one a request in the order they were written down, and a record of the requests.
+/// A transport that returns a list of responses, one for each request, and records the requests.
 ///
-/// It is for scenarios that are about the client alone: two failures, then a success, and how long it waited between
-/// them. Nothing behind it has a state; for that there is a [tenant](super::fixably::MockServer). It uses no socket, and its
-/// delays follow tokio's paused clock. Clones share one sequence and one record.
+/// Use it for tests of the client alone: two failures, then a success, and how long the client waited between them. It
+/// has no state behind its responses; for that use a [mock server](super::fixably::MockServer). It uses no socket, and
+/// its delays follow tokio's paused clock. Clones share the list and the record.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -66,7 +67,7 @@ impl Script {
         script
     }
 
-    /// Adds one more answer at the end.
+    /// Adds a JSON response at the end.
     ///
     /// # Panics
     ///
@@ -77,20 +78,20 @@ impl Script {
         self.then_step(Step::json(status, body))
     }
 
-    /// Adds one more step at the end.
+    /// Adds a step at the end.
     #[must_use]
     pub fn then_step(self, step: Step) -> Self {
         self.state().steps.push_back(step);
         self
     }
 
-    /// The requests that arrived so far, oldest first.
+    /// The requests so far, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<ScriptRequest> {
         self.state().requests.clone()
     }
 
-    /// How many steps have not been used; one that repeats stays and counts as one.
+    /// How many steps are left. A step that repeats is never used up, and counts as one.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.state().steps.len()
@@ -100,7 +101,7 @@ impl Script {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a request and takes the step that answers it.
+    /// Records a request, and takes the step for it.
     fn next(&self, request: &Request<Bytes>) -> Step {
         let mut state = self.state();
         state.requests.push(ScriptRequest {
@@ -125,22 +126,22 @@ impl Transport for Script {
         let script = self.clone();
         Box::pin(async move {
             let mut step = script.next(&request);
-            while let Act::Ask(ask) = &step.act {
-                let mut answer = ask(&request);
-                answer.headers.extend(step.headers);
-                answer.delay += step.delay;
-                step = answer;
+            while let Act::Compute(compute) = &step.act {
+                let mut computed = compute(&request);
+                computed.headers.extend(step.headers);
+                computed.delay += step.delay;
+                step = computed;
             }
             if !step.delay.is_zero() {
                 tokio::time::sleep(step.delay).await;
             }
             match step.act {
-                Act::Answer(mut response) => {
+                Act::Respond(mut response) => {
                     response.headers_mut().extend(step.headers);
                     Ok(response)
                 }
-                Act::Fail(failure) => Err(failure),
-                Act::Ask(_) => unreachable!("the loop above ends with a step that asks nothing"),
+                Act::Fail(error) => Err(error),
+                Act::Compute(_) => unreachable!("the loop above ends with a step that is not computed"),
             }
         })
     }
@@ -157,13 +158,13 @@ impl fmt::Debug for Script {
     }
 }
 
-/// One answer of a [`Script`].
+/// One response or failure of a [`Script`].
 ///
 /// ```
 /// use serde_json::json;
 /// use servicebay::testing::{Script, Step};
 ///
-/// // Answers each request with its own path, for ever.
+/// // Responds to every request with its own path.
 /// let echo = Step::with(|request| Step::json(200, json!({"path": request.uri().path()}))).repeat();
 /// assert_eq!(Script::new([echo]).remaining(), 1);
 /// ```
@@ -178,24 +179,24 @@ pub struct Step {
 
 #[derive(Clone)]
 enum Act {
-    Answer(Response<Bytes>),
+    Respond(Response<Bytes>),
     #[expect(clippy::type_complexity, reason = "a name for it would be used once")]
-    Ask(Arc<dyn Fn(&Request<Bytes>) -> Step + Send + Sync>),
+    Compute(Arc<dyn Fn(&Request<Bytes>) -> Step + Send + Sync>),
     Fail(TransportError),
 }
 
 impl Step {
-    /// Answers with a status and a JSON body.
+    /// Responds with a status and a JSON body.
     ///
     /// # Panics
     ///
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn json(status: u16, body: impl Into<Value>) -> Self {
-        Self::new(Act::Answer(reply::json(reply::status(status), &body.into())))
+        Self::new(Act::Respond(response::json(response::status_code(status), &body.into())))
     }
 
-    /// Answers with a status and an empty body.
+    /// Responds with a status and an empty body.
     ///
     /// # Panics
     ///
@@ -205,37 +206,37 @@ impl Step {
         Self::body(status, "", "")
     }
 
-    /// Answers with a status and a body of any type.
+    /// Responds with a status and a body of any type.
     ///
     /// # Panics
     ///
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn body(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self::new(Act::Answer(reply::raw(reply::status(status), content_type, body)))
+        Self::new(Act::Respond(response::raw(response::status_code(status), content_type, body)))
     }
 
-    /// The connection breaks after the request was sent: it may have arrived.
+    /// The connection breaks after the request was sent. It may have arrived.
     pub fn dropped() -> Self {
         Self::new(Act::Fail(TransportError::Dropped))
     }
 
-    /// The connection cannot be made: the request did not leave.
+    /// The connection fails before the request is sent.
     pub fn connect_error() -> Self {
         Self::new(Act::Fail(TransportError::NotSent))
     }
 
-    /// The answer begins and its body ends early: the request did arrive.
+    /// The response starts and its body ends early. The request has arrived.
     pub fn truncated() -> Self {
         Self::new(Act::Fail(TransportError::Truncated))
     }
 
-    /// Answers with what a function makes of the request. Headers and delay of both steps count.
-    pub fn with(answer: impl Fn(&Request<Bytes>) -> Self + Send + Sync + 'static) -> Self {
-        Self::new(Act::Ask(Arc::new(answer)))
+    /// Responds with the step that a function computes from the request. Headers and delays of both steps apply.
+    pub fn with(compute: impl Fn(&Request<Bytes>) -> Self + Send + Sync + 'static) -> Self {
+        Self::new(Act::Compute(Arc::new(compute)))
     }
 
-    /// Adds a header; the value may hold any bytes that a header can carry.
+    /// Adds a header. The value can be any bytes that a header can carry.
     ///
     /// # Panics
     ///
@@ -248,13 +249,13 @@ impl Step {
         self
     }
 
-    /// Holds the answer, or the failure, back.
+    /// Delays the response or the failure.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// Uses this step for every request from here on. Steps behind it are never reached.
+    /// Uses this step for every request from here on. Later steps are never used.
     pub fn repeat(mut self) -> Self {
         self.repeats = true;
         self
@@ -269,15 +270,15 @@ impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut step = f.debug_struct("Step");
         match &self.act {
-            Act::Answer(response) => step.field("status", &response.status()),
-            Act::Ask(_) => step.field("status", &"computed"),
-            Act::Fail(failure) => step.field("failure", failure),
+            Act::Respond(response) => step.field("status", &response.status()),
+            Act::Compute(_) => step.field("status", &"computed"),
+            Act::Fail(error) => step.field("error", error),
         };
         step.field("delay", &self.delay).field("repeats", &self.repeats).finish()
     }
 }
 
-/// One request as a [`Script`] saw it, whole.
+/// One request as a [`Script`] received it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ScriptRequest {
@@ -287,7 +288,7 @@ pub struct ScriptRequest {
     pub method: Method,
     /// The whole URL.
     pub uri: Uri,
-    /// All headers, the token's too.
+    /// All headers, including the token.
     pub headers: HeaderMap,
     /// The body; empty if there was none.
     pub body: Bytes,
@@ -305,23 +306,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn steps_are_given_out_in_order() {
+    async fn steps_are_used_in_order() {
         let script = Script::new([Step::status(503), Step::dropped(), Step::connect_error(), Step::truncated()])
             .then(200, json!({"id": 1}));
-        assert_eq!(get(&script, "/").await.expect("an answer").status(), 503);
-        for failure in [TransportError::Dropped, TransportError::NotSent, TransportError::Truncated] {
-            assert_eq!(get(&script, "/").await.expect_err("a failure"), failure);
+        assert_eq!(get(&script, "/").await.expect("a response").status(), 503);
+        for error in [TransportError::Dropped, TransportError::NotSent, TransportError::Truncated] {
+            assert_eq!(get(&script, "/").await.expect_err("an error"), error);
         }
-        assert_eq!(get(&script, "/").await.expect("an answer").body(), r#"{"id":1}"#);
+        assert_eq!(get(&script, "/").await.expect("a response").body(), r#"{"id":1}"#);
         assert_eq!(script.remaining(), 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_are_recorded_with_their_headers_and_arrival() {
+    async fn requests_are_recorded_with_their_headers_and_times() {
         let script = Script::new([Step::status(200).delay(Duration::from_secs(60)), Step::status(200)]);
         let start = Instant::now();
-        get(&script, "/a").await.expect("an answer");
-        get(&script, "/b").await.expect("an answer");
+        get(&script, "/a").await.expect("a response");
+        get(&script, "/b").await.expect("a response");
 
         let seen = script.requests();
         let times: Vec<_> = seen.iter().map(|request| request.at - start).collect();
@@ -335,7 +336,7 @@ mod tests {
         let echo = Step::with(|request| Step::json(200, request.uri().path()).header("x-inner", "1"));
         let script = Script::new([echo.header("x-outer", "1").repeat()]);
         for path in ["/a", "/b"] {
-            let response = get(&script, path).await.expect("an answer");
+            let response = get(&script, path).await.expect("a response");
             assert_eq!(response.body(), &format!("\"{path}\""));
             assert!(response.headers().contains_key("x-inner") && response.headers().contains_key("x-outer"));
         }
@@ -350,7 +351,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "the script has no step left for GET /late")]
-    async fn a_request_too_many_is_named() {
+    async fn a_request_without_a_step_is_named_in_the_panic() {
         let _ = get(&Script::default(), "/late").await;
     }
 }

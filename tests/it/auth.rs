@@ -1,4 +1,4 @@
-//! Credentials: what is sent, and what is not once they have expired.
+//! Credentials: what is sent, and what is not sent once they have expired.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn a_bearer_token_is_sent_with_its_scheme() {
 }
 
 #[tokio::test]
-async fn a_user_token_is_sent_as_it_is() {
+async fn a_user_token_is_sent_without_a_scheme() {
     let script = Script::new([order()]);
     let credentials = fixably::Credentials::user_token("pk_raw");
     let client =
@@ -33,13 +33,13 @@ async fn a_user_token_is_sent_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_token_fails_before_the_network_and_says_so() {
+async fn a_call_with_an_expired_token_fails_without_being_sent() {
     let script = Script::new([]);
     let client = expiring("2020-01-31T00:00:00Z".parse().unwrap(), &script);
     match client.get_order().id(1).send().await {
-        Err(Error::Unauthorized(failure)) => {
-            assert_eq!((failure.attempts(), failure.status()), (0, None));
-            assert!(failure.to_string().contains("expired at 2020-01-31T00:00:00Z"), "{failure}");
+        Err(Error::Unauthorized(call)) => {
+            assert_eq!((call.attempts(), call.status()), (0, None));
+            assert!(call.to_string().contains("expired at 2020-01-31T00:00:00Z; nothing was sent"), "{call}");
         }
         other => panic!("{other:?}"),
     }
@@ -51,19 +51,22 @@ async fn an_expired_token_fails_before_the_network_and_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_expires_while_a_retry_waits_is_not_sent_again() {
-    // The vendor asks for a minute, and the token has half of one left.
+    // The vendor asks for a delay of a minute, and the token expires in half a minute.
     let script = Script::new([refused("60")]);
     let expires_at = script.wall().checked_add(SignedDuration::from_secs(30)).unwrap();
     let client = expiring(expires_at, &script);
     match client.get_order().id(1).send().await {
-        Err(Error::Unauthorized(failure)) => assert_eq!(failure.attempts(), 1),
+        Err(Error::Unauthorized(call)) => {
+            assert_eq!(call.attempts(), 1);
+            assert!(call.to_string().contains("was not sent again"), "{call}");
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(script.requests().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_days_left_count_down_with_time() {
+async fn the_days_left_count_down() {
     let script = Script::new([]);
     let expires_at = script.wall().checked_add(SignedDuration::from_hours(24 * 10 + 1)).unwrap();
     let client = expiring(expires_at, &script);
@@ -81,9 +84,9 @@ async fn a_token_without_an_expiry_never_counts_down() {
 }
 
 #[tokio::test]
-async fn a_401_is_unauthorized_with_the_vendors_words_and_is_not_repeated() {
-    let refusal = serde_json::json!({"status": 401, "developerMessage": "Token has been revoked"});
-    let (client, script) = client([servicebay::testing::Step::json(401, refusal)]);
+async fn a_401_is_unauthorized_with_the_vendors_message_and_is_not_repeated() {
+    let body = serde_json::json!({"status": 401, "developerMessage": "Token has been revoked"});
+    let (client, script) = client([servicebay::testing::Step::json(401, body)]);
     match client.get_order().id(1).send().await {
         Err(error @ Error::Unauthorized(_)) => {
             assert!(error.is_auth() && !error.is_retryable());
@@ -95,7 +98,7 @@ async fn a_401_is_unauthorized_with_the_vendors_words_and_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_token_is_told_without_waiting_for_the_limit() {
+async fn a_call_with_an_expired_token_fails_without_waiting_for_the_limit() {
     let script = Script::new([refused("60"), order()]);
     let waiting = builder(&script).build().unwrap();
     let mut waiting = Box::pin(waiting.get_order().id(1).send());
@@ -103,7 +106,7 @@ async fn an_expired_token_is_told_without_waiting_for_the_limit() {
     let credentials = fixably::Credentials::bearer("t").with_expires_at(script.wall());
     let expired =
         fixably::Client::builder(credentials).with_tenant("acme").with_transport(script.clone()).build().unwrap();
-    let begun = Instant::now();
+    let started = Instant::now();
     assert!(matches!(expired.get_order().id(1).send().await, Err(Error::Unauthorized(_))));
-    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }

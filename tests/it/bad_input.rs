@@ -1,4 +1,4 @@
-//! Bad input: each row of it gets a clear error or none at all, and loses nothing.
+//! Bad responses: each leads to a clear error or to none, and loses no data.
 
 use serde_json::{Value, json};
 use servicebay::fixably::types::{NoteType, Order};
@@ -12,7 +12,7 @@ async fn read(step: Step) -> Result<Response<Order>, Error> {
     client.get_order().id(1).send().await
 }
 
-async fn undecodable(step: Step) -> Box<servicebay::DecodeError> {
+async fn decode_error(step: Step) -> Box<servicebay::DecodeError> {
     match read(step).await {
         Err(Error::Decode(decode)) => decode,
         other => panic!("{other:?}"),
@@ -28,28 +28,28 @@ async fn an_unknown_enum_value_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_extra_field_is_in_the_raw_body() {
+async fn an_extra_field_stays_in_the_raw_body() {
     let order = read(Step::json(200, json!({"id": 1, "warrantyClaim": {"no": "W-1"}}))).await.unwrap();
     let raw: Value = order.payload().unwrap();
     assert_eq!(raw["warrantyClaim"]["no"], "W-1");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_null_is_no_value_wherever_it_stands() {
+async fn a_null_is_no_value_in_any_field() {
     let fields = serde_json::to_value(read(Step::json(200, full_order())).await.unwrap().into_inner()).unwrap();
     let names: Vec<String> = fields.as_object().unwrap().keys().cloned().collect();
     assert!(names.len() > 15, "{names:?}");
     for name in names {
-        let mut odd = full_order();
-        odd[&name] = Value::Null;
-        let order = read(Step::json(200, odd)).await;
+        let mut invalid = full_order();
+        invalid[&name] = Value::Null;
+        let order = read(Step::json(200, invalid)).await;
         assert!(order.is_ok(), "{name}: {order:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_odd_value_costs_at_most_its_own_field() {
-    for odd in [
+async fn an_invalid_value_costs_at_most_its_own_field() {
+    for invalid in [
         json!("text"),
         json!(7),
         json!(-1.5),
@@ -62,11 +62,11 @@ async fn an_odd_value_costs_at_most_its_own_field() {
         let full = full_order();
         for name in full.as_object().unwrap().keys() {
             let mut body = full.clone();
-            body[name] = odd.clone();
+            body[name] = invalid.clone();
             let order = read(Step::json(200, body)).await;
-            let order = order.unwrap_or_else(|error| panic!("{name} = {odd}: {error}"));
+            let order = order.unwrap_or_else(|error| panic!("{name} = {invalid}: {error}"));
             if name != "reference" {
-                assert_eq!(order.reference.as_deref(), Some("R-1"), "{name} = {odd}");
+                assert_eq!(order.reference.as_deref(), Some("R-1"), "{name} = {invalid}");
             }
         }
     }
@@ -80,7 +80,7 @@ async fn a_date_in_another_format_keeps_its_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_as_string_is_read() {
+async fn a_number_in_a_string_is_read() {
     let order = read(Step::json(200, json!({"id": "20000010", "total": "129.90", "isClosed": "false"}))).await.unwrap();
     assert_eq!(order.id(), Some(20000010.into()));
     assert_eq!(order.total.as_ref().unwrap().as_str(), "129.90");
@@ -88,47 +88,47 @@ async fn a_number_as_string_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn text_as_a_number_is_read() {
+async fn a_string_that_arrives_as_a_number_is_read() {
     let order = read(Step::json(200, json!({"id": 1, "reference": 4711}))).await.unwrap();
     assert_eq!(order.reference.as_deref(), Some("4711"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_200_is_a_decode_error() {
-    let decode = undecodable(Step::status(200)).await;
+    let decode = decode_error(Step::status(200)).await;
     assert!(decode.to_string().contains("no body"), "{decode}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_200_is_fine_where_the_answer_may_be_anything() {
+async fn an_empty_200_is_null_if_the_response_may_be_anything() {
     let (client, _script) = client([Step::status(200)]);
-    let answer = client.request(http::Method::GET, "orders/1/anything").send::<Value>().await.unwrap();
-    assert_eq!(*answer, Value::Null);
+    let response = client.request(http::Method::GET, "orders/1/anything").send::<Value>().await.unwrap();
+    assert_eq!(*response, Value::Null);
 }
 
 #[tokio::test(start_paused = true)]
-async fn html_instead_of_json_is_a_decode_error_that_says_so_and_keeps_the_page() {
+async fn html_instead_of_json_is_a_decode_error_that_keeps_the_page() {
     let page = "<!DOCTYPE html><title>Sign in</title>";
-    let decode = undecodable(Step::body(200, "text/html; charset=utf-8", page)).await;
+    let decode = decode_error(Step::body(200, "text/html; charset=utf-8", page)).await;
     assert!(decode.to_string().contains("web page"), "{decode}");
     assert_eq!(decode.body(), page);
     assert_eq!(decode.path(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_cut_off_is_a_decode_error() {
-    let decode = undecodable(Step::body(200, "application/json", r#"{"id": 1, "reference": "R-"#)).await;
-    assert!(decode.to_string().contains("cut off"), "{decode}");
+async fn a_truncated_body_is_a_decode_error() {
+    let decode = decode_error(Step::body(200, "application/json", r#"{"id": 1, "reference": "R-"#)).await;
+    assert!(decode.to_string().contains("truncated"), "{decode}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn json_of_another_shape_is_a_decode_error() {
+async fn json_of_an_unexpected_shape_is_a_decode_error() {
     for body in ["7", "\"order\"", "true"] {
-        let decode = undecodable(Step::body(200, "application/json", body)).await;
-        assert!(decode.to_string().contains("another shape"), "{decode}");
+        let decode = decode_error(Step::body(200, "application/json", body)).await;
+        assert!(decode.to_string().contains("unexpected shape"), "{decode}");
     }
-    let decode = undecodable(Step::body(200, "application/json", "{} {}")).await;
-    assert!(decode.to_string().contains("goes on"), "{decode}");
+    let decode = decode_error(Step::body(200, "application/json", "{} {}")).await;
+    assert!(decode.to_string().contains("continues after its JSON"), "{decode}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,7 +141,7 @@ async fn a_list_without_items_is_a_decode_error_and_not_an_empty_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_no_object_costs_its_own_place_alone() {
+async fn an_item_that_is_not_an_object_costs_only_that_item() {
     let items = json!({"totalItems": 4, "items": [{"id": 1}, "two", null, {"id": 4}]});
     let (client, _script) = client([Step::json(200, items)]);
     let page = client.list_orders().send().await.unwrap();
@@ -150,7 +150,7 @@ async fn an_item_that_is_no_object_costs_its_own_place_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shape_that_cannot_be_read_is_told_with_its_place() {
+async fn a_decode_error_names_the_path_of_the_value() {
     let (client, _script) = client([Step::json(200, json!({"totalItems": 1, "items": {"id": 1}}))]);
     match client.list_orders().send().await {
         Err(Error::Decode(decode)) => assert_eq!(decode.path(), Some("items")),
@@ -159,21 +159,21 @@ async fn a_shape_that_cannot_be_read_is_told_with_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_20_mb_body_is_refused_at_the_limit_and_the_error_names_it() {
+async fn a_20_mb_body_is_rejected_and_the_error_names_the_limit() {
     let big = format!("{{\"id\": 1, \"reference\": \"{}\"}}", "x".repeat(20_000_000));
-    let decode = undecodable(Step::body(200, "application/json", big)).await;
+    let decode = decode_error(Step::body(200, "application/json", big)).await;
     assert!(decode.to_string().contains("larger than 16777216 bytes"), "{decode}");
     assert!(decode.to_string().contains("with_max_body"), "{decode}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_header_with_bytes_outside_ascii_hurts_nobody() {
-    let odd = Step::json(200, json!({"id": 1}))
+async fn a_header_with_bytes_outside_ascii_does_no_harm() {
+    let invalid = Step::json(200, json!({"id": 1}))
         .header("x-request-id", b"r\xfc\xff")
         .header("x-ratelimit-remaining", b"\xe9")
         .header("date", b"\xff\xfe")
         .header("content-type", b"application/json; \xff");
-    let order = read(odd).await.unwrap();
+    let order = read(invalid).await.unwrap();
     assert_eq!(order.request_id(), None);
     assert_eq!(order.rate_limit().remaining(), None);
     assert_eq!(order.headers()["x-request-id"].as_bytes(), b"r\xfc\xff");
@@ -189,9 +189,9 @@ async fn unknown_kinds_of_notes_survive_a_list() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vendor_that_repeats_the_token_does_not_get_it_into_the_error() {
-    let refusal = json!({"developerMessage": format!("bad token {SECRET}")});
-    let error = read(Step::json(401, refusal).header("x-request-id", SECRET)).await.unwrap_err();
+async fn a_token_that_the_vendor_repeats_is_redacted_in_the_error() {
+    let body = json!({"developerMessage": format!("bad token {SECRET}")});
+    let error = read(Step::json(401, body).header("x-request-id", SECRET)).await.unwrap_err();
     let body = String::from_utf8_lossy(error.call_error().unwrap().body()).into_owned();
     for text in [error.to_string(), format!("{error:?}"), error.support_report(), body] {
         assert!(!text.contains(SECRET), "{text}");
@@ -199,7 +199,7 @@ async fn a_vendor_that_repeats_the_token_does_not_get_it_into_the_error() {
     }
 }
 
-/// An order with every field filled in the way it should be.
+/// An order with a valid value in every field.
 fn full_order() -> Value {
     let link = |path: &str| json!({"href": format!("https://acme.fixably.com/api/v3/{path}")});
     json!({
@@ -229,7 +229,7 @@ fn full_order() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_in_place_of_an_object_is_a_decode_error() {
+async fn a_list_instead_of_an_object_is_a_decode_error() {
     for body in [json!([]), json!([5]), json!([{"id": 1}])] {
         let (client, _script) = client([Step::json(200, body.clone())]);
         let order = client.get_order().id(1).send().await;
@@ -238,17 +238,17 @@ async fn a_list_in_place_of_an_object_is_a_decode_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_odd_value_never_fails_a_page() {
-    for odd in [
+async fn one_invalid_value_never_fails_a_page() {
+    for invalid in [
         r#"{"id": 2, "reference": "cut \ud83d"}"#,
         r#"{"id": 2, "total": 1e999}"#,
         r#"{"id": 2, "id": 2}"#,
         r#"{"id": 2, "customer": {"id": 1, "id": 2}}"#,
         "null",
     ] {
-        let body = format!(r#"{{"totalItems": 3, "items": [{{"id": 1}}, {odd}, {{"id": 3}}]}}"#);
+        let body = format!(r#"{{"totalItems": 3, "items": [{{"id": 1}}, {invalid}, {{"id": 3}}]}}"#);
         let (client, _script) = client([Step::body(200, "application/json", body)]);
         let page = client.list_orders().send().await;
-        assert!(page.is_ok(), "{odd}: {page:?}");
+        assert!(page.is_ok(), "{invalid}: {page:?}");
     }
 }

@@ -1,8 +1,8 @@
-//! What the builder refuses, and what it says then.
+//! Options of the builder: what it rejects, and with which message.
 
 use servicebay::{Error, fixably};
 
-fn refused<C: std::fmt::Debug>(result: Result<C, Error>) -> (&'static str, String) {
+fn config_error<C: std::fmt::Debug>(result: Result<C, Error>) -> (&'static str, String) {
     match result {
         Err(Error::Config(error)) => (error.field(), error.to_string()),
         other => panic!("{other:?}"),
@@ -22,7 +22,7 @@ fn with_token(token: &str) -> Result<fixably::Client, Error> {
 }
 
 #[test]
-fn a_tenant_becomes_its_address() {
+fn a_tenant_becomes_its_base_url() {
     for (tenant, url) in [
         ("acme", "https://acme.fixably.com/api/v3"),
         ("Acme-2", "https://acme-2.fixably.com/api/v3"),
@@ -33,7 +33,7 @@ fn a_tenant_becomes_its_address() {
 }
 
 #[test]
-fn a_tenant_that_is_no_host_label_is_refused_by_name() {
+fn a_tenant_that_is_not_a_host_label_is_rejected_by_name() {
     let long = "a".repeat(64);
     for tenant in [
         "evil.com/",
@@ -57,21 +57,21 @@ fn a_tenant_that_is_no_host_label_is_refused_by_name() {
         "%61cme",
         &long,
     ] {
-        let (field, message) = refused(with_tenant(tenant));
+        let (field, message) = config_error(with_tenant(tenant));
         assert_eq!(field, "tenant", "{tenant:?}");
         assert!(message.contains("give the name before `.fixably.com` alone"), "{message}");
     }
 }
 
 #[test]
-fn without_a_tenant_or_an_address_the_builder_asks_for_one() {
-    let (field, message) = refused(fixably::Client::builder(fixably::Credentials::bearer("t")).build());
+fn without_a_tenant_or_a_base_url_the_builder_asks_for_one() {
+    let (field, message) = config_error(fixably::Client::builder(fixably::Credentials::bearer("t")).build());
     assert_eq!(field, "tenant");
     assert!(message.contains("with_tenant"), "{message}");
 }
 
 #[test]
-fn a_base_url_that_would_leak_the_token_is_refused() {
+fn a_base_url_that_would_leak_the_token_is_rejected() {
     for url in [
         "http://acme.fixably.com/api/v3",
         "http://127.0.0.1.evil.com/",
@@ -84,48 +84,48 @@ fn a_base_url_that_would_leak_the_token_is_refused() {
         "https://acme.fixably.com/api#x",
         "",
     ] {
-        let (field, message) = refused(with_base_url(url));
+        let (field, message) = config_error(with_base_url(url));
         assert_eq!(field, "base_url", "{url}");
         assert!(!message.contains("pass@"), "{message}");
     }
 }
 
 #[test]
-fn plain_http_goes_to_this_machine_only() {
+fn plain_http_is_accepted_for_loopback_only() {
     for url in ["http://127.0.0.1:8080/api/v3", "http://localhost/api", "http://[::1]:9/", "http://127.8.9.1/"] {
         assert!(with_base_url(url).is_ok(), "{url}");
     }
 }
 
 #[test]
-fn a_slash_at_the_end_of_a_base_url_makes_no_difference() {
+fn a_trailing_slash_of_a_base_url_makes_no_difference() {
     let client = with_base_url("http://localhost/api/v3///").unwrap();
     assert_eq!(client.base_url().as_str(), "http://localhost/api/v3");
 }
 
 #[test]
-fn a_token_that_cannot_be_one_is_refused_without_being_shown() {
+fn a_malformed_token_is_rejected_without_being_shown() {
     for token in ["", "two wrds", "line\nbrk", "s3cr3t\n", " s3cr3t", "s3crét", "Bearer s3cr3t", "s3\0cr3t"] {
-        let (field, message) = refused(with_token(token));
+        let (field, message) = config_error(with_token(token));
         assert_eq!(field, "token", "{token:?}");
         assert!(token.is_empty() || !message.contains(token), "{message}");
     }
 }
 
 #[test]
-fn a_user_agent_that_cannot_be_a_header_is_refused() {
+fn a_user_agent_that_cannot_be_a_header_is_rejected() {
     let builder = fixably::Client::builder(fixably::Credentials::bearer("t")).with_tenant("acme");
-    let (field, _) = refused(builder.with_user_agent("line\nbreak").build());
+    let (field, _) = config_error(builder.with_user_agent("line\nbreak").build());
     assert_eq!(field, "user_agent");
 }
 
 /// What a vendor's builder says about a tenant and about a base URL that it refuses.
 macro_rules! refused_by {
     ($vendor:ident, $credentials:expr, tenant $tenant:expr) => {
-        refused(servicebay::$vendor::Client::builder($credentials).with_tenant($tenant).build())
+        config_error(servicebay::$vendor::Client::builder($credentials).with_tenant($tenant).build())
     };
     ($vendor:ident, $credentials:expr, base_url $base_url:expr) => {
-        refused(servicebay::$vendor::Client::builder($credentials).with_base_url($base_url).build())
+        config_error(servicebay::$vendor::Client::builder($credentials).with_base_url($base_url).build())
     };
 }
 
@@ -154,7 +154,7 @@ fn fisikal_explains_a_refused_address_with_its_own_domain() {
     assert!(message.contains("give the name before `.fisikal.com` alone, such as `cuttingedge` "), "{message}");
     let (_, message) = refused_by!(fisikal, credentials(), base_url "http://acme.fisikal.com");
     assert!(message.ends_with("give one such as `https://acme.fisikal.com`"), "{message}");
-    let (field, message) = refused(servicebay::fisikal::Client::builder(credentials()).build());
+    let (field, message) = config_error(servicebay::fisikal::Client::builder(credentials()).build());
     assert_eq!(field, "tenant");
     assert!(message.contains(".with_tenant(\"acme\") if your address is `https://acme.fisikal.com`"), "{message}");
 }
@@ -177,7 +177,8 @@ fn fentu_explains_that_a_tenant_is_a_name_of_your_choice_and_which_address_is_it
 #[test]
 fn repairy_asks_for_the_address_that_it_hands_out() {
     let credentials = || servicebay::repairy::Credentials::app("key", "secret", "partner");
-    let (field, message) = refused(servicebay::repairy::Client::builder(credentials()).with_tenant("acme").build());
+    let (field, message) =
+        config_error(servicebay::repairy::Client::builder(credentials()).with_tenant("acme").build());
     assert_eq!(field, "base_url");
     assert!(message.contains("repairy hands out the address with your credentials"), "{message}");
     let (field, message) = refused_by!(repairy, credentials(), base_url "partner-api.example");

@@ -1,5 +1,5 @@
-//! What holds for every vendor and every way in: one body for each property, a row for each way in. A test's name is the
-//! property and the row: `conformance::a_401_is_repeated_once_with_a_new_token::fentu`.
+//! Properties that hold for every vendor and every kind of credentials. Each property has one body and runs for several
+//! cases; a test is named after both: `conformance::a_401_is_retried_once_with_a_new_token::fentu`.
 
 mod calls;
 mod fentu;
@@ -18,17 +18,17 @@ use jiff::Timestamp;
 use servicebay::testing::{Counters, Fault};
 use servicebay::{AuthStatus, ClientBuilder, Error, Response};
 
-/// Runs properties for rows: a module for each property, a test in it for each row.
+/// Runs properties for cases: one module per property, with one test per case.
 macro_rules! holds {
-    ($rows:tt => $($topic:ident::$property:ident),+ $(,)?) => { $( holds!(@property $rows $topic $property); )+ };
-    (@property [$($row:ident: $way:ty),+ $(,)?] $topic:ident $property:ident) => {
+    ($cases:tt => $($topic:ident::$property:ident),+ $(,)?) => { $( holds!(@property $cases $topic $property); )+ };
+    (@property [$($case:ident: $credentials:ty),+ $(,)?] $topic:ident $property:ident) => {
         mod $property {
-            #[allow(unused_imports, reason = "not every property has a row of every vendor")]
+            #[allow(unused_imports, reason = "not every property has a case of every vendor")]
             use super::{fentu, fisikal, fixably, repairy};
             $(
                 #[tokio::test(start_paused = true)]
-                async fn $row() {
-                    super::$topic::$property::<$way>().await;
+                async fn $case() {
+                    super::$topic::$property::<$credentials>().await;
                 }
             )+
         }
@@ -38,113 +38,113 @@ macro_rules! holds {
 holds! {
     [fixably: fixably::Bearer, fentu: fentu::OAuth, fentu_key: fentu::Key, repairy: repairy::App,
      fisikal: fisikal::Password, fisikal_session: fisikal::Session]
-    => tokens::the_first_call_gets_in,
-    calls::a_403_is_forbidden_with_the_scopes_and_not_repeated,
-    calls::a_429_is_waited_out_whatever_form_its_reset_has,
-    calls::a_write_whose_answer_is_lost_is_not_repeated,
-    calls::a_field_that_nobody_knows_survives,
-    calls::a_value_that_nobody_knows_survives,
-    secrets::nothing_that_is_printed_shows_a_secret,
+    => tokens::the_first_call_authenticates,
+    calls::a_403_is_forbidden_with_the_scopes_and_not_retried,
+    calls::a_429_is_waited_out_in_every_format_of_the_reset,
+    calls::a_write_with_a_lost_response_is_not_repeated,
+    calls::an_unknown_field_is_kept,
+    calls::an_unknown_enum_value_is_kept,
+    secrets::no_printed_value_shows_a_secret,
     secrets::no_span_and_no_event_shows_a_secret,
 }
 
 holds! {
     [fixably: fixably::Bearer, repairy: repairy::App, fisikal: fisikal::Password]
-    => tokens::ten_thousand_first_callers_make_one_login_at_most,
+    => tokens::ten_thousand_first_callers_make_at_most_one_login,
 }
 
-// The vendor grants tokens, and says how long they live or documents it.
+// The vendor grants tokens, and documents or sends their lifetime.
 holds! {
     [fentu: fentu::OAuth, repairy: repairy::App, fisikal: fisikal::Password]
-    => tokens::a_token_is_renewed_in_its_last_fifth_and_callers_lose_no_time,
-    tokens::a_renewal_goes_on_when_all_its_callers_are_gone,
-    tokens::a_renewal_ahead_of_the_end_outlives_the_call_that_began_it,
-    tokens::ten_thousand_callers_at_the_end_make_one_token_request,
+    => tokens::a_token_is_renewed_in_its_last_fifth_without_delaying_callers,
+    tokens::a_refresh_completes_after_all_its_callers_are_canceled,
+    tokens::an_early_refresh_completes_after_the_call_that_started_it_is_canceled,
+    tokens::ten_thousand_callers_at_expiry_make_one_token_request,
 }
 
 // The vendor grants tokens.
 holds! {
     [fentu: fentu::OAuth, repairy: repairy::App, fisikal: fisikal::Password, fisikal_session: fisikal::Session]
-    => tokens::a_401_is_repeated_once_with_a_new_token,
+    => tokens::a_401_is_retried_once_with_a_new_token,
     tokens::a_second_401_is_unauthorized,
-    tokens::a_write_that_a_401_refused_is_sent_again,
-    secrets::a_token_endpoint_that_repeats_what_it_was_sent_gives_nothing_away,
+    tokens::a_write_refused_with_401_is_sent_again,
+    secrets::a_token_endpoint_that_echoes_secrets_leaks_none,
 }
 
-// A person made the token.
+// The token was created by a person.
 holds! {
     [fixably: fixably::Bearer, fentu_key: fentu::Key]
-    => tokens::a_401_is_told_at_once_where_nothing_can_be_renewed,
+    => tokens::a_401_for_a_static_token_fails_immediately,
 }
 
 holds! {
     [fixably: fixably::Bearer, fentu: fentu::OAuth, fisikal: fisikal::Password]
-    => calls::a_walk_ends_with_every_item_once,
+    => calls::a_walk_returns_every_item_once,
 }
 
 holds! {
     [fentu: fentu::OAuth, fisikal: fisikal::Password]
-    => calls::a_walk_goes_on_over_the_end_of_its_token,
+    => calls::a_walk_continues_after_its_token_expires,
 }
 
 holds! {
     [fixably: fixably::Bearer, fentu: fentu::OAuth, fentu_key: fentu::Key]
-    => calls::a_scope_that_is_missing_is_named,
+    => calls::the_error_names_a_missing_scope,
 }
 
-/// A vendor's tenant, and what the suite asks of every vendor.
+/// A vendor's mock server, and the calls that the suite makes to every vendor.
 trait Vendor: 'static {
     type Client: Clone + Debug + Send + Sync;
     type Record: Debug + Send;
 
-    /// The path of a read, as faults name it.
+    /// The path of a read, for faults.
     const READ: &str;
-    /// Operation and path of a write that must not be repeated.
+    /// The operation and path of a write that must not be repeated.
     const WRITE: (&str, &str);
-    /// The scopes that the read takes, where the vendor has scopes.
+    /// The scopes that the read needs; empty if the vendor has none.
     const SCOPES: &[&str];
 
     fn read(client: &Self::Client) -> BoxFuture<'static, Result<Response<Self::Record>, Error>>;
     fn write(client: &Self::Client) -> BoxFuture<'static, Result<(), Error>>;
     fn status(client: &Self::Client) -> AuthStatus;
 
-    /// Puts the value `ORBIT` where the read has one of a few known ones.
-    fn odd_value() -> Fault;
-    /// What a record has there.
+    /// Replaces an enum value in the response to the read by `ORBIT`.
+    fn unknown_value() -> Fault;
+    /// The value of that enum in a record.
     fn value_of(record: &Self::Record) -> Option<String>;
 
     fn counters(&self) -> Counters;
     fn fault(&self, fault: Fault);
     fn now(&self) -> Timestamp;
-    /// Ends all access tokens before their time. Tokens that a person made stay.
+    /// Revokes all access tokens that the vendor granted. Tokens created by a person stay valid.
     fn end_access_tokens(&self);
-    /// How many requests for tokens arrived.
+    /// The number of token requests received.
     fn token_requests(&self) -> usize;
 }
 
-/// A vendor with a list in pages.
+/// A vendor with a paged list.
 trait Paged: Vendor {
-    /// How many items the list has.
+    /// The number of items in the list.
     const ITEMS: usize;
 
-    /// The ids of all items, from pages of this size.
+    /// The ids of all items, fetched in pages of this size.
     fn walk(client: &Self::Client, size: u32) -> BoxStream<'static, Result<String, Error>>;
 }
 
-/// A way in to a vendor's tenant.
-trait WayIn: Sized + 'static {
+/// One kind of credentials for one vendor.
+trait AuthCase: Sized + 'static {
     type Vendor: Vendor;
 
-    /// How many token requests the first call takes.
+    /// The number of token requests that the first call makes.
     const LOGINS: usize;
-    /// What the client must never show: of the credentials, and the tokens that it has after its first call.
+    /// Secrets that the client must never show: those of the credentials, and the tokens after the first call.
     const SECRETS: &[&str];
-    /// The tokens that it has after a 401, where it gets new ones.
-    const RENEWED: &[&str];
+    /// The tokens after a 401; empty if it gets no new ones.
+    const RENEWED_SECRETS: &[&str];
 
-    /// A tenant with no limit on requests.
+    /// A mock server without a rate limit.
     fn new() -> Self;
-    fn tenant(&self) -> &Self::Vendor;
+    fn server(&self) -> &Self::Vendor;
     fn credentials(&self) -> Box<dyn Debug>;
     fn builder(&self) -> ClientBuilder<Client<Self>>;
 
@@ -153,30 +153,30 @@ trait WayIn: Sized + 'static {
     }
 }
 
-/// A way in whose tokens are renewed ahead of their end.
-trait Renewed: WayIn {
-    /// How long an access token lives.
-    const LIFE: Duration;
-    /// Where a token that lives is renewed.
-    const RENEWAL: &str;
-    /// Where the next token comes from when the last one is over.
-    const SUCCESSION: &str;
+/// Credentials whose tokens are renewed before they expire.
+trait Renewable: AuthCase {
+    /// The lifetime of an access token.
+    const LIFETIME: Duration;
+    /// The path where a valid token is renewed.
+    const REFRESH_PATH: &str;
+    /// The path that issues the next token after one has expired.
+    const EXPIRED_PATH: &str;
 }
 
-/// A way in whose token may do no more than its scopes say.
-trait Scoped: WayIn {
-    /// A client that may do something, but not the read.
+/// Credentials whose token is limited to its scopes.
+trait Scoped: AuthCase {
+    /// A client with some scopes, but without those of the read.
     fn unprivileged(&self) -> ClientBuilder<Client<Self>>;
 }
 
-type Client<W> = <<W as WayIn>::Vendor as Vendor>::Client;
-type Record<W> = <<W as WayIn>::Vendor as Vendor>::Record;
+type Client<C> = <<C as AuthCase>::Vendor as Vendor>::Client;
+type Record<C> = <<C as AuthCase>::Vendor as Vendor>::Record;
 
-fn read<W: WayIn>(client: &Client<W>) -> BoxFuture<'static, Result<Response<Record<W>>, Error>> {
-    W::Vendor::read(client)
+fn read<C: AuthCase>(client: &Client<C>) -> BoxFuture<'static, Result<Response<Record<C>>, Error>> {
+    C::Vendor::read(client)
 }
 
-/// The handles that every tenant has under the same names; with `logins`, those of a vendor that grants tokens too.
+/// The methods that every mock server has under the same names; with `logins`, those of a vendor that grants tokens too.
 macro_rules! handles {
     ($($logins:ident)?) => {
         fn status(client: &Self::Client) -> servicebay::AuthStatus {

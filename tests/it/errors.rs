@@ -1,4 +1,4 @@
-//! Errors: which kind for which answer, and what each knows.
+//! Errors: which response leads to which variant, and what each carries.
 
 use serde_json::json;
 use servicebay::testing::Step;
@@ -19,25 +19,25 @@ fn kind(error: &Error) -> &'static str {
         Error::Connect(_) => "connect",
         Error::Decode(_) => "decode",
         Error::Forbidden(_) => "forbidden",
-        Error::Validation(_) => "invalid",
+        Error::Validation(_) => "validation",
         Error::NotFound(_) => "not found",
         Error::OutcomeUnknown(_) => "outcome unknown",
         Error::RateLimited(_) => "rate limited",
-        Error::InvalidRequest(_) => "request",
+        Error::InvalidRequest(_) => "invalid request",
         Error::Server(_) => "server",
         Error::Timeout(_) => "timeout",
         Error::Unauthorized(_) => "unauthorized",
-        _ => "another",
+        _ => "other",
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_status_has_its_kind() {
+async fn every_status_maps_to_its_variant() {
     for (status, expected) in [
         (301, "api"),
         (302, "api"),
         (307, "api"),
-        (400, "invalid"),
+        (400, "validation"),
         (401, "unauthorized"),
         (402, "api"),
         (403, "forbidden"),
@@ -48,7 +48,7 @@ async fn every_status_has_its_kind() {
         (410, "not found"),
         (412, "conflict"),
         (415, "api"),
-        (422, "invalid"),
+        (422, "validation"),
         (429, "rate limited"),
         (451, "api"),
         (500, "server"),
@@ -66,47 +66,48 @@ async fn every_status_has_its_kind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_knows_the_call_it_belongs_to() {
-    let refusal = json!({"status": 404, "developerMessage": "Order not found", "moreInfo": {"ticket": 7}});
-    let error = failing(Step::json(404, refusal).header("x-request-id", "req-9")).await;
-    let failure = error.call_error().unwrap();
-    assert_eq!((failure.vendor(), failure.tenant()), ("fixably", Some("acme")));
-    assert_eq!((failure.operation().id(), failure.method().as_str()), ("get_order", "GET"));
-    assert_eq!(failure.url().as_str(), "https://acme.fixably.com/api/v3/orders/20000010?expand=customer");
-    assert_eq!(failure.request_id(), Some("req-9"));
-    assert_eq!((failure.attempts(), failure.message()), (1, Some("Order not found")));
+async fn an_error_carries_the_details_of_its_call() {
+    let body = json!({"status": 404, "developerMessage": "Order not found", "moreInfo": {"ticket": 7}});
+    let error = failing(Step::json(404, body).header("x-request-id", "req-9")).await;
+    let call = error.call_error().unwrap();
+    assert_eq!((call.vendor(), call.tenant()), ("fixably", Some("acme")));
+    assert_eq!((call.operation().id(), call.method().as_str()), ("get_order", "GET"));
+    assert_eq!(call.url().as_str(), "https://acme.fixably.com/api/v3/orders/20000010?expand=customer");
+    assert_eq!(call.request_id(), Some("req-9"));
+    assert_eq!((call.attempts(), call.message()), (1, Some("Order not found")));
     let payload: serde_json::Value = error.payload().unwrap();
     assert_eq!(payload["moreInfo"]["ticket"], 7);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_display_is_one_line_with_the_vendors_words() {
+async fn the_display_is_one_line_with_the_vendors_message() {
     let error =
         failing(Step::json(404, json!({"developerMessage": "No\nsuch\torder"})).header("x-request-id", "r1")).await;
     assert_eq!(
         error.to_string(),
-        "fixably get_order: 404, there is no such object, or these credentials may not see it: \"No such order\" \
+        "fixably get_order: 404, no such object, or these credentials may not see it: check the id and the tenant: \
+         \"No such order\" \
          (GET /api/v3/orders/20000010 of acme, request id r1)"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endless_message_is_cut_in_the_display_and_kept_in_the_error() {
-    let endless = "x".repeat(100_000);
-    let error = failing(Step::json(400, json!({"developerMessage": endless}))).await;
+async fn a_long_message_is_cut_in_the_display_and_kept_in_the_error() {
+    let long = "x".repeat(100_000);
+    let error = failing(Step::json(400, json!({"developerMessage": long}))).await;
     assert!(error.to_string().len() < 600, "{}", error.to_string().len());
     assert_eq!(error.call_error().unwrap().message().unwrap().len(), 100_000);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_display_does_not_repeat_its_source() {
+async fn the_display_does_not_repeat_the_source() {
     let error = failing(Step::dropped()).await;
     let source = std::error::Error::source(&error).expect("the cause").to_string();
     assert!(!error.to_string().contains(&source), "{error} / {source}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_403_names_the_scope_that_is_missing() {
+async fn a_403_names_the_missing_scope() {
     let (client, _script) = client([Step::json(403, json!({"developerMessage": "Forbidden"}))]);
     let update = fixably::types::OrderUpdate::new().status(450);
     match client.update_order().id(1).body(update).send().await {
@@ -120,7 +121,7 @@ async fn a_403_names_the_scope_that_is_missing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_support_report_holds_what_support_asks_for() {
+async fn a_support_report_contains_what_support_asks_for() {
     let error = failing(Step::json(500, json!({"developerMessage": "Oops"})).header("x-request-id", "r1")).await;
     let report = error.support_report();
     for part in [
@@ -140,7 +141,7 @@ async fn a_support_report_holds_what_support_asks_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_redirect_is_not_followed_and_the_error_says_where_it_pointed() {
+async fn a_redirect_is_not_followed_and_the_error_names_its_target() {
     let step = Step::status(302).header("location", "https://evil.example/login?token=abc");
     let error = failing(step).await;
     assert!(matches!(error, Error::Api(_)), "{error:?}");
@@ -156,7 +157,7 @@ async fn a_redirected_write_may_have_been_applied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_whose_answer_cannot_be_read_was_applied() {
+async fn a_write_whose_response_cannot_be_decoded_was_maybe_applied() {
     let (client, _script) = client([Step::body(201, "text/html", "<html>")]);
     let error = client.create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");

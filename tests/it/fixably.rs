@@ -1,4 +1,4 @@
-//! Fixably as a whole: a client against a tenant that behaves like the vendor's.
+//! Fixably end to end: a client against a mock server that behaves like the vendor's.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::testing::{Fault, ResetFormat};
 use servicebay::{Error, RetryPolicy, fixably};
 
-fn tenant() -> (MockServer, fixably::Client) {
-    let tenant = MockServer::builder().in_memory();
-    let client = tenant.client().unwrap();
-    (tenant, client)
+fn server() -> (MockServer, fixably::Client) {
+    let server = MockServer::builder().in_memory();
+    let client = server.client().unwrap();
+    (server, client)
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_can_be_made_filled_and_moved_on() {
-    let (tenant, client) = tenant();
+async fn an_order_can_be_created_filled_and_moved_to_another_status() {
+    let (server, client) = server();
     let customer = client.create_customer().body(CustomerWrite::new().first_name("Ada").phone("+358 1")).send().await;
     let customer = customer.unwrap().id().unwrap();
     let device = DeviceCreate::new("iPhone 14").serial_number("SN-9");
@@ -45,12 +45,12 @@ async fn an_order_can_be_made_filled_and_moved_on() {
     assert_eq!(order.internal_location, Some(InternalLocation::Service));
     let kinds: Vec<_> = order.notes.as_ref().unwrap().items().iter().map(|note| note.kind.clone().unwrap()).collect();
     assert_eq!(kinds, [NoteType::Issue, NoteType::Diagnosis]);
-    assert_eq!(tenant.counters().requests(), 6);
+    assert_eq!(server.counters().requests(), 6);
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_styles_of_paging_walk_the_same_orders() {
-    let (_tenant, client) = tenant();
+async fn both_styles_of_paging_return_the_same_orders() {
+    let (_server, client) = server();
     let by_offset: Vec<_> = client.list_orders().limit(100).items().try_collect().await.unwrap();
     let by_page: Vec<_> = client.list_orders().limit(30).page(1).items().try_collect().await.unwrap();
     assert!(by_offset.len() > 100, "{}", by_offset.len());
@@ -58,8 +58,8 @@ async fn both_styles_of_paging_walk_the_same_orders() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_typed_search_finds_what_its_fields_say() {
-    let (_tenant, client) = tenant();
+async fn a_typed_search_finds_matching_orders() {
+    let (_server, client) = server();
     let query = Query::field("isClosed").is(false).and(Query::field("status.id").one_of([450, 451]));
     let orders: Vec<_> = client.list_orders().q(query).items().try_collect().await.unwrap();
     assert!(!orders.is_empty());
@@ -70,33 +70,33 @@ async fn a_typed_search_finds_what_its_fields_say() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_kind_of_token_may_what_it_may() {
-    let (tenant, _) = tenant();
-    let read = async |kind| tenant.client_with(kind).unwrap().get_order().id(20000010).send().await;
+async fn each_kind_of_token_has_its_own_rights() {
+    let (server, _) = server();
+    let read = async |kind| server.client_with(kind).unwrap().get_order().id(20000010).send().await;
     for kind in [TokenKind::AdminAll, TokenKind::AdminViewOnly, TokenKind::ExcludedFields, TokenKind::Legacy] {
         assert!(read(kind).await.is_ok(), "{kind:?}");
     }
     assert!(matches!(read(TokenKind::Expired).await, Err(Error::Unauthorized(_))));
-    tenant.revoke(TokenKind::AdminAll);
+    server.revoke(TokenKind::AdminAll);
     assert!(matches!(read(TokenKind::AdminAll).await, Err(Error::Unauthorized(_))));
-    assert_eq!((tenant.counters().legacy(), tenant.counters().unauthorized()), (1, 2));
+    assert_eq!((server.counters().legacy(), server.counters().unauthorized()), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hidden_field_is_no_value() {
-    let (tenant, _) = tenant();
-    let client = tenant.client_with(TokenKind::ExcludedFields).unwrap();
+async fn a_hidden_field_is_none() {
+    let (server, _) = server();
+    let client = server.client_with(TokenKind::ExcludedFields).unwrap();
     let order = client.get_order().id(20000010).send().await.unwrap();
     assert_eq!((order.total_remaining.is_none(), order.total.is_some()), (true, true));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_body_names_what_is_wrong_with_it() {
-    let (_tenant, client) = tenant();
-    let nobody = client.create_customer().body(CustomerWrite::new().first_name("Ada")).send().await;
+async fn an_invalid_body_is_refused_with_a_message() {
+    let (_server, client) = server();
+    let unreachable = client.create_customer().body(CustomerWrite::new().first_name("Ada")).send().await;
     let read_only = OrderCreate::new().with_extra("createdAt", "2026-01-01T00:00:00Z");
     let read_only = client.create_order().body(read_only).send().await;
-    for refused in [nobody.map(|_| ()), read_only.map(|_| ())] {
+    for refused in [unreachable.map(|_| ()), read_only.map(|_| ())] {
         match refused {
             Err(Error::Validation(invalid)) => assert!(invalid.message().is_some_and(|message| message.len() > 10)),
             other => panic!("{other:?}"),
@@ -105,7 +105,7 @@ async fn a_refused_body_names_what_is_wrong_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_form_of_the_reset_is_waited_for_on_a_skewed_clock_too() {
+async fn every_format_of_the_reset_is_waited_for_with_a_skewed_clock() {
     for format in [
         ResetFormat::EpochSeconds,
         ResetFormat::EpochMillis,
@@ -113,23 +113,23 @@ async fn every_form_of_the_reset_is_waited_for_on_a_skewed_clock_too() {
         ResetFormat::HttpDate,
         ResetFormat::Iso8601,
     ] {
-        let shown = format!("{format:?}");
-        let tenant =
+        let format_name = format!("{format:?}");
+        let server =
             MockServer::builder().with_rate_limit(10, Duration::from_secs(60)).with_reset_format(format).in_memory();
-        tenant.skew(jiff::SignedDuration::from_hours(-30));
-        let client = tenant.client().unwrap();
-        let answers = join_all((0..15).map(|_| client.get_order().id(20000010).send())).await;
-        let failed: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
-        assert!(failed.is_empty(), "{shown}: {failed:?}");
-        assert_eq!(tenant.counters().refused(), 0, "{shown}");
+        server.skew(jiff::SignedDuration::from_hours(-30));
+        let client = server.client().unwrap();
+        let responses = join_all((0..15).map(|_| client.get_order().id(20000010).send())).await;
+        let failed: Vec<_> = responses.iter().filter_map(|response| response.as_ref().err()).collect();
+        assert!(failed.is_empty(), "{format_name}: {failed:?}");
+        assert_eq!(server.counters().refused(), 0, "{format_name}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_vendors_worst_hour_costs_no_order() {
-    let tenant = MockServer::builder().in_memory();
+async fn every_order_is_read_through_a_series_of_faults() {
+    let server = MockServer::builder().in_memory();
     let patient = RetryPolicy::new().with_max_attempts(6);
-    let client = tenant.client_builder(TokenKind::AdminAll).with_retry(patient).build().unwrap();
+    let client = server.client_builder(TokenKind::AdminAll).with_retry(patient).build().unwrap();
     for fault in [
         Fault::status(503).times(2),
         Fault::dropped(),
@@ -139,7 +139,7 @@ async fn the_vendors_worst_hour_costs_no_order() {
         Fault::extra_field("new", json!({"a": 1})),
         Fault::header("x-ratelimit-reset", "banana"),
     ] {
-        tenant.fault(fault);
+        server.fault(fault);
     }
     let mut read = 0;
     for _ in 0..8 {
@@ -152,17 +152,17 @@ async fn the_vendors_worst_hour_costs_no_order() {
             Err(other) => panic!("{other:?}"),
         }
     }
-    assert_eq!((read, tenant.pending_faults()), (7, 0));
+    assert_eq!((read, server.pending_faults()), (7, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_note_whose_answer_is_lost_is_written_once_and_said_to_be_unknown() {
-    let (tenant, client) = tenant();
-    let before = tenant.order(20000010)["notes"]["totalItems"].clone();
-    tenant.fault(Fault::lost_response());
+async fn a_note_with_a_lost_response_is_written_once_and_its_outcome_is_unknown() {
+    let (server, client) = server();
+    let before = server.order(20000010)["notes"]["totalItems"].clone();
+    server.fault(Fault::lost_response());
     let note = NotesCreate::new([NoteInput::new(NoteType::Internal).text("Once")]);
     let error = client.create_order_notes().order_id(20000010).body(note).send().await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
-    let after = tenant.order(20000010)["notes"]["totalItems"].clone();
+    let after = server.order(20000010)["notes"]["totalItems"].clone();
     assert_eq!(after.as_i64().unwrap() - before.as_i64().unwrap(), 1);
 }

@@ -1,4 +1,4 @@
-//! The crate through its public interface alone, one topic a file.
+//! Tests of the crate through its public API, one topic per file.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::disallowed_methods, reason = "a test spawns what it awaits")]
@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 mod config;
 mod conformance;
+mod contracts;
 #[cfg(all(unix, feature = "fentu"))]
 mod crash;
 mod errors;
@@ -17,6 +18,7 @@ mod fisikal;
 mod fixably;
 #[cfg(feature = "fentu")]
 mod folder;
+mod front_page;
 mod generated;
 mod layers;
 mod limits;

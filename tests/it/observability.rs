@@ -1,4 +1,4 @@
-//! What a client tells of what it does. That none of it holds a secret is tried for every vendor in `conformance`.
+//! What a client reports to `tracing` and to observers. `conformance` checks for every vendor that no secret is in it.
 
 mod observer;
 mod recorder;
@@ -13,25 +13,24 @@ use servicebay::{ClientBuilder, repairy};
 
 pub(crate) use self::recorder::{Record, Recorder};
 
-/// A client whose tokens are granted, over a server that answers requests for tokens with `token`, and all else with
-/// `call`.
-fn granted(
+/// A builder of a client that logs in, over a script that responds to token requests with `token` and to calls with `call`.
+fn login_client(
     token: impl Fn(&Request<Bytes>) -> Step + Send + Sync + 'static,
     call: impl Fn(&Request<Bytes>) -> Step + Send + Sync + 'static,
 ) -> ClientBuilder<repairy::Client> {
-    let answer = move |request: &Request<Bytes>| match request.uri().path() {
+    let respond = move |request: &Request<Bytes>| match request.uri().path() {
         path if path.contains("/auth/") => token(request),
         _ => call(request),
     };
     repairy::Client::builder(repairy::Credentials::app("app key", "app secret", "partner"))
         .with_base_url("https://partner.example/api")
         .with_tenant("garage")
-        .with_transport(Script::new([Step::with(answer).repeat()]))
+        .with_transport(Script::new([Step::with(respond).repeat()]))
 }
 
-/// Tokens that live this long, in seconds.
-fn pair(life: i64) -> Step {
-    Step::json(200, json!({"accessToken": "acc3ss", "refreshToken": "r3fresh", "expiresIn": life}))
+/// A response with tokens of this lifetime, in seconds.
+fn tokens(expires_in: i64) -> Step {
+    Step::json(200, json!({"accessToken": "acc3ss", "refreshToken": "r3fresh", "expiresIn": expires_in}))
 }
 
 fn booking(_: &Request<Bytes>) -> Step {

@@ -1,4 +1,4 @@
-//! Calls that are put off: what a job queue keeps of them, and that they are sent as they were.
+//! Postponed calls: what a job queue stores of them, and that they are sent unchanged.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ fn client(script: &Script, tenant: &str) -> Client {
     Client::builder(Credentials::bearer(SECRET)).with_tenant(tenant).with_transport(script.clone()).build().unwrap()
 }
 
-fn refusal() -> Step {
+fn rate_limited() -> Step {
     Step::json(429, json!({"message": "Too many requests"})).header("retry-after", "3600")
 }
 
-fn postponed<T: std::fmt::Debug>(result: Result<T, Error>) -> Postponed {
+fn postpone<T: std::fmt::Debug>(result: Result<T, Error>) -> Postponed {
     match result {
         Err(Error::RateLimited(limited)) => limited.postpone(),
         other => panic!("{other:?}"),
@@ -28,20 +28,20 @@ fn postponed<T: std::fmt::Debug>(result: Result<T, Error>) -> Postponed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_was_put_off_is_sent_as_it_was_after_the_reset() {
-    let script = Script::new([refusal(), Step::json(200, json!({"id": 1})).repeat()]);
+async fn a_postponed_call_is_sent_unchanged_after_the_reset() {
+    let script = Script::new([rate_limited(), Step::json(200, json!({"id": 1})).repeat()]);
     let client = client(&script, "acme");
     let body = OrderUpdate::new().status(451);
-    let put_off = postponed(client.update_order().id(20000010).body(body).send().await);
+    let postponed = postpone(client.update_order().id(20000010).body(body).send().await);
     assert_eq!(
-        (put_off.vendor(), put_off.operation(), put_off.method().as_str()),
+        (postponed.vendor(), postponed.operation(), postponed.method().as_str()),
         ("fixably", "update_order", "PATCH")
     );
 
-    let job = serde_json::to_string(&put_off).unwrap();
+    let job = serde_json::to_string(&postponed).unwrap();
     assert!(!job.contains(SECRET), "{job}");
     let read: Postponed = serde_json::from_str(&job).unwrap();
-    assert_eq!(read, put_off);
+    assert_eq!(read, postponed);
     tokio::time::sleep(HOUR).await;
     client.resume(&read).send::<Value>().await.unwrap();
 
@@ -52,21 +52,21 @@ async fn a_call_that_was_put_off_is_sent_as_it_was_after_the_reset() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_query_of_a_call_that_was_put_off_is_not_encoded_twice() {
-    let script = Script::new([refusal(), Step::json(200, json!({"items": []}))]);
+async fn the_query_of_a_postponed_call_is_not_encoded_twice() {
+    let script = Script::new([rate_limited(), Step::json(200, json!({"items": []}))]);
     let client = client(&script, "acme");
-    let put_off = postponed(client.list_orders().q("customer.name:a b&c,isClosed:false").limit(5).send().await);
+    let postponed = postpone(client.list_orders().q("customer.name:a b&c,isClosed:false").limit(5).send().await);
     tokio::time::sleep(HOUR).await;
-    client.resume(&put_off).send::<Value>().await.unwrap();
+    client.resume(&postponed).send::<Value>().await.unwrap();
     assert_eq!(script.requests()[0].uri, script.requests()[1].uri);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_to_another_tenant_is_refused_and_not_sent() {
-    let script = Script::new([refusal()]);
-    let put_off = postponed(client(&script, "acme").get_order().id(1).send().await);
+async fn a_postponed_call_of_another_tenant_is_rejected_and_not_sent() {
+    let script = Script::new([rate_limited()]);
+    let postponed = postpone(client(&script, "acme").get_order().id(1).send().await);
     let other = Script::new([]);
-    match client(&other, "beta").resume(&put_off).send::<Value>().await {
+    match client(&other, "beta").resume(&postponed).send::<Value>().await {
         Err(Error::InvalidRequest(error)) => assert_eq!(error.parameter(), "postponed"),
         result => panic!("{result:?}"),
     }
@@ -74,10 +74,10 @@ async fn a_call_to_another_tenant_is_refused_and_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_debug_of_it_shows_the_body() {
-    let script = Script::new([refusal()]);
+async fn debug_does_not_show_the_body() {
+    let script = Script::new([rate_limited()]);
     let update = OrderUpdate::new().with_extra("reference", "Ada Lovelace");
-    let put_off = postponed(client(&script, "acme").update_order().id(1).body(update).send().await);
-    let shown = format!("{put_off:?}");
+    let postponed = postpone(client(&script, "acme").update_order().id(1).body(update).send().await);
+    let shown = format!("{postponed:?}");
     assert!(shown.contains("update_order") && !shown.contains("Lovelace"), "{shown}");
 }

@@ -1,5 +1,5 @@
-//! What is Repairy's own: the partner on every request, ranges of days, the status in the path, answers that may be
-//! wrapped or silent, and bad input.
+//! What is specific to Repairy: the partner id on every request, ranges of days, the status in the path, responses that
+//! may be wrapped or empty, and invalid input.
 
 use http::Method;
 use jiff::civil::date;
@@ -18,12 +18,12 @@ use crate::support::SECRET;
 const WORKSHOP: &str = "640000000000000000000001";
 const BOOKING: &str = "670000000000000000000001";
 
-/// The answer to a login.
+/// The response to a login.
 fn login() -> Step {
     Step::json(200, json!({"accessToken": SECRET, "refreshToken": "test-refresh"}))
 }
 
-/// A client whose login is answered before everything else.
+/// A client whose responses are scripted: first the login's, then these.
 fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     let script = Script::new([login()].into_iter().chain(steps));
     let client =
@@ -31,22 +31,22 @@ fn scripted(steps: impl IntoIterator<Item = Step>) -> (Client, Script) {
     (client.build().unwrap(), script)
 }
 
-fn tenant(choose: impl FnOnce(MockServerBuilder) -> MockServerBuilder) -> (MockServer, Client) {
-    let tenant = choose(MockServer::builder()).in_memory();
-    let client = tenant.client().unwrap();
-    (tenant, client)
+fn mock(choose: impl FnOnce(MockServerBuilder) -> MockServerBuilder) -> (MockServer, Client) {
+    let server = choose(MockServer::builder()).in_memory();
+    let client = server.client().unwrap();
+    (server, client)
 }
 
 fn app(partner: &str) -> Credentials {
     Credentials::app("test-key", "test-secret", partner)
 }
 
-/// The requests of a script but for the logins.
+/// The requests of a script except token requests.
 fn calls(script: &Script) -> Vec<ScriptRequest> {
     script.requests().into_iter().filter(|request| !request.uri.path().contains("/auth/")).collect()
 }
 
-/// Parameter and message of a call that was not sent.
+/// The parameter and the message of a call that was not sent.
 fn unsent<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
     match result {
         Err(Error::InvalidRequest(error)) => (error.parameter().to_owned(), error.to_string()),
@@ -64,7 +64,7 @@ fn new_booking() -> BookingCreate {
 }
 
 #[tokio::test]
-async fn every_request_names_the_partner_beside_the_token() {
+async fn every_request_has_the_partner_id_and_the_token() {
     let (client, script) = scripted([Step::json(200, json!({"id": "1"})), Step::json(200, json!({}))]);
     client.get_booking().id("1").send().await.unwrap();
     client.request(Method::GET, "reports").send::<Value>().await.unwrap();
@@ -78,16 +78,16 @@ async fn every_request_names_the_partner_beside_the_token() {
 }
 
 #[test]
-fn the_vendor_publishes_no_address_so_one_has_to_be_given() {
+fn without_a_base_url_the_client_is_not_built() {
     for builder in [Client::builder(app("p")), Client::builder(app("p")).with_tenant("acme")] {
-        let Err(Error::Config(error)) = builder.build() else { panic!("built without an address") };
+        let Err(Error::Config(error)) = builder.build() else { panic!("built without a base URL") };
         assert_eq!(error.field(), "base_url");
         assert!(error.reason().contains(".with_base_url("), "{error}");
     }
 }
 
 #[test]
-fn credentials_that_cannot_be_sent_are_refused_by_name() {
+fn invalid_credentials_are_refused_by_name() {
     for (key, secret, partner, field) in [
         ("", "s", "p", "app_key"),
         ("k", "", "p", "app_secret"),
@@ -105,7 +105,7 @@ fn credentials_that_cannot_be_sent_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_range_of_days_is_checked_before_anything_is_sent() {
+async fn a_range_of_days_is_checked_before_sending() {
     let (client, script) = scripted([]);
     let call = || client.list_availabilities().workshop_id(WORKSHOP);
     let first = date(2026, 6, 1);
@@ -114,7 +114,7 @@ async fn a_range_of_days_is_checked_before_anything_is_sent() {
         (call().start_date(first), "endDate", ".end_date(..)"),
         (call().start_date(first).end_date(date(2026, 5, 31)), "endDate", "before 2026-06-01"),
         (call().start_date(first).end_date(date(2026, 6, 9)), "endDate", "8 days after"),
-        (call().start_date("1 June").end_date(first), "startDate", "is no date"),
+        (call().start_date("1 June").end_date(first), "startDate", "not an ISO 8601 date"),
         (client.list_availabilities().day(first), "workshop_id", ".workshop_id(..)"),
     ] {
         let (named, message) = unsent(call.send().await);
@@ -125,7 +125,7 @@ async fn a_range_of_days_is_checked_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_week_is_seven_days_and_one_more_is_the_vendors_to_judge() {
+async fn a_week_is_seven_days_and_one_day_more_is_sent() {
     let (client, script) = scripted([Step::json(200, json!([])), Step::json(200, json!([]))]);
     let call = || client.list_availabilities().workshop_id(WORKSHOP);
     call().week(date(2026, 6, 1)).catalog_id("68b7").service_category("repair").send().await.unwrap();
@@ -141,7 +141,7 @@ async fn a_week_is_seven_days_and_one_more_is_the_vendors_to_judge() {
 }
 
 #[tokio::test]
-async fn a_status_cannot_leave_its_part_of_the_path() {
+async fn a_status_stays_one_segment_of_its_path() {
     let (client, script) = scripted([Step::status(200).repeat()]);
     let moved = |status: &str| client.update_booking_status().id("1").status(status);
     moved("../2/cancelled?x=y#z").send().await.unwrap();
@@ -155,7 +155,7 @@ async fn a_status_cannot_leave_its_part_of_the_path() {
 }
 
 #[tokio::test]
-async fn a_body_holds_what_was_set_under_the_vendors_names() {
+async fn a_body_is_sent_under_the_vendors_names() {
     let (client, script) = scripted([Step::json(201, json!({"bookingId": "1"})), Step::status(201)]);
     let body = new_booking().skip_notification(true).with_extra("notes", "Call first");
     client.create_booking().body(body).send().await.unwrap();
@@ -179,8 +179,8 @@ async fn a_body_holds_what_was_set_under_the_vendors_names() {
 }
 
 #[tokio::test]
-async fn what_the_catalog_offers_can_be_booked_and_comes_back_completed() {
-    let (_tenant, client) = tenant(|builder| builder);
+async fn a_catalog_service_can_be_booked_and_is_returned_completed() {
+    let (_server, client) = mock(|builder| builder);
     let services = client.list_workshop_services().workshop_id(WORKSHOP).send().await.unwrap();
     let logbook = services.iter().find(|item| item.catalog_code.as_deref() == Some("logbook")).unwrap();
     let body = new_booking().services([ServiceInput::of(logbook).cost(170)]);
@@ -196,8 +196,8 @@ async fn what_the_catalog_offers_can_be_booked_and_comes_back_completed() {
 }
 
 #[tokio::test]
-async fn a_free_time_is_gone_once_it_is_booked() {
-    let (_tenant, client) = tenant(|builder| builder);
+async fn a_booked_time_is_no_longer_free() {
+    let (_server, client) = mock(|builder| builder);
     let day = date(2026, 6, 2);
     let free = async || {
         let days = client.list_availabilities().workshop_id(WORKSHOP).day(day).send().await.unwrap();
@@ -213,7 +213,7 @@ async fn a_free_time_is_gone_once_it_is_booked() {
 }
 
 #[tokio::test]
-async fn what_is_broken_inside_an_envelope_is_mended_there() {
+async fn invalid_json_inside_a_wrapper_is_repaired() {
     let quirks = [
         &b"{\"data\": {\"id\": \"67a1\", \"code\": \"B\xff\"}}"[..],
         br#"{"data": {"id": "67a1", "code": "B\ud83d"}}"#,
@@ -231,9 +231,9 @@ async fn what_is_broken_inside_an_envelope_is_mended_there() {
 }
 
 #[tokio::test]
-async fn an_answer_reads_the_same_in_an_envelope_of_any_name() {
+async fn a_response_is_unwrapped_under_any_name() {
     for name in ["data", "result", "payload"] {
-        let (_tenant, client) = tenant(|builder| builder.with_envelope(name));
+        let (_server, client) = mock(|builder| builder.with_envelope(name));
         let booking = client.get_booking().id(BOOKING).send().await.unwrap();
         assert_eq!(booking.code.as_deref(), Some("BK000001"), "{name}");
         let services = client.list_workshop_services().workshop_id(WORKSHOP).send().await.unwrap();
@@ -241,25 +241,25 @@ async fn an_answer_reads_the_same_in_an_envelope_of_any_name() {
         let created = client.create_booking().body(new_booking()).send().await.unwrap();
         let moved = client.update_booking_status().id(&created.booking_id).status("confirmed").send().await.unwrap();
         assert_eq!(moved.object().and_then(|booking| booking.status.clone()), Some(BookingStatus::Confirmed));
-        // A call by hand gets the answer as it came.
+        // A raw request gets the response as it was sent.
         let raw = client.request(Method::GET, &format!("bookings/{BOOKING}")).send::<Value>().await.unwrap();
         assert_eq!(raw[name]["code"], "BK000001");
     }
 }
 
 #[tokio::test]
-async fn a_change_that_answers_nothing_is_a_success_all_the_same() {
-    let (tenant, client) = tenant(|builder| builder.with_silent_changes());
+async fn a_change_with_an_empty_response_is_a_success() {
+    let (server, client) = mock(|builder| builder.with_empty_change_responses());
     let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Confirmed).send().await.unwrap();
     assert_eq!((moved.object(), moved.body().len()), (None, 0));
     let changed =
         client.update_booking().id(BOOKING).body(BookingUpdate::new().external_id("PO-7")).send().await.unwrap();
     assert_eq!(changed.into_inner().into_object(), None);
-    assert_eq!(tenant.booking(BOOKING)["externalId"], "PO-7");
+    assert_eq!(server.booking(BOOKING)["externalId"], "PO-7");
 }
 
 #[tokio::test]
-async fn a_booking_without_its_id_in_the_answer_is_an_error_that_it_may_exist() {
+async fn a_new_booking_without_an_id_in_the_response_may_exist() {
     for body in [json!({}), json!({"success": true}), json!([])] {
         let (client, _script) = scripted([Step::json(201, body.clone())]);
         match client.create_booking().body(new_booking()).send().await {
@@ -270,7 +270,7 @@ async fn a_booking_without_its_id_in_the_answer_is_an_error_that_it_may_exist() 
 }
 
 #[tokio::test]
-async fn a_list_that_is_none_is_an_error_and_not_an_empty_list() {
+async fn a_response_without_a_list_is_a_decode_error() {
     for body in [json!({}), json!({"message": "maintenance"}), json!("none"), json!({"first": [], "second": []})] {
         let (client, _script) = scripted([Step::json(200, body.clone())]);
         let services = client.list_workshop_services().workshop_id("1").send().await;
@@ -279,16 +279,16 @@ async fn a_list_that_is_none_is_an_error_and_not_an_empty_list() {
 }
 
 #[tokio::test]
-async fn refusals_come_as_errors_with_the_vendors_words() {
-    let (_tenant, client) = tenant(|builder| builder);
+async fn errors_have_the_vendors_message() {
+    let (_server, client) = mock(|builder| builder);
     match client.get_booking().id("670000000000000000000002").send().await {
-        Err(Error::Forbidden(failure)) => assert_eq!(failure.message(), Some("This is another partner's.")),
+        Err(Error::Forbidden(failure)) => assert_eq!(failure.message(), Some("This belongs to another partner.")),
         other => panic!("{other:?}"),
     }
     assert!(matches!(client.get_booking().id("none").send().await, Err(Error::NotFound(_))));
     let finished = client.update_booking_status().id(BOOKING).status(BookingStatus::Completed).send().await;
     assert!(matches!(finished, Err(Error::Conflict(_))), "{finished:?}");
-    let wrong = new_booking().customer(CustomerInput::new().email("nobody").phone("1"));
+    let wrong = new_booking().customer(CustomerInput::new().email("no-address").phone("1"));
     match client.create_booking().body(wrong).send().await {
         Err(Error::Validation(invalid)) => {
             let fields: Vec<_> = invalid.fields().map(|(field, _)| field).collect();
@@ -299,74 +299,74 @@ async fn refusals_come_as_errors_with_the_vendors_words() {
 }
 
 #[tokio::test]
-async fn another_partner_sees_its_own_and_nothing_else() {
-    let (tenant, _) = tenant(|builder| builder);
-    let other = tenant.client_with(Partner::Other).unwrap();
+async fn a_partner_sees_only_its_own_bookings() {
+    let (server, _) = mock(|builder| builder);
+    let other = server.client_with(Partner::Other).unwrap();
     assert!(other.get_booking().id("670000000000000000000002").send().await.is_ok());
     assert!(matches!(other.get_booking().id(BOOKING).send().await, Err(Error::Forbidden(_))));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_have_been_booked_or_moved_is_not_sent_again() {
-    let (tenant, client) = tenant(|builder| builder);
-    tenant.fault(Fault::lost_response().on("POST", "/bookings"));
+async fn bookings_and_status_changes_with_lost_responses_are_not_repeated() {
+    let (server, client) = mock(|builder| builder);
+    server.fault(Fault::lost_response().on("POST", "/bookings"));
     let booked = client.create_booking().body(new_booking()).send().await;
     assert!(matches!(booked, Err(Error::OutcomeUnknown(_))), "{booked:?}");
-    tenant.fault(Fault::lost_response().on("POST", "/bookings/{id}/{status}"));
+    server.fault(Fault::lost_response().on("POST", "/bookings/{id}/{status}"));
     let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Confirmed).send().await;
     assert!(matches!(moved, Err(Error::OutcomeUnknown(_))), "{moved:?}");
-    let counters = tenant.counters();
+    let counters = server.counters();
     assert_eq!((counters.operation("create_booking"), counters.operation("update_booking_status")), (1, 1));
-    assert_eq!(tenant.booking(BOOKING)["status"], "confirmed");
+    assert_eq!(server.booking(BOOKING)["status"], "confirmed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_whose_answer_is_lost_is_sent_again() {
-    let (tenant, client) = tenant(|builder| builder);
-    tenant.fault(Fault::lost_response().on("PUT", "/bookings/{id}"));
+async fn an_update_with_a_lost_response_is_repeated() {
+    let (server, client) = mock(|builder| builder);
+    server.fault(Fault::lost_response().on("PUT", "/bookings/{id}"));
     client.update_booking().id(BOOKING).body(BookingUpdate::new().external_id("PO-7")).send().await.unwrap();
-    assert_eq!(tenant.counters().operation("update_booking"), 2);
+    assert_eq!(server.counters().operation("update_booking"), 2);
 }
 
 #[tokio::test]
-async fn values_that_nobody_knows_are_kept() {
-    let (tenant, client) = tenant(|builder| builder);
-    tenant.fault(Fault::field("status", "on_hold").on("GET", "/bookings/{id}"));
+async fn unknown_values_are_kept() {
+    let (server, client) = mock(|builder| builder);
+    server.fault(Fault::field("status", "on_hold").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.status, Some(BookingStatus::Other("on_hold".to_owned())));
-    tenant.fault(Fault::field("serviceCategory", "wash").on("GET", "/bookings/{id}"));
+    server.fault(Fault::field("serviceCategory", "wash").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.service_category.as_ref().map(ServiceCategory::as_str), Some("wash"));
-    tenant.fault(Fault::field("dropOffTime", "1 June, nine").on("GET", "/bookings/{id}"));
+    server.fault(Fault::field("dropOffTime", "1 June, nine").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.drop_off_time.as_ref().map(ToString::to_string).as_deref(), Some("1 June, nine"));
-    tenant.fault(Fault::field("cost", "150.00").on("GET", "/bookings/{id}"));
+    server.fault(Fault::field("cost", "150.00").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.services[0].cost.as_ref().unwrap().as_str(), "150.00");
-    tenant.fault(Fault::extra_field("warranty", json!({"until": 2030})));
+    server.fault(Fault::extra_field("warranty", json!({"until": 2030})));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.payload::<Value>().unwrap()["warranty"]["until"], 2030);
 }
 
 #[tokio::test]
-async fn an_odd_value_costs_at_most_its_own_field() {
-    let (tenant, client) = tenant(|builder| builder);
-    let names: Vec<String> = tenant.booking(BOOKING).as_object().unwrap().keys().cloned().collect();
-    for odd in [json!(null), json!(7), json!(true), json!([]), json!([1, "two"]), json!({"a": {"b": []}})] {
-        // Without its id nothing tells that the answer is not wrapped.
+async fn an_invalid_value_costs_only_its_own_field() {
+    let (server, client) = mock(|builder| builder);
+    let names: Vec<String> = server.booking(BOOKING).as_object().unwrap().keys().cloned().collect();
+    for invalid in [json!(null), json!(7), json!(true), json!([]), json!([1, "two"]), json!({"a": {"b": []}})] {
+        // The id shows that the response is not wrapped, so it stays.
         for name in names.iter().filter(|name| *name != "id") {
-            tenant.fault(Fault::field(name, odd.clone()));
+            server.fault(Fault::field(name, invalid.clone()));
             let booking: Response<Booking> = client.get_booking().id(BOOKING).send().await.unwrap();
-            assert_eq!(booking.id, Some(Id::from(BOOKING)), "{name} = {odd}");
+            assert_eq!(booking.id, Some(Id::from(BOOKING)), "{name} = {invalid}");
             if name != "code" {
-                assert_eq!(booking.code.as_deref(), Some("BK000001"), "{name} = {odd}");
+                assert_eq!(booking.code.as_deref(), Some("BK000001"), "{name} = {invalid}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn nothing_that_can_be_printed_shows_the_token() {
+async fn no_printed_value_shows_the_token() {
     let refusal = || Step::json(401, json!({"message": format!("{SECRET} has expired")}));
     let (client, _script) = scripted([refusal(), login(), refusal()]);
     let error = client.get_booking().id("1").send().await.unwrap_err();
@@ -382,9 +382,9 @@ async fn nothing_that_can_be_printed_shows_the_token() {
 
 #[tokio::test]
 async fn the_client_works_over_sockets_too() {
-    let tenant = MockServer::start().await;
-    let client = Client::builder(tenant.credentials()).with_base_url(tenant.base_url()).build().unwrap();
+    let server = MockServer::start().await;
+    let client = Client::builder(server.credentials()).with_base_url(server.base_url()).build().unwrap();
     let moved = client.update_booking_status().id(BOOKING).status(BookingStatus::Cancelled).send().await.unwrap();
     assert_eq!(moved.object().and_then(|booking| booking.status.clone()), Some(BookingStatus::Cancelled));
-    assert_eq!(tenant.counters().bearer(), 1);
+    assert_eq!(server.counters().bearer(), 1);
 }

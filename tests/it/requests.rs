@@ -1,4 +1,4 @@
-//! Requests: what goes out, and what is refused before it does.
+//! Requests: what is sent, and what is rejected before anything is sent.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn empty() -> Step {
     Step::json(200, json!({"limit": 25, "offset": 0, "totalItems": 0, "items": []}))
 }
 
-/// Parameter and message of a call that was not sent.
+/// The parameter and the message of a call that was not sent.
 fn unsent<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
     match result {
         Err(Error::InvalidRequest(error)) => (error.parameter().to_owned(), error.to_string()),
@@ -22,7 +22,7 @@ fn unsent<T: std::fmt::Debug>(result: Result<T, Error>) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_request_carries_what_every_request_carries() {
+async fn a_request_has_the_headers_of_every_request() {
     let (client, script) = client([order()]);
     client.get_order().id(1).send().await.unwrap();
     let request = &script.requests()[0];
@@ -36,7 +36,7 @@ async fn a_request_carries_what_every_request_carries() {
 }
 
 #[tokio::test]
-async fn limits_out_of_bounds_are_refused_before_anything_is_sent() {
+async fn limits_out_of_bounds_are_rejected_before_anything_is_sent() {
     let (client, script) = client([]);
     for limit in [0, 101, u32::MAX] {
         let (parameter, message) = unsent(client.list_orders().limit(limit).send().await);
@@ -56,7 +56,7 @@ async fn limits_within_bounds_are_sent() {
 }
 
 #[tokio::test]
-async fn an_offset_with_a_page_is_refused_before_anything_is_sent() {
+async fn an_offset_together_with_a_page_is_rejected_before_anything_is_sent() {
     let (client, script) = client([]);
     let (_, message) = unsent(client.list_orders().offset(10).page(2).send().await);
     assert!(message.contains("cannot be combined"), "{message}");
@@ -66,7 +66,7 @@ async fn an_offset_with_a_page_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_missing_id_or_body_is_refused_by_name() {
+async fn a_missing_id_or_body_is_rejected_by_name() {
     let (client, _script) = client([]);
     let (parameter, message) = unsent(client.get_order().send().await);
     assert_eq!(parameter, "id");
@@ -79,7 +79,7 @@ async fn a_missing_id_or_body_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn both_parts_of_a_path_are_filled_in_whatever_their_order() {
+async fn path_parameters_can_be_set_in_any_order() {
     let (client, script) = client([order(), order()]);
     client.get_order_line().id(5).order_id(20000010).send().await.unwrap();
     client.get_customer_child().customer_id(1).id(2).send().await.unwrap();
@@ -112,7 +112,7 @@ async fn raw_searches_and_expansions_are_sent_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_search_that_cannot_be_written_is_refused_before_anything_is_sent() {
+async fn an_invalid_search_is_rejected_before_anything_is_sent() {
     let (client, script) = client([]);
     let (parameter, _) = unsent(client.list_customers().q(Query::field("company").is("Acme, Inc.")).send().await);
     assert_eq!(parameter, "q");
@@ -122,7 +122,7 @@ async fn a_search_that_cannot_be_written_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_body_holds_what_was_set_and_nothing_else() {
+async fn a_body_contains_what_was_set_and_nothing_else() {
     let (client, script) = client([order(), Step::json(201, json!([])), order()]);
     let create = OrderCreate::new().reference("R-1").customer(7).is_draft(true);
     client.create_order().body(create).send().await.unwrap();
@@ -140,7 +140,7 @@ async fn a_body_holds_what_was_set_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_link_gives_the_id_that_the_next_call_takes() {
+async fn the_id_in_a_link_can_be_passed_to_the_next_call() {
     let linked = json!({"id": 1, "customer": {"href": "https://acme.fixably.com/api/v3/customers/77"}});
     let (client, script) = client([Step::json(200, linked), Step::json(200, json!({"id": 77}))]);
     let order = client.get_order().id(1).send().await.unwrap();
@@ -150,7 +150,7 @@ async fn a_link_gives_the_id_that_the_next_call_takes() {
 }
 
 #[tokio::test]
-async fn a_raw_request_goes_where_it_says_and_nowhere_else() {
+async fn a_raw_request_stays_below_the_base_url() {
     let (client, script) = client([order()]);
     let request = client.request(Method::GET, "/orders/1/anything").query("a b", "c&d").query("n", 5);
     request.send::<Value>().await.unwrap();

@@ -1,4 +1,4 @@
-//! Retries: what is repeated, what never is, and what the caller learns.
+//! Retries: which attempts are repeated, which never are, and which error the caller gets.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn a_read_is_repeated_through_every_transient_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_third_failure_is_the_callers() {
+async fn the_third_failure_is_returned_to_the_caller() {
     let (client, script) = client([Step::status(503).repeat()]);
     let error = client.get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Server(_)), "{error:?}");
@@ -48,7 +48,7 @@ async fn the_third_failure_is_the_callers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_post_that_may_have_arrived_is_never_repeated() {
-    for (step, known) in [
+    for (step, has_outcome) in [
         (Step::dropped(), false),
         (Step::truncated(), false),
         (Step::status(502), false),
@@ -64,15 +64,15 @@ async fn a_post_that_may_have_arrived_is_never_repeated() {
         assert_eq!(script.requests().len(), 1, "{shown}");
         assert!(error.maybe_applied() && !error.is_retryable(), "{shown}: {error:?}");
         match error {
-            Error::OutcomeUnknown(_) => assert!(!known, "{shown}"),
-            Error::Server(_) => assert!(known, "{shown}"),
+            Error::OutcomeUnknown(_) => assert!(!has_outcome, "{shown}"),
+            Error::Server(_) => assert!(has_outcome, "{shown}"),
             other => panic!("{shown}: {other:?}"),
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_post_that_never_left_is_repeated() {
+async fn a_post_that_was_not_sent_is_repeated() {
     let (client, script) = client([Step::connect_error(), Step::connect_error(), Step::json(201, json!([{"id": 7}]))]);
     let notes = client.create_order_notes().order_id(1).body(note()).send().await.unwrap();
     assert_eq!(notes[0].id(), Some(7.into()));
@@ -81,7 +81,7 @@ async fn a_post_that_never_left_is_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_post_that_never_leaves_is_a_connect_error_and_was_not_applied() {
+async fn a_post_that_cannot_be_sent_is_a_connect_error_and_was_not_applied() {
     let (client, _script) = client([Step::connect_error().repeat()]);
     let error = client.create_order().body(OrderCreate::new()).send().await.unwrap_err();
     assert!(matches!(error, Error::Connect(_)), "{error:?}");
@@ -89,7 +89,7 @@ async fn a_post_that_never_leaves_is_a_connect_error_and_was_not_applied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_patch_that_only_sets_values_is_repeated_and_says_that_it_may_have_been_applied() {
+async fn an_idempotent_patch_is_repeated_and_its_error_is_maybe_applied() {
     let (client, script) = client([Step::dropped(), order()]);
     client.update_order().id(1).body(OrderUpdate::new().status(450)).send().await.unwrap();
     assert_eq!(script.requests().len(), 2);
@@ -101,7 +101,7 @@ async fn a_patch_that_only_sets_values_is_repeated_and_says_that_it_may_have_bee
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_and_decode_failures_are_not_repeated() {
+async fn rejections_and_decode_errors_are_not_repeated() {
     for step in [
         Step::status(400),
         Step::status(403),
@@ -119,7 +119,7 @@ async fn refusals_and_decode_failures_are_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_servers_hint_is_a_floor_under_the_backoff() {
+async fn retry_after_is_the_minimum_of_the_backoff() {
     let (client, script) = client([Step::status(503).header("retry-after", "7"), order()]);
     client.get_order().id(1).send().await.unwrap();
     let requests = script.requests();
@@ -139,60 +139,60 @@ async fn backoff_stays_below_its_ceilings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_beyond_max_wait_is_the_callers_at_once() {
+async fn a_retry_after_beyond_max_wait_fails_at_once() {
     let (client, script) = client([Step::status(503).header("retry-after", "3600"), order()]);
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = client.get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Server(_)), "{error:?}");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
-    assert_eq!((begun.elapsed(), script.requests().len()), (Duration::ZERO, 1));
+    assert_eq!((started.elapsed(), script.requests().len()), (Duration::ZERO, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_ends_the_attempt_that_is_under_way() {
+async fn the_operation_timeout_ends_the_attempt_in_flight() {
     let (client, _script) = client([order().delay(Duration::from_secs(25)).repeat()]);
     let client = client.with_options(CallOptions::new().with_operation_timeout(Duration::from_secs(10)));
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = client.get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");
-    assert!((10.0..10.1).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert!((10.0..10.1).contains(&started.elapsed().as_secs_f64()), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_timed_out_has_an_unknown_outcome() {
     let (client, _script) = client([order().delay(Duration::from_secs(60))]);
     let client = client.with_options(CallOptions::new().with_attempt_timeout(Duration::from_secs(5)));
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = client.create_order().body(OrderCreate::new()).send().await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
-    assert!((5.0..5.1).contains(&begun.elapsed().as_secs_f64()));
+    assert!((5.0..5.1).contains(&started.elapsed().as_secs_f64()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_retry_budget_keeps_a_dead_vendor_from_being_hammered() {
+async fn the_retry_budget_limits_the_load_on_a_vendor_that_is_down() {
     let script = Script::new([Step::status(500).repeat()]);
     let client = builder(&script).build().unwrap();
     for _ in 0..100 {
         client.get_order().id(1).send().await.unwrap_err();
     }
-    // 500 tokens pay for 100 retries; from then on every call is sent once.
+    // A budget of 500 pays for 100 retries at 5 each; from then on every call is sent once.
     assert_eq!(script.requests().len(), 100 + 100);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_can_be_set_for_the_client_or_for_one_call() {
+async fn a_retry_policy_can_be_set_for_the_client_or_for_one_call() {
     let script = Script::new([Step::status(500).repeat()]);
     let client = builder(&script).with_retry(RetryPolicy::never()).build().unwrap();
     client.get_order().id(1).send().await.unwrap_err();
     assert_eq!(script.requests().len(), 1);
-    let stubborn = client.with_options(CallOptions::new().with_retry(RetryPolicy::new().with_max_attempts(5)));
-    stubborn.get_order().id(1).send().await.unwrap_err();
+    let persistent = client.with_options(CallOptions::new().with_retry(RetryPolicy::new().with_max_attempts(5)));
+    persistent.get_order().id(1).send().await.unwrap_err();
     assert_eq!(script.requests().len(), 1 + 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_raw_request_is_repeated_as_its_method_says_unless_told_otherwise() {
-    for (method, told, sent) in [
+async fn a_raw_request_is_repeated_if_its_method_is_idempotent_unless_set_otherwise() {
+    for (method, idempotent, attempts) in [
         (Method::GET, None, 2),
         (Method::PUT, None, 2),
         (Method::DELETE, None, 2),
@@ -203,17 +203,17 @@ async fn a_raw_request_is_repeated_as_its_method_says_unless_told_otherwise() {
     ] {
         let (client, script) = client([Step::dropped(), order()]);
         let mut request = client.request(method.clone(), "orders/1/anything");
-        if let Some(idempotent) = told {
+        if let Some(idempotent) = idempotent {
             request = request.idempotent(idempotent);
         }
         let _ = request.send::<serde_json::Value>().await;
-        assert_eq!(script.requests().len(), sent, "{method} {told:?}");
+        assert_eq!(script.requests().len(), attempts, "{method} {idempotent:?}");
         assert_eq!(script.requests()[0].method, method);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_that_an_earlier_attempt_may_have_applied_stays_maybe_applied() {
+async fn a_write_stays_maybe_applied_after_an_attempt_that_may_have_applied_it() {
     for last in [Step::connect_error(), Step::status(404), Step::status(409), refused("10000")] {
         let shown = format!("{last:?}");
         let (client, _script) = client([Step::dropped(), last.repeat()]);

@@ -1,4 +1,4 @@
-//! Row A13: no secret in anything that can be printed, and none to anybody but the tenant.
+//! Secrets (contract A13): nothing that can be printed contains one, and only the tenant's host receives one.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use servicebay::testing::Step;
 use crate::support::{Log, SECRET, builder, client, order, print, refused};
 
 #[tokio::test(start_paused = true)]
-async fn nothing_that_can_be_printed_shows_the_token() {
+async fn nothing_that_can_be_printed_contains_the_token() {
     let echo = json!({"developerMessage": format!("{SECRET} is not valid"), "echo": SECRET});
     let mut printed = String::new();
     for step in [
@@ -37,9 +37,9 @@ async fn nothing_that_can_be_printed_shows_the_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_event_shows_the_token() {
+async fn no_event_contains_the_token() {
     let log = Log::default();
-    let listening = log.listen();
+    let guard = log.listen();
     let echo = json!({"developerMessage": SECRET, "total": {"odd": SECRET}, "id": 1});
     let (client, _script) = client([
         refused("banana").header("retry-after", "soon"),
@@ -48,9 +48,9 @@ async fn no_event_shows_the_token() {
         Step::json(200, echo),
     ]);
     client.get_order().id(1).send().await.unwrap();
-    drop(listening);
+    drop(guard);
     let log = log.text();
-    for event in ["a rate limit header makes no sense", "repeated", "another shape"] {
+    for event in ["invalid rate limit header", "will be repeated", "another shape"] {
         assert!(log.contains(event), "{event} is missing in\n{log}");
     }
     assert!(!log.contains(SECRET), "{log}");
@@ -64,7 +64,7 @@ async fn the_token_is_marked_sensitive_so_that_http2_does_not_index_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_comes_back_escaped_or_as_an_address_is_struck_out() {
+async fn a_token_that_is_repeated_in_escaped_form_or_in_a_url_is_redacted() {
     let escaped = SECRET.replace('/', "\\/");
     let unicode = SECRET.replace('=', "\\u003d");
     for step in [

@@ -1,6 +1,6 @@
-//! The transport over real sockets of this machine: what a connection does, a script cannot.
+//! The transport over real sockets of this machine, for what a script cannot do.
 //!
-//! No test here waits for time: servers answer at once, misbehave at once, or close.
+//! No test waits for time to pass: the servers respond at once, misbehave at once, or close.
 
 use std::future::Future;
 
@@ -10,18 +10,18 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::SECRET;
 
-/// A server that reads one request a connection and answers it with these bytes, then closes. Returns its base URL and
-/// what it read, once it has served as many connections as there are answers.
-async fn server(answers: Vec<Vec<u8>>) -> (String, impl Future<Output = Vec<String>>) {
+/// A server that reads one request per connection, responds with these bytes, and closes. Returns its base URL, and the
+/// requests once all responses have been sent.
+async fn server(responses: Vec<Vec<u8>>) -> (String, impl Future<Output = Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v3", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move {
         let mut read = Vec::new();
-        for answer in answers {
+        for response in responses {
             let (mut stream, _) = listener.accept().await.unwrap();
             read.push(request(&mut stream).await);
-            // The client may have hung up on an answer that is too large.
-            let _ = stream.write_all(&answer).await;
+            // The client may have closed the connection because the response is too large.
+            let _ = stream.write_all(&response).await;
             let _ = stream.shutdown().await;
         }
         read
@@ -29,7 +29,7 @@ async fn server(answers: Vec<Vec<u8>>) -> (String, impl Future<Output = Vec<Stri
     (url, async { serving.await.unwrap() })
 }
 
-/// Reads a request's head, and the body that it announces.
+/// Reads the head of a request and the body that it announces.
 async fn request(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     loop {
@@ -47,7 +47,7 @@ async fn request(stream: &mut TcpStream) -> String {
     }
 }
 
-fn answer(head: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+fn response(head: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let mut bytes =
         format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.as_ref().len()).into_bytes();
     bytes.extend_from_slice(body.as_ref());
@@ -55,7 +55,7 @@ fn answer(head: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 fn json(body: &str) -> Vec<u8> {
-    answer("200 OK\r\ncontent-type: application/json", body)
+    response("200 OK\r\ncontent-type: application/json", body)
 }
 
 fn client(url: &str) -> fixably::Client {
@@ -69,7 +69,7 @@ fn client(url: &str) -> fixably::Client {
 }
 
 #[tokio::test]
-async fn a_call_goes_out_and_its_answer_comes_in() {
+async fn a_call_is_sent_and_its_response_received() {
     let (url, seen) = server(vec![json(r#"{"id": 20000010}"#)]).await;
     let order = client(&url).get_order().id(20000010).send().await.unwrap();
     assert_eq!(order.id(), Some(20000010.into()));
@@ -79,7 +79,7 @@ async fn a_call_goes_out_and_its_answer_comes_in() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_asked_for_again_where_that_is_harmless() {
+async fn a_truncated_body_is_requested_again_if_the_call_is_idempotent() {
     let cut = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{\"id\": 1".to_vec();
     let (url, seen) = server(vec![cut, json(r#"{"id": 1}"#)]).await;
     client(&url).get_order().id(1).send().await.unwrap();
@@ -87,12 +87,12 @@ async fn a_body_that_breaks_off_is_asked_for_again_where_that_is_harmless() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_breaks_off_has_an_unknown_outcome_and_is_sent_once() {
+async fn a_write_with_a_truncated_response_has_an_unknown_outcome_and_is_sent_once() {
     let cut = b"HTTP/1.1 201 Created\r\ncontent-length: 1000\r\n\r\n{\"id\": 1".to_vec();
     let (url, seen) = server(vec![cut]).await;
     let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
     match &error {
-        Error::OutcomeUnknown(failure) => assert_eq!(failure.status().map(|status| status.as_u16()), Some(201)),
+        Error::OutcomeUnknown(call) => assert_eq!(call.status().map(|status| status.as_u16()), Some(201)),
         other => panic!("{other:?}"),
     }
     assert!(error.maybe_applied());
@@ -100,7 +100,7 @@ async fn a_write_whose_answer_breaks_off_has_an_unknown_outcome_and_is_sent_once
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_without_a_word_leaves_a_write_unknown() {
+async fn a_connection_closed_without_a_response_leaves_the_outcome_of_a_write_unknown() {
     let (url, seen) = server(vec![Vec::new()]).await;
     let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
@@ -108,13 +108,13 @@ async fn a_server_that_hangs_up_without_a_word_leaves_a_write_unknown() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_a_connect_error_and_a_write_was_not_applied() {
+async fn a_port_without_a_listener_is_a_connect_error_and_a_write_was_not_applied() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
     match &error {
-        Error::Connect(failure) => assert_eq!(failure.attempts(), 3),
+        Error::Connect(call) => assert_eq!(call.attempts(), 3),
         other => panic!("{other:?}"),
     }
     assert!(!error.maybe_applied());
@@ -122,22 +122,21 @@ async fn nobody_listening_is_a_connect_error_and_a_write_was_not_applied() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_host_carries_the_token_nowhere() {
-    let trap = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let elsewhere = format!("http://{}/steal", trap.local_addr().unwrap());
+async fn a_redirect_to_another_host_does_not_send_the_token_there() {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}/steal", other.local_addr().unwrap());
     for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let (url, _seen) = server(vec![answer(&format!("{status}\r\nlocation: {elsewhere}"), "")]).await;
+        let (url, _seen) = server(vec![response(&format!("{status}\r\nlocation: {target}"), "")]).await;
         let error = client(&url).get_order().id(1).send().await.unwrap_err();
         assert!(matches!(error, Error::Api(_)), "{error:?}");
         assert!(error.to_string().contains("/steal"), "{error}");
     }
-    // Nobody knocked.
-    let knock = futures_util::future::poll_immediate(trap.accept()).await;
-    assert!(knock.is_none(), "{knock:?}");
+    let connection = futures_util::future::poll_immediate(other.accept()).await;
+    assert!(connection.is_none(), "{connection:?}");
 }
 
 #[tokio::test]
-async fn a_20_mb_body_is_refused_by_its_announced_length() {
+async fn a_20_mb_body_is_rejected_by_its_announced_length() {
     let (url, _seen) = server(vec![json(&"x".repeat(20_000_000))]).await;
     let error = client(&url).get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
@@ -145,7 +144,7 @@ async fn a_20_mb_body_is_refused_by_its_announced_length() {
 }
 
 #[tokio::test]
-async fn a_body_that_announces_no_length_is_refused_once_it_is_too_large() {
+async fn a_body_without_an_announced_length_is_rejected_once_it_is_too_large() {
     let mut endless = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n\"".to_vec();
     endless.resize(20_000_000, b'x');
     let (url, _seen) = server(vec![endless]).await;
@@ -154,10 +153,10 @@ async fn a_body_that_announces_no_length_is_refused_once_it_is_too_large() {
 }
 
 #[tokio::test]
-async fn a_body_in_many_pieces_is_put_together() {
+async fn a_chunked_body_is_put_together() {
     let mut chunked = b"HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-    for piece in [r#"{"id""#, r#": 20000"#, r#"010, "reference": "#, r#""R-1"}"#] {
-        chunked.extend_from_slice(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes());
+    for chunk in [r#"{"id""#, r#": 20000"#, r#"010, "reference": "#, r#""R-1"}"#] {
+        chunked.extend_from_slice(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes());
     }
     chunked.extend_from_slice(b"0\r\n\r\n");
     let (url, _seen) = server(vec![chunked]).await;
@@ -166,17 +165,17 @@ async fn a_body_in_many_pieces_is_put_together() {
 }
 
 #[tokio::test]
-async fn headers_outside_ascii_come_in_as_they_are() {
-    let mut odd =
+async fn headers_outside_ascii_are_kept_as_bytes() {
+    let mut response =
         b"HTTP/1.1 200 OK\r\nconnection: close\r\nx-request-id: r\xfc\xff\r\nx-ratelimit-reset: \xe9\r\n".to_vec();
-    odd.extend_from_slice(b"content-length: 9\r\n\r\n{\"id\": 1}");
-    let (url, _seen) = server(vec![odd]).await;
+    response.extend_from_slice(b"content-length: 9\r\n\r\n{\"id\": 1}");
+    let (url, _seen) = server(vec![response]).await;
     let order = client(&url).get_order().id(1).send().await.unwrap();
     assert_eq!(order.headers()["x-request-id"].as_bytes(), b"r\xfc\xff");
 }
 
 #[tokio::test]
-async fn what_is_not_http_at_all_is_an_error_and_not_a_panic() {
+async fn a_response_that_is_not_http_is_an_error_and_not_a_panic() {
     for nonsense in [&b"220 smtp ready\r\n"[..], b"\x16\x03\x01\x02\x00", b"HTTP/9.9 2000 OK\r\n\r\n", b"\0\0\0\0"] {
         let (url, _seen) = server(vec![nonsense.to_vec(); 3]).await;
         let error = client(&url).get_order().id(1).send().await.unwrap_err();
@@ -185,35 +184,35 @@ async fn what_is_not_http_at_all_is_an_error_and_not_a_panic() {
 }
 
 #[tokio::test]
-async fn a_client_of_the_users_own_is_used() {
+async fn a_custom_http_client_is_used() {
     let (url, seen) = server(vec![json(r#"{"id": 1}"#)]).await;
-    let own = reqwest::Client::builder()
-        .default_headers([(http::header::ORIGIN, "own".parse().unwrap())].into_iter().collect());
+    let custom = reqwest::Client::builder()
+        .default_headers([(http::header::ORIGIN, "custom".parse().unwrap())].into_iter().collect());
     let client = fixably::Client::builder(fixably::Credentials::bearer(SECRET))
         .with_base_url(url)
-        .with_http_client(own.build().unwrap())
+        .with_http_client(custom.build().unwrap())
         .build()
         .unwrap();
     client.get_order().id(1).send().await.unwrap();
-    assert!(seen.await[0].contains("origin: own"));
+    assert!(seen.await[0].contains("origin: custom"));
 }
 
 #[tokio::test]
-async fn a_refusal_whose_body_breaks_off_is_still_a_refusal() {
+async fn an_error_response_with_a_truncated_body_keeps_its_status() {
     for (status, expected) in [(400, "400"), (403, "403"), (404, "404"), (409, "409"), (422, "422")] {
         let cut =
             format!("HTTP/1.1 {status} No\r\ncontent-length: 1000\r\n\r\n{{\"developerMessage\": \"n").into_bytes();
         let (url, seen) = server(vec![cut]).await;
         let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
-        let told = error.call_error().and_then(|failure| failure.status()).map(|status| status.as_str().to_owned());
-        assert_eq!(told.as_deref(), Some(expected), "{error:?}");
+        let actual = error.call_error().and_then(|call| call.status()).map(|status| status.as_str().to_owned());
+        assert_eq!(actual.as_deref(), Some(expected), "{error:?}");
         assert!(!error.maybe_applied(), "{error:?}");
         assert_eq!(seen.await.len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_429_whose_body_breaks_off_closes_the_gate_all_the_same() {
+async fn a_429_with_a_truncated_body_still_pauses_the_tenant() {
     let cut = b"HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 1000\r\n\r\n{".to_vec();
     let (url, seen) = server(vec![cut]).await;
     let client = client(&url);

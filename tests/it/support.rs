@@ -1,15 +1,16 @@
-//! Clients over a script: no sockets, and waits on the paused clock. Tokens, and all that can be printed.
+//! What many tests share: clients over a script, without sockets; tokens; and everything that can be printed.
 
 use std::fmt::Write as _;
-use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::{Script, Step, fentu};
 use servicebay::{ClientBuilder, Error, TokenSet, fixably};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A token that must turn up nowhere. It holds what JSON and addresses escape.
+/// A token that must not appear in any output. It contains characters that JSON and URLs escape.
 pub(crate) const SECRET: &str = "hush/hush+token==";
 
 pub(crate) fn builder(script: &Script) -> ClientBuilder<fixably::Client> {
@@ -21,20 +22,20 @@ pub(crate) fn client(steps: impl IntoIterator<Item = Step>) -> (fixably::Client,
     (builder(&script).build().unwrap(), script)
 }
 
-/// An order, as far as most tests need one.
+/// A response with an order.
 pub(crate) fn order() -> Step {
     Step::json(200, serde_json::json!({"id": 1}))
 }
 
-/// A refusal for the limit, with the reset as the vendor's header says it.
+/// A 429 with this value of the reset header.
 pub(crate) fn refused(reset: &str) -> Step {
     Step::json(429, serde_json::json!({"status": 429, "developerMessage": "Too many requests"}))
         .header("x-ratelimit-remaining", "0")
         .header("x-ratelimit-reset", reset)
 }
 
-/// Tokens that a user granted a moment ago, with the ends that Fentu documents.
-pub(crate) fn granted(pair: &fentu::TokenPair, now: Timestamp) -> TokenSet {
+/// The tokens that a user granted at `now`, with the lifetimes that Fentu documents.
+pub(crate) fn token_set(pair: &fentu::TokenPair, now: Timestamp) -> TokenSet {
     let after = |hours| now.checked_add(SignedDuration::from_hours(hours)).unwrap();
     TokenSet::new(pair.access_token.clone())
         .with_refresh_token(pair.refresh_token.clone())
@@ -42,7 +43,7 @@ pub(crate) fn granted(pair: &fentu::TokenPair, now: Timestamp) -> TokenSet {
         .with_refresh_expires_at(after(30 * 24))
 }
 
-/// Writes down all that an error can say.
+/// Appends everything that can be printed of an error.
 pub(crate) fn print(printed: &mut String, error: &Error) {
     writeln!(printed, "{error} {error:?} {error:#?} {}", error.support_report()).unwrap();
     let mut source = std::error::Error::source(error);
@@ -50,21 +51,21 @@ pub(crate) fn print(printed: &mut String, error: &Error) {
         writeln!(printed, "{cause} {cause:?}").unwrap();
         source = cause.source();
     }
-    if let Some(failure) = error.call_error() {
-        writeln!(printed, "{:?} {} {:?}", failure.body(), failure.url(), failure.request_id()).unwrap();
+    if let Some(call) = error.call_error() {
+        writeln!(printed, "{:?} {} {:?}", call.body(), call.url(), call.request_id()).unwrap();
     }
 }
 
-/// Every event, as text.
+/// Collects every event as text.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Takes every event of this thread, and so of all tasks of a test, until what it returns is dropped.
+    /// Collects the events of this thread, and so of all tasks of a test, until the guard is dropped.
     pub(crate) fn listen(&self) -> impl Sized + use<> {
         let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(self.clone());
-        // With one subscriber alive, the thread that first meets an event decides for all whether anybody wants it, and
-        // that thread may be another test's. With a second one everybody is asked.
+        // With a single subscriber, `tracing` caches whether an event is enabled as seen by the first thread that emits it,
+        // which may belong to another test. A second subscriber makes it ask again.
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         (tracing::subscriber::set_default(subscriber.finish()), second)
     }
@@ -91,4 +92,16 @@ impl<'a> MakeWriter<'a> for Log {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
+}
+
+/// The names of the vendors: each has its spec in `openapi/<vendor>.json`.
+pub(crate) fn vendors() -> Vec<String> {
+    let specs = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi")).unwrap();
+    let specs = specs.map(|spec| spec.unwrap().path());
+    let mut vendors: Vec<_> = specs
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    vendors.sort();
+    vendors
 }

@@ -154,7 +154,7 @@ async fn every_waiting_caller_gets_the_failure_and_the_next_one_tries_again() {
     assert_eq!((connects.load(Ordering::Relaxed), tenants.len()), (1, 0));
     for failed in asking {
         let error = tenant_error(failed.unwrap_err());
-        assert_eq!((error.tenant(), &*error.to_string()), ("acme", "no client could be made for the tenant \"acme\""));
+        assert_eq!((error.tenant(), &*error.to_string()), ("acme", "could not build a client for tenant \"acme\""));
         let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
         assert_eq!(source.to_string(), "the vault is down");
     }

@@ -224,7 +224,7 @@ async fn a_code_is_redeemed_once_even_if_the_browser_comes_back_three_times() {
     let granted = json!({"access_token": "a", "refresh_token": "r", "expires_in": 3600});
     let script = server(move |_| Step::json(200, granted.clone()).delay(SECOND / 2), empty);
     let application = Application::builder("application", "secret").with_transport(script.clone()).build().unwrap();
-    let login = application.log_in_here([Scope::ReadAssets]).await.unwrap();
+    let login = application.loopback_login([Scope::ReadAssets]).await.unwrap();
     let parameter = |name: &str| login.url().query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();
     let back: url::Url = parameter("redirect_uri").parse().unwrap();
     let visit = format!("GET /callback?code=c0de&state={} HTTP/1.1\r\nHost: here\r\n\r\n", parameter("state"));

@@ -20,7 +20,7 @@ use servicebay::testing::fisikal::Role;
 use servicebay::testing::{fentu as fentu_testing, fisikal as fisikal_testing, repairy as repairy_testing};
 use servicebay::{ClientBuilder, Error, TokenSet, fentu, fisikal, repairy};
 
-use crate::support::granted;
+use crate::support::token_set;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -34,7 +34,7 @@ fn fentu_server(refresh_tokens: RefreshTokens) -> fentu_testing::MockServer {
 
 /// Tokens that a user of this server has just granted.
 fn consent(server: &fentu_testing::MockServer) -> TokenSet {
-    granted(&server.sign_in(["admin"]), server.now())
+    token_set(&server.sign_in(["admin"]), server.now())
 }
 
 /// The builder of a client of the server's application with these tokens.

@@ -1,12 +1,16 @@
-//! What a call through the client takes, beside bare reqwest, progenitor's client and reqwest-retry doing the same call.
+//! Measures the time of a call, compared with bare reqwest, progenitor's client and reqwest-retry making the same call.
 //!
-//! Criterion measures each client alone. Its times are good for watching one client over the months, but on a noisy
-//! machine two of them differ by more than the clients do. So a second measurement follows that says how they compare:
-//! short blocks of calls by each client in turn, a ratio for each round, and the median over many rounds. A lane
-//! `reqwest again` shows how far from 1 two equal clients end up.
+//! Criterion measures each client alone. Its times show how one client changes over months, but on a busy machine they
+//! vary by more than the clients differ. So a second measurement compares the clients: each makes a short block of calls
+//! in turn, every round gives a ratio, and the result is the median of many rounds. The row `reqwest again` shows how far
+//! from 1 two identical clients end up.
 //!
-//! Left out: TLS, HTTP/2, and everything that the network adds. Waits, retries and refusals do not happen here: this is
-//! the price of a call that goes well.
+//! Not measured: TLS, HTTP/2, and everything that a network adds. No call waits, is retried or is refused: this is the
+//! cost of a call that succeeds.
+//!
+//! * `cargo bench -p servicebay-bench --bench call`: measures;
+//! * the same with `-- --test`: one call by each client;
+//! * the same with any other argument: criterion alone, which reads the argument.
 
 #![expect(clippy::print_stdout, reason = "the ratios are what this program is for")]
 
@@ -20,29 +24,29 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::peers::{Client, PAGE, Peer, Server, Workload};
 
-/// Rounds of the paired measurement, and how long a client's block in a round lasts, about.
+/// The rounds of the paired measurement, and about how long a client's block of calls takes.
 const ROUNDS: usize = 2000;
 const BLOCK: Duration = Duration::from_millis(2);
 
 fn main() {
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     let mut criterion = Criterion::default().configure_from_args();
     for workload in Workload::ALL {
         alone(&mut criterion, &runtime, workload);
     }
     criterion.final_summary();
 
-    // Criterion reads the same arguments, but does not pass on what it makes of them.
+    // Criterion reads the same arguments and does not return them.
     let arguments: Vec<String> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => paired(&runtime),
         ["--test"] => smoke(&runtime),
-        // A filter, a baseline, a profile: somebody wants criterion alone.
+        // A filter, a baseline or a profile: criterion alone.
         _ => {}
     }
 }
 
-/// Each client alone, by criterion.
+/// Measures each client alone, with criterion.
 fn alone(criterion: &mut Criterion, runtime: &Runtime, workload: Workload) {
     let server = Server::start(workload).expect("a loopback port is free");
     let mut group = criterion.benchmark_group(format!("call/{workload}"));
@@ -57,7 +61,7 @@ fn alone(criterion: &mut Criterion, runtime: &Runtime, workload: Workload) {
     group.finish();
 }
 
-/// The clients in turn, and the medians of their ratios.
+/// Measures the clients in turn, and prints the medians of their ratios.
 fn paired(runtime: &Runtime) {
     println!("paired: medians of {ROUNDS} rounds, each client in blocks of about {} ms", BLOCK.as_millis());
     println!("{:<12} {:<14} {:>12} {:>10} {:>17}", "workload", "client", "per call", "/ reqwest", "middle half");
@@ -79,14 +83,14 @@ fn paired(runtime: &Runtime) {
     }
 }
 
-/// The paired measurement with one call in each block: it runs, and says nothing.
+/// The paired measurement with one call in each block, without its output.
 fn smoke(runtime: &Runtime) {
     for workload in Workload::ALL {
         Lanes::new(runtime, workload).round(1);
     }
 }
 
-/// The clients of the paired measurement, with warm connections.
+/// The clients of the paired measurement, with open connections.
 struct Lanes<'a> {
     runtime: &'a Runtime,
     workload: Workload,
@@ -113,8 +117,8 @@ impl<'a> Lanes<'a> {
         (fitting as u32).max(1)
     }
 
-    /// A block by each client, and the seconds it took; in an order of its own, so that nothing that comes and goes
-    /// with a period meets the same client every time.
+    /// Runs a block of calls with each client and returns the seconds that each took. The order is random, so that no
+    /// periodic load meets the same client every time.
     fn round(&self, calls: u32) -> [f64; 5] {
         let mut order = [0, 1, 2, 3, 4];
         fastrand::shuffle(&mut order);
@@ -128,11 +132,11 @@ impl<'a> Lanes<'a> {
     #[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
     fn block(&self, lane: usize, calls: u32) -> f64 {
         self.runtime.block_on(async {
-            let begun = std::time::Instant::now();
+            let started = std::time::Instant::now();
             for _ in 0..calls {
                 self.clients[lane].call(self.workload).await;
             }
-            begun.elapsed().as_secs_f64()
+            started.elapsed().as_secs_f64()
         })
     }
 }

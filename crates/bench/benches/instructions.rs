@@ -1,18 +1,18 @@
-//! How many instructions a call through the client costs, beside bare reqwest, progenitor's client and reqwest-retry doing
-//! the same.
+//! Counts the instructions of a call, compared with bare reqwest, progenitor's client and reqwest-retry making the same
+//! call.
 //!
-//! Instructions do not depend on what else the machine does, so they show differences that times hide. Callgrind counts
-//! those of the client's process; the server is a process of its own, outside of the count. Each client runs at two
-//! lengths, and the difference between them is what the calls cost, without start and connection. Features are those of
-//! the dev-dependencies: `testing` is on, which a user's build does without.
+//! Instructions do not depend on other load, so they show differences that times hide. Callgrind counts those of the
+//! client's process; the server is a process of its own and is not counted. Each client makes two runs of different
+//! length, and the difference between them is the cost of the calls, without start and connection. The feature `testing`
+//! is on, which is off in a user's build.
 //!
-//! Left out: what the kernel does, and with it reading the clock, which valgrind turns into a system call; and what
-//! `call.rs` leaves out.
+//! Not counted: the kernel, and with it reading the clock, which valgrind turns into a system call; and what `call.rs`
+//! leaves out.
 //!
-//! * without arguments: measures all clients, if valgrind is there;
-//! * `--test`: makes a few calls by each client, without valgrind;
-//! * `<client> <workload> <calls>`: makes the calls and ends, for a profiler of your choice;
-//! * `serve <workload>`: is the server.
+//! * `cargo bench -p servicebay-bench --bench instructions`: measures all clients, if valgrind is installed;
+//! * the same with `-- --test`: makes a few calls with each client, without valgrind;
+//! * the same with `-- <client> <workload> <calls>`: makes the calls and exits, for a profiler of your choice;
+//! * the same with `-- serve <workload>`: runs the server.
 
 #![expect(clippy::print_stdout, reason = "the counts are what this program is for")]
 
@@ -35,19 +35,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         ["--test"] => smoke()?,
         ["serve", workload] => serve(workload.parse()?)?,
         [peer, workload, calls] => run(peer.parse()?, workload.parse()?, calls.parse()?)?,
-        // A filter or an option for criterion's benches, which `cargo bench` hands to all of them.
-        _ => println!("instructions: skipped, for it takes no such arguments: {arguments:?}"),
+        // A filter or an option for criterion, which `cargo bench` passes to every bench.
+        _ => println!("instructions: skipped, because it takes no such arguments: {arguments:?}"),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Counts every client's instructions and prints how they compare.
+/// Counts the instructions of every client and prints the ratios.
 fn measure() -> Result<(), Box<dyn Error>> {
     if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
-        println!("instructions: skipped, for valgrind is not installed");
+        println!("instructions: skipped, because valgrind is not installed");
         return Ok(());
     }
-    println!("instructions of the client's process for one more call");
+    println!("instructions of the client's process per call");
     println!("{:<12} {:<13} {:>12} {:>10}", "workload", "client", "per call", "/ reqwest");
     for workload in Workload::ALL {
         let mut base = None;
@@ -60,8 +60,8 @@ fn measure() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What one more call costs: the median of three counts, for into how many pieces a large answer falls on its way is
-/// never quite the same.
+/// The instructions of one call: the median of three counts, because a large response arrives in a varying number of
+/// pieces.
 fn median(peer: Peer, workload: Workload) -> Result<f64, Box<dyn Error>> {
     let mut counts = [marginal(peer, workload)?, marginal(peer, workload)?, marginal(peer, workload)?];
     counts.sort_by(f64::total_cmp);
@@ -77,7 +77,7 @@ fn marginal(peer: Peer, workload: Workload) -> Result<f64, Box<dyn Error>> {
     Ok((count(peer, workload, long)? - count(peer, workload, short)?) / f64::from(calls))
 }
 
-/// The instructions of a whole run, by callgrind.
+/// Counts the instructions of a whole run with callgrind.
 fn count(peer: Peer, workload: Workload, calls: u32) -> Result<f64, Box<dyn Error>> {
     let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind.{peer}.{workload}.{calls}"));
     let run = Command::new("valgrind")
@@ -94,7 +94,7 @@ fn count(peer: Peer, workload: Workload, calls: u32) -> Result<f64, Box<dyn Erro
     Ok(total.ok_or("callgrind wrote no total")?.trim().parse()?)
 }
 
-/// Every client in a few calls.
+/// Makes a few calls with every client.
 fn smoke() -> Result<(), Box<dyn Error>> {
     for workload in Workload::ALL {
         for peer in Peer::ALL {
@@ -104,9 +104,9 @@ fn smoke() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What is counted.
+/// Makes the calls. This is the run that callgrind counts.
 fn run(peer: Peer, workload: Workload, calls: u32) -> Result<(), Box<dyn Error>> {
-    let server = Neighbour::start(workload)?;
+    let server = ServerProcess::start(workload)?;
     let client = Client::new(peer, &server.base_url);
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -117,13 +117,13 @@ fn run(peer: Peer, workload: Workload, calls: u32) -> Result<(), Box<dyn Error>>
     Ok(())
 }
 
-/// The server as a process of its own: this program once more. It ends when it is dropped.
-struct Neighbour {
+/// The server in a process of its own, which is this program once more. It stops when this value is dropped.
+struct ServerProcess {
     process: Child,
     base_url: String,
 }
 
-impl Neighbour {
+impl ServerProcess {
     fn start(workload: Workload) -> Result<Self, Box<dyn Error>> {
         let mut process = Command::new(env::current_exe()?)
             .args(["serve".to_owned(), workload.to_string()])
@@ -137,15 +137,15 @@ impl Neighbour {
     }
 }
 
-impl Drop for Neighbour {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // Its input ends with this, and so does it, even where this program is killed before it gets here.
+        // The server exits when its input closes, which happens too if this program is killed.
         drop(self.process.stdin.take());
         self.process.wait().ok();
     }
 }
 
-/// Says where it is and serves until its input ends.
+/// Prints the address of the server and serves until the input closes.
 fn serve(workload: Workload) -> io::Result<()> {
     println!("{}", Server::start(workload)?.base_url());
     io::stdin().read_to_end(&mut Vec::new())?;

@@ -1,11 +1,11 @@
-//! What the client of a tenant takes in memory while nobody uses it: bytes on the heap for each of ten thousand, beside
-//! the connection pool that all of them share.
+//! Measures the memory of an idle tenant client: bytes on the heap for each of ten thousand clients, without the
+//! connection pool that they share.
 //!
-//! Counted is what is asked of the allocator, with all that belongs to a tenant: its place in `Tenants`, its budget,
-//! and its tokens in the store. The vendors are in memory, and their tokens have 64 characters.
+//! The count is the bytes requested from the allocator, and includes everything that belongs to a tenant: its entry in
+//! `Tenants`, its rate limiter, and its tokens in the store. The vendors are in memory; their tokens have 64 characters.
 //!
-//! * without arguments: ten thousand tenants of each vendor;
-//! * `--test`: a hundred.
+//! * `cargo bench -p servicebay-bench --bench memory`: ten thousand tenants of each vendor;
+//! * the same with `-- --test`: a hundred.
 
 #![expect(clippy::print_stdout, reason = "the numbers are what this program is for")]
 
@@ -17,12 +17,13 @@ use http::{Request, Response};
 use serde_json::json;
 use servicebay::testing::{Transport, TransportError};
 use servicebay::{ClientBuilder, Error, Tenants, TenantsBuilder, TokenSet, fentu, fisikal, fixably, repairy};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::runtime::Builder;
 
 #[global_allocator]
-static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
-/// What a client may take, in bytes.
+/// The most that an idle client may use, in bytes.
 const TARGET: usize = 4096;
 
 fn main() {
@@ -30,10 +31,10 @@ fn main() {
     let tenants = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => 10_000,
         ["--test"] => 100,
-        _ => return println!("memory: skipped, for it takes no such arguments: {arguments:?}"),
+        _ => return println!("memory: skipped, because it takes no such arguments: {arguments:?}"),
     };
-    println!("bytes for each of {tenants} idle clients; the target is {TARGET}");
-    println!("{:<24} {:>12} {:>16}", "", "just made", "after one call");
+    println!("bytes per idle client, for {tenants} clients; the target is {TARGET}");
+    println!("{:<24} {:>12} {:>16}", "", "just built", "after one call");
     row(tenants, "fixably", Tenants::builder(fixably), async |client| client.get_order().id(1).send().await.map(drop));
     row(tenants, "fentu, API key", Tenants::builder(fentu_key), async |client| {
         client.get_work_order().id("1").send().await.map(drop)
@@ -49,36 +50,38 @@ fn main() {
     });
 }
 
-/// Makes the clients, calls once with each, and prints what is left of both on the heap.
+/// Builds the clients, makes one call with each, and prints the bytes per client after both.
 fn row<C: 'static>(count: usize, name: &str, tenants: TenantsBuilder<C>, call: impl AsyncFn(C) -> Result<(), Error>) {
-    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime can be made");
-    let profiler = dhat::Profiler::builder().testing().build();
-    let taken = || dhat::HeapStats::get().curr_bytes;
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime starts");
+    let region = Region::new(ALLOCATOR);
+    let in_use = || {
+        let stats = region.change();
+        stats.bytes_allocated - stats.bytes_deallocated
+    };
     let tenants = tenants.with_capacity(count + 1).build();
-    let client = async |key: &str| tenants.get(key).await.expect("it can be built");
+    let client = async |key: &str| tenants.get(key).await.expect("the client builds");
     let keys: Vec<String> = (0..count).map(|number| format!("tenant-{number}")).collect();
 
-    // What is made once, by the first, is nobody's.
-    runtime.block_on(async { call(client("first").await).await.expect("the vendor answers") });
-    let before = taken();
+    // The first client pays for what all of them share, so it is not counted.
+    runtime.block_on(async { call(client("first").await).await.expect("the vendor responds") });
+    let before = in_use();
     runtime.block_on(async {
         for key in &keys {
             drop(client(key).await);
         }
     });
-    let made = (taken() - before) / count;
+    let built = (in_use() - before) / count;
     runtime.block_on(async {
         for key in &keys {
-            call(client(key).await).await.expect("the vendor answers");
+            call(client(key).await).await.expect("the vendor responds");
         }
-        // The last task that fetched tokens ends.
+        // Let the last token refresh finish.
         tokio::task::yield_now().await;
     });
-    let called = (taken() - before) / count;
+    let called = (in_use() - before) / count;
 
     assert_eq!(tenants.len(), count + 1);
-    drop(profiler);
-    println!("{name:<24} {made:>12} {called:>16}");
+    println!("{name:<24} {built:>12} {called:>16}");
     assert!(count < 10_000 || called <= TARGET, "more than the target");
 }
 
@@ -109,7 +112,7 @@ fn token() -> String {
     "t".repeat(64)
 }
 
-/// Any vendor: it gives tokens to everybody, says yes to everything, and tells of a limit.
+/// Stands for every vendor: it issues tokens, accepts every request, and sends rate limit headers.
 #[derive(Clone, Debug)]
 struct Vendor;
 
@@ -124,7 +127,7 @@ impl Transport for Vendor {
             .header("content-type", "application/json")
             .header("x-ratelimit-remaining", "100")
             .header("x-ratelimit-reset", "60");
-        let response = response.body(Bytes::from(body.to_string())).expect("it is one");
+        let response = response.body(Bytes::from(body.to_string())).expect("the response is valid");
         Box::pin(async { Ok(response) })
     }
 

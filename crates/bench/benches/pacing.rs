@@ -1,16 +1,16 @@
-//! How much of a tenant's limit many eager callers use, and how many refusals they earn, beside reqwest-retry at the same
-//! tenant.
+//! Measures how much of a tenant's rate limit many eager callers use, and how many 429 responses they get, compared with
+//! reqwest-retry.
 //!
-//! The tenant is the crate's own, on sockets: 100 calls in every window of 2 s. 64 callers make 1,000 calls, each the next
-//! as soon as its last is answered. At best that takes 18 s: the tenth window has to begin, and then all is done at once.
-//! Each client has a tenant of its own and begins with a window.
+//! The tenant is the crate's own mock server, on sockets: 100 calls in every window of 2 s. 64 callers make 1,000 calls,
+//! each the next one as soon as its last one returns. At best that takes 18 s: the last calls go out when the tenth window
+//! begins. Each client has a mock server of its own and starts when a window does.
 //!
-//! `reqwest-retry` runs twice. Once with waits as they are by default, from a second upwards; once with waits that fit
-//! this tenant, from a tenth of a second to a whole window, as nobody can choose them who does not know the limit.
-//! In both it may repeat a call for as long as it takes; as its own example has it, three times, it gives up calls.
+//! `reqwest-retry` runs twice: with its default waits, from one second up, and with waits that fit this tenant, from a
+//! tenth of a second to a whole window, which only a caller who knows the limit can choose. Both runs retry a call until
+//! it succeeds; with three retries, as in the crate's own example, calls would fail.
 //!
-//! * without arguments: measures;
-//! * `--test`: a few calls at a smaller tenant.
+//! * `cargo bench -p servicebay-bench --bench pacing`: measures;
+//! * the same with `-- --test`: a few calls against a smaller limit.
 
 #![expect(clippy::print_stdout, reason = "the numbers are what this program is for")]
 
@@ -30,7 +30,7 @@ use tokio::runtime::Builder;
 
 const ORDER: i64 = 20000010;
 
-/// What is measured.
+/// The calls to make and the limit that they meet.
 #[derive(Clone, Copy)]
 struct Load {
     callers: u32,
@@ -40,7 +40,7 @@ struct Load {
 }
 
 impl Load {
-    /// The time that the calls take if only the limit costs time.
+    /// How long the calls take if nothing but the limit takes time.
     fn ideal(self) -> Duration {
         self.window * ((self.calls - 1) / self.limit)
     }
@@ -51,7 +51,7 @@ fn main() {
     let load = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => Load { callers: 64, calls: 1000, limit: 100, window: Duration::from_secs(2) },
         ["--test"] => Load { callers: 8, calls: 15, limit: 10, window: Duration::from_secs(1) },
-        _ => return println!("pacing: skipped, for it takes no such arguments: {arguments:?}"),
+        _ => return println!("pacing: skipped, because it takes no such arguments: {arguments:?}"),
     };
     let Load { callers, calls, limit, window } = load;
     println!(
@@ -60,47 +60,47 @@ fn main() {
         load.ideal().as_secs()
     );
     println!("{:<34} {:>8} {:>11} {:>9} {:>6} {:>7}", "", "time", "of the best", "requests", "429s", "failed");
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     runtime.block_on(async {
         measure("servicebay", load, servicebay).await;
-        measure("reqwest-retry, as it comes", load, |tenant| retrying(tenant, ExponentialBackoff::builder())).await;
+        measure("reqwest-retry, by default", load, |server| retrying(server, ExponentialBackoff::builder())).await;
         let fitting = || ExponentialBackoff::builder().retry_bounds(Duration::from_millis(100), window);
-        measure("reqwest-retry, fitted to the tenant", load, |tenant| retrying(tenant, fitting())).await;
+        measure("reqwest-retry, fitted to the tenant", load, |server| retrying(server, fitting())).await;
     });
 }
 
-/// Somebody who calls.
+/// A client of one of the two kinds.
 enum Client {
     Servicebay(fixably::Client),
     Retrying { client: ClientWithMiddleware, url: String, token: String },
 }
 
-fn servicebay(tenant: &MockServer) -> Client {
-    Client::Servicebay(tenant.client().expect("a tenant's client can be built"))
+fn servicebay(server: &MockServer) -> Client {
+    Client::Servicebay(server.client().expect("the client builds"))
 }
 
-fn retrying(tenant: &MockServer, policy: reqwest_retry::policies::ExponentialBackoffBuilder) -> Client {
+fn retrying(server: &MockServer, policy: reqwest_retry::policies::ExponentialBackoffBuilder) -> Client {
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .build()
-        .expect("a client with these settings can be made");
+        .expect("the client builds");
     let retries = RetryTransientMiddleware::new_with_policy(policy.build_with_max_retries(u32::MAX));
     Client::Retrying {
         client: ClientBuilder::new(client).with(retries).build(),
-        url: format!("{}/orders/{ORDER}", tenant.base_url()),
-        token: tenant.token(TokenKind::AdminAll),
+        url: format!("{}/orders/{ORDER}", server.base_url()),
+        token: server.token(TokenKind::AdminAll),
     }
 }
 
 impl Client {
-    /// Makes one call and says whether it succeeded.
+    /// Makes one call and returns whether it succeeded.
     async fn call(&self) -> bool {
         match self {
             Self::Servicebay(client) => client.get_order().id(ORDER).send().await.is_ok(),
             Self::Retrying { client, url, token } => match client.get(url).bearer_auth(token).send().await {
-                Ok(answer) => answer.status().is_success() && answer.bytes().await.is_ok(),
+                Ok(response) => response.status().is_success() && response.bytes().await.is_ok(),
                 Err(_) => false,
             },
         }
@@ -108,12 +108,12 @@ impl Client {
 }
 
 async fn measure(name: &str, load: Load, client: impl FnOnce(&MockServer) -> Client) {
-    let tenant = MockServer::builder().with_rate_limit(load.limit, load.window).start().await;
-    let client = Arc::new(client(&tenant));
-    // Windows end on a whole second. A run that begins within one has less of the first than of the others.
-    tokio::time::sleep(to_the_next_second(tenant.now())).await;
+    let server = MockServer::builder().with_rate_limit(load.limit, load.window).start().await;
+    let client = Arc::new(client(&server));
+    // Windows end on a whole second, so a run that starts later would have a shorter first window.
+    tokio::time::sleep(until_next_second(server.now())).await;
 
-    let (begun, left, failed) = (now(), AtomicU32::new(load.calls), AtomicU32::new(0));
+    let (started, left, failed) = (now(), AtomicU32::new(load.calls), AtomicU32::new(0));
     let callers = (0..load.callers).map(|_| async {
         while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
             if !client.call().await {
@@ -122,19 +122,19 @@ async fn measure(name: &str, load: Load, client: impl FnOnce(&MockServer) -> Cli
         }
     });
     join_all(callers).await;
-    let time = begun.elapsed();
+    let time = started.elapsed();
 
     println!(
         "{name:<34} {:>6.2} s {:>9.1} % {:>9} {:>6} {:>7}",
         time.as_secs_f64(),
         load.ideal().as_secs_f64() / time.as_secs_f64() * 100.0,
-        tenant.counters().requests(),
-        tenant.counters().refused(),
+        server.counters().requests(),
+        server.counters().refused(),
         failed.into_inner(),
     );
 }
 
-fn to_the_next_second(now: Timestamp) -> Duration {
+fn until_next_second(now: Timestamp) -> Duration {
     let nanoseconds = u32::try_from(now.subsec_nanosecond()).expect("the time is after 1970");
     Duration::from_secs(1) - Duration::from_nanos(nanoseconds.into())
 }

@@ -1,11 +1,10 @@
-//! What a token costs: to read while it lives, and to renew while ten thousand callers want it.
+//! Measures what a token costs: reading a valid one, and refreshing one while ten thousand callers need it.
 //!
-//! The first number is time, of reading alone, and so is the count of allocations. The others are waits on a paused clock
-//! against a tenant in memory, whose token endpoint takes a second to answer: how many token requests there were, and how
-//! much longer the callers took than they would have.
+//! Reading is measured in nanoseconds and allocations. The refreshes run on a paused clock against a mock server in memory
+//! whose token endpoint takes one second to respond: counted are the token requests, and how long the callers waited.
 //!
-//! * without arguments: measures;
-//! * `--test`: the same, with fewer reads.
+//! * `cargo bench -p servicebay-bench --bench token`: measures;
+//! * the same with `-- --test`: fewer reads.
 
 #![expect(clippy::print_stdout, reason = "the numbers are what this program is for")]
 
@@ -17,16 +16,17 @@ use futures_util::future::join_all;
 use servicebay::repairy::Client;
 use servicebay::testing::repairy::{MockServer, Partner};
 use servicebay::testing::{Fault, TokenRequestKind, probe};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
 #[global_allocator]
-static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 const CALLERS: usize = 10_000;
 const BOOKING: &str = "670000000000000000000001";
 const HOUR: Duration = Duration::from_secs(3600);
-/// How long the token endpoint takes to answer.
+/// How long the token endpoint takes to respond.
 const SLOW: Duration = Duration::from_secs(1);
 
 fn main() {
@@ -34,22 +34,21 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => measure(2_000_000),
         ["--test"] => measure(1_000),
-        _ => println!("token: skipped, for it takes no such arguments: {arguments:?}"),
+        _ => println!("token: skipped, because it takes no such arguments: {arguments:?}"),
     }
 }
 
 fn measure(reads: u32) {
     reading(reads);
-    let paused =
-        || Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime can be made");
+    let paused = || Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime starts");
     println!("{CALLERS} callers at once, a token endpoint that takes {} s", SLOW.as_secs());
     println!("{:<38} {:>14} {:>14} {:>14}", "", "token requests", "waited, median", "waited, most");
     paused().block_on(callers("at the start, without a token", None));
-    paused().block_on(callers("in the last fifth of its life", Some(44 * HOUR)));
-    paused().block_on(callers("after its end", Some(49 * HOUR)));
+    paused().block_on(callers("in the last fifth of its lifetime", Some(44 * HOUR)));
+    paused().block_on(callers("after it expired", Some(49 * HOUR)));
 }
 
-/// Reading a token that lives: the median of many rounds, so that a busy machine counts for little.
+/// Reads a valid token: the median of many rounds, so that other load on the machine matters little.
 fn reading(reads: u32) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
     let client = runtime.block_on(async {
@@ -58,38 +57,38 @@ fn reading(reads: u32) {
         client
     });
     let _guard = runtime.enter();
-    let read = median(reads, || assert!(probe::take_token(black_box(&client)), "the token lives"));
+    let read = median(reads, || assert!(probe::take_token(black_box(&client)), "the token is valid"));
     let clock = median(reads, || {
         black_box(Instant::now());
     });
 
-    let profiler = dhat::Profiler::builder().testing().build();
+    let region = Region::new(ALLOCATOR);
     for _ in 0..1000 {
-        assert!(probe::take_token(black_box(&client)), "the token lives");
+        assert!(probe::take_token(black_box(&client)), "the token is valid");
     }
-    let allocations = dhat::HeapStats::get().total_blocks;
-    drop(profiler);
+    let allocated = region.change();
+    let allocations = allocated.allocations + allocated.reallocations;
     println!(
-        "reading a live token: {read:.0} ns, of which asking the clock {clock:.0} ns; {allocations} allocations in 1000"
+        "reading a valid token: {read:.0} ns, {clock:.0} ns of it to read the clock; {allocations} allocations in 1000 reads"
     );
 }
 
-/// Nanoseconds for one turn.
+/// The median time of one turn, in nanoseconds.
 #[expect(clippy::disallowed_methods, reason = "real time is what is measured")]
 fn median(turns: u32, mut turn: impl FnMut()) -> f64 {
     let each = turns / 100;
     let mut rounds: Vec<f64> = (0..101)
         .map(|_| {
-            let begun = std::time::Instant::now();
+            let started = std::time::Instant::now();
             (0..each).for_each(|_| turn());
-            begun.elapsed().as_secs_f64() * 1e9 / f64::from(each)
+            started.elapsed().as_secs_f64() * 1e9 / f64::from(each)
         })
         .collect();
     rounds.sort_by(f64::total_cmp);
     rounds[50]
 }
 
-/// Lets all callers want a token, `age` after it was granted.
+/// Makes all calls at once, `age` after the token was issued.
 async fn callers(when: &str, age: Option<Duration>) {
     let tenant = MockServer::builder().in_memory();
     let client = client(&tenant);
@@ -102,9 +101,9 @@ async fn callers(when: &str, age: Option<Duration>) {
         tenant.fault(Fault::delay(SLOW).on("POST", path).always());
     }
     let calls = (0..CALLERS).map(|_| async {
-        let begun = Instant::now();
+        let started = Instant::now();
         call(&client).await;
-        begun.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64()
     });
     let mut waits = join_all(calls).await;
     waits.sort_by(f64::total_cmp);
@@ -116,9 +115,9 @@ async fn callers(when: &str, age: Option<Duration>) {
 }
 
 fn client(tenant: &MockServer) -> Client {
-    tenant.client_builder(Partner::Main).build().expect("a tenant's client can be built")
+    tenant.client_builder(Partner::Main).build().expect("the client builds")
 }
 
 async fn call(client: &Client) {
-    client.get_booking().id(BOOKING).send().await.expect("the tenant answers");
+    client.get_booking().id(BOOKING).send().await.expect("the server responds");
 }

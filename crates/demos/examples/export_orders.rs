@@ -1,12 +1,19 @@
-//! Exports all orders to a CSV file, and goes on where it was when it is stopped and run again.
+//! Exports all orders to a CSV file, and resumes the export if it was interrupted.
 //!
-//! `cargo run -p servicebay-demos --example export_orders` runs it against a mock server inside this program: it stops itself half way, goes
-//! on, and checks the file. With `FIXABLY_TENANT` and `FIXABLY_TOKEN` set, it exports that tenant's orders to `orders.csv`,
-//! or to the file that is named: `cargo run -p servicebay-demos --example export_orders -- march.csv`. Ctrl-C stops it; the next run goes on.
+//! ```sh
+//! cargo run -p servicebay-demos --example export_orders
+//! ```
 //!
-//! How the file ends up complete and without doubles, even when the machine loses power: beside it lies a checkpoint, which
-//! says where in the list the export is and how long the file was then. A run that goes on cuts the file back to that
-//! length, and fetches from that place.
+//! runs it against a mock server inside this program: it interrupts itself, resumes, and checks the file. With
+//! `FIXABLY_TENANT` and `FIXABLY_TOKEN` set, it exports that tenant's orders to `orders.csv`, or to the file that you name:
+//!
+//! ```sh
+//! cargo run -p servicebay-demos --example export_orders -- march.csv
+//! ```
+//!
+//! Ctrl-C interrupts it, and the next run resumes. The file ends up complete and without duplicates even if the machine
+//! loses power: a checkpoint beside the file holds the position in the list and the length of the file at that moment. A
+//! run that resumes truncates the file to that length and fetches from that position.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -30,7 +37,7 @@ use servicebay::testing::fixably::{MockServer, TokenKind};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Orders between two checkpoints.
+/// The number of orders between two checkpoints.
 const CHECKPOINT: u64 = 100;
 
 #[tokio::main]
@@ -42,16 +49,16 @@ async fn main() -> Result<()> {
     let client = Client::builder(Credentials::bearer(token)).with_tenant(name).build()?;
     match export(&client, 100, &path, stopped()).await? {
         Outcome::Complete(count) => println!("{}: complete, {count} orders", path.display()),
-        Outcome::Stopped(count) => println!("{}: {count} orders so far; run it again to go on", path.display()),
+        Outcome::Stopped(count) => println!("{}: {count} orders so far; run it again to resume", path.display()),
     }
     Ok(())
 }
 
-/// Against a mock server inside this program: stopped half way, taken up again, and checked.
+/// Exports from a mock server inside this program: interrupts itself, resumes, and checks the file.
 async fn embedded() -> Result<()> {
-    let tenant = MockServer::builder().with_rate_limit(5, Duration::from_secs(1)).start().await;
-    let client = Client::builder(Credentials::bearer(tenant.token(TokenKind::AdminAll)));
-    let client = client.with_base_url(tenant.base_url()).build()?;
+    let server = MockServer::builder().with_rate_limit(5, Duration::from_secs(1)).start().await;
+    let client = Client::builder(Credentials::bearer(server.token(TokenKind::AdminAll)));
+    let client = client.with_base_url(server.base_url()).build()?;
     let path = env::temp_dir().join(format!("servicebay-orders-{}.csv", process::id()));
     println!("A mock server of Fixably with 140 orders, five calls a second, and pages of ten.");
     println!("Set FIXABLY_TENANT and FIXABLY_TOKEN to export a real one's instead.");
@@ -63,20 +70,20 @@ async fn embedded() -> Result<()> {
         }
     };
     if let Outcome::Stopped(count) = export(&client, 10, &path, clock).await? {
-        println!("stopped after {count} orders; going on in a new walk");
+        println!("interrupted after {count} orders; resuming with a new list");
     }
     if let Outcome::Stopped(count) = export(&client, 10, &path, stopped()).await? {
-        println!("stopped once more after {count} orders; so the file is not checked");
+        println!("interrupted again after {count} orders, so the file is not checked");
         return Ok(());
     }
 
     let mut exported = csv::Reader::from_path(&path)?;
     let exported: Vec<String> = exported.records().map(|row| Ok(row?[0].to_owned())).collect::<Result<_>>()?;
-    let there: Vec<Order> = client.list_orders().limit(100).items().try_collect().await?;
-    let there: HashSet<String> = there.iter().map(id).collect();
-    let without_doubles: HashSet<String> = exported.iter().cloned().collect();
-    assert_eq!(without_doubles.len(), exported.len(), "an order came twice");
-    assert_eq!(without_doubles, there, "orders are missing");
+    let listed: Vec<Order> = client.list_orders().limit(100).items().try_collect().await?;
+    let listed: HashSet<String> = listed.iter().map(id).collect();
+    let distinct: HashSet<String> = exported.iter().cloned().collect();
+    assert_eq!(distinct.len(), exported.len(), "an order was exported twice");
+    assert_eq!(distinct, listed, "orders are missing");
     println!("{}: checked, {} orders, each of them once", path.display(), exported.len());
     fs::remove_file(&path)?;
     fs::remove_file(beside(&path, "cursor"))?;
@@ -88,7 +95,7 @@ enum Outcome {
     Stopped(u64),
 }
 
-/// Exports what is still missing from the file, until `stop` says so.
+/// Exports the orders that are missing from the file, until `stop` resolves.
 async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Output = ()>) -> Result<Outcome> {
     let expand = Expand::new().with("customer").with("device").with("status");
     let orders = client.list_orders().limit(page).expand(expand).items().prefetch(8);
@@ -96,16 +103,19 @@ async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Outpu
         Some(checkpoint) => checkpoint,
         None if path.try_exists()? => {
             let path = path.display();
-            return Err(format!("{path} is there already, with no checkpoint beside it: name another file").into());
+            return Err(format!(
+                "{path} exists and has no checkpoint beside it, so it is not from an export: name another file"
+            )
+            .into());
         }
         None => {
-            // Before the file itself: so a file without a checkpoint is never ours.
+            // Written before the file, so a file without a checkpoint is never from an export.
             let checkpoint = Checkpoint { length: 0, cursor: orders.cursor() };
             checkpoint.write(path)?;
             checkpoint
         }
     };
-    let mut csv = cut_back(path, checkpoint.length)?;
+    let mut csv = open_truncated(path, checkpoint.length)?;
     if checkpoint.length == 0 {
         csv.write_record(["order", "created", "closed", "customer", "device", "status", "total", "to pay"])?;
     }
@@ -123,7 +133,7 @@ async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Outpu
         match next {
             Ok(Some(order)) => csv.write_record(row(&order))?,
             Ok(None) => break Ok(Outcome::Complete(orders.yielded())),
-            // What was exported until here stays, and the next run goes on with what failed.
+            // The orders so far stay in the file, and the next run resumes with the page that failed.
             Err(error) => break Err(error.into()),
         }
         bar.set_length(orders.total().unwrap_or_default());
@@ -145,17 +155,17 @@ async fn export(client: &Client, page: u32, path: &Path, stop: impl Future<Outpu
     outcome
 }
 
-/// The file at its end, cut back to so many bytes; a new one where that is none.
-fn cut_back(path: &Path, length: u64) -> Result<csv::Writer<File>> {
+/// Opens the file for appending, truncated to `length`; creates it if `length` is 0.
+fn open_truncated(path: &Path, length: u64) -> Result<csv::Writer<File>> {
     let file = OpenOptions::new().append(true).create(length == 0).open(path)?;
     if file.metadata()?.len() < length {
-        return Err("the file is shorter than its checkpoint says: delete both to begin anew".into());
+        return Err("the file is shorter than its checkpoint records: delete both to start over".into());
     }
     file.set_len(length)?;
     Ok(csv::Writer::from_writer(file))
 }
 
-/// First the rows are safe on the disk, then the checkpoint that counts on them.
+/// Syncs the rows to the disk, and then writes the checkpoint that relies on them.
 fn save(path: &Path, csv: &mut csv::Writer<File>, cursor: Cursor) -> Result<()> {
     csv.flush()?;
     csv.get_ref().sync_data()?;
@@ -163,10 +173,10 @@ fn save(path: &Path, csv: &mut csv::Writer<File>, cursor: Cursor) -> Result<()> 
     Checkpoint { length, cursor }.write(path)
 }
 
-/// How far an export is.
+/// The progress of an export.
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
-    /// How long the file was then.
+    /// The length of the file, in bytes.
     length: u64,
     cursor: Cursor,
 }
@@ -180,7 +190,7 @@ impl Checkpoint {
         }
     }
 
-    /// It takes the old one's place whole.
+    /// Replaces the old checkpoint atomically.
     fn write(&self, path: &Path) -> Result<()> {
         let new = beside(path, "cursor.new");
         fs::write(&new, serde_json::to_vec(self)?)?;
@@ -190,11 +200,11 @@ impl Checkpoint {
     }
 }
 
-/// The file of the same name with one more ending.
-fn beside(path: &Path, ending: &str) -> PathBuf {
+/// The path with one more extension.
+fn beside(path: &Path, extension: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
-    name.push(ending);
+    name.push(extension);
     name.into()
 }
 
@@ -219,10 +229,10 @@ fn id(order: &Order) -> String {
     order.id().map(|id| id.to_string()).unwrap_or_default()
 }
 
-/// Resolves when somebody presses Ctrl-C.
+/// Resolves when Ctrl-C is pressed.
 async fn stopped() {
     if tokio::signal::ctrl_c().await.is_err() {
-        // Nobody can: then nobody does.
+        // Ctrl-C cannot be caught here, so wait forever.
         std::future::pending::<()>().await;
     }
 }

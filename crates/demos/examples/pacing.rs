@@ -1,10 +1,19 @@
-//! How a tenant's limit is shared: people at a counter, follow-ups of webhooks, an export, and another integration that
-//! knows nothing of the three.
+//! Shows how callers of three priorities and an unrelated integration share the rate limit of one server.
 //!
-//! `cargo run -p servicebay-demos --example pacing` lets 64 workers call a mock server inside this program for 16 s. They share one client and
-//! so one budget. The other integration has a plain HTTP client and a token of its own, and calls at its own pace. A
-//! table tells how each of them fared, and a picture shows the calls against the limit. The first argument is the file for
-//! the picture; without one it is written to the folder for temporary files.
+//! ```sh
+//! cargo run -p servicebay-demos --example pacing
+//! ```
+//!
+//! 64 workers call a mock server inside this program for 16 s: people at a counter, reactions to webhooks, and an export.
+//! They share one client and so one rate limiter. The other integration has a plain HTTP client and a token of its own. A
+//! table lists the calls and waits of each, and a chart shows the calls against the limit. The first argument is the file
+//! of the chart; by default it goes to the folder for temporary files. From the root of the repository, this updates the
+//! chart of the README, and the copy of it in the docs:
+//!
+//! ```sh
+//! cargo run -p servicebay-demos --example pacing -- docs/pacing.svg
+//! SERVICEBAY_BLESS=1 cargo test --test it front_page
+//! ```
 
 #![expect(
     clippy::print_stdout,
@@ -29,17 +38,17 @@ use servicebay::testing::{RecordedRequest, TokenSeen};
 use servicebay::{CallOptions, Priority, fixably};
 use tokio::time::{interval, sleep, timeout};
 
-/// What the tenant allows in a window, and how long that is.
+/// The calls that the tenant allows in a window, and the length of a window.
 const LIMIT: u32 = 200;
 const WINDOW: Duration = Duration::from_secs(2);
 const WINDOWS: u32 = 8;
-/// What bulk leaves of it: a fifth, as it comes.
+/// The reserve that bulk calls leave: a fifth of the limit, by default.
 const LEFT_BY_BULK: u32 = LIMIT / 5;
-/// When the other integration sets in, and how often it calls.
+/// When the other integration starts, and how often it calls.
 const FOREIGN_FROM: Duration = Duration::from_secs(6);
 const FOREIGN_EVERY: Duration = Duration::from_millis(150);
 
-/// Who calls, in the order in which the picture piles them up.
+/// The callers, in the order in which the chart stacks them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caller {
     Bulk,
@@ -60,7 +69,7 @@ impl Caller {
         }
     }
 
-    fn colour(self) -> RGBColor {
+    fn color(self) -> RGBColor {
         match self {
             Self::Bulk => RGBColor(158, 202, 225),
             Self::Normal => RGBColor(33, 113, 181),
@@ -69,20 +78,20 @@ impl Caller {
         }
     }
 
-    /// How many work, and how long each of them thinks after a call.
+    /// The number of workers, and how long each pauses after a call.
     fn workers(self) -> (u32, Duration) {
         match self {
-            // Orders by the page, one after the other, as fast as the limit allows.
+            // Lists orders page by page, as fast as the limit allows.
             Self::Bulk => (40, Duration::ZERO),
-            // A webhook tells that a customer has changed.
+            // A webhook reports that a customer changed.
             Self::Normal => (12, Duration::from_millis(3000)),
-            // Somebody opens an order.
+            // A person opens an order.
             Self::Interactive => (12, Duration::from_millis(1500)),
             Self::Foreign => (1, Duration::ZERO),
         }
     }
 
-    /// Whose request it was that the tenant saw.
+    /// The caller of a request that the mock server recorded.
     fn of(request: &RecordedRequest) -> Self {
         match (request.token, request.operation) {
             (TokenSeen::Legacy, _) => Self::Foreign,
@@ -93,35 +102,35 @@ impl Caller {
     }
 }
 
-/// A call that was answered, and how long that took.
-struct Answered {
+/// A call that succeeded, and how long it took.
+struct FinishedCall {
     caller: Caller,
     took: Duration,
 }
 
-/// All of them.
+/// The finished calls of all callers.
 #[derive(Default)]
-struct Answers(Mutex<Vec<Answered>>);
+struct FinishedCalls(Mutex<Vec<FinishedCall>>);
 
-impl Answers {
+impl FinishedCalls {
     fn add(&self, caller: Caller, took: Duration) {
-        self.0.lock().expect("nobody panics with the lock in hand").push(Answered { caller, took });
+        self.0.lock().expect("no caller panics while it holds the lock").push(FinishedCall { caller, took });
     }
 }
 
-/// A request that the tenant saw.
-struct Seen {
+/// A request that the mock server received.
+struct SeenRequest {
     caller: Caller,
-    /// Since the first window began.
+    /// Seconds since the first window began.
     seconds: f64,
     refused: bool,
 }
 
-impl Seen {
-    fn new(request: &RecordedRequest, begun: Timestamp) -> Self {
+impl SeenRequest {
+    fn new(request: &RecordedRequest, started: Timestamp) -> Self {
         Self {
             caller: Caller::of(request),
-            seconds: request.at.duration_since(begun).as_secs_f64(),
+            seconds: request.at.duration_since(started).as_secs_f64(),
             refused: request.status == StatusCode::TOO_MANY_REQUESTS,
         }
     }
@@ -129,41 +138,45 @@ impl Seen {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let picture = env::args_os().nth(1).map_or_else(|| env::temp_dir().join("servicebay-pacing.svg"), PathBuf::from);
-    let tenant = MockServer::builder().with_rate_limit(LIMIT, WINDOW).start().await;
-    let client = tenant.client()?;
-    println!("64 workers and another integration at a tenant that allows {LIMIT} calls in {} s ...", WINDOW.as_secs());
+    let chart_path = env::args_os().nth(1).map_or_else(|| env::temp_dir().join("servicebay-pacing.svg"), PathBuf::from);
+    let server = MockServer::builder().with_rate_limit(LIMIT, WINDOW).start().await;
+    let client = server.client()?;
+    println!(
+        "64 workers and another integration call a tenant that allows {LIMIT} calls in {} s ...",
+        WINDOW.as_secs()
+    );
 
-    // Windows end on a whole second, so the first is as long as the others only if it begins on one.
-    let begun = next_second(tenant.now());
-    sleep(begun.duration_since(tenant.now()).unsigned_abs()).await;
-    let answers = Answers::default();
+    // Windows end on a whole second, so the first one is as long as the others only if it begins on one.
+    let started = next_second(server.now());
+    sleep(started.duration_since(server.now()).unsigned_abs()).await;
+    let finished = FinishedCalls::default();
     let ours = [Caller::Interactive, Caller::Normal, Caller::Bulk].into_iter().flat_map(|caller| {
         let (workers, pause) = caller.workers();
-        let (client, answers) = (&client, &answers);
-        (0..workers).map(move |number| work(caller, client.clone(), pause * number / workers, answers))
+        let (client, finished) = (&client, &finished);
+        (0..workers).map(move |number| work(caller, client.clone(), pause * number / workers, finished))
     });
-    // All of them go on until the time is over, unless a call fails.
-    let all = try_join(try_join_all(ours), foreign(&tenant, &answers));
+    // All of them call until the time is up, unless a call fails.
+    let all = try_join(try_join_all(ours), foreign(&server, &finished));
     if let Ok(Err(error)) = timeout(WINDOW * WINDOWS, all).await {
         return Err(error);
     }
 
     let end = (WINDOW * WINDOWS).as_secs_f64();
-    let mut seen: Vec<Seen> = tenant.requests().iter().map(|request| Seen::new(request, begun)).collect();
+    let mut seen: Vec<SeenRequest> =
+        server.requests().iter().map(|request| SeenRequest::new(request, started)).collect();
     seen.retain(|call| call.seconds < end);
-    tell(&seen, &answers.0.into_inner()?);
-    draw(&picture, &seen)?;
-    println!("\nthe picture is in {}", picture.display());
+    print_table(&seen, &finished.0.into_inner()?);
+    draw(&chart_path, &seen)?;
+    println!("\nthe chart is in {}", chart_path.display());
     Ok(())
 }
 
-/// Calls, thinks, and calls again.
+/// Calls again and again, with a pause after each call.
 async fn work(
     caller: Caller,
     client: fixably::Client,
     first: Duration,
-    answers: &Answers,
+    finished: &FinishedCalls,
 ) -> Result<(), Box<dyn Error>> {
     let (_, pause) = caller.workers();
     let priority = match caller {
@@ -174,41 +187,41 @@ async fn work(
     let client = client.with_options(CallOptions::new().with_priority(priority));
     sleep(first).await;
     loop {
-        let asked = Instant::now();
+        let called = Instant::now();
         match caller {
             Caller::Interactive => drop(client.get_order().id(20000010).send().await?),
             Caller::Bulk => drop(client.list_orders().limit(10).send().await?),
             Caller::Normal | Caller::Foreign => drop(client.get_customer().id(1).send().await?),
         }
-        answers.add(caller, asked.elapsed());
+        finished.add(caller, called.elapsed());
         sleep(pause).await;
     }
 }
 
-/// Somebody else's program: it shares the tenant's limit, and nothing with us.
-async fn foreign(tenant: &MockServer, answers: &Answers) -> Result<(), Box<dyn Error>> {
+/// Another program, which shares nothing with our client but the limit of the server.
+async fn foreign(server: &MockServer, finished: &FinishedCalls) -> Result<(), Box<dyn Error>> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     sleep(FOREIGN_FROM).await;
     let mut ticks = interval(FOREIGN_EVERY);
     loop {
         ticks.tick().await;
-        let asked = Instant::now();
-        let request = client.get(format!("{}/queues", tenant.base_url()));
-        let answer = request.header(AUTHORIZATION, tenant.token(TokenKind::Legacy)).send().await?;
-        if answer.status().is_success() {
-            answers.add(Caller::Foreign, asked.elapsed());
+        let called = Instant::now();
+        let request = client.get(format!("{}/queues", server.base_url()));
+        let response = request.header(AUTHORIZATION, server.token(TokenKind::Legacy)).send().await?;
+        if response.status().is_success() {
+            finished.add(Caller::Foreign, called.elapsed());
         }
     }
 }
 
-/// The table: how each of them fared.
-fn tell(seen: &[Seen], answered: &[Answered]) {
-    println!("\n{:<20} {:>7} {:>7} {:>5} {:>15} {:>9}", "", "workers", "calls", "429s", "answered after", "at most");
+/// Prints the table of calls and waits.
+fn print_table(seen: &[SeenRequest], finished: &[FinishedCall]) {
+    println!("\n{:<20} {:>7} {:>7} {:>5} {:>15} {:>9}", "", "workers", "calls", "429s", "median wait", "longest");
     for caller in Caller::ALL.into_iter().rev() {
         let sent = seen.iter().filter(|call| call.caller == caller).count();
         let refused = seen.iter().filter(|call| call.caller == caller && call.refused).count();
         let mut took: Vec<Duration> =
-            answered.iter().filter(|call| call.caller == caller).map(|call| call.took).collect();
+            finished.iter().filter(|call| call.caller == caller).map(|call| call.took).collect();
         took.sort();
         let median = took.get(took.len() / 2).copied().unwrap_or_default();
         let longest = took.last().copied().unwrap_or_default();
@@ -227,11 +240,11 @@ fn tell(seen: &[Seen], answered: &[Answered]) {
     );
 }
 
-/// The picture: calls since the window began, piled up by caller, against the limit.
-fn draw(file: &Path, seen: &[Seen]) -> Result<(), Box<dyn Error>> {
+/// Draws the chart: calls since the window began, stacked by caller, against the limit.
+fn draw(path: &Path, seen: &[SeenRequest]) -> Result<(), Box<dyn Error>> {
     const INK: RGBColor = RGBColor(51, 51, 51);
     const RED: RGBColor = RGBColor(200, 30, 30);
-    let root = SVGBackend::new(file, (900, 420)).into_drawing_area();
+    let root = SVGBackend::new(path, (900, 420)).into_drawing_area();
     root.fill(&WHITE)?;
     let text = |size: u32| ("sans-serif", size).into_font().color(&INK);
     let (head, body) = root.split_vertically(64);
@@ -240,7 +253,7 @@ fn draw(file: &Path, seen: &[Seen]) -> Result<(), Box<dyn Error>> {
     head.draw_text(&title, &text(18), (62, 12))?;
     for (place, caller) in (0..).zip(Caller::ALL) {
         let left = 62 + place * 130;
-        head.draw(&Rectangle::new([(left, 42), (left + 12, 54)], caller.colour().filled()))?;
+        head.draw(&Rectangle::new([(left, 42), (left + 12, 54)], caller.color().filled()))?;
         head.draw_text(caller.name(), &text(13), (left + 18, 42))?;
     }
     head.draw(&Cross::new((62 + 4 * 130 + 40, 48), 4, RED.stroke_width(2)))?;
@@ -269,9 +282,9 @@ fn draw(file: &Path, seen: &[Seen]) -> Result<(), Box<dyn Error>> {
         .x_desc("seconds")
         .y_desc("calls since the window began")
         .draw()?;
-    // The highest pile first, so that the lower ones cover its foot.
+    // The highest stack first, so that the lower ones cover its lower part.
     for caller in Caller::ALL.into_iter().rev() {
-        chart.draw_series(AreaSeries::new(pile(seen, caller), 0.0, caller.colour().filled()))?;
+        chart.draw_series(AreaSeries::new(stack(seen, caller), 0.0, caller.color().filled()))?;
     }
     let refused = seen.iter().filter(|call| call.refused);
     chart
@@ -286,8 +299,8 @@ fn draw(file: &Path, seen: &[Seen]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Calls since the window began by this caller and those below it, in points 40 ms apart.
-fn pile(seen: &[Seen], top: Caller) -> Vec<(f64, f64)> {
+/// The calls since the window began by this caller and those below it, at points 40 ms apart.
+fn stack(seen: &[SeenRequest], top: Caller) -> Vec<(f64, f64)> {
     const POINTS: u32 = 50;
     let below = Caller::ALL.iter().position(|caller| *caller == top).unwrap_or_default();
     let counted: Vec<f64> = seen
@@ -310,5 +323,5 @@ fn pile(seen: &[Seen], top: Caller) -> Vec<(f64, f64)> {
 }
 
 fn next_second(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second() + 1).expect("the years of a clock are far from the last")
+    Timestamp::from_second(now.as_second() + 1).expect("the year is far from the last one")
 }

@@ -48,8 +48,8 @@ fn item(spec: &Spec, model: &Model, call: Call<'_>, read: &Builder, vendor: &Ide
     let mutable = (!steps.is_empty()).then(|| quote!(mut));
     let success = &read.success;
     let sent = match success {
-        Type::Tuple(tuple) if tuple.elems.is_empty() => quote!(request.send_only().await),
-        _ => quote!(request.send().await),
+        Type::Tuple(tuple) if tuple.elems.is_empty() => quote!(request.send(crate::decode::nothing).await),
+        _ => quote!(request.send(crate::decode::content).await),
     };
     let statics = client::constant(call);
     let paging = operation.page.as_ref().map(|page| Paged::new(page, &fields, success, model)).transpose()?;

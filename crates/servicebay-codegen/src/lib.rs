@@ -1,9 +1,9 @@
 //! Spec in, Rust out: progenitor chooses names and types, our own pass writes the code around them.
 //!
-//! 1. [`spec`] parses the vendor's spec and refuses one that leaves something unsaid.
-//! 2. [`prepared`] and [`stand_in`] make of it what progenitor digests.
-//! 3. [`model`] reads names and types out of progenitor's code; the rest of that code is dropped.
-//! 4. [`types`], [`client`] and [`builders`] write the code from the two, with the spec's statements as its
+//! 1. `spec` parses the vendor's spec and refuses one that leaves something unsaid.
+//! 2. `prepared` and `stand_in` make of it what progenitor digests.
+//! 3. `model` reads names and types out of progenitor's code; the rest of that code is dropped.
+//! 4. `types`, `client` and `builders` write the code from the two, with the spec's statements as its
 //!    documentation.
 
 use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
-//! The API keys of a tenant: who may come in, and what they may do.
+//! API keys and their scopes.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Tier;
+use super::options::Tier;
 
-/// The scopes that the vendor names.
+/// The scopes that the vendor documents.
 pub(super) const SCOPES: [&str; 7] = [
     "admin",
     "read:assets",
@@ -16,20 +16,20 @@ pub(super) const SCOPES: [&str; 7] = [
     "write:work-orders",
 ];
 
-/// The API keys that every tenant starts with.
+/// The API keys that every mock server accepts.
 ///
 /// ```
 /// use servicebay::testing::fentu::{KeyKind, MockServer};
 ///
-/// let tenant = MockServer::builder().in_memory();
-/// assert_eq!(tenant.key(KeyKind::ReadOnly), "test-key-read-only");
+/// let server = MockServer::builder().in_memory();
+/// assert_eq!(server.key(KeyKind::ReadOnly), "test-key-read-only");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum KeyKind {
-    /// May do everything, by the scope `admin`: `test-key-admin`.
+    /// May do everything, with the scope `admin`: `test-key-admin`.
     Admin,
-    /// May look at everything and change nothing: `test-key-read-only`.
+    /// May read everything and change nothing: `test-key-read-only`.
     ReadOnly,
     /// May read and write work orders, and nothing else: `test-key-work-orders`.
     WorkOrders,
@@ -40,7 +40,7 @@ pub enum KeyKind {
 impl KeyKind {
     const ALL: [Self; 4] = [Self::Admin, Self::ReadOnly, Self::WorkOrders, Self::WriteOnly];
 
-    /// What a client sends for it.
+    /// The value that a client sends.
     pub(super) fn value(self) -> &'static str {
         match self {
             Self::Admin => "test-key-admin",
@@ -61,19 +61,20 @@ impl KeyKind {
     }
 }
 
-/// An API key of your own making, for [`MockServer::add_key`](super::MockServer::add_key). It lasts until it is revoked.
+/// An API key with your own settings, for [`MockServer::add_key`](super::MockServer::add_key). It is valid until it is
+/// revoked.
 ///
-/// It starts without a scope, so that a test names the ones its integration needs, which are those to tick when the real
-/// key is made.
+/// It starts without scopes, so that a test names those that the integration needs. Those are the ones to select for
+/// the real key.
 ///
 /// ```
 /// use servicebay::testing::fentu::{ApiKey, MockServer};
 ///
-/// let tenant = MockServer::builder().in_memory();
-/// tenant.add_key(ApiKey::new("test-sync").with_scopes(["read:work-orders", "read:customers"]));
+/// let server = MockServer::builder().in_memory();
+/// server.add_key(ApiKey::new("test-sync").with_scopes(["read:work-orders", "read:customers"]));
 /// ```
 #[derive(Clone)]
-#[must_use = "a key is known to a tenant after `tenant.add_key(...)`"]
+#[must_use = "the mock server accepts a key only after `server.add_key(...)`"]
 pub struct ApiKey {
     value: String,
     scopes: BTreeSet<String>,
@@ -81,7 +82,7 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// A key without any scope.
+    /// A key without scopes.
     pub fn new(value: impl Into<String>) -> Self {
         Self { value: value.into(), scopes: BTreeSet::new(), tier: None }
     }
@@ -90,17 +91,21 @@ impl ApiKey {
     ///
     /// # Panics
     ///
-    /// If there is no such scope, because a key that may do nothing would let a test pass for the wrong reason.
+    /// If there is no such scope, because a key that allows nothing would let a test pass for the wrong reason.
     #[track_caller]
     pub fn with_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
         for scope in &self.scopes {
-            assert!(SCOPES.contains(&scope.as_str()), "there is no scope `{scope}`: there are {}", SCOPES.join(", "));
+            assert!(
+                SCOPES.contains(&scope.as_str()),
+                "there is no scope `{scope}`; the scopes are {}",
+                SCOPES.join(", ")
+            );
         }
         self
     }
 
-    /// How many requests the key may make in an hour, where it is not what the whole tenant may.
+    /// How many requests the key may send in an hour. Default: the tier of the server.
     pub fn with_tier(mut self, tier: Tier) -> Self {
         self.tier = Some(tier);
         self
@@ -115,14 +120,14 @@ impl ApiKey {
     }
 }
 
-/// Shows everything but the value: somebody may put a real one in.
+/// Shows everything except the value, because a test may use a real one.
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiKey").field("scopes", &self.scopes).field("tier", &self.tier).finish_non_exhaustive()
     }
 }
 
-/// The keys that a tenant knows.
+/// The keys that the server accepts.
 #[derive(Debug)]
 pub(super) struct Keys(Vec<ApiKey>);
 
@@ -155,19 +160,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_debug_form_of_a_key_does_not_show_it() {
+    fn the_debug_output_does_not_show_the_key() {
         let shown = format!("{:?}", ApiKey::new("test-hidden-value"));
         assert!(!shown.contains("hidden"), "{shown}");
     }
 
     #[test]
     #[should_panic(expected = "there is no scope `read:tasks`")]
-    fn a_key_cannot_have_a_scope_that_does_not_exist() {
+    fn a_key_cannot_have_an_unknown_scope() {
         let _ = ApiKey::new("test").with_scopes(["read:tasks"]);
     }
 
     #[test]
-    fn a_key_takes_the_place_of_one_with_its_value() {
+    fn a_key_replaces_the_one_with_the_same_value() {
         let mut keys = Keys::seeded();
         keys.add(ApiKey::new("test-key-admin"));
         assert!(keys.get("test-key-admin").is_some_and(|key| key.scopes().is_empty()));

@@ -1,21 +1,18 @@
-//! Every operation that the vendor names, and no other.
+//! The operations of the API: those that the vendor names, and no others.
 
 use http::Method;
 
-use super::refusal::Refusal;
+use super::error_response::error;
 use super::schema::Kind;
-use crate::testing::template;
+use crate::testing::error_response::ErrorResponse;
+use crate::testing::router::{IdFormat, Route, RouteError, RouteMatch, Router};
 
-/// One operation.
+/// What an operation requires and does, and what is known of it.
 #[derive(Debug)]
-pub(super) struct Route {
-    /// Its name in the crate's clients, in counters and in logs.
-    pub(super) operation: &'static str,
-    method: &'static str,
-    path: &'static str,
+pub(super) struct Endpoint {
     pub(super) scope: &'static str,
     pub(super) action: Action,
-    pub(super) known: Known,
+    pub(super) evidence: Evidence,
 }
 
 /// What an operation does.
@@ -28,43 +25,33 @@ pub(super) enum Action {
     Parts,
     Read(Kind),
     ServiceHistory,
-    /// The tasks of one work order: the list without pages.
+    /// The tasks of one work order, the only list without pages.
     Tasks,
     Update(Kind),
     Warranty,
 }
 
-/// How much of an operation the vendor's pages show.
+/// What the vendor's documentation shows of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// Its name: method and path are a guess.
-    ByName,
-    Whole,
-}
-
-/// A route with the id that its path held, if it has a place for one.
-#[derive(Debug)]
-pub(super) struct Found<'a> {
-    pub(super) route: &'static Route,
-    pub(super) id: &'a str,
+pub(super) enum Evidence {
+    /// Method and path.
+    Documented,
+    /// Only its name. Method and path are assumed.
+    Named,
 }
 
 /// Finds the operation of a method and a path below the base URL.
-pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, Refusal> {
-    // Which of the two updates is unknown; both do.
-    let method = if method == Method::PATCH { "PUT" } else { method.as_str() };
-    let mut allowed = Vec::new();
-    for route in &ROUTES {
-        let Some(ids) = template::captures(route.path, path).filter(|ids| !ids.contains(&"")) else { continue };
-        if route.method == method {
-            return Ok(Found { route, id: ids.first().copied().unwrap_or_default() });
+pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<RouteMatch<'a, Endpoint>, ErrorResponse> {
+    // Whether an update is PUT or PATCH is unknown. Both work here.
+    let method = if method == Method::PATCH { &Method::PUT } else { method };
+    ROUTER.find(method, path).map_err(|mut reason| {
+        if let RouteError::MethodNotAllowed(allowed) = &mut reason
+            && let Some(put) = allowed.iter().position(|method| *method == "PUT")
+        {
+            allowed.insert(put + 1, "PATCH");
         }
-        allowed.push(route.method);
-        if route.method == "PUT" {
-            allowed.push("PATCH");
-        }
-    }
-    if allowed.is_empty() { Err(Refusal::not_found()) } else { Err(Refusal::method_not_allowed(allowed.join(", "))) }
+        ErrorResponse::no_route(reason, error)
+    })
 }
 
 const fn route(
@@ -73,38 +60,40 @@ const fn route(
     path: &'static str,
     scope: &'static str,
     action: Action,
-    known: Known,
-) -> Route {
-    Route { operation, method, path, scope, action, known }
+    evidence: Evidence,
+) -> Route<Endpoint> {
+    Route::new(operation, method, path, Endpoint { scope, action, evidence })
 }
 
-use Action::{AddPart, Create, Delete, List, Parts, Read, ServiceHistory, Tasks, Update, Warranty};
-use Kind::{Asset, Customer, Task, WorkOrder};
-use Known::{ByName, Whole};
+static ROUTER: Router<Endpoint> = Router::new(IdFormat::Text, &ROUTES);
 
-// That reading takes a `read:` scope and writing a `write:` one is documented. No scope is named for tasks, which here go
-// with work orders, nor for deleting, which here goes with writing.
-static ROUTES: [Route; 20] = [
-    route("list_work_orders", "GET", "/work-orders", "read:work-orders", List(WorkOrder), Whole),
-    route("create_work_order", "POST", "/work-orders", "write:work-orders", Create(WorkOrder), ByName),
-    route("get_work_order", "GET", "/work-orders/{id}", "read:work-orders", Read(WorkOrder), Whole),
-    route("update_work_order", "PUT", "/work-orders/{id}", "write:work-orders", Update(WorkOrder), ByName),
-    route("delete_work_order", "DELETE", "/work-orders/{id}", "write:work-orders", Delete(WorkOrder), ByName),
-    route("list_work_order_tasks", "GET", "/work-orders/{id}/tasks", "read:work-orders", Tasks, Whole),
-    route("get_task", "GET", "/tasks/{id}", "read:work-orders", Read(Task), Whole),
-    route("list_customers", "GET", "/customers", "read:customers", List(Customer), Whole),
-    route("create_customer", "POST", "/customers", "write:customers", Create(Customer), ByName),
-    route("get_customer", "GET", "/customers/{id}", "read:customers", Read(Customer), Whole),
-    route("update_customer", "PUT", "/customers/{id}", "write:customers", Update(Customer), ByName),
-    route("list_assets", "GET", "/assets", "read:assets", List(Asset), Whole),
-    route("create_asset", "POST", "/assets", "write:assets", Create(Asset), ByName),
-    route("get_asset", "GET", "/assets/{id}", "read:assets", Read(Asset), Whole),
-    route("update_asset", "PUT", "/assets/{id}", "write:assets", Update(Asset), ByName),
-    route("delete_asset", "DELETE", "/assets/{id}", "write:assets", Delete(Asset), ByName),
-    route("list_asset_service_history", "GET", "/assets/{id}/service-history", "read:assets", ServiceHistory, ByName),
-    route("list_asset_parts", "GET", "/assets/{id}/parts", "read:assets", Parts, ByName),
-    route("add_asset_part", "POST", "/assets/{id}/parts", "write:assets", AddPart, ByName),
-    route("get_asset_warranty", "GET", "/assets/{id}/warranty", "read:assets", Warranty, ByName),
+use Action::{AddPart, Create, Delete, List, Parts, Read, ServiceHistory, Tasks, Update, Warranty};
+use Evidence::{Documented, Named};
+use Kind::{Asset, Customer, Task, WorkOrder};
+
+// The vendor documents that reading needs a `read:` scope and writing a `write:` scope. It names no scope for tasks,
+// which have those of work orders here, and none for deleting, which counts as writing here.
+static ROUTES: [Route<Endpoint>; 20] = [
+    route("list_work_orders", "GET", "/work-orders", "read:work-orders", List(WorkOrder), Documented),
+    route("create_work_order", "POST", "/work-orders", "write:work-orders", Create(WorkOrder), Named),
+    route("get_work_order", "GET", "/work-orders/{id}", "read:work-orders", Read(WorkOrder), Documented),
+    route("update_work_order", "PUT", "/work-orders/{id}", "write:work-orders", Update(WorkOrder), Named),
+    route("delete_work_order", "DELETE", "/work-orders/{id}", "write:work-orders", Delete(WorkOrder), Named),
+    route("list_work_order_tasks", "GET", "/work-orders/{id}/tasks", "read:work-orders", Tasks, Documented),
+    route("get_task", "GET", "/tasks/{id}", "read:work-orders", Read(Task), Documented),
+    route("list_customers", "GET", "/customers", "read:customers", List(Customer), Documented),
+    route("create_customer", "POST", "/customers", "write:customers", Create(Customer), Named),
+    route("get_customer", "GET", "/customers/{id}", "read:customers", Read(Customer), Documented),
+    route("update_customer", "PUT", "/customers/{id}", "write:customers", Update(Customer), Named),
+    route("list_assets", "GET", "/assets", "read:assets", List(Asset), Documented),
+    route("create_asset", "POST", "/assets", "write:assets", Create(Asset), Named),
+    route("get_asset", "GET", "/assets/{id}", "read:assets", Read(Asset), Documented),
+    route("update_asset", "PUT", "/assets/{id}", "write:assets", Update(Asset), Named),
+    route("delete_asset", "DELETE", "/assets/{id}", "write:assets", Delete(Asset), Named),
+    route("list_asset_service_history", "GET", "/assets/{id}/service-history", "read:assets", ServiceHistory, Named),
+    route("list_asset_parts", "GET", "/assets/{id}/parts", "read:assets", Parts, Named),
+    route("add_asset_part", "POST", "/assets/{id}/parts", "write:assets", AddPart, Named),
+    route("get_asset_warranty", "GET", "/assets/{id}/warranty", "read:assets", Warranty, Named),
 ];
 
 #[cfg(test)]
@@ -116,10 +105,13 @@ mod tests {
     use crate::fentu::operations;
 
     #[test]
-    fn the_tenant_and_the_client_know_the_same_operations() {
+    fn server_and_client_have_the_same_operations() {
         let own: BTreeMap<_, _> = ROUTES
             .iter()
-            .map(|route| (route.operation, (route.method, vec![route.scope], route.known == Whole)))
+            .map(|route| {
+                let Endpoint { scope, evidence, .. } = route.endpoint;
+                (route.operation, (route.method, vec![scope], evidence == Documented))
+            })
             .collect();
         let clients: BTreeMap<_, _> = operations::ALL
             .iter()
@@ -136,22 +128,22 @@ mod tests {
     }
 
     #[test]
-    fn a_path_gives_up_its_id_whatever_it_looks_like() {
+    fn a_path_yields_its_id_in_any_format() {
         for id in ["wo-12345", "12345", "WO%2F1"] {
             let path = format!("/work-orders/{id}/tasks");
-            assert_eq!(find(&Method::GET, &path).expect("a route").id, id);
+            assert_eq!(find(&Method::GET, &path).expect("a route").id(), id);
         }
     }
 
     #[test]
-    fn paths_that_nobody_names_are_not_found() {
+    fn unknown_paths_are_not_found() {
         for path in ["", "/", "/work-orders/", "/tasks", "/technicians", "/work-orders/1/tasks/1", "/assets//parts"] {
             assert_eq!(find(&Method::GET, path).expect_err(path).status.as_u16(), 404, "{path}");
         }
     }
 
     #[test]
-    fn methods_that_nobody_names_are_refused() {
+    fn unknown_methods_are_refused() {
         for (method, path) in [
             (Method::DELETE, "/customers/cust-001"),
             (Method::POST, "/work-orders/wo-10001/tasks"),
@@ -163,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_goes_by_either_method() {
+    fn an_update_works_with_both_methods() {
         for method in [Method::PUT, Method::PATCH] {
             let found = find(&method, "/assets/asset-001").expect("a route");
             assert_eq!(found.route.operation, "update_asset");

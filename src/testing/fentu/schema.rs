@@ -1,13 +1,13 @@
-//! The vendor's records: what may be written, and what of it refers to what.
+//! The vendor's records: which fields may be written, and their types.
 //!
-//! What is read is known from the vendor's samples; what may be written, and which values there are where a sample shows
-//! one of several, is a choice here.
+//! The fields of responses are known from the vendor's samples. Which fields may be written, and which values an enum
+//! has besides the one in a sample, is assumed here.
 
 /// A kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Asset,
-    /// A part that is in an asset.
+    /// A part that is installed in an asset.
     AssetPart,
     Branch,
     Checklist,
@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Customer,
     /// A site or building of a customer.
     Object,
-    /// A part of the catalogue.
+    /// A part in the catalog.
     Part,
     Product,
     Task,
@@ -27,18 +27,18 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
-    pub(super) holds: Holds,
+    pub(super) field_type: FieldType,
     /// Whether a new record needs it.
     pub(super) required: bool,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Holds {
+pub(super) enum FieldType {
     Address,
-    /// A whole number from this on.
+    /// An integer of at least this.
     Count(u64),
-    Day,
+    Date,
     OneOf(&'static [&'static str]),
     /// The id of another record.
     One(Kind),
@@ -50,15 +50,15 @@ pub(super) const ADDRESS: [&str; 5] = ["street", "city", "state", "postal_code",
 pub(super) const WORK_ORDER_STATUSES: &[&str] =
     &["draft", "open", "assigned", "in_progress", "on_hold", "completed", "cancelled"];
 pub(super) const ASSET_STATUSES: &[&str] = &["active", "inactive", "under_repair", "retired", "pending_install"];
-/// One value is known; the others are made up.
+/// One value is known, the other is assumed.
 pub(super) const CUSTOMER_STATUSES: &[&str] = &["active", "inactive"];
-/// Two values are known; the others are made up.
+/// Two values are known, the others are assumed.
 pub(super) const TASK_STATUSES: &[&str] = &["pending", "in_progress", "completed", "cancelled"];
 const PRIORITIES: &[&str] = &["low", "normal", "high", "urgent"];
 const CUSTOMER_TYPES: &[&str] = &["commercial", "residential"];
 
 impl Kind {
-    /// What its ids begin with.
+    /// The prefix of its ids.
     pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::Asset => "asset",
@@ -76,7 +76,7 @@ impl Kind {
         }
     }
 
-    /// The fields that a body may have.
+    /// The fields that a body may contain.
     pub(super) fn fields(self) -> &'static [Field] {
         match self {
             Self::Asset => ASSET,
@@ -88,54 +88,55 @@ impl Kind {
     }
 }
 
-const fn required(name: &'static str, holds: Holds) -> Field {
-    Field { name, holds, required: true }
+const fn required(name: &'static str, field_type: FieldType) -> Field {
+    Field { name, field_type, required: true }
 }
 
-const fn optional(name: &'static str, holds: Holds) -> Field {
-    Field { name, holds, required: false }
+const fn optional(name: &'static str, field_type: FieldType) -> Field {
+    Field { name, field_type, required: false }
 }
 
 const WORK_ORDER: &[Field] = &[
-    required("customer_id", Holds::One(Kind::Customer)),
-    required("description", Holds::Text),
-    optional("contact_id", Holds::One(Kind::Contact)),
-    optional("technician_id", Holds::One(Kind::Technician)),
-    optional("priority", Holds::OneOf(PRIORITIES)),
-    optional("status", Holds::OneOf(WORK_ORDER_STATUSES)),
-    optional("scheduled_date", Holds::Time),
-    optional("estimated_duration", Holds::Count(0)),
-    optional("asset_id", Holds::One(Kind::Asset)),
+    required("customer_id", FieldType::One(Kind::Customer)),
+    required("description", FieldType::Text),
+    optional("contact_id", FieldType::One(Kind::Contact)),
+    optional("technician_id", FieldType::One(Kind::Technician)),
+    optional("priority", FieldType::OneOf(PRIORITIES)),
+    optional("status", FieldType::OneOf(WORK_ORDER_STATUSES)),
+    optional("scheduled_date", FieldType::Time),
+    optional("estimated_duration", FieldType::Count(0)),
+    optional("asset_id", FieldType::One(Kind::Asset)),
 ];
 
 const CUSTOMER: &[Field] = &[
-    required("name", Holds::Text),
-    required("address", Holds::Address),
-    optional("customer_type", Holds::OneOf(CUSTOMER_TYPES)),
-    optional("status", Holds::OneOf(CUSTOMER_STATUSES)),
-    optional("email", Holds::Text),
-    optional("phone", Holds::Text),
-    optional("fax", Holds::Text),
-    optional("website", Holds::Text),
-    optional("billing_address", Holds::Address),
-    optional("branch_id", Holds::One(Kind::Branch)),
-    optional("tax_id", Holds::Text),
-    optional("payment_terms", Holds::Text),
+    required("name", FieldType::Text),
+    required("address", FieldType::Address),
+    optional("customer_type", FieldType::OneOf(CUSTOMER_TYPES)),
+    optional("status", FieldType::OneOf(CUSTOMER_STATUSES)),
+    optional("email", FieldType::Text),
+    optional("phone", FieldType::Text),
+    optional("fax", FieldType::Text),
+    optional("website", FieldType::Text),
+    optional("billing_address", FieldType::Address),
+    optional("branch_id", FieldType::One(Kind::Branch)),
+    optional("tax_id", FieldType::Text),
+    optional("payment_terms", FieldType::Text),
 ];
 
 const ASSET: &[Field] = &[
-    required("name", Holds::Text),
-    required("customer_id", Holds::One(Kind::Customer)),
-    optional("product_id", Holds::One(Kind::Product)),
-    optional("object_id", Holds::One(Kind::Object)),
-    optional("location", Holds::Text),
-    optional("asset_tag", Holds::Text),
-    optional("serial_number", Holds::Text),
-    optional("model_number", Holds::Text),
-    optional("status", Holds::OneOf(ASSET_STATUSES)),
-    optional("install_date", Holds::Day),
-    optional("warranty_start", Holds::Day),
-    optional("warranty_expiry", Holds::Day),
+    required("name", FieldType::Text),
+    required("customer_id", FieldType::One(Kind::Customer)),
+    optional("product_id", FieldType::One(Kind::Product)),
+    optional("object_id", FieldType::One(Kind::Object)),
+    optional("location", FieldType::Text),
+    optional("asset_tag", FieldType::Text),
+    optional("serial_number", FieldType::Text),
+    optional("model_number", FieldType::Text),
+    optional("status", FieldType::OneOf(ASSET_STATUSES)),
+    optional("install_date", FieldType::Date),
+    optional("warranty_start", FieldType::Date),
+    optional("warranty_expiry", FieldType::Date),
 ];
 
-const ASSET_PART: &[Field] = &[required("part_id", Holds::One(Kind::Part)), optional("quantity", Holds::Count(1))];
+const ASSET_PART: &[Field] =
+    &[required("part_id", FieldType::One(Kind::Part)), optional("quantity", FieldType::Count(1))];

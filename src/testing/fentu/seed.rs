@@ -1,13 +1,13 @@
-//! What a tenant has at its start: a firm that maintains heating and cooling. Nothing here is random.
+//! The data at the start: a company that maintains heating and cooling. Nothing here is random.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::schema::{ASSET_STATUSES, Kind, WORK_ORDER_STATUSES};
 use super::store::Store;
 use crate::testing::clock::shifted;
 
-/// Monday, 2 March 2026, 08:00 UTC: when the first work order was created.
+/// Monday, 2 March 2026, 08:00 UTC, when the first work order was created.
 const OPENING: i64 = 1_772_438_400;
 
 const WORK_ORDERS: usize = 70;
@@ -40,21 +40,21 @@ const JOBS: [(&str, [&str; 5]); 3] = [
 ];
 
 pub(super) fn store() -> Store {
-    let mut firm = Firm::default();
-    firm.put_names();
-    firm.put_customers();
-    firm.put_assets();
-    firm.put_work_orders();
-    firm.store
+    let mut seed = Seed::default();
+    seed.put_names();
+    seed.put_customers();
+    seed.put_assets();
+    seed.put_work_orders();
+    seed.store
 }
 
 #[derive(Default)]
-struct Firm {
+struct Seed {
     store: Store,
 }
 
-impl Firm {
-    /// Adds a record without those of its fields that are null.
+impl Seed {
+    /// Adds a record without its null fields.
     fn add(&mut self, kind: Kind, values: Value) -> String {
         let Value::Object(mut values) = values else { return String::new() };
         values.retain(|_, value| !value.is_null());
@@ -63,9 +63,8 @@ impl Firm {
 
     fn set(&mut self, kind: Kind, id: &str, changes: Value) {
         if let (Some(record), Value::Object(changes)) = (self.store.get_mut(kind, id), changes) {
-            let kept = |values: &mut Map<String, Value>| values.retain(|_, value| !value.is_null());
             record.values.extend(changes);
-            kept(&mut record.values);
+            record.values.retain(|_, value| !value.is_null());
         }
     }
 
@@ -221,7 +220,7 @@ impl Firm {
         self.store.trash(Kind::WorkOrder, "wo-10070");
     }
 
-    /// Two to five tasks. Those of a finished job are done, and the first of one in progress.
+    /// Adds two to five tasks. Those of a completed work order are done, and so is the first of one in progress.
     fn put_tasks(&mut self, order: &str, n: usize, status: &str) {
         for (sequence, name) in JOBS[n % JOBS.len()].1.iter().take(2 + n % 4).enumerate() {
             let done = status == "completed" || (status == "in_progress" && sequence == 0);
@@ -244,18 +243,18 @@ impl Firm {
     }
 }
 
-/// Whose an asset is. Nothing belongs to the customer in the trash.
+/// The customer of an asset. The customer in the trash has none.
 fn customer_of(asset: usize) -> String {
     format!("cust-{:03}", asset % (CUSTOMERS - 1) + 1)
 }
 
-/// The first contact of an asset's owner; the first customer has two.
+/// The first contact of an asset's customer. The first customer has two contacts.
 fn contact_of(asset: usize) -> String {
     let customer = asset % (CUSTOMERS - 1);
     format!("contact-{:03}", if customer == 0 { 1 } else { customer + 2 })
 }
 
-/// The time some hours after the opening, and some more or fewer, as the vendor writes times.
+/// The time some hours after the opening, plus `more` hours, in the vendor's format.
 fn time(hours: usize, more: i64) -> Value {
     let hours = i64::try_from(hours).unwrap_or(i64::MAX).saturating_add(more);
     let opening = Timestamp::from_second(OPENING).unwrap_or_default();
@@ -266,10 +265,11 @@ fn time(hours: usize, more: i64) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::schema::FieldType;
     use super::*;
 
     #[test]
-    fn there_is_enough_of_everything() {
+    fn there_are_records_of_every_kind_and_status() {
         let store = store();
         for (kind, count) in
             [(Kind::WorkOrder, 69), (Kind::Customer, 29), (Kind::Asset, 59), (Kind::Contact, 31), (Kind::Branch, 2)]
@@ -282,13 +282,13 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_referred_to_exists() {
+    fn every_reference_has_a_target() {
         let store = store();
         for kind in [Kind::Asset, Kind::Customer, Kind::WorkOrder] {
             for record in store.all(kind) {
                 for (name, value) in &record.values {
                     let Some(field) = kind.fields().iter().find(|field| field.name == name) else { continue };
-                    if let super::super::schema::Holds::One(target) = field.holds {
+                    if let FieldType::One(target) = field.field_type {
                         let id = value.as_str().expect("an id");
                         assert!(store.get(target, id).is_some(), "{} refers to {id}", record.id);
                     }
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contact_of_a_work_order_is_its_customers() {
+    fn the_contact_of_a_work_order_belongs_to_its_customer() {
         let store = store();
         for order in store.all(Kind::WorkOrder) {
             if let Some(contact) = store.target(Kind::Contact, order, "contact_id") {

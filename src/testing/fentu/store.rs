@@ -1,4 +1,4 @@
-//! What a tenant remembers.
+//! The stored records.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::schema::Kind;
 
-/// One record. Missing values are absent or null.
+/// One record. A missing value is absent or null.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) id: String,
@@ -18,26 +18,26 @@ impl Record {
         self.values.get(field).unwrap_or(&Value::Null)
     }
 
-    /// The text of a field; empty where there is none.
+    /// The text of a field; empty if there is none.
     pub(super) fn text(&self, field: &str) -> &str {
         self.value(field).as_str().unwrap_or_default()
     }
 }
 
-/// All records of a tenant.
+/// All records.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store(BTreeMap<Kind, Table>);
 
 #[derive(Clone, Debug, Default)]
 struct Table {
     rows: BTreeMap<String, Record>,
-    /// Nothing over the API brings a record back from here.
+    /// The API cannot restore a record from here.
     trash: BTreeMap<String, Record>,
     last: u64,
 }
 
 impl Store {
-    /// Adds a record under the next id.
+    /// Adds a record with the next id.
     pub(super) fn add(&mut self, kind: Kind, values: Map<String, Value>) -> String {
         let table = self.0.entry(kind).or_default();
         table.last += 1;
@@ -46,12 +46,12 @@ impl Store {
         id
     }
 
-    /// Lets the ids of a kind go on after this number.
+    /// Sets the number after which the ids of a kind continue.
     pub(super) fn number_from(&mut self, kind: Kind, last: u64) {
         self.0.entry(kind).or_default().last = last;
     }
 
-    /// How many ids of a kind were given out.
+    /// The number of the last id of a kind.
     pub(super) fn last(&self, kind: Kind) -> u64 {
         self.0.get(&kind).map_or(0, |table| table.last)
     }
@@ -64,13 +64,13 @@ impl Store {
         self.0.get_mut(&kind)?.rows.get_mut(id)
     }
 
-    /// The record that a field of another refers to. One in the trash is still referred to.
+    /// The record that a field of another refers to, even if it is in the trash.
     pub(super) fn target(&self, kind: Kind, record: &Record, field: &str) -> Option<&Record> {
         let (table, id) = (self.0.get(&kind)?, record.text(field));
         table.rows.get(id).or_else(|| table.trash.get(id))
     }
 
-    /// Every record of a kind, by its id.
+    /// The records of a kind, sorted by id.
     pub(super) fn all(&self, kind: Kind) -> impl Iterator<Item = &Record> {
         self.0.get(&kind).into_iter().flat_map(|table| table.rows.values())
     }
@@ -80,7 +80,7 @@ impl Store {
         self.all(kind).filter(move |record| record.text(field) == id)
     }
 
-    /// Moves a record to the trash. Tells whether there was one.
+    /// Moves a record to the trash, and returns whether there was one.
     pub(super) fn trash(&mut self, kind: Kind, id: &str) -> bool {
         let Some(table) = self.0.get_mut(&kind) else { return false };
         let Some(record) = table.rows.remove(id) else { return false };
@@ -88,8 +88,8 @@ impl Store {
         true
     }
 
-    pub(super) fn is_trashed(&self, kind: Kind, id: &str) -> bool {
-        self.0.get(&kind).is_some_and(|table| table.trash.contains_key(id))
+    pub(super) fn is_trashed(&self, id: &str) -> bool {
+        self.0.values().any(|table| table.trash.contains_key(id))
     }
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_go_on_from_the_last_even_after_the_trash() {
+    fn ids_continue_after_a_record_is_trashed() {
         let mut store = Store::default();
         let first = store.add(Kind::Task, Map::new());
         assert_eq!(first, "task-001");
@@ -111,15 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_trash_is_gone_and_still_referred_to() {
+    fn a_trashed_record_is_not_found_but_still_referred_to() {
         let mut store = Store::default();
         let customer = store.add(Kind::Customer, Map::new());
         let mut values = Map::new();
         values.insert("customer_id".to_owned(), json!(customer));
         let asset = store.add(Kind::Asset, values);
         assert!(store.trash(Kind::Customer, &customer) && !store.trash(Kind::Customer, &customer));
-        assert!(store.get(Kind::Customer, &customer).is_none() && store.is_trashed(Kind::Customer, &customer));
-        let asset = store.get(Kind::Asset, &asset).expect("there");
+        assert!(store.get(Kind::Customer, &customer).is_none() && store.is_trashed(&customer));
+        let asset = store.get(Kind::Asset, &asset).expect("a record");
         assert!(store.target(Kind::Customer, asset, "customer_id").is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! What a caller gets to see of a record. A field without a value is left out.
+//! Formats stored records as the responses show them. A field without a value is left out.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::schema::{ADDRESS, Kind};
 use super::store::{Record, Store};
 
-/// A store as callers see it.
+/// The store as the responses show it.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) store: &'a Store,
@@ -22,10 +22,10 @@ impl View<'_> {
                 shown.copy(&["name", "serial_number"]);
                 shown.put("product", self.named(Kind::Product, record, "product_id"));
                 shown.put("customer", self.named(Kind::Customer, record, "customer_id"));
-                // The list and the record word the place differently.
+                // A list shows the location in another form than the record.
                 let object = self.store.target(Kind::Object, record, "object_id").map(|object| object.text("name"));
-                let place: Vec<_> = object.into_iter().chain([record.text("location")]).collect();
-                shown.put("location", json!(place.join(" - ")));
+                let location: Vec<_> = object.into_iter().chain([record.text("location")]).collect();
+                shown.put("location", json!(location.join(" - ")));
                 shown.copy(&["status", "warranty_expiry", "last_service"]);
             }
             Kind::Customer => {
@@ -48,8 +48,8 @@ impl View<'_> {
         shown.into()
     }
 
-    /// A record by itself.
-    pub(super) fn whole(self, kind: Kind, record: &Record) -> Value {
+    /// A record in full.
+    pub(super) fn full(self, kind: Kind, record: &Record) -> Value {
         let mut shown = Shown::of(record);
         match kind {
             Kind::Asset => {
@@ -98,7 +98,7 @@ impl View<'_> {
         shown.into()
     }
 
-    /// The tasks of a work order, in their sequence.
+    /// The tasks of a work order, in sequence.
     pub(super) fn tasks(&self, work_order: &str) -> Vec<&Record> {
         let mut tasks: Vec<_> = self.store.all(Kind::Task).collect();
         tasks.retain(|task| task.text("work_order_id") == work_order);
@@ -106,7 +106,7 @@ impl View<'_> {
         tasks
     }
 
-    /// What was done on an asset. Nobody has seen the vendor's form of it.
+    /// The work that was completed on an asset. The vendor's format is unknown.
     pub(super) fn service_history(self, asset: &Record) -> Value {
         let done = self.store.of(Kind::WorkOrder, "asset_id", &asset.id);
         let done = done.filter(|order| order.text("status") == "completed");
@@ -123,7 +123,7 @@ impl View<'_> {
         done.map(visit).collect()
     }
 
-    /// The parts in an asset. Nobody has seen the vendor's form of it.
+    /// The parts in an asset. The vendor's format is unknown.
     pub(super) fn parts(self, asset: &Record) -> Value {
         self.store.of(Kind::AssetPart, "asset_id", &asset.id).map(|part| self.part(part)).collect()
     }
@@ -131,34 +131,34 @@ impl View<'_> {
     pub(super) fn part(self, part: &Record) -> Value {
         let mut shown = Shown::of(part);
         shown.copy(&["part_id"]);
-        let catalogue = self.store.target(Kind::Part, part, "part_id");
-        shown.put("name", catalogue.map_or(Value::Null, |catalogue| catalogue.value("name").clone()));
+        let catalog = self.store.target(Kind::Part, part, "part_id");
+        shown.put("name", catalog.map_or(Value::Null, |catalog| catalog.value("name").clone()));
         shown.copy(&["quantity", "serial_number", "install_date"]);
         shown.into()
     }
 
-    /// Whether an asset is under warranty. Nobody has seen the vendor's form of it.
+    /// Whether an asset is under warranty. The vendor's format is unknown.
     pub(super) fn warranty(self, asset: &Record, now: Timestamp) -> Value {
         let day = |field: &str| asset.text(field).parse::<Date>().ok();
         let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
         let left = day("warranty_expiry").and_then(|end| today.until(end).ok()).map(|span| span.get_days());
-        let begun = day("warranty_start").is_none_or(|start| start <= today);
+        let has_started = day("warranty_start").is_none_or(|start| start <= today);
         json!({
             "asset_id": asset.id,
             "warranty_start": asset.value("warranty_start"),
             "warranty_expiry": asset.value("warranty_expiry"),
-            "in_warranty": begun && left.is_some_and(|days| days >= 0),
+            "in_warranty": has_started && left.is_some_and(|days| days >= 0),
             "days_remaining": left.unwrap_or_default().max(0),
         })
     }
 
-    /// Id and name of what a field refers to.
+    /// The id and name of the record that a field refers to.
     fn named(self, kind: Kind, record: &Record, field: &str) -> Value {
         fields(self.store.target(kind, record, field), &["name"])
     }
 }
 
-/// An object that is being shown.
+/// An object of a response under construction.
 struct Shown<'a> {
     record: &'a Record,
     object: Map<String, Value>,
@@ -190,7 +190,7 @@ impl From<Shown<'_>> for Value {
     }
 }
 
-/// Id and some fields of a record; null where there is none.
+/// The id and some fields of a record; null if there is none.
 fn fields(record: Option<&Record>, names: &[&str]) -> Value {
     let Some(record) = record else { return Value::Null };
     let mut shown = Shown::of(record);
@@ -198,7 +198,7 @@ fn fields(record: Option<&Record>, names: &[&str]) -> Value {
     shown.into()
 }
 
-/// The address of a customer as a work order shows it.
+/// The address of a customer in one line, as a work order shows it.
 fn one_line(customer: &Record) -> String {
     let address = customer.value("address");
     let part = |name: &str| address[name].as_str().unwrap_or_default();

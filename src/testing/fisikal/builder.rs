@@ -1,159 +1,87 @@
-//! What can be chosen about a tenant before it starts.
+//! The builder of a mock server.
 
 use std::time::Duration;
 
-use http::StatusCode;
 use jiff::SignedDuration;
 
-use super::MockServer;
-use super::club::Club;
-use crate::testing::clock::Clock;
-use crate::testing::reply;
+use super::mock_server::MockServer;
+use super::options::Options;
+use crate::testing::mock_server_builder::{mock_server_builder, status_options};
 
-/// The host of a tenant that has no socket.
-const IN_MEMORY: &str = "https://demo.fisikal.com";
-
-/// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
-///
-/// Each choice has the default that the known clients of the vendor point to, or the one that hides the fewest mistakes.
-/// A client that passes with the other values too does not depend on a guess.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// use std::time::Duration;
-///
-/// use servicebay::testing::fisikal::MockServer;
-///
-/// let tenant = MockServer::builder()
-///     .with_access_lifetime(Duration::from_secs(600))
-///     .with_refresh_tokens()
-///     .with_booking_refusal_status(422)
-///     .start()
-///     .await;
-/// assert_ne!(tenant.access_token(), tenant.access_token());
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a tenant begins with `start` or `in_memory`"]
-pub struct MockServerBuilder {
-    clock: Option<Clock>,
-    options: Options,
+mock_server_builder! {
+    Options,
+    /// Sets what the vendor's documentation leaves open, and starts a [`MockServer`].
+    ///
+    /// Each default is what the known clients of the vendor suggest, or else the value that hides the fewest bugs. A
+    /// client that also passes with the other values does not depend on a guess.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    ///
+    /// use servicebay::testing::fisikal::MockServer;
+    ///
+    /// let server = MockServer::builder()
+    ///     .with_access_lifetime(Duration::from_secs(600))
+    ///     .with_refresh_tokens()
+    ///     .with_booking_error_status(422)
+    ///     .start()
+    ///     .await;
+    /// assert_ne!(server.access_token(), server.access_token());
+    /// # }
+    /// ```
 }
 
-/// The choices themselves.
-#[derive(Clone, Debug)]
-pub(super) struct Options {
-    pub(super) access_lifetime: SignedDuration,
-    pub(super) booking_refusal_status: StatusCode,
-    pub(super) grant_refusal_status: StatusCode,
-    pub(super) late_window: SignedDuration,
-    pub(super) login_refusal_status: StatusCode,
-    pub(super) old_access_dies: bool,
-    pub(super) refresh_lifetime: SignedDuration,
-    pub(super) refresh_tokens: bool,
-    pub(super) session_lifetime: SignedDuration,
-}
+status_options! {
+    /// The status of a rejected booking, whose reasons are in `errors`. Default 200; 422 is as likely.
+    with_booking_error_status => booking_error_status;
 
-crate::testing::mock_server::options!(|host, options, now| Club::new(host, options, now));
+    /// The status of an error of the token endpoint. Default 400, which newer versions of Doorkeeper send; the vendor
+    /// is assumed to use that library. Older versions send 401. For an unknown application both send 401.
+    with_grant_error_status => grant_error_status;
+
+    /// The status of a session login with a wrong password or role. Default 401; what the vendor sends is unknown.
+    with_login_error_status => login_error_status;
+}
 
 impl MockServerBuilder {
-    pub(super) fn new() -> Self {
-        let options = Options {
-            access_lifetime: SignedDuration::from_hours(1),
-            booking_refusal_status: StatusCode::OK,
-            grant_refusal_status: StatusCode::BAD_REQUEST,
-            late_window: SignedDuration::from_hours(2),
-            login_refusal_status: StatusCode::UNAUTHORIZED,
-            old_access_dies: false,
-            refresh_lifetime: SignedDuration::MAX,
-            refresh_tokens: false,
-            session_lifetime: SignedDuration::from_hours(30 * 24),
-        };
-        Self { clock: None, options }
-    }
-
-    /// How long a token from `/oauth/token` lives. Default an hour: the vendor has applications made with an expiration of
-    /// "1", without a unit.
+    /// How long an access token from `/oauth/token` is valid. Default 1 hour: the vendor's instructions create
+    /// applications with an expiration of "1", without a unit.
     pub fn with_access_lifetime(mut self, lifetime: Duration) -> Self {
         self.options.access_lifetime = signed(lifetime);
         self
     }
 
-    /// The status of a booking that is refused, whose `errors` are in the body all the same. Default 200; 422 is as likely.
-    ///
-    /// # Panics
-    ///
-    /// If the number is not a status code (100 to 999).
-    #[track_caller]
-    pub fn with_booking_refusal_status(mut self, status: u16) -> Self {
-        self.options.booking_refusal_status = reply::status(status);
-        self
-    }
-
-    /// The status with which the token endpoint refuses what is not the application's fault. Default 400, as newer
-    /// versions of the library do that the vendor is taken to use; older ones answer 401. An unknown application gets 401
-    /// from both.
-    ///
-    /// # Panics
-    ///
-    /// If the number is not a status code (100 to 999).
-    #[track_caller]
-    pub fn with_grant_refusal_status(mut self, status: u16) -> Self {
-        self.options.grant_refusal_status = reply::status(status);
-        self
-    }
-
-    /// How long before its beginning a class can no longer be left for free. Default two hours.
+    /// From how long before its start a class can no longer be canceled. Default 2 hours.
     pub fn with_late_window(mut self, window: Duration) -> Self {
         self.options.late_window = signed(window);
         self
     }
 
-    /// The status of a log-in with a wrong password or role. Default 401; the vendor's is not known.
-    ///
-    /// # Panics
-    ///
-    /// If the number is not a status code (100 to 999).
-    #[track_caller]
-    pub fn with_login_refusal_status(mut self, status: u16) -> Self {
-        self.options.login_refusal_status = reply::status(status);
-        self
-    }
-
-    /// Lets an access token die when its refresh token is used. Default: it lives until it expires.
+    /// Revokes the old access token when its refresh token is used. Default: it stays valid until it expires.
     pub fn with_old_tokens_revoked(mut self) -> Self {
-        self.options.old_access_dies = true;
+        self.options.revokes_old_tokens = true;
         self
     }
 
-    /// Lets refresh tokens expire. Default: they do not.
+    /// How long a refresh token is valid. Default: it does not expire.
     pub fn with_refresh_lifetime(mut self, lifetime: Duration) -> Self {
         self.options.refresh_lifetime = signed(lifetime);
         self
     }
 
-    /// Answers a refresh token with each access token, and takes it. Default: neither, because nothing says that the
-    /// vendor does.
+    /// Issues a refresh token with each access token, and accepts it. Default: neither, because the vendor's
+    /// documentation mentions no refresh tokens.
     pub fn with_refresh_tokens(mut self) -> Self {
         self.options.refresh_tokens = true;
         self
     }
 
-    /// How long a session token lives. Default 30 days, which one client counts on.
+    /// How long a session token is valid. Default 30 days, which one client relies on.
     pub fn with_session_lifetime(mut self, lifetime: Duration) -> Self {
         self.options.session_lifetime = signed(lifetime);
         self
-    }
-
-    /// Makes the tenant without any socket, at `https://demo.fisikal.com`. Only a
-    /// [client that was made for it](MockServer::client_builder) can reach it; in return its delays and the lives of its tokens
-    /// follow tokio's paused clock, and months pass in milliseconds.
-    #[must_use]
-    pub fn in_memory(self) -> MockServer {
-        let clock = self.clock.unwrap_or_else(Clock::starting_now);
-        let now = clock.now();
-        MockServer::without_a_port(clock, Club::new(IN_MEMORY, self.options, now))
     }
 }
 

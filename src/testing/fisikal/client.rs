@@ -1,30 +1,31 @@
-//! Clients of a tenant.
+//! Clients that are connected to a mock server.
 
-use super::{MockServer, Role};
+use super::mock_server::MockServer;
+use super::people::Role;
 use crate::fisikal::{Client, Credentials};
 use crate::{ClientBuilder, Error};
 
 impl MockServer {
-    /// A client of this tenant with the access token of a manager, which may do everything.
+    /// A client with the access token of a manager, which may call every operation.
     ///
     /// # Errors
     ///
-    /// None that a test could cause; it is the builder's.
+    /// Those of [`ClientBuilder::build`]. The server's own values cause none.
     pub fn client(&self) -> Result<Client, Error> {
         self.client_builder(Credentials::bearer(self.access_token())).build()
     }
 
-    /// A client of this tenant with the session token of a person of this role.
+    /// A client with the session token of the person with this role.
     ///
     /// # Errors
     ///
-    /// None that a test could cause; it is the builder's.
+    /// Those of [`ClientBuilder::build`]. The server's own values cause none.
     pub fn client_as(&self, role: Role) -> Result<Client, Error> {
         self.client_builder(Credentials::session_token(self.session_token(role))).build()
     }
 
-    /// The builder of a client with these credentials, to set what your test is about. A tenant in memory is reached
-    /// without a socket, and the client then runs on its clock.
+    /// The builder of a client with these credentials, to set more options on. For a server in memory the client uses
+    /// no socket and runs on the server's clock.
     ///
     /// ```
     /// use std::time::Duration;
@@ -32,14 +33,13 @@ impl MockServer {
     /// use servicebay::testing::fisikal::MockServer;
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-    /// let tenant = MockServer::builder().in_memory();
-    /// let credentials = Credentials::bearer(tenant.access_token());
-    /// let client = tenant.client_builder(credentials).with_operation_timeout(Duration::from_secs(3)).build()?;
+    /// let server = MockServer::builder().in_memory();
+    /// let credentials = Credentials::bearer(server.access_token());
+    /// let client = server.client_builder(credentials).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.get_location().id(1).send().await.is_ok());
     /// # Ok(()) }
     /// ```
     pub fn client_builder(&self, credentials: Credentials) -> ClientBuilder<Client> {
-        let builder = Client::builder(credentials).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
+        self.connect(Client::builder(credentials))
     }
 }

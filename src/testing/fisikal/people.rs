@@ -1,24 +1,26 @@
-//! The people of a tenant: staff, trainers and clients, with their profiles.
+//! People: the manager, the trainers and the clients, with their profiles.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// What a person may be.
+use super::error_response::field_error;
+
+/// The role of a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// Runs the club: may do everything, for every client. User 1001.
+    /// Runs the club and may do everything, for every client. User 1001.
     Manager,
     /// Gives classes. User 3001.
     Trainer,
-    /// Books and buys, for itself and for whom it may. User 2001.
+    /// Books and buys, for itself and for the clients that it may book for. User 2001.
     Client,
 }
 
 impl Role {
-    /// The role as the log-in has it.
+    /// The role as the login takes it.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Manager => "manager",
@@ -27,8 +29,8 @@ impl Role {
         }
     }
 
-    /// The role as a user's record has it.
-    fn class(self) -> &'static str {
+    /// The `type` of a user's record.
+    fn record_type(self) -> &'static str {
         match self {
             Self::Manager => "Manager",
             Self::Trainer => "Trainer",
@@ -44,12 +46,11 @@ pub(super) struct Person {
     pub(super) role: Role,
     pub(super) email: String,
     password: String,
-    /// What the profile holds besides.
+    /// The other fields of the profile.
     profile: Map<String, Value>,
     linked: Vec<i64>,
     book_for: Vec<i64>,
     email_redirection_for: Vec<i64>,
-    /// Notification settings: key, and whether the client hears of it.
     pub(super) notifications: Vec<Map<String, Value>>,
 }
 
@@ -67,7 +68,7 @@ impl Person {
     }
 }
 
-/// Everybody.
+/// All people, by id.
 #[derive(Debug)]
 pub(super) struct People(BTreeMap<i64, Person>);
 
@@ -85,7 +86,7 @@ impl People {
             (3002, Role::Trainer, "Tom Reyes", "tom"),
         ] {
             let profile = json!({"name": name, "country_id": 1, "home_location_id": 1, "receive_newsletter": false});
-            people.put(id, role, &format!("{login}@club.example"), &format!("{login}-password"), profile);
+            people.insert(id, role, &format!("{login}@club.example"), &format!("{login}-password"), profile);
         }
         for (id, other) in [(2001, 2002), (2002, 2001)] {
             people.0.entry(id).and_modify(|person| person.linked.push(other));
@@ -110,12 +111,12 @@ impl People {
         self.0.values().find(|person| person.email.eq_ignore_ascii_case(email) && person.password == password)
     }
 
-    /// The client whose token of the other system this is: `test-egym-2001`.
+    /// The client with this EGYM token, which is `test-egym-` and the client's id.
     pub(super) fn with_egym_token(&self, token: &str) -> Option<&Person> {
         self.client(token.strip_prefix("test-egym-")?.parse().ok()?)
     }
 
-    /// What a person of this role logs in with.
+    /// The email address and password of the first person with this role.
     pub(super) fn login(&self, role: Role) -> Option<(&str, &str)> {
         let person = self.0.values().find(|person| person.role == role)?;
         Some((&person.email, &person.password))
@@ -125,50 +126,48 @@ impl People {
         self.0.values().find(|person| person.role == role).map(|person| person.id)
     }
 
-    /// What is wrong with a new client, or with a change of one, who is `own` then.
-    pub(super) fn complaints(&self, body: &Map<String, Value>, own: Option<i64>) -> Vec<Value> {
+    /// The errors in the body for a new client, or for an update of the client `own`.
+    pub(super) fn validate(&self, body: &Map<String, Value>, own: Option<i64>) -> Vec<Value> {
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         let mut errors = Vec::new();
-        let mut complain = |on: &str, kind: &str| errors.push(json!({"on": on, "type": kind}));
+        let mut error = |on: &str, kind: &str| errors.push(field_error(on, kind));
         match text("email") {
-            Some(email) if !email.contains('@') => complain("email", "invalid"),
+            Some(email) if !email.contains('@') => error("email", "invalid"),
             Some(email) => {
-                let other = |person: &&Person| Some(person.id) != own && person.email.eq_ignore_ascii_case(email);
-                if self.0.values().find(other).is_some() {
-                    complain("email", "taken");
+                let taken = |person: &Person| Some(person.id) != own && person.email.eq_ignore_ascii_case(email);
+                if self.0.values().any(taken) {
+                    error("email", "taken");
                 }
             }
-            None if own.is_none() => complain("email", "invalid"),
+            None if own.is_none() => error("email", "invalid"),
             None => {}
         }
         if own.is_none() {
             let password = text("password").unwrap_or_default();
             if password.chars().count() < 8 {
-                complain("password", "length");
+                error("password", "length");
             }
             if text("password_confirmation").is_some_and(|again| again != password) {
-                complain("password_confirmation", "invalid");
+                error("password_confirmation", "invalid");
             }
         }
         errors
     }
 
-    /// Adds a client whose body has nothing wrong.
+    /// Adds a client from a valid body and returns its id.
     pub(super) fn add_client(&mut self, body: &Map<String, Value>) -> i64 {
         let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
         let clients = self.0.values().filter(|person| person.role == Role::Client);
         let id = clients.map(|person| person.id).max().unwrap_or(2000) + 1;
-        // Clients are numbered from 2001; beyond the trainers' numbers they go on above them.
+        // Client ids start at 2001 and skip those of the trainers.
         let id = if self.0.contains_key(&id) { self.0.keys().max().copied().unwrap_or(id) + 1 } else { id };
-        let kept =
-            |name: &&String| !matches!(name.as_str(), "email" | "password" | "password_confirmation" | "club_id");
-        let profile: Map<String, Value> =
-            body.keys().filter(kept).map(|name| (name.clone(), body[name].clone())).collect();
-        self.put(id, Role::Client, text("email"), text("password"), Value::Object(profile));
+        let mut profile = body.clone();
+        profile.retain(|name, _| !matches!(name.as_str(), "email" | "password" | "password_confirmation" | "club_id"));
+        self.insert(id, Role::Client, text("email"), text("password"), Value::Object(profile));
         id
     }
 
-    fn put(&mut self, id: i64, role: Role, email: &str, password: &str, profile: Value) {
+    fn insert(&mut self, id: i64, role: Role, email: &str, password: &str, profile: Value) {
         let setting = |(number, key): (i64, &str)| {
             let setting = json!({
                 "id": id * 10 + number, "notification_settings_set_id": id, "key": key, "to_client": true,
@@ -194,16 +193,16 @@ impl People {
         json!({"id": 1, "name": "Harbour Fitness", "image_url": null, "time_zone": "Europe/London"})
     }
 
-    /// A person as the session calls show it.
+    /// A person as the session operations show it.
     pub(super) fn session_user(&self, person: &Person) -> Value {
         json!({
             "id": person.id, "alt_id": null, "club_id": 1, "club_name": "Harbour Fitness", "name": person.name(),
-            "email": person.email, "type": person.role.class(), "home_location_id": person.profile.get("home_location_id"),
+            "email": person.email, "type": person.role.record_type(), "home_location_id": person.profile.get("home_location_id"),
             "image_url": null, "cover_photo_url": null, "access_pin": "0000",
         })
     }
 
-    /// A person's own profile. `now` is when strikes and the like are looked at.
+    /// A person's profile, with `now` as the last login.
     pub(super) fn profile(&self, person: &Person, now: Timestamp) -> Value {
         let mut profile = person.profile.clone();
         for (name, value) in [
@@ -222,7 +221,7 @@ impl People {
         Value::Object(profile)
     }
 
-    /// Takes over a profile that was sent. What the tenant computes stays as it is.
+    /// Updates a profile, except for its computed fields.
     pub(super) fn update_profile(&mut self, id: i64, body: &Map<String, Value>) {
         let Some(person) = self.0.get_mut(&id) else { return };
         for (name, value) in body {
@@ -236,19 +235,20 @@ impl People {
         }
     }
 
-    /// Sets for whom a person may book and whose mail it gets; both have to be linked to it.
-    pub(super) fn update_permissions(&mut self, id: i64, book_for: Vec<i64>, mail: Vec<i64>) -> bool {
+    /// Sets the clients that a person may book for and whose email it gets, and returns whether all of them are linked
+    /// to the person. If not, nothing changes.
+    pub(super) fn update_permissions(&mut self, id: i64, book_for: Vec<i64>, email_redirection_for: Vec<i64>) -> bool {
         let Some(person) = self.0.get_mut(&id) else { return false };
-        let linked = book_for.iter().chain(&mail).all(|other| person.linked.contains(other));
+        let linked = book_for.iter().chain(&email_redirection_for).all(|other| person.linked.contains(other));
         if linked {
             person.book_for = book_for;
-            person.email_redirection_for = mail;
+            person.email_redirection_for = email_redirection_for;
         }
         linked
     }
 
-    /// The family of a person.
-    pub(super) fn family(&self, person: &Person) -> Vec<Value> {
+    /// The clients that are linked to a person, which are its family.
+    pub(super) fn linked_clients(&self, person: &Person) -> Vec<Value> {
         let linked = person.linked.iter().filter_map(|id| self.get(*id));
         linked
             .map(|other| {
@@ -270,9 +270,9 @@ mod tests {
     }
 
     #[test]
-    fn a_new_client_needs_an_address_of_its_own_and_a_password_of_eight() {
+    fn a_new_client_needs_a_unique_email_address_and_a_password_of_eight_characters() {
         let people = People::seeded();
-        for (sent, complaints) in [
+        for (sent, errors) in [
             (json!({"email": "new@club.example", "password": "12345678"}), json!([])),
             (
                 json!({"email": "CLIENT@club.example", "password": "12345678"}),
@@ -287,21 +287,21 @@ mod tests {
                 json!([{"on": "email", "type": "invalid"}, {"on": "password", "type": "length"}]),
             ),
         ] {
-            assert_eq!(json!(people.complaints(&body(sent.clone()), None)), complaints, "{sent}");
+            assert_eq!(json!(people.validate(&body(sent.clone()), None)), errors, "{sent}");
         }
     }
 
     #[test]
-    fn a_profile_that_is_sent_back_changes_nothing_by_itself() {
+    fn an_unchanged_profile_that_is_sent_back_changes_nothing() {
         let mut people = People::seeded();
         let before = people.profile(people.get(2001).unwrap(), Timestamp::UNIX_EPOCH);
-        assert!(people.complaints(&body(before.clone()), Some(2001)).is_empty());
+        assert!(people.validate(&body(before.clone()), Some(2001)).is_empty());
         people.update_profile(2001, &body(before.clone()));
         assert_eq!(people.profile(people.get(2001).unwrap(), Timestamp::UNIX_EPOCH), before);
     }
 
     #[test]
-    fn new_clients_never_take_the_number_of_somebody_else() {
+    fn new_clients_never_reuse_an_id() {
         let mut people = People::seeded();
         let before = people.0.len();
         for number in 0..1100 {
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_reach_only_the_family() {
+    fn permissions_are_limited_to_linked_clients() {
         let mut people = People::seeded();
         assert!(people.get(2001).unwrap().may_book_for(2002));
         assert!(!people.get(2002).unwrap().may_book_for(2001));

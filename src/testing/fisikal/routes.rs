@@ -1,128 +1,131 @@
-//! Every operation that the vendor or a working client of it names, and no other.
+//! The operations of the API: those that the vendor or a working client of it names, and no others.
 
 use http::Method;
-use serde_json::Value;
 
-use super::call::Call;
-use super::refusal::Refusal;
+use super::handler::{Handler, HandlerResult};
+use crate::testing::router::{IdFormat, Route, RouteMatch, Router};
 
-/// What carries an operation out.
-pub(super) type Action = fn(&mut Call<'_>) -> Result<Value, Refusal>;
-
-/// One operation.
+/// What an operation does and who may call it.
 #[derive(Debug)]
-pub(super) struct Route {
-    /// Its name in the crate's clients, in counters and in logs.
-    pub(super) operation: &'static str,
-    method: &'static str,
-    path: &'static str,
+pub(super) struct Endpoint {
     pub(super) access: Access,
     pub(super) action: Action,
 }
 
-/// Who may call an operation. The vendor's reference is split by role, and most of the split could not be read.
+pub(super) type Action = fn(&mut Handler<'_>) -> HandlerResult;
+
+/// Who may call an operation. The vendor's reference is split by role, and most of that split is not public.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Everybody, with a token or without.
+    /// Every caller, with or without a token.
     Guest,
-    /// Everybody with a token.
-    Known,
-    /// Managers alone.
+    /// Every caller with a token.
+    User,
+    /// Managers only.
     Manager,
 }
 
-/// A route with the number that its path held; 0 where there is none.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) route: &'static Route,
-    pub(super) id: i64,
+/// Finds the operation of a method and a path. A path may end in `.json`.
+pub(super) fn find<'a>(method: &Method, path: &'a str) -> Option<RouteMatch<'a, Endpoint>> {
+    let path = path.strip_prefix("/api")?;
+    let find = |path: &'a str| ROUTER.find(method, path).ok();
+    find(path).or_else(|| find(path.strip_suffix(".json")?))
 }
 
-/// Finds the operation of a method and a path. `.json` at the end of a path changes nothing.
-pub(super) fn find(method: &Method, path: &str) -> Option<Found> {
-    ROUTES.iter().filter(|route| route.method == method.as_str()).find_map(|route| {
-        let id = route.id(path).or_else(|| route.id(path.strip_suffix(".json")?))?;
-        Some(Found { route, id })
-    })
+const fn route(
+    operation: &'static str,
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    action: Action,
+) -> Route<Endpoint> {
+    Route::new(operation, method, path, Endpoint { access, action })
 }
 
-impl Route {
-    const fn new(
-        operation: &'static str,
-        method: &'static str,
-        path: &'static str,
-        access: Access,
-        action: Action,
-    ) -> Self {
-        Self { operation, method, path, access, action }
-    }
+static ROUTER: Router<Endpoint> = Router::new(IdFormat::Number, &ROUTES);
 
-    /// The number in a path, or `None` if the path is not this route's.
-    fn id(&self, path: &str) -> Option<i64> {
-        let path = match self.path.strip_prefix("/api/mobile") {
-            Some(_) => path,
-            None => path.strip_prefix("/api/unified")?,
-        };
-        match self.path.split_once("{id}") {
-            None => (path == self.path).then_some(0),
-            Some((before, after)) => {
-                let digits = path.strip_prefix(before)?.strip_suffix(after)?;
-                digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-            }
-        }
-    }
-}
+use Access::{Guest, Manager, User};
 
-use Access::{Guest, Known, Manager};
-
-static ROUTES: [Route; 38] = [
-    Route::new("sign_up_client", "POST", "/sessions/sign_up", Guest, |call| call.sign_up()),
-    Route::new("list_locations", "GET", "/clubs/locations", Guest, |call| call.locations()),
-    Route::new("get_location", "GET", "/clubs/locations/{id}", Guest, |call| call.location()),
-    Route::new("list_regions", "GET", "/clubs/regions", Known, |call| call.regions()),
-    Route::new("get_club_settings", "GET", "/clubs/settings", Known, |call| call.settings()),
-    Route::new("list_app_sections", "GET", "/clubs/mobile_applications/settings", Known, |call| call.sections()),
-    Route::new("list_countries", "GET", "/lookups/countries", Known, |call| call.countries()),
-    Route::new("list_announcements", "GET", "/media/announcements", Known, |call| call.announcements()),
-    Route::new("list_occurrences", "GET", "/schedule/occurrences", Known, |call| call.occurrences()),
-    Route::new("precheck_occurrence", "POST", "/schedule/occurrences/{id}/precheck", Known, |call| call.precheck()),
-    Route::new("join_occurrence", "PUT", "/schedule/occurrences/{id}/join", Known, |call| call.join()),
-    Route::new("cancel_occurrence", "DELETE", "/schedule/occurrences/{id}/cancel", Known, |call| call.cancel()),
-    Route::new("create_appointment", "POST", "/schedule/appointments", Known, |call| call.book()),
-    Route::new("list_time_slots", "GET", "/schedule/appointments/{id}/time_slots", Known, |call| call.slots()),
-    Route::new("list_services", "GET", "/services/services", Known, |call| call.services()),
-    Route::new("list_activity_categories", "GET", "/services/activity_categories", Known, |call| {
-        call.activity_categories()
+static ROUTES: [Route<Endpoint>; 38] = [
+    route("sign_up_client", "POST", "/unified/sessions/sign_up", Guest, |handler| handler.sign_up_client()),
+    route("list_locations", "GET", "/unified/clubs/locations", Guest, |handler| handler.list_locations()),
+    route("get_location", "GET", "/unified/clubs/locations/{id}", Guest, |handler| handler.get_location()),
+    route("list_regions", "GET", "/unified/clubs/regions", User, |handler| handler.list_regions()),
+    route("get_club_settings", "GET", "/unified/clubs/settings", User, |handler| handler.get_club_settings()),
+    route("list_app_sections", "GET", "/unified/clubs/mobile_applications/settings", User, |handler| {
+        handler.list_app_sections()
     }),
-    Route::new("list_trainer_activities", "GET", "/services/trainer_activities", Known, |call| call.offers()),
-    Route::new("list_service_packages", "GET", "/services/service_packages", Guest, |call| call.packages()),
-    Route::new("get_service_package", "GET", "/services/service_packages/{id}", Guest, |call| call.package()),
-    Route::new("list_client_service_packages", "GET", "/services/client_service_packages", Known, |call| call.owned()),
-    Route::new("get_profile", "GET", "/users/profile", Known, |call| call.profile()),
-    Route::new("update_profile", "PUT", "/users/profile", Known, |call| call.update_profile()),
-    Route::new("update_family_permissions", "PUT", "/users/profile/permissions", Known, |call| {
-        call.update_permissions()
+    route("list_countries", "GET", "/unified/lookups/countries", User, |handler| handler.list_countries()),
+    route("list_announcements", "GET", "/unified/media/announcements", User, |handler| handler.list_announcements()),
+    route("list_occurrences", "GET", "/unified/schedule/occurrences", User, |handler| handler.list_occurrences()),
+    route("precheck_occurrence", "POST", "/unified/schedule/occurrences/{id}/precheck", User, |handler| {
+        handler.precheck_occurrence()
     }),
-    Route::new("list_trainers", "GET", "/users/trainers", Known, |call| call.trainers()),
-    Route::new("get_trainer", "GET", "/users/trainers/{id}", Known, |call| call.trainer()),
-    Route::new("create_client", "POST", "/users/clients", Manager, |call| call.create_client()),
-    Route::new("list_linked_clients", "GET", "/users/clients/linked", Known, |call| call.family()),
-    Route::new("get_client", "GET", "/users/clients/{id}", Known, |call| call.client()),
-    Route::new("apply_promocode", "PUT", "/users/promocodes/apply", Known, |call| call.apply_promocode()),
-    Route::new("create_purchase", "POST", "/shop/shop/purchase", Known, |call| call.purchase()),
-    Route::new("checkout_stripe", "POST", "/shop/payments/stripe/checkout", Known, |call| call.checkout_stripe()),
-    Route::new("confirm_stripe", "POST", "/shop/payments/stripe/confirm", Known, |call| call.confirm_stripe()),
-    Route::new("checkout_cash", "POST", "/shop/payments/cash/checkout", Known, |call| call.checkout_cash()),
-    Route::new("list_money_transactions", "GET", "/transactions/money", Manager, |call| call.money()),
-    Route::new("list_credit_transactions", "GET", "/transactions/credits", Manager, |call| call.credits()),
-    Route::new("get_notification_settings", "GET", "/settings/notification_settings_sets/personal", Known, |call| {
-        call.notifications()
+    route("join_occurrence", "PUT", "/unified/schedule/occurrences/{id}/join", User, |handler| {
+        handler.join_occurrence()
     }),
-    Route::new("update_notification_settings", "PUT", "/settings/notification_settings_sets/{id}", Known, |call| {
-        call.update_notifications()
+    route("cancel_occurrence", "DELETE", "/unified/schedule/occurrences/{id}/cancel", User, |handler| {
+        handler.cancel_occurrence()
     }),
-    Route::new("get_spreedly_page", "GET", "/api/mobile/spreedly_express/init_flow/{id}.json", Known, |call| {
-        call.spreedly()
+    route("create_appointment", "POST", "/unified/schedule/appointments", User, |handler| handler.create_appointment()),
+    route("list_time_slots", "GET", "/unified/schedule/appointments/{id}/time_slots", User, |handler| {
+        handler.list_time_slots()
+    }),
+    route("list_services", "GET", "/unified/services/services", User, |handler| handler.list_services()),
+    route("list_activity_categories", "GET", "/unified/services/activity_categories", User, |handler| {
+        handler.list_activity_categories()
+    }),
+    route("list_trainer_activities", "GET", "/unified/services/trainer_activities", User, |handler| {
+        handler.list_trainer_activities()
+    }),
+    route("list_service_packages", "GET", "/unified/services/service_packages", Guest, |handler| {
+        handler.list_service_packages()
+    }),
+    route("get_service_package", "GET", "/unified/services/service_packages/{id}", Guest, |handler| {
+        handler.get_service_package()
+    }),
+    route("list_client_service_packages", "GET", "/unified/services/client_service_packages", User, |handler| {
+        handler.list_client_service_packages()
+    }),
+    route("get_profile", "GET", "/unified/users/profile", User, |handler| handler.get_profile()),
+    route("update_profile", "PUT", "/unified/users/profile", User, |handler| handler.update_profile()),
+    route("update_family_permissions", "PUT", "/unified/users/profile/permissions", User, |handler| {
+        handler.update_family_permissions()
+    }),
+    route("list_trainers", "GET", "/unified/users/trainers", User, |handler| handler.list_trainers()),
+    route("get_trainer", "GET", "/unified/users/trainers/{id}", User, |handler| handler.get_trainer()),
+    route("create_client", "POST", "/unified/users/clients", Manager, |handler| handler.create_client()),
+    route("list_linked_clients", "GET", "/unified/users/clients/linked", User, |handler| handler.list_linked_clients()),
+    route("get_client", "GET", "/unified/users/clients/{id}", User, |handler| handler.get_client()),
+    route("apply_promocode", "PUT", "/unified/users/promocodes/apply", User, |handler| handler.apply_promocode()),
+    route("create_purchase", "POST", "/unified/shop/shop/purchase", User, |handler| handler.create_purchase()),
+    route("checkout_stripe", "POST", "/unified/shop/payments/stripe/checkout", User, |handler| {
+        handler.checkout_stripe()
+    }),
+    route("confirm_stripe", "POST", "/unified/shop/payments/stripe/confirm", User, |handler| handler.confirm_stripe()),
+    route("checkout_cash", "POST", "/unified/shop/payments/cash/checkout", User, |handler| handler.checkout_cash()),
+    route("list_money_transactions", "GET", "/unified/transactions/money", Manager, |handler| {
+        handler.list_money_transactions()
+    }),
+    route("list_credit_transactions", "GET", "/unified/transactions/credits", Manager, |handler| {
+        handler.list_credit_transactions()
+    }),
+    route(
+        "get_notification_settings",
+        "GET",
+        "/unified/settings/notification_settings_sets/personal",
+        User,
+        |handler| handler.get_notification_settings(),
+    ),
+    route(
+        "update_notification_settings",
+        "PUT",
+        "/unified/settings/notification_settings_sets/{id}",
+        User,
+        |handler| handler.update_notification_settings(),
+    ),
+    route("get_spreedly_page", "GET", "/mobile/spreedly_express/init_flow/{id}.json", User, |handler| {
+        handler.get_spreedly_page()
     }),
 ];
 
@@ -133,14 +136,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_operations_share_a_name_or_an_address() {
+    fn every_operation_has_a_name_and_an_address_of_its_own() {
         let names: BTreeSet<_> = ROUTES.iter().map(|route| route.operation).collect();
         let addresses: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
         assert_eq!((names.len(), addresses.len()), (ROUTES.len(), ROUTES.len()));
     }
 
     #[test]
-    fn every_operation_of_the_client_is_here_at_its_address_and_no_other() {
+    fn the_routes_are_the_operations_of_the_client() {
         let operations: BTreeSet<_> = crate::fisikal::operations::ALL.iter().map(|operation| operation.id()).collect();
         let routes: BTreeSet<_> = ROUTES.iter().map(|route| route.operation).collect();
         assert_eq!(operations, routes);
@@ -152,16 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn a_path_may_end_in_json_and_gives_up_its_number() {
+    fn a_path_yields_its_number_and_may_end_in_json() {
         for path in ["/api/unified/clubs/locations/12", "/api/unified/clubs/locations/12.json"] {
             let found = find(&Method::GET, path).expect(path);
-            assert_eq!((found.route.operation, found.id), ("get_location", 12));
+            assert_eq!((found.route.operation, found.numbers()), ("get_location", vec![12]));
         }
         assert!(find(&Method::GET, "/api/unified/clubs/locations.json").is_some());
     }
 
     #[test]
-    fn paths_that_nobody_names_are_not_found() {
+    fn unknown_paths_and_methods_have_no_route() {
         for path in [
             "",
             "/",
@@ -172,9 +175,10 @@ mod tests {
             "/api/unified/users/clients",
             "/clubs/locations",
             "/api/web/schedule/occurrences",
+            "/api/mobile/spreedly_express/init_flow/7",
         ] {
             assert!(find(&Method::GET, path).is_none(), "{path}");
         }
-        assert!(find(&Method::POST, "/api/unified/schedule/occurrences/5/join").is_none(), "join is a PUT here");
+        assert!(find(&Method::POST, "/api/unified/schedule/occurrences/5/join").is_none(), "join is a PUT");
     }
 }

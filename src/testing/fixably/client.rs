@@ -1,38 +1,39 @@
-//! Clients of a tenant.
+//! Clients of the mock server.
 
-use super::{MockServer, TokenKind};
+use super::auth::TokenKind;
+use super::mock_server::MockServer;
 use crate::fixably::{Client, Credentials};
 use crate::{ClientBuilder, Error};
 
 impl MockServer {
-    /// A client of this tenant that may do everything.
+    /// A client of this server with the token [`TokenKind::AdminAll`], which may do everything.
     ///
     /// # Errors
     ///
-    /// None that a test could cause; it is the builder's.
+    /// Those of [`ClientBuilder::build`]. The server's own values cause none.
     pub fn client(&self) -> Result<Client, Error> {
         self.client_with(TokenKind::AdminAll)
     }
 
-    /// A client of this tenant with one of the tokens that every tenant has.
+    /// A client of this server with one of the tokens that every server accepts.
     ///
     /// # Errors
     ///
-    /// None that a test could cause; it is the builder's.
+    /// Those of [`ClientBuilder::build`]. The server's own values cause none.
     pub fn client_with(&self, kind: TokenKind) -> Result<Client, Error> {
         self.client_builder(kind).build()
     }
 
-    /// The builder of such a client, to set what your test is about. A tenant in memory is reached without a socket,
-    /// and the client then runs on its clock.
+    /// The builder of such a client, to set the options that your test is about. The client of a server in memory uses
+    /// no socket and follows the server's clock.
     ///
     /// ```
     /// use std::time::Duration;
     /// use servicebay::testing::fixably::{MockServer, TokenKind};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-    /// let tenant = MockServer::builder().in_memory();
-    /// let client = tenant.client_builder(TokenKind::AdminAll).with_operation_timeout(Duration::from_secs(3)).build()?;
+    /// let server = MockServer::builder().in_memory();
+    /// let client = server.client_builder(TokenKind::AdminAll).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.get_order().id(20000010).send().await.is_ok());
     /// # Ok(()) }
     /// ```
@@ -41,7 +42,6 @@ impl MockServer {
             TokenKind::Legacy => Credentials::user_token(self.token(kind)),
             _ => Credentials::bearer(self.token(kind)),
         };
-        let builder = Client::builder(credentials).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
+        self.connect(Client::builder(credentials))
     }
 }

@@ -1,10 +1,10 @@
-//! The `expand` parameter: which links of an answer become objects.
+//! The `expand` parameter: which links in a response become objects.
 //!
 //! `customer,lines(items(product))` on an order; `items(customer,lines(items))` on a list of them.
 
 use super::schema::{Kind, Resource};
 
-/// Deeper than any chain of relations that means something, and far from the end of the stack.
+/// Deeper than any useful chain of relations, and far from a stack overflow.
 const MAX_DEPTH: usize = 16;
 
 /// A tree of relation names. The empty one expands nothing.
@@ -19,7 +19,7 @@ pub(super) enum Level {
 }
 
 impl Expand {
-    /// Reads the parameter and checks it against the relations of what it is applied to.
+    /// Parses the parameter and checks it against the relations of the object or list.
     pub(super) fn parse(text: &str, level: Level) -> Result<Self, String> {
         let mut parser = Parser { text, rest: text };
         let expand = parser.relations(0)?;
@@ -125,7 +125,7 @@ mod tests {
     const ORDERS: Level = Level::List(Resource::Order);
 
     #[test]
-    fn nested_relations_are_found_where_they_were_written() {
+    fn nested_relations_are_found() {
         let expand = Expand::parse("customer,lines(items(product)),store", ORDER).expect("valid");
         let lines = expand.inside("lines").and_then(|lines| lines.inside("items")).expect("lines(items)");
         assert_eq!(lines.inside("product"), Some(&Expand::default()));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_clients_of_the_vendor_send_is_understood() {
+    fn every_form_that_clients_of_the_vendor_send_is_accepted() {
         for (text, level) in [
             ("items", ORDERS),
             ("items(status,lines(items))", ORDERS),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_relation_is_refused_by_name() {
+    fn an_unknown_relation_is_refused_by_name() {
         for (text, level, message) in [
             ("customers", ORDER, "`customers` is not a relation of orders"),
             ("reference", ORDER, "`reference` is not a relation of orders"),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_tree_is_refused_with_its_place() {
+    fn invalid_syntax_is_refused_with_its_position() {
         for (text, message) in [
             ("", "expand ends too early"),
             ("customer,", "expand ends too early"),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bottomless_expand_is_refused() {
+    fn a_deeply_nested_expand_is_refused() {
         let text = "status(queue(".repeat(50_000);
         assert_eq!(Expand::parse(&text, ORDER).expect_err("too deep"), "expand goes more than 16 levels deep");
     }

@@ -1,9 +1,9 @@
-//! The `q` parameter: which records a list holds.
+//! The `q` parameter: which records a list contains.
 //!
 //! `jill`, `company:Acme`, `isClosed:false`, `updatedAt:2026-03-02`, `createdAt:[2026-03-01,2026-03-31]`,
-//! `updatedAt:[2026-03-01,]`, `status.id:450`, `status.id:(450,454)!`, and any of them joined by commas, all of which
-//! have to hold. Text matches whole and in any case; free text matches inside. What the `!` behind a list means nobody
-//! knows, so it means nothing.
+//! `updatedAt:[2026-03-01,]`, `status.id:450`, `status.id:(450,454)!`, and any of them joined by commas; a record must
+//! match all of them. A field matches its whole text, free text any part of a text, both in any case. The meaning of
+//! `!` after a list is unknown, so it is ignored.
 
 use jiff::civil::Date;
 use serde_json::Value;
@@ -11,17 +11,17 @@ use serde_json::Value;
 use super::schema::{Field, Kind, Resource};
 use super::store::{Record, Store};
 
-/// A parsed `q`, checked against the fields of one kind of object. The empty one lets everything through.
+/// A parsed `q`, checked against the fields of one kind of object. The empty filter matches every record.
 #[derive(Debug, Default)]
 pub(super) struct Filter(Vec<Term>);
 
 #[derive(Debug)]
 enum Term {
     Anywhere(String),
-    At(Path, Test),
+    At(Path, Condition),
 }
 
-/// The way to one value: through to-one relations to a field, or into an embedded object.
+/// The path to a value: through to-one relations to a field, or into an embedded object.
 #[derive(Debug)]
 struct Path {
     relations: Vec<&'static Field>,
@@ -30,18 +30,18 @@ struct Path {
 }
 
 #[derive(Debug, PartialEq)]
-enum Test {
+enum Condition {
     Flag(bool),
     Numbers(Vec<f64>),
     NumbersBetween(Option<f64>, Option<f64>),
     /// In lower case.
     Texts(Vec<String>),
-    /// As the tenant writes times, which sort as text.
+    /// In the format of the stored times, which sort as text.
     TimesBetween(Option<String>, Option<String>),
 }
 
 impl Filter {
-    /// Reads the parameter. `hidden` names the fields that the caller may not see, and so cannot ask about.
+    /// Parses the parameter. `hidden` returns whether the client may not see a field, and so may not search it.
     pub(super) fn parse(
         text: &str,
         resource: Resource,
@@ -52,8 +52,8 @@ impl Filter {
             None => Ok(Term::Anywhere(term.to_lowercase())),
             Some((path, value)) => {
                 let path = Path::parse(path, resource, &hidden)?;
-                let test = Test::parse(term, value, path.kind())?;
-                Ok(Term::At(path, test))
+                let condition = Condition::parse(term, value, path.kind())?;
+                Ok(Term::At(path, condition))
             }
         });
         Ok(Self(terms.collect::<Result<_, _>>()?))
@@ -62,7 +62,7 @@ impl Filter {
     pub(super) fn matches(&self, store: &Store, resource: Resource, record: &Record) -> bool {
         self.0.iter().all(|term| match term {
             Term::Anywhere(text) => mentions(resource, record, text),
-            Term::At(path, test) => test.holds(&path.value(store, record)),
+            Term::At(path, condition) => condition.holds(&path.value(store, record)),
         })
     }
 }
@@ -70,14 +70,14 @@ impl Filter {
 /// Splits at the commas that are not inside brackets.
 fn split(text: &str) -> Result<Vec<&str>, String> {
     let (mut terms, mut start, mut open) = (Vec::new(), 0, None);
-    for (place, c) in text.char_indices() {
+    for (position, c) in text.char_indices() {
         match (c, open) {
             ('(' | '[', None) => open = Some(if c == '(' { ')' } else { ']' }),
             (')' | ']', Some(close)) if c == close => open = None,
-            ('(' | '[' | ')' | ']', _) => return Err(format!("q has an unexpected `{c}` at position {place}")),
+            ('(' | '[' | ')' | ']', _) => return Err(format!("q has an unexpected `{c}` at position {position}")),
             (',', None) => {
-                terms.push(&text[start..place]);
-                start = place + 1;
+                terms.push(&text[start..position]);
+                start = position + 1;
             }
             _ => {}
         }
@@ -89,7 +89,7 @@ fn split(text: &str) -> Result<Vec<&str>, String> {
     Ok(terms)
 }
 
-/// Whether any text of a record, or its number, contains a text. Which fields the vendor searches is unknown.
+/// Whether the id or any text of a record contains a text. Which fields the vendor searches is unknown.
 fn mentions(resource: Resource, record: &Record, text: &str) -> bool {
     let contains = |value: &Value| value.as_str().is_some_and(|value| value.to_lowercase().contains(text));
     record.id.to_string().contains(text)
@@ -154,7 +154,7 @@ impl Path {
     }
 }
 
-impl Test {
+impl Condition {
     fn parse(term: &str, value: &str, kind: Kind) -> Result<Self, String> {
         let malformed = || format!("q has a malformed term `{term}`");
         if let Some(range) = value.strip_prefix('[') {
@@ -175,7 +175,7 @@ impl Test {
             Kind::Flag => match value {
                 "true" => Ok(Self::Flag(true)),
                 "false" => Ok(Self::Flag(false)),
-                _ => Err(format!("q wants true or false in `{term}`")),
+                _ => Err(format!("q expects true or false in `{term}`")),
             },
             Kind::Date | Kind::Timestamp => Self::between(term, value, value, kind),
             _ => Self::one_of(term, &[value], kind),
@@ -186,15 +186,15 @@ impl Test {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         match kind {
             Kind::Amount | Kind::Id | Kind::Number => {
-                let number = |text: String| text.parse().map_err(|_| format!("q wants numbers in `{term}`"));
+                let number = |text: String| text.parse().map_err(|_| format!("q expects numbers in `{term}`"));
                 Ok(Self::NumbersBetween(some(from).map(number).transpose()?, some(to).map(number).transpose()?))
             }
             Kind::Date | Kind::Timestamp => {
-                let span = |text: String| span(&text, kind).ok_or_else(|| format!("q wants dates in `{term}`"));
+                let span = |text: String| span(&text, kind).ok_or_else(|| format!("q expects dates in `{term}`"));
                 let (from, to) = (some(from).map(span).transpose()?, some(to).map(span).transpose()?);
                 Ok(Self::TimesBetween(from.map(|(start, _)| start), to.map(|(_, end)| end)))
             }
-            _ => Err(format!("q wants no range in `{term}`")),
+            _ => Err(format!("q expects no range in `{term}`")),
         }
     }
 
@@ -205,10 +205,10 @@ impl Test {
         match kind {
             Kind::Amount | Kind::Id | Kind::Number => {
                 let numbers = values.iter().map(|value| value.parse()).collect::<Result<_, _>>();
-                Ok(Self::Numbers(numbers.map_err(|_| format!("q wants numbers in `{term}`"))?))
+                Ok(Self::Numbers(numbers.map_err(|_| format!("q expects numbers in `{term}`"))?))
             }
             Kind::OneOf(_) | Kind::Text => Ok(Self::Texts(values.iter().map(|value| value.to_lowercase()).collect())),
-            _ => Err(format!("q wants no list in `{term}`")),
+            _ => Err(format!("q expects no list in `{term}`")),
         }
     }
 
@@ -230,8 +230,8 @@ impl Test {
     }
 }
 
-/// The first and the last moment of a date, as the tenant writes them. Clients of the vendor send dates; one sends times
-/// as well, without a sign that they work, so they do not here.
+/// The first and the last second of a date, in the format of the stored times. Clients of the vendor send dates; one
+/// also sends times, but nothing shows that they work, so they are refused here.
 fn span(text: &str, kind: Kind) -> Option<(String, String)> {
     let date: Date = text.parse().ok().filter(|_| text.len() == "2026-03-02".len())?;
     Some(match kind {
@@ -248,11 +248,11 @@ mod tests {
     use super::*;
 
     fn put(store: &mut Store, resource: Resource, id: i64, values: Value) {
-        let Value::Object(values) = values else { panic!("{values} is no object") };
+        let Value::Object(values) = values else { panic!("{values} is not an object") };
         store.put(resource, Record { id, parent: ROOT, values });
     }
 
-    /// The ids of the orders that a `q` lets through.
+    /// The ids of the orders that match a `q`.
     fn orders(q: &str) -> Result<Vec<i64>, String> {
         let mut store = Store::default();
         put(&mut store, Resource::Queue, 1, json!({"name": "Reception"}));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_clients_of_the_vendor_send_is_understood() {
+    fn every_form_that_clients_of_the_vendor_send_is_accepted() {
         for (q, ids) in [
             ("jill", vec![1]),
             ("po-7", vec![1]),
@@ -312,8 +312,8 @@ mod tests {
     #[test]
     fn an_unknown_field_is_refused_by_name() {
         for q in [
-            "colour:red",
-            "status.colour:red",
+            "color:red",
+            "status.color:red",
             "contact.phone:1",
             "contact.company.name:1",
             "reference.id:1",
@@ -327,16 +327,16 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_does_not_fit_its_field_is_refused() {
+    fn a_value_of_the_wrong_type_is_refused() {
         for (q, message) in [
-            ("isClosed:maybe", "q wants true or false in `isClosed:maybe`"),
-            ("isClosed:(true,false)", "q wants no list in `isClosed:(true,false)`"),
-            ("status.id:open", "q wants numbers in `status.id:open`"),
-            ("createdAt:yesterday", "q wants dates in `createdAt:yesterday`"),
-            ("createdAt:[2026-03-02T00:00:00Z,]", "q wants dates in `createdAt:[2026-03-02T00:00:00Z,]`"),
-            ("createdAt:[2026-03-02 00:00:00,]", "q wants dates in `createdAt:[2026-03-02 00:00:00,]`"),
-            ("createdAt:2026-02-30", "q wants dates in `createdAt:2026-02-30`"),
-            ("reference:[a,b]", "q wants no range in `reference:[a,b]`"),
+            ("isClosed:maybe", "q expects true or false in `isClosed:maybe`"),
+            ("isClosed:(true,false)", "q expects no list in `isClosed:(true,false)`"),
+            ("status.id:open", "q expects numbers in `status.id:open`"),
+            ("createdAt:yesterday", "q expects dates in `createdAt:yesterday`"),
+            ("createdAt:[2026-03-02T00:00:00Z,]", "q expects dates in `createdAt:[2026-03-02T00:00:00Z,]`"),
+            ("createdAt:[2026-03-02 00:00:00,]", "q expects dates in `createdAt:[2026-03-02 00:00:00,]`"),
+            ("createdAt:2026-02-30", "q expects dates in `createdAt:2026-02-30`"),
+            ("reference:[a,b]", "q expects no range in `reference:[a,b]`"),
             ("status:450", "q cannot compare `status`: it is an object"),
             ("lines:1", "q cannot compare `lines`: it is an object"),
         ] {
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_text_is_refused() {
+    fn invalid_syntax_is_refused() {
         for q in [
             "",
             ",",

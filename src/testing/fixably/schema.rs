@@ -1,12 +1,12 @@
-//! The vendor's objects: their fields, what refers to what, and who may write it.
+//! The vendor's objects: their fields, their relations, and when a client may write a field.
 //!
-//! Taken from the vendor's pages and its working clients. What they leave open is a choice here, said next to it.
+//! Taken from the vendor's documentation and its working clients. What they leave open is decided here, with a comment.
 
 /// A kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Resource {
     Customer,
-    /// Planned in a client of the vendor and never seen: there are none here, so its list is always empty.
+    /// Named in a client of the vendor, but never seen: there are none here, so the list is always empty.
     Delivery,
     Device,
     Line,
@@ -21,7 +21,7 @@ pub(super) enum Resource {
     User,
 }
 
-/// One property of an object.
+/// One field of an object.
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
@@ -29,15 +29,15 @@ pub(super) struct Field {
     pub(super) write: Write,
 }
 
-/// What a property holds.
+/// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Money.
+    /// An amount of money.
     Amount,
-    /// A user: a bare integer on write, a link on read.
+    /// A user: an integer when written, a link when read.
     Author,
     Date,
-    /// An object without a URL of its own, always shown whole; these are its texts. `expand` may name it.
+    /// An object without a URL of its own, with these texts; always shown in full. `expand` may name it.
     Embedded(&'static [&'static str]),
     Flag,
     Href,
@@ -46,7 +46,7 @@ pub(super) enum Kind {
     Number,
     One(Resource),
     OneOf(&'static [&'static str]),
-    /// A list of unknown content.
+    /// A list with unknown content.
     Tags,
     Text,
     Timestamp,
@@ -54,7 +54,7 @@ pub(super) enum Kind {
     Unknown,
 }
 
-/// When a caller may send a property.
+/// When a client may send a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Write {
     Always,
@@ -64,7 +64,7 @@ pub(super) enum Write {
 }
 
 impl Resource {
-    /// The segment of its URLs, also its name in a list of excluded fields.
+    /// The segment in its URLs, and its name in a list of excluded fields.
     pub(super) fn segment(self) -> &'static str {
         match self {
             Self::Customer => "customers",
@@ -83,7 +83,7 @@ impl Resource {
         }
     }
 
-    /// What its URLs hang under, for objects that live inside another.
+    /// The kind of object that contains it, if its URLs are below those of another object.
     pub(super) fn owner(self) -> Option<Self> {
         match self {
             Self::Line | Self::Note | Self::Task => Some(Self::Order),
@@ -153,7 +153,7 @@ const ORDER: &[Field] = &[
     create("contact", CONTACT),
     create("customer", Kind::One(Resource::Customer)),
     create("orderedBy", Kind::One(Resource::Customer)),
-    // One client reads a customer here; the vendor's own pages call the handler an employee.
+    // One client reads a customer here; the vendor's documentation calls the handler an employee.
     create("handledBy", Kind::One(Resource::User)),
     create("device", Kind::One(Resource::Device)),
     create("location", Kind::One(Resource::Location)),
@@ -165,7 +165,7 @@ const ORDER: &[Field] = &[
     read("tasks", Kind::Many(Resource::Task)),
 ];
 
-// That a line can be updated is known, what it takes is not: here it takes every value of its own.
+// Lines can be updated, but which fields is unknown: here all of their own values.
 const LINE: &[Field] = &[
     ID,
     HREF,
@@ -278,7 +278,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_object_begins_with_its_id_and_its_link() {
+    fn every_object_starts_with_its_id_and_its_link() {
         for resource in ALL {
             let names: Vec<_> = resource.fields().iter().take(2).map(|field| field.name).collect();
             assert_eq!(names, ["id", "href"], "{resource:?}");
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_vendor_sets_itself_can_never_be_written() {
+    fn fields_that_the_vendor_sets_are_never_writable() {
         for resource in ALL {
             for name in ["id", "href", "createdAt", "updatedAt", "tags"] {
                 let writable = resource.field(name).is_some_and(|field| field.write != Write::Never);

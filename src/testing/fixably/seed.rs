@@ -1,28 +1,29 @@
-//! What a tenant has at its start: a small repair shop. Nothing here is random.
+//! The data at the start: a small repair shop. Nothing here is random.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::schema::Resource;
 use super::store::{PARENT, ROOT, Record, Store};
+use crate::testing::clock::shifted;
 
-/// Monday, 2 March 2026, 08:00 UTC: when the first order came in.
+/// Monday, 2 March 2026, 08:00 UTC, when the first order was created.
 const OPENING: i64 = 1_772_438_400;
 
 const FIRST_ORDER: i64 = 20_000_010;
 
 pub(super) fn store(orders: usize) -> Store {
-    let mut shop = Shop::default();
-    shop.put_reference_data();
-    shop.put_customers();
-    shop.put_devices();
+    let mut seed = Seed::default();
+    seed.put_reference_data();
+    seed.put_customers();
+    seed.put_devices();
     for number in 0..i64::try_from(orders).unwrap_or(i64::MAX) {
-        shop.put_order(number);
+        seed.put_order(number);
     }
-    shop.store
+    seed.store
 }
 
-/// What people bring in and what is done about it: the issue, the diagnosis, the part's product and the price of the work.
+/// Repairs: the issue, the diagnosis, the product of the part, and the price of the work in cents.
 const CASES: [(&str, &str, i64, i64); 6] = [
     (
         "Screen cracked after a fall, touch works in the upper half only",
@@ -37,8 +38,8 @@ const CASES: [(&str, &str, i64, i64); 6] = [
     ("Customer data has to move to the new device", "Storage is readable", 6, 2_900),
 ];
 
-/// Name, type and queue of statuses 450 and up: one of each type that the product's pages list. How the API spells types
-/// is unknown.
+/// Name, type and queue of the statuses from 450: one of each type that the vendor's pages list. The spelling of types
+/// in the API is unknown.
 const STATUSES: [(&str, &str, i64); 11] = [
     ("In queue", "IN_QUEUE", 1),
     ("In diagnosis", "IN_DIAGNOSIS", 2),
@@ -54,11 +55,11 @@ const STATUSES: [(&str, &str, i64); 11] = [
 ];
 
 #[derive(Default)]
-struct Shop {
+struct Seed {
     store: Store,
 }
 
-impl Shop {
+impl Seed {
     fn put(&mut self, resource: Resource, id: i64, values: Value) {
         self.put_in(resource, ROOT, id, values);
     }
@@ -179,7 +180,7 @@ impl Shop {
         }
     }
 
-    /// The special orders come first; from the seventh on, they follow from their number.
+    /// The first six orders have special properties. The others follow from their number.
     fn put_order(&mut self, number: i64) {
         let id = FIRST_ORDER + number;
         let closed = number % 2 == 1;
@@ -237,7 +238,7 @@ impl Shop {
         self.add_in(Resource::Task, id, json!({}));
     }
 
-    /// Adds what an order charges for, and tells its sum in cents.
+    /// Adds the lines of an order, and returns their sum in cents.
     fn put_lines(&mut self, order: i64, number: i64) -> i64 {
         let (_, _, product, work) = case(number);
         let part = [24_900, 6_900, 3_900, 18_900, 39_900, 1_900][usize::try_from(product - 1).unwrap_or_default()];
@@ -280,15 +281,14 @@ fn case(number: i64) -> (&'static str, &'static str, i64, i64) {
     CASES[usize::try_from(number).unwrap_or_default() % CASES.len()]
 }
 
-/// The time some hours after the shop opened, as the vendor writes times.
+/// The time some hours after the opening, in the vendor's format.
 fn time(hours: i64) -> Value {
     let opening = Timestamp::from_second(OPENING).unwrap_or_default();
-    crate::testing::clock::shifted(opening, SignedDuration::from_hours(hours)).to_string().into()
+    shifted(opening, SignedDuration::from_hours(hours)).to_string().into()
 }
 
 fn amount(cents: i64) -> Value {
-    // Exact: no sum here comes near 2^53 cents.
-    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    #[expect(clippy::cast_precision_loss, reason = "exact, because no sum comes near 2^53 cents")]
     let cents = cents as f64;
     json!(cents / 100.0)
 }
@@ -297,13 +297,14 @@ fn amount(cents: i64) -> Value {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::MockServer;
+    use super::super::mock_server::MockServer;
 
     fn all(path: &str) -> Vec<Value> {
-        let tenant = MockServer::builder().in_memory();
+        let server = MockServer::builder().in_memory();
         let mut items = Vec::new();
         loop {
-            let (_, list) = tenant.ask("GET", &format!("{path}?limit=100&expand=items&offset={}", items.len()), None);
+            let (_, list) =
+                server.request("GET", &format!("{path}?limit=100&expand=items&offset={}", items.len()), None);
             match list["items"].as_array() {
                 Some(page) if !page.is_empty() => items.extend(page.iter().cloned()),
                 _ => return items,
@@ -311,13 +312,13 @@ mod tests {
         }
     }
 
-    fn tenant() -> MockServer {
+    fn server() -> MockServer {
         MockServer::builder().in_memory()
     }
 
     #[test]
     fn the_first_order_has_everything_that_examples_use() {
-        let order = tenant().snapshot("orders/20000010?expand=customer,device,store,location,queue,status,lines(items(product)),notes(items),tasks(items)");
+        let order = server().snapshot("orders/20000010?expand=customer,device,store,location,queue,status,lines(items(product)),notes(items),tasks(items)");
         for (relation, id) in
             [("customer", 1), ("device", 1), ("store", 1), ("location", 1), ("queue", 1), ("status", 450)]
         {
@@ -367,7 +368,7 @@ mod tests {
     #[test]
     fn a_total_is_the_sum_of_its_lines() {
         for id in [20_000_010, 20_000_011, 20_000_033] {
-            let order = tenant().order(id);
+            let order = server().order(id);
             let lines = order["lines"]["items"].as_array().expect("lines");
             let sum: f64 = lines.iter().filter_map(|line| line["price"].as_f64()).sum();
             assert_eq!(order["total"].as_f64(), Some(sum), "{id}");
@@ -375,26 +376,26 @@ mod tests {
     }
 
     #[test]
-    fn customers_and_devices_have_what_makes_them_special() {
-        let tenant = tenant();
-        assert_eq!(tenant.snapshot("customers/1?expand=children(items)")["children"]["totalItems"], 2);
-        let phone_only = tenant.snapshot("customers/4");
+    fn customers_and_devices_have_their_special_properties() {
+        let server = server();
+        assert_eq!(server.snapshot("customers/1?expand=children(items)")["children"]["totalItems"], 2);
+        let phone_only = server.snapshot("customers/4");
         assert!(phone_only["phone"].is_string() && phone_only["email"].is_null(), "{phone_only}");
-        let imei_only = tenant.snapshot("devices/3");
+        let imei_only = server.snapshot("devices/3");
         assert!(imei_only["imeiNumber1"].is_string() && imei_only["serialNumber"].is_null(), "{imei_only}");
-        assert_eq!(tenant.snapshot("queues")["totalItems"], 4);
-        assert_eq!(tenant.snapshot("users/107460")["firstName"], "Sofia");
+        assert_eq!(server.snapshot("queues")["totalItems"], 4);
+        assert_eq!(server.snapshot("users/107460")["firstName"], "Sofia");
     }
 
     #[test]
-    fn two_tenants_start_alike() {
-        let [one, other] = [tenant(), tenant()].map(|tenant| tenant.snapshot("orders?limit=100&expand=items"));
+    fn two_servers_start_with_the_same_data() {
+        let [one, other] = [server(), server()].map(|server| server.snapshot("orders?limit=100&expand=items"));
         assert_eq!(one, other);
     }
 
     #[test]
-    fn a_tenant_may_have_no_order_at_all() {
-        let tenant = MockServer::builder().with_order_count(0).in_memory();
-        assert_eq!(tenant.snapshot("orders")["totalItems"], 0);
+    fn a_server_can_start_without_orders() {
+        let server = MockServer::builder().with_order_count(0).in_memory();
+        assert_eq!(server.snapshot("orders")["totalItems"], 0);
     }
 }

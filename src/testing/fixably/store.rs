@@ -1,4 +1,4 @@
-//! What a tenant remembers.
+//! The stored objects.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 
 use super::schema::{Kind, Resource};
 
-/// The parent of objects that live inside no other.
+/// The parent of objects that no other object contains.
 pub(super) const ROOT: i64 = 0;
 
-/// A customer's parent: not a field that anybody sees, only what makes it a child.
+/// The internal field that makes a customer a child of another. Responses never show it.
 pub(super) const PARENT: &str = "#parent";
 
-/// One object. To-one relations hold the id of what they refer to; missing values are null.
+/// One object. A to-one relation holds the id of its target; a missing value is null.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) id: i64,
@@ -31,30 +31,30 @@ impl Record {
     }
 }
 
-/// All objects of a tenant.
+/// All objects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
     tables: BTreeMap<Resource, Table>,
-    /// How many invoices were written. What one holds is unknown, so nothing of it is kept.
+    /// The number of invoices. Their content is unknown, so none is stored.
     invoices: i64,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Table {
-    /// By parent and id, so that what an order holds lies together and in order.
+    /// By parent and id, so that the objects of an order are adjacent and sorted.
     rows: BTreeMap<(i64, i64), Record>,
     last: i64,
 }
 
 impl Store {
-    /// Adds an object under the next free id, which is unique among its kind.
+    /// Adds an object with the next free id, which is unique among its kind.
     pub(super) fn add(&mut self, resource: Resource, parent: i64, values: Map<String, Value>) -> i64 {
         let id = self.tables.entry(resource).or_default().last + 1;
         self.put(resource, Record { id, parent, values });
         id
     }
 
-    /// Counts one more invoice and tells its number.
+    /// Counts one more invoice and returns its number.
     pub(super) fn add_invoice(&mut self) -> i64 {
         self.invoices += 1;
         self.invoices
@@ -80,7 +80,7 @@ impl Store {
         rows.into_iter().flatten().map(|(_, record)| record)
     }
 
-    /// The objects that a to-many relation of a record leads to, by ascending id.
+    /// The targets of a to-many relation, by ascending id.
     pub(super) fn members(&self, owner: Resource, record: &Record, members: Resource) -> Vec<&Record> {
         let linked = |field: &'static str| {
             self.under(members, ROOT).filter(move |member| member.target(field) == Some(record.id)).collect()
@@ -93,7 +93,7 @@ impl Store {
         }
     }
 
-    /// The object that a to-one relation of a record leads to.
+    /// The target of a to-one relation.
     pub(super) fn target(&self, record: &Record, field: &str, kind: Kind) -> Option<(Resource, &Record)> {
         let resource = match kind {
             Kind::Author => Resource::User,
@@ -111,12 +111,12 @@ mod tests {
     use super::*;
 
     fn record(id: i64, parent: i64, values: Value) -> Record {
-        let Value::Object(values) = values else { panic!("{values} is no object") };
+        let Value::Object(values) = values else { panic!("{values} is not an object") };
         Record { id, parent, values }
     }
 
     #[test]
-    fn ids_go_on_from_the_highest_even_across_parents() {
+    fn a_new_id_is_the_highest_of_all_parents_plus_one() {
         let mut store = Store::default();
         store.put(Resource::Line, record(7, 1, json!({})));
         assert_eq!(store.add(Resource::Line, 2, Map::new()), 8);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_children_statuses_of_a_queue_or_what_an_order_holds() {
+    fn members_are_children_statuses_of_a_queue_or_parts_of_an_order() {
         let mut store = Store::default();
         store.put(Resource::Customer, record(1, ROOT, json!({})));
         store.put(Resource::Customer, record(2, ROOT, json!({PARENT: 1})));

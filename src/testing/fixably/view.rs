@@ -1,15 +1,15 @@
-//! What a caller gets to see: links, objects and lists.
+//! Formats stored objects as the responses show them: links, objects and lists.
 
 use serde_json::{Map, Value, json};
 
-use super::builder::{Amounts, ExcludedField, Options};
+use super::auth::Token;
 use super::expand::Expand;
+use super::options::{Amounts, ExcludedField, Options};
 use super::params::Page;
 use super::schema::{Field, Kind, Resource};
 use super::store::{ROOT, Record, Store};
-use super::tokens::Token;
 
-/// A store as one token sees it.
+/// The store as one token sees it.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) base_url: &'a str,
@@ -19,8 +19,8 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Whether a record is the caller's to see. A token with Customer access level sees its owner's orders with what
-    /// they hold, the devices on them, its owner's own record, and reference data.
+    /// Whether the token may see a record. A token with Customer access level sees its customer, the orders of that
+    /// customer with their contents and devices, and reference data.
     pub(super) fn sees(&self, resource: Resource, record: &Record) -> bool {
         let Some(customer) = self.token.customer() else { return true };
         let owns = |order: &Record| order.target("customer") == Some(customer);
@@ -53,7 +53,7 @@ impl<'a> View<'a> {
         Value::Object(object)
     }
 
-    /// A list in its envelope, with links for items unless `expand` says otherwise.
+    /// A list in its envelope. Its items are links unless `expand` names them.
     pub(super) fn list(&self, resource: Resource, records: &[&Record], page: Page, expand: &Expand) -> Value {
         let shown = records.iter().skip(page.offset).take(page.limit);
         let items: Vec<_> = match expand.inside("items") {
@@ -124,12 +124,14 @@ mod tests {
     use http::StatusCode;
     use serde_json::{Value, json};
 
-    use super::super::{Amounts, ExcludedField, MockServer, TokenKind};
+    use super::super::auth::TokenKind;
+    use super::super::mock_server::MockServer;
+    use super::super::options::{Amounts, ExcludedField};
 
     const BASE: &str = "https://demo.fixably.com/api/v3";
 
     fn get(path: &str) -> Value {
-        let (status, body) = MockServer::builder().in_memory().ask("GET", path, None);
+        let (status, body) = MockServer::builder().in_memory().request("GET", path, None);
         assert_eq!(status, StatusCode::OK, "{path}: {body}");
         body
     }
@@ -143,12 +145,12 @@ mod tests {
         assert_eq!(order["lines"], json!({"href": format!("{BASE}/orders/20000010/lines")}));
         assert_eq!(
             order["contact"]["fullName"], "Jill Marsh",
-            "a contact has no URL of its own, so it is always there"
+            "a contact has no URL of its own, so it is always shown in full"
         );
     }
 
     #[test]
-    fn what_is_expanded_has_its_id_and_its_link() {
+    fn an_expanded_object_has_its_id_and_its_link() {
         let order = get("/orders/20000010?expand=customer,lines(items(product)),status(queue)");
         assert_eq!(order["customer"]["id"], 1);
         assert_eq!(order["customer"]["href"], format!("{BASE}/customers/1"));
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_inside_an_answer_ends_after_twenty_five() {
+    fn an_expanded_list_holds_at_most_twenty_five_items() {
         let order = get("/orders/20000014?expand=lines(items)");
         assert_eq!(order["lines"]["totalItems"], 30);
         assert_eq!(order["lines"]["items"].as_array().map(Vec::len), Some(25));
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_null_and_what_nobody_has_is_an_empty_list() {
+    fn unknown_content_is_null_and_a_relation_without_targets_is_an_empty_list() {
         assert_eq!(get("/statuses/450?expand=custom")["custom"], Value::Null);
         assert_eq!(get("/locations/1?expand=deliveries(items)")["deliveries"]["totalItems"], 0);
     }
@@ -194,29 +196,29 @@ mod tests {
     #[test]
     fn an_excluded_field_is_absent_or_null() {
         for (mode, expected) in [(ExcludedField::Absent, None), (ExcludedField::Null, Some(&Value::Null))] {
-            let tenant = MockServer::builder().with_excluded_fields_as(mode).in_memory();
-            let token = tenant.token(TokenKind::ExcludedFields);
-            let (_, line) = tenant.ask_as(&format!("Bearer {token}"), "GET", "/orders/20000010/lines/1", None);
+            let server = MockServer::builder().with_excluded_fields_as(mode).in_memory();
+            let token = server.token(TokenKind::ExcludedFields);
+            let (_, line) = server.request_as(&format!("Bearer {token}"), "GET", "/orders/20000010/lines/1", None);
             assert_eq!(line.get("discount"), expected, "{mode:?}");
             assert!(line["price"].is_number(), "{line}");
-            let (status, _) = tenant.ask_as(&format!("Bearer {token}"), "GET", "/products?q=stockPrice:[1,]", None);
-            assert_eq!(status, 400, "a filter must not give away what is hidden");
+            let (status, _) = server.request_as(&format!("Bearer {token}"), "GET", "/products?q=stockPrice:[1,]", None);
+            assert_eq!(status, 400, "a filter must not reveal a hidden field");
         }
     }
 
     #[test]
     fn amounts_are_numbers_or_text() {
         for (amounts, price) in [(Amounts::Number, json!(249.0)), (Amounts::Text, json!("249.00"))] {
-            let tenant = MockServer::builder().with_amounts(amounts).in_memory();
-            assert_eq!(tenant.ask("GET", "/orders/20000010/lines/1", None).1["price"], price, "{amounts:?}");
+            let server = MockServer::builder().with_amounts(amounts).in_memory();
+            assert_eq!(server.request("GET", "/orders/20000010/lines/1", None).1["price"], price, "{amounts:?}");
         }
     }
 
     #[test]
-    fn a_customer_sees_what_is_its_own_and_nothing_else() {
-        let tenant = MockServer::builder().in_memory();
-        let token = format!("Bearer {}", tenant.token(TokenKind::Customer));
-        let get = |path: &str| tenant.ask_as(&token, "GET", path, None);
+    fn a_customer_token_sees_only_what_belongs_to_its_customer() {
+        let server = MockServer::builder().in_memory();
+        let token = format!("Bearer {}", server.token(TokenKind::Customer));
+        let get = |path: &str| server.request_as(&token, "GET", path, None);
         for (path, status) in [
             ("/orders/20000010", 200),
             ("/orders/20000010/lines/1", 200),

@@ -1,218 +1,133 @@
-//! What can be chosen about a tenant before it starts.
+//! The builder of a mock server.
 
 use std::time::Duration;
 
-use http::StatusCode;
+use super::mock_server::MockServer;
+use super::options::{Options, RefreshTokens, UnknownPhone};
+use super::rules::Transitions;
+use crate::testing::mock_server_builder::{mock_server_builder, status_options, unknown_field_option};
+use crate::testing::token_issuer::TokenLifetimes;
 
-use super::MockServer;
-use super::garage::Garage;
-use super::partners::{LIFETIMES, RefreshTokens};
-use super::rules::{DailyLimits, Transitions};
-use crate::testing::clock::Clock;
-use crate::testing::grants::Lifetimes;
-use crate::testing::reply;
-
-/// The base URL of a tenant that has no socket. The vendor publishes none, so this one leads nowhere.
-const IN_MEMORY: &str = "https://partners.repairy.invalid";
-
-/// Chooses what the vendor's pages leave open, then starts a [`MockServer`].
-///
-/// Each choice has the default that hides the fewest mistakes. A client that passes with the other values too does not
-/// depend on a guess.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), servicebay::Error> {
-/// use servicebay::testing::repairy::MockServer;
-///
-/// // Answers wrapped, and changes answered with nothing: neither is known, so neither should matter.
-/// let tenant = MockServer::builder().with_envelope("data").with_silent_changes().start().await;
-/// let booking = tenant.client()?.get_booking().id("670000000000000000000001").send().await?;
-/// assert_eq!(booking.code.as_deref(), Some("BK000001"));
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "a tenant begins with `start` or `in_memory`"]
-pub struct MockServerBuilder {
-    clock: Option<Clock>,
-    options: Options,
-}
-
-/// What a reminder to a phone number that no customer has leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UnknownPhone {
-    /// A new customer with this number.
-    MakesACustomer,
-    /// A refusal.
-    Refused,
-}
-
-/// The choices themselves.
-#[derive(Clone, Debug)]
-pub(super) struct Options {
-    pub(super) daily_limits: DailyLimits,
-    pub(super) editable: Vec<String>,
-    pub(super) envelope: Option<String>,
-    pub(super) ignores_unknown_fields: bool,
-    pub(super) lifetimes: Lifetimes,
-    pub(super) missing_partner_status: StatusCode,
-    pub(super) post_status: StatusCode,
-    pub(super) refresh_tokens: RefreshTokens,
-    pub(super) silent_changes: bool,
-    pub(super) tells_expiry: bool,
-    pub(super) transitions: Transitions,
-    pub(super) unknown_phone: UnknownPhone,
-}
-
-crate::testing::mock_server::field_options!();
-crate::testing::mock_server::options!(|host, options, _| Garage::new(host, options));
-
-impl MockServerBuilder {
-    pub(super) fn new() -> Self {
-        let editable = [
-            "customer",
-            "car",
-            "dropOffTime",
-            "pickupTime",
-            "services",
-            "serviceCategory",
-            "servicePackageType",
-            "externalId",
-        ];
-        let options = Options {
-            daily_limits: DailyLimits::default(),
-            editable: editable.map(str::to_owned).into(),
-            envelope: None,
-            ignores_unknown_fields: false,
-            lifetimes: LIFETIMES,
-            missing_partner_status: StatusCode::FORBIDDEN,
-            post_status: StatusCode::CREATED,
-            refresh_tokens: RefreshTokens::Rotated,
-            silent_changes: false,
-            tells_expiry: false,
-            transitions: Transitions::default(),
-            unknown_phone: UnknownPhone::MakesACustomer,
-        };
-        Self { clock: None, options }
-    }
-
-    /// How many bookings of a category a workshop takes in a day. Default: any number. That there are such limits is
-    /// documented; how the vendor refuses is not, and here it is 409.
-    pub fn with_daily_limit(mut self, category: impl Into<String>, bookings: u32) -> Self {
-        self.options.daily_limits.limit_category(category.into(), bookings);
-        self
-    }
-
-    /// How many bookings of one service, by its id in the catalog, a workshop takes in a day. Overrides its category's
-    /// limit.
-    pub fn with_daily_limit_of_service(mut self, catalog_id: impl Into<String>, bookings: u32) -> Self {
-        self.options.daily_limits.limit_item(catalog_id.into(), bookings);
-        self
-    }
-
-    /// The fields of a booking that may be changed, in place of the default: all of a new booking's but its workshop. Which
-    /// they are at the vendor's is unknown.
-    pub fn with_editable_fields<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
-        self.options.editable = fields.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Wraps every success in an object, under this name. Default: not wrapped. The vendor promises one form for all of
-    /// them and does not show it.
-    pub fn with_envelope(mut self, name: impl Into<String>) -> Self {
-        self.options.envelope = Some(name.into());
-        self
-    }
-
-    /// Tells in the answers with tokens how many seconds the access token lives, as `expiresIn`. Default: not told, because
-    /// nothing of the kind is known.
-    pub fn with_expiry_told(mut self) -> Self {
-        self.options.tells_expiry = true;
-        self
-    }
-
-    /// The status for a request without `X-Partner-ID`. Default 403; 401 is as likely.
+mock_server_builder! {
+    Options,
+    /// Sets what the vendor's documentation leaves open, and starts a [`MockServer`].
     ///
-    /// # Panics
+    /// Each default is the value that hides the fewest bugs. A client that also passes with the other values does not
+    /// depend on a guess.
     ///
-    /// If the number is not a status code (100 to 999).
-    #[track_caller]
-    pub fn with_missing_partner_status(mut self, status: u16) -> Self {
-        self.options.missing_partner_status = reply::status(status);
-        self
-    }
-
-    /// The status of a successful creation. Default 201; 200 is as likely.
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), servicebay::Error> {
+    /// use servicebay::testing::repairy::MockServer;
     ///
-    /// # Panics
+    /// // The vendor documents neither an envelope nor the responses to changes, so a client must not rely on them.
+    /// let server = MockServer::builder().with_envelope("data").with_empty_change_responses().start().await;
+    /// let booking = server.client()?.get_booking().id("670000000000000000000001").send().await?;
+    /// assert_eq!(booking.code.as_deref(), Some("BK000001"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
-    /// If the number is not a status code (100 to 999).
-    #[track_caller]
-    pub fn with_post_status(mut self, status: u16) -> Self {
-        self.options.post_status = reply::status(status);
-        self
-    }
-
-    /// What becomes of a refresh token when it is used. Default [`RefreshTokens::Rotated`], the stricter one; the vendor
-    /// does not say.
-    pub fn with_refresh_tokens(mut self, refresh_tokens: RefreshTokens) -> Self {
-        self.options.refresh_tokens = refresh_tokens;
-        self
-    }
-
-    /// Answers changes, quotes and reminders with an empty body. Default: with the object.
-    pub fn with_silent_changes(mut self) -> Self {
-        self.options.silent_changes = true;
-        self
-    }
-
-    /// How long access tokens and refresh tokens live. Default 48 hours and 14 days, which is documented.
-    pub fn with_token_lifetimes(mut self, access: Duration, refresh: Duration) -> Self {
-        self.options.lifetimes = Lifetimes::new(access, refresh);
-        self
-    }
-
-    /// The moves from one status to another that are allowed, in place of the default. The first status of the first move is
-    /// that of a new booking; one that no move leaves is final.
-    ///
-    /// # Panics
-    ///
-    /// If there are none.
-    #[track_caller]
-    pub fn with_transitions(mut self, moves: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
-        self.options.transitions = Transitions::new(moves);
-        self
-    }
-
-    /// What a reminder to a phone number that no customer has leads to. Default [`UnknownPhone::MakesACustomer`]; the
-    /// vendor describes a special case for new customers, which could not be read.
-    pub fn with_unknown_phone(mut self, unknown: UnknownPhone) -> Self {
-        self.options.unknown_phone = unknown;
-        self
-    }
-
-    /// Makes the tenant without any socket. Only a [client that was made for it](MockServer::client_builder) can reach it; in
-    /// return its delays and the life of its tokens follow tokio's paused clock, and weeks pass in milliseconds.
+    /// A server in memory follows tokio's paused clock:
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), servicebay::Error> {
     /// use std::time::Duration;
     ///
-    /// use servicebay::testing::repairy::{Partner, MockServer};
+    /// use servicebay::testing::repairy::{MockServer, Partner};
     ///
-    /// let tenant = MockServer::builder().in_memory();
-    /// let tokens = tenant.issue_tokens(Partner::Main);
-    /// assert!(tenant.is_valid(&tokens.access_token));
+    /// let server = MockServer::builder().in_memory();
+    /// let tokens = server.issue_tokens(Partner::Main);
+    /// assert!(server.is_valid(&tokens.access_token));
     /// tokio::time::advance(Duration::from_secs(48 * 3600)).await;
-    /// assert!(!tenant.is_valid(&tokens.access_token));
+    /// assert!(!server.is_valid(&tokens.access_token));
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
-    pub fn in_memory(self) -> MockServer {
-        MockServer::without_a_port(self.clock.unwrap_or_else(Clock::starting_now), Garage::new(IN_MEMORY, self.options))
+}
+
+unknown_field_option!();
+
+status_options! {
+    /// The status of a request without `X-Partner-ID`. Default 403; 401 is as likely.
+    with_missing_partner_status => missing_partner_status;
+
+    /// The status of a successful POST that creates something. Default 201; 200 is as likely.
+    with_post_status => post_status;
+}
+
+impl MockServerBuilder {
+    /// How many bookings of a category a workshop accepts in a day. Default: unlimited. The vendor documents that there
+    /// are such limits, but not the error; here it is 409.
+    pub fn with_daily_limit(mut self, category: impl Into<String>, bookings: u32) -> Self {
+        self.options.daily_limits.limit_category(category.into(), bookings);
+        self
+    }
+
+    /// How many bookings of one service, by its id in the catalog, a workshop accepts in a day. It overrides the limit
+    /// of the service's category.
+    pub fn with_daily_limit_of_service(mut self, catalog_id: impl Into<String>, bookings: u32) -> Self {
+        self.options.daily_limits.limit_item(catalog_id.into(), bookings);
+        self
+    }
+
+    /// The fields of a booking that an update may change. Default: all fields of a new booking except the workshop.
+    /// Which fields the vendor allows is unknown.
+    pub fn with_editable_fields<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.options.editable_fields = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Leaves the responses to changes, quotes and reminders empty. Default: they contain the record.
+    pub fn with_empty_change_responses(mut self) -> Self {
+        self.options.empty_change_responses = true;
+        self
+    }
+
+    /// Wraps the content of every successful response in an object, under this name. Default: not wrapped. The vendor
+    /// promises one shape for all responses, but does not document it.
+    pub fn with_envelope(mut self, name: impl Into<String>) -> Self {
+        self.options.envelope = Some(name.into());
+        self
+    }
+
+    /// Adds `expiresIn`, the lifetime of the access token in seconds, to token responses. Default: left out, because
+    /// the vendor does not document it.
+    pub fn with_expires_in(mut self) -> Self {
+        self.options.expires_in = true;
+        self
+    }
+
+    /// What a refresh does to the refresh token. Default [`RefreshTokens::Rotated`], the stricter one; the vendor does
+    /// not document it.
+    pub fn with_refresh_tokens(mut self, refresh_tokens: RefreshTokens) -> Self {
+        self.options.refresh_tokens = refresh_tokens;
+        self
+    }
+
+    /// How long access tokens and refresh tokens are valid. Default 48 hours and 14 days, which the vendor documents.
+    pub fn with_token_lifetimes(mut self, access: Duration, refresh: Duration) -> Self {
+        self.options.lifetimes = TokenLifetimes::new(access, refresh);
+        self
+    }
+
+    /// The permitted transitions from one status of a booking to another. They replace the default ones. A new booking
+    /// has the first status of the first transition; a status without a transition from it is final.
+    ///
+    /// # Panics
+    ///
+    /// If there are no transitions.
+    #[track_caller]
+    pub fn with_transitions(mut self, transitions: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
+        self.options.transitions = Transitions::new(transitions);
+        self
+    }
+
+    /// What a reminder to an unknown phone number does. Default [`UnknownPhone::CreatesCustomer`]; the vendor mentions
+    /// a special case for new customers, whose documentation is not public.
+    pub fn with_unknown_phone(mut self, unknown_phone: UnknownPhone) -> Self {
+        self.options.unknown_phone = unknown_phone;
+        self
     }
 }

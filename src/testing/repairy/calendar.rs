@@ -1,11 +1,11 @@
-//! When a workshop is open, and which of its times are free.
+//! The opening hours of a workshop, and its slots for dropping off cars.
 
 use jiff::civil::{Date, DateTime, Time, Weekday, time};
 use serde_json::{Value, json};
 
-/// The hours of one day.
+/// The opening hours and slots of one day.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Hours {
+struct Hours {
     open: Time,
     close: Time,
     slots: &'static [Time],
@@ -26,8 +26,8 @@ const SATURDAY: Hours = Hours {
     pickups: &[time(12, 0, 0, 0)],
 };
 
-/// The hours of a day; none on Sundays.
-pub(super) fn hours(day: Date) -> Option<&'static Hours> {
+/// The hours of a day; `None` on Sundays.
+fn hours(day: Date) -> Option<&'static Hours> {
     match day.weekday() {
         Weekday::Sunday => None,
         Weekday::Saturday => Some(&SATURDAY),
@@ -35,13 +35,13 @@ pub(super) fn hours(day: Date) -> Option<&'static Hours> {
     }
 }
 
-/// Whether a car can be brought at this time, if nobody else brings one.
+/// Whether a car can be dropped off at this time if no booking holds the slot.
 pub(super) fn is_slot(at: DateTime) -> bool {
     hours(at.date()).is_some_and(|hours| hours.slots.contains(&at.time()))
 }
 
-/// A day as the vendor shows it, with the slots that `is_free` leaves.
-pub(super) fn shown(day: Date, is_free: impl Fn(DateTime) -> bool) -> Value {
+/// A day as the vendor shows it, with its free slots.
+pub(super) fn to_json(day: Date, is_free: impl Fn(DateTime) -> bool) -> Value {
     let text = |time: &Time| time.strftime("%H:%M").to_string();
     let Some(hours) = hours(day) else {
         return json!({"date": day.to_string(), "slots": [], "pickupTimes": []});
@@ -64,14 +64,14 @@ mod tests {
 
     #[test]
     fn a_closed_day_has_no_slots_and_no_hours() {
-        let sunday = shown(date(2026, 6, 7), |_| true);
+        let sunday = to_json(date(2026, 6, 7), |_| true);
         assert_eq!(sunday, json!({"date": "2026-06-07", "slots": [], "pickupTimes": []}));
     }
 
     #[test]
-    fn a_day_shows_the_slots_that_are_free() {
+    fn a_day_shows_its_free_slots() {
         let nine = date(2026, 6, 6).at(9, 0, 0, 0);
-        let saturday = shown(nine.date(), |slot| slot != nine);
+        let saturday = to_json(nine.date(), |slot| slot != nine);
         assert_eq!((&saturday["slots"], &saturday["closeTime"]), (&json!(["08:00"]), &json!("12:00")));
         assert!(
             is_slot(nine) && !is_slot(date(2026, 6, 6).at(9, 5, 0, 0)) && !is_slot(date(2026, 6, 7).at(9, 0, 0, 0))

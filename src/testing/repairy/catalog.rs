@@ -1,10 +1,10 @@
-//! What a workshop offers, and what the vendor makes of the services that a booking asks for.
+//! The services of a workshop, and how they complete the services of a booking.
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::Complaint;
+use super::error_response::FieldError;
 
-/// The categories of services, on the wire.
+/// The categories of services.
 pub(super) const CATEGORIES: [&str; 4] = ["service", "tyres", "repair", "others"];
 
 /// The services of one workshop.
@@ -13,7 +13,7 @@ pub(super) struct Catalog {
     pub(super) items: Vec<Item>,
 }
 
-/// A service.
+/// A service in the catalog.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) id: &'static str,
@@ -27,15 +27,15 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub(super) fn shown(&self) -> Value {
-        let mut shown = json!({
+    pub(super) fn to_json(&self) -> Value {
+        let mut json = json!({
             "_id": self.id, "catalogCode": self.code, "title": self.title, "category": self.category,
             "cost": self.cost, "icon": self.icon, "color": self.color,
         });
         if let Some(max_cost) = self.max_cost {
-            shown["maxCost"] = max_cost.into();
+            json["maxCost"] = max_cost.into();
         }
-        shown
+        json
     }
 }
 
@@ -44,11 +44,12 @@ impl Catalog {
         self.items.iter().find(|item| item.id == id)
     }
 
-    /// Services as the vendor stores them: those of the catalog completed from it, others as they were sent. Each entry
-    /// is an object, whose fields have been checked.
-    pub(super) fn complete(&self, services: &[Value], complaints: &mut Vec<Complaint>) -> Vec<Value> {
-        let mut complain =
-            |field: String, message: &str| complaints.push(Complaint { field, message: message.to_owned() });
+    /// Services as the vendor stores them: those in the catalog are completed from it, custom ones stay as they were
+    /// sent. Each service is an object whose fields have been checked.
+    pub(super) fn complete(&self, services: &[Value], errors: &mut Vec<FieldError>) -> Vec<Value> {
+        let mut error = |index: usize, field: &str, message: &str| {
+            errors.push(FieldError::new(format!("services[{index}].{field}"), message));
+        };
         let mut completed = Vec::new();
         for (index, service) in services.iter().filter_map(Value::as_object).enumerate() {
             let text = |name: &str| service.get(name).and_then(Value::as_str);
@@ -56,22 +57,21 @@ impl Catalog {
             stored.retain(|_, value| !value.is_null());
             match text("catalogId").map(|id| self.item(id)) {
                 Some(Some(item)) if text("catalogCode").is_none_or(|code| code == item.code) => {
-                    let Value::Object(known) = item.shown() else { continue };
+                    let Value::Object(known) = item.to_json() else { continue };
                     for (name, value) in known.into_iter().filter(|(name, _)| name != "_id") {
-                        // The vendor calls a title that was sent an override, and shows the catalog's in its place. It
-                        // keeps the price that was sent.
+                        // The vendor calls a sent title an override, but shows the catalog's title. A sent price stays.
                         if name != "cost" || !stored.contains_key("cost") {
                             stored.insert(name, value);
                         }
                     }
                     stored.insert("source".to_owned(), "catalog".into());
                 }
-                Some(Some(_)) => complain(format!("services[{index}].catalogCode"), "is not the code of this service"),
-                Some(None) => complain(format!("services[{index}].catalogId"), "is not in the catalog of the workshop"),
+                Some(Some(_)) => error(index, "catalogCode", "is not the code of this service"),
+                Some(None) => error(index, "catalogId", "is not in the catalog of the workshop"),
                 None => {
                     for name in ["title", "category"] {
                         if text(name).is_none() {
-                            complain(format!("services[{index}].{name}"), "is required for a custom service");
+                            error(index, name, "is required for a custom service");
                         }
                     }
                     stored.insert("source".to_owned(), "custom".into());
@@ -89,16 +89,16 @@ mod tests {
     use super::*;
 
     fn complete(service: Value) -> Result<Value, String> {
-        let mut complaints = Vec::new();
-        let mut completed = seed::catalog().complete(&[service], &mut complaints);
-        match complaints.pop() {
-            Some(complaint) => Err(format!("{} {}", complaint.field, complaint.message)),
+        let mut errors = Vec::new();
+        let mut completed = seed::catalog().complete(&[service], &mut errors);
+        match errors.pop() {
+            Some(error) => Err(format!("{} {}", error.field, error.message)),
             None => Ok(completed.remove(0)),
         }
     }
 
     #[test]
-    fn a_service_of_the_catalog_is_completed_from_it_and_keeps_its_price() {
+    fn a_catalog_service_is_completed_and_keeps_its_price() {
         let sent = json!({"catalogId": seed::LOGBOOK, "catalogCode": "logbook", "title": "Logbook", "cost": 170});
         let stored = complete(sent).expect("valid");
         assert_eq!((&stored["title"], &stored["cost"]), (&json!("Logbook Service"), &json!(170)));
@@ -115,8 +115,8 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_is_neither_is_refused_by_its_place() {
-        for (service, complaint) in [
+    fn an_invalid_service_is_reported_with_its_index() {
+        for (service, error) in [
             (json!({"catalogId": "68"}), "services[0].catalogId is not in the catalog of the workshop"),
             (
                 json!({"catalogId": seed::LOGBOOK, "catalogCode": "tyres"}),
@@ -125,7 +125,7 @@ mod tests {
             (json!({"title": "Brakes"}), "services[0].category is required for a custom service"),
             (json!({"category": "repair"}), "services[0].title is required for a custom service"),
         ] {
-            assert_eq!(complete(service), Err(complaint.to_owned()));
+            assert_eq!(complete(service), Err(error.to_owned()));
         }
     }
 }

@@ -1,53 +1,53 @@
-//! Clients of a tenant.
+//! Clients that are connected to a mock server.
 
-use super::{MockServer, Partner};
+use super::mock_server::MockServer;
+use super::partner::Partner;
 use crate::repairy::{Client, Credentials};
 use crate::{ClientBuilder, Error};
 
 impl MockServer {
-    /// A client of the partner that the seeded data belongs to.
+    /// A client of the main partner.
     ///
     /// # Errors
     ///
-    /// None that a test could cause; it is the builder's.
+    /// Those of [`ClientBuilder::build`]. The server's own values cause none.
     pub fn client(&self) -> Result<Client, Error> {
         self.client_with(Partner::Main)
     }
 
-    /// A client of one of the partners that every tenant knows.
+    /// A client of a partner.
     ///
     /// # Errors
     ///
-    /// None that a test could cause; it is the builder's.
+    /// Those of [`ClientBuilder::build`]. The server's own values cause none.
     pub fn client_with(&self, partner: Partner) -> Result<Client, Error> {
         self.client_builder(partner).build()
     }
 
-    /// The builder of such a client, to set what your test is about. A tenant in memory is reached without a socket,
-    /// and the client then runs on its clock.
+    /// The builder of a client of a partner, to set more options on. For a server in memory the client uses no socket
+    /// and runs on the server's clock.
     ///
     /// ```
     /// use std::time::Duration;
-    /// use servicebay::testing::repairy::{Partner, MockServer};
+    /// use servicebay::testing::repairy::{MockServer, Partner};
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-    /// let tenant = MockServer::builder().in_memory();
-    /// let client = tenant.client_builder(Partner::Main).with_operation_timeout(Duration::from_secs(3)).build()?;
+    /// let server = MockServer::builder().in_memory();
+    /// let client = server.client_builder(Partner::Main).with_operation_timeout(Duration::from_secs(3)).build()?;
     /// assert!(client.get_booking().id("670000000000000000000001").send().await.is_ok());
     /// # Ok(()) }
     /// ```
     pub fn client_builder(&self, partner: Partner) -> ClientBuilder<Client> {
-        let builder = Client::builder(self.credentials_of(partner)).with_base_url(self.base_url());
-        if self.server().is_some() { builder } else { builder.with_transport(self.clone()) }
+        self.connect(Client::builder(self.credentials_of(partner)))
     }
 
-    /// The credentials of the partner that the seeded data belongs to, for a client of your own making.
+    /// The credentials of the main partner, for a client that you build yourself.
     #[must_use]
     pub fn credentials(&self) -> Credentials {
         self.credentials_of(Partner::Main)
     }
 
-    /// The credentials of one of the partners that every tenant knows.
+    /// The credentials of a partner.
     #[must_use]
     pub fn credentials_of(&self, partner: Partner) -> Credentials {
         Credentials::app(partner.app_key(), partner.app_secret(), partner.id())

@@ -1,33 +1,33 @@
-//! What a tenant would have sent to others.
+//! The messages that the vendor would have sent.
 
 use jiff::Timestamp;
 
-/// Something that the vendor would have sent because of a call. The tenant sends nothing; it remembers.
+/// A message that a call caused. The mock server only records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Sent {
-    /// When, in the tenant's own time.
+pub struct SentMessage {
+    /// When, on the server's own clock.
     pub at: Timestamp,
-    /// What it was.
-    pub what: Dispatch,
-    /// The id of the booking or reminder that it is about.
-    pub about: String,
+    /// The message.
+    pub message: Message,
+    /// The id of the booking or reminder that caused it.
+    pub cause: String,
 }
 
-/// What the vendor sends.
+/// A message that the vendor sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Dispatch {
-    /// The notification of a new booking, which `skipNotification` leaves out. To whom it goes is unknown.
+pub enum Message {
+    /// The notification of a new booking, which `skipNotification` suppresses. Its recipient is unknown.
     Notification,
-    /// An SMS to a customer, with the code of a service reminder.
+    /// An SMS to a customer with the code of a service reminder.
     Sms {
         /// The customer's phone number.
         to: String,
-        /// The 8 characters.
+        /// The code, of 8 characters.
         code: String,
     },
-    /// A webhook with this action: `bookingCreate`, `bookingUpdated`, `bookingCancelled` or `bookingCompleted`, spelt as the
+    /// A webhook with this action: `bookingCreate`, `bookingUpdated`, `bookingCancelled` or `bookingCompleted`, as the
     /// vendor spells them.
     Webhook(&'static str),
 }

@@ -1,105 +1,121 @@
-//! Every operation whose address is known, and the two that give tokens.
+//! The operations of the API: those whose paths are documented, the one whose path is assumed, and the two that issue
+//! tokens.
 
-use http::Method;
+use bytes::Bytes;
+use http::Request;
+use jiff::Timestamp;
+use serde_json::Value;
 
-use super::refusal::Refusal;
+use super::auth::Auth;
+use super::handler::{Handler, HandlerResult};
+use super::partner::Partner;
+use crate::testing::error_response::ErrorResponse;
+use crate::testing::request_log::RequestLog;
+use crate::testing::router::{IdFormat, Route, Router};
 
-/// What a request asks for, with the ids in its path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action<'a> {
-    Book,
-    LogIn,
-    /// The path of this one is assumed.
-    ListAvailabilities(&'a str),
-    ListServices(&'a str),
-    MoveBooking(&'a str, &'a str),
-    Quote,
-    ReadBooking(&'a str),
-    ReadReminder(&'a str),
-    Refresh,
-    Remind,
-    UpdateBooking(&'a str),
+/// What an operation does.
+#[derive(Debug)]
+pub(super) enum Endpoint {
+    /// Needs an access token. `params` are its query parameters.
+    WithToken { action: Action, params: &'static [&'static str] },
+    /// Issues tokens.
+    Token(TokenAction),
 }
 
-impl Action<'_> {
-    /// Its name in the crate's clients, in counters and in logs; the two that no client names have one here.
-    pub(super) fn operation(self) -> &'static str {
-        match self {
-            Self::Book => "create_booking",
-            Self::LogIn => "log_in",
-            Self::ListAvailabilities(_) => "list_availabilities",
-            Self::ListServices(_) => "list_workshop_services",
-            Self::MoveBooking(..) => "update_booking_status",
-            Self::Quote => "create_quote",
-            Self::ReadBooking(_) => "get_booking",
-            Self::ReadReminder(_) => "get_service_reminder",
-            Self::Refresh => "refresh",
-            Self::Remind => "create_service_reminder",
-            Self::UpdateBooking(_) => "update_booking",
-        }
-    }
+pub(super) type Action = fn(&mut Handler<'_>) -> HandlerResult;
+
+pub(super) type TokenAction =
+    fn(&mut Auth, Partner, &Request<Bytes>, Timestamp, &mut RequestLog) -> Result<Value, ErrorResponse>;
+
+pub(super) static ROUTER: Router<Endpoint> = Router::new(IdFormat::Text, &ROUTES);
+
+const fn with_token(action: Action) -> Endpoint {
+    Endpoint::WithToken { action, params: &[] }
 }
 
-/// Finds what a method and a path relative to the base URL ask for.
-pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Action<'a>, Refusal> {
-    let segments: Vec<_> = path.trim_start_matches('/').split('/').collect();
-    let allow = match (method.as_str(), segments.as_slice()) {
-        ("POST", ["auth", "token"]) => return Ok(Action::LogIn),
-        ("POST", ["auth", "refresh"]) => return Ok(Action::Refresh),
-        ("GET", ["workshops", id, "availabilities"]) => return Ok(Action::ListAvailabilities(id)),
-        ("GET", ["workshops", id, "services"]) => return Ok(Action::ListServices(id)),
-        ("POST", ["bookings"]) => return Ok(Action::Book),
-        ("GET", ["bookings", id]) => return Ok(Action::ReadBooking(id)),
-        ("PUT", ["bookings", id]) => return Ok(Action::UpdateBooking(id)),
-        ("POST", ["quotes"]) => return Ok(Action::Quote),
-        ("POST", ["reminders", "services"]) => return Ok(Action::Remind),
-        ("GET", ["reminders", "services", id]) => return Ok(Action::ReadReminder(id)),
-        // The status has any text, so this comes after whatever else may come to live under a booking.
-        ("POST", ["bookings", id, status]) => return Ok(Action::MoveBooking(id, status)),
-        (_, ["bookings", _]) => "GET, PUT",
-        (_, ["workshops", _, "availabilities" | "services"] | ["reminders", "services", _]) => "GET",
-        (_, ["auth", "token" | "refresh"] | ["bookings" | "quotes"] | ["reminders", "services"]) => "POST",
-        (_, ["bookings", _, _]) => "POST",
-        _ => return Err(Refusal::not_found()),
-    };
-    Err(Refusal::method_not_allowed(allow))
-}
+static ROUTES: [Route<Endpoint>; 11] = [
+    Route::new("log_in", "POST", "/auth/token", Endpoint::Token(Auth::log_in)),
+    Route::new("refresh", "POST", "/auth/refresh", Endpoint::Token(Auth::refresh)),
+    // This path is assumed.
+    Route::new(
+        "list_availabilities",
+        "GET",
+        "/workshops/{id}/availabilities",
+        Endpoint::WithToken {
+            action: |handler| handler.list_availabilities(),
+            params: &["startDate", "endDate", "serviceCategory", "catalogId"],
+        },
+    ),
+    Route::new(
+        "list_workshop_services",
+        "GET",
+        "/workshops/{id}/services",
+        with_token(|handler| handler.list_workshop_services()),
+    ),
+    Route::new("create_booking", "POST", "/bookings", with_token(|handler| handler.create_booking())),
+    Route::new("get_booking", "GET", "/bookings/{id}", with_token(|handler| handler.get_booking())),
+    Route::new("update_booking", "PUT", "/bookings/{id}", with_token(|handler| handler.update_booking())),
+    Route::new(
+        "update_booking_status",
+        "POST",
+        "/bookings/{id}/{status}",
+        with_token(|handler| handler.update_booking_status()),
+    ),
+    Route::new("create_quote", "POST", "/quotes", with_token(|handler| handler.create_quote())),
+    Route::new(
+        "create_service_reminder",
+        "POST",
+        "/reminders/services",
+        with_token(|handler| handler.create_service_reminder()),
+    ),
+    Route::new(
+        "get_service_reminder",
+        "GET",
+        "/reminders/services/{id}",
+        with_token(|handler| handler.get_service_reminder()),
+    ),
+];
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
     use crate::repairy::operations;
+    use crate::testing::router::RouteError;
+
+    fn find(method: &Method, path: &str) -> Result<&'static str, RouteError> {
+        ROUTER.find(method, path).map(|found| found.route.operation)
+    }
 
     #[test]
-    fn every_operation_of_the_client_has_its_place() {
+    fn every_operation_of_the_client_has_a_route() {
         for operation in operations::ALL {
-            let path: Vec<_> = operation.path().split('/').map(|part| part.trim_matches(['{', '}'])).collect();
-            let path = path.join("/");
-            let found = find(operation.method(), &path).map(Action::operation);
-            assert_eq!(found, Ok(operation.id()), "{path}");
+            let path = operation.path().replace(['{', '}'], "");
+            assert_eq!(find(operation.method(), &path), Ok(operation.id()), "{path}");
         }
         assert_eq!(operations::ALL.len(), 9);
     }
 
     #[test]
-    fn paths_that_nobody_names_are_not_found() {
+    fn unknown_paths_have_no_route() {
         for path in ["", "/", "/workshops", "/workshops/1", "/bookings/1/completed/2", "/reminders", "/leads", "/auth"]
         {
-            assert_eq!(find(&Method::GET, path), Err(Refusal::not_found()), "{path}");
+            assert_eq!(find(&Method::GET, path), Err(RouteError::NotFound), "{path}");
         }
     }
 
     #[test]
-    fn methods_that_nobody_names_are_told_the_ones_that_are() {
-        for (method, path, allow) in [
-            (Method::GET, "/bookings", "POST"),
-            (Method::DELETE, "/bookings/1", "GET, PUT"),
-            (Method::GET, "/bookings/1/completed", "POST"),
-            (Method::PUT, "/quotes", "POST"),
-            (Method::POST, "/workshops/1/services", "GET"),
-            (Method::GET, "/auth/token", "POST"),
+    fn an_unknown_method_gets_the_methods_of_the_path() {
+        for (method, path, allowed) in [
+            (Method::GET, "/bookings", vec!["POST"]),
+            (Method::DELETE, "/bookings/1", vec!["GET", "PUT"]),
+            (Method::GET, "/bookings/1/completed", vec!["POST"]),
+            (Method::PUT, "/quotes", vec!["POST"]),
+            (Method::POST, "/workshops/1/services", vec!["GET"]),
+            (Method::GET, "/auth/token", vec!["POST"]),
         ] {
-            assert_eq!(find(&method, path), Err(Refusal::method_not_allowed(allow)), "{method} {path}");
+            assert_eq!(find(&method, path), Err(RouteError::MethodNotAllowed(allowed)), "{method} {path}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The rules of a tenant that a test may want to be others.
+//! Rules that a test can replace: the transitions between statuses, and the daily limits.
 
 use std::collections::BTreeMap;
 
-/// Which status a booking may move to from which.
+/// The permitted transitions between the statuses of a booking.
 ///
-/// That there is such a table is documented, and what is in it is not. This one has the fewest statuses that make a life:
-/// cancelled and completed are known from the webhooks.
+/// The vendor documents that there is such a table, but not its content. The default has as few statuses as possible;
+/// `cancelled` and `completed` are known from the webhooks.
 #[derive(Clone, Debug)]
 pub(super) struct Transitions(Vec<(&'static str, &'static str)>);
 
@@ -22,27 +22,27 @@ impl Default for Transitions {
 
 impl Transitions {
     #[track_caller]
-    pub(super) fn new(moves: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
-        let moves: Vec<_> = moves.into_iter().collect();
-        assert!(!moves.is_empty(), "without a move there is no status for a new booking to have");
-        Self(moves)
+    pub(super) fn new(transitions: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
+        let transitions: Vec<_> = transitions.into_iter().collect();
+        assert!(!transitions.is_empty(), "the status of a new booking needs at least one transition");
+        Self(transitions)
     }
 
     /// The status of a new booking.
-    pub(super) fn first(&self) -> &'static str {
+    pub(super) fn initial(&self) -> &'static str {
         self.0.first().map_or("", |(from, _)| from)
     }
 
-    pub(super) fn knows(&self, status: &str) -> bool {
+    pub(super) fn has_status(&self, status: &str) -> bool {
         self.0.iter().any(|(from, to)| *from == status || *to == status)
     }
 
-    pub(super) fn allow(&self, from: &str, to: &str) -> bool {
+    pub(super) fn permit(&self, from: &str, to: &str) -> bool {
         self.0.contains(&(from, to))
     }
 }
 
-/// How many bookings a workshop takes in a day.
+/// How many bookings a workshop accepts in a day.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DailyLimits {
     categories: BTreeMap<String, u32>,
@@ -72,20 +72,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cancelled_or_completed_stays_so() {
+    fn cancelled_and_completed_are_final() {
         let transitions = Transitions::default();
         for from in ["cancelled", "completed"] {
             for to in ["pending", "confirmed", "cancelled", "completed"] {
-                assert!(!transitions.allow(from, to), "{from} to {to}");
+                assert!(!transitions.permit(from, to), "{from} to {to}");
             }
         }
-        assert!(transitions.allow("pending", "confirmed") && !transitions.allow("pending", "completed"));
-        assert_eq!((transitions.first(), transitions.knows("lost")), ("pending", false));
+        assert!(transitions.permit("pending", "confirmed") && !transitions.permit("pending", "completed"));
+        assert_eq!((transitions.initial(), transitions.has_status("lost")), ("pending", false));
     }
 
     #[test]
-    #[should_panic(expected = "without a move there is no status")]
-    fn a_table_without_moves_is_none() {
+    #[should_panic(expected = "needs at least one transition")]
+    fn an_empty_table_panics() {
         let _ = Transitions::new([]);
     }
 }

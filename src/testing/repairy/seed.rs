@@ -1,16 +1,16 @@
-//! What a tenant has at its start: two workshops and a customer with a car. Nothing here is random.
+//! The initial data: two workshops, and a customer with a car, a booking and a reminder.
 
 use serde_json::{Map, Value, json};
 
-use super::Partner;
 use super::catalog::{Catalog, Item};
+use super::partner::Partner;
 use super::store::{Kind, Store};
 
 /// The workshop with a catalog.
 pub(super) const WORKSHOP: &str = "640000000000000000000001";
-/// The workshop without one, which knows the older form of bookings alone.
+/// The workshop without a catalog, which accepts only the older form of bookings.
 pub(super) const LEGACY_WORKSHOP: &str = "640000000000000000000002";
-/// Ids of the vendor's own examples.
+// Both ids are in the vendor's examples.
 pub(super) const LOGBOOK: &str = "68b7bf3f6210580c57363a94";
 const ROADWORTHY: &str = "507f1f77bcf86cd799439011";
 
@@ -45,7 +45,7 @@ pub(super) fn store() -> Store {
     });
     store.add(Kind::Reminder, Partner::Main, values(reminder));
 
-    // Somebody else's, which the first partner must not see.
+    // The main partner must not see this one.
     let foreign = json!({
         "code": "BK000002", "carId": null, "customerId": null, "workshopId": LEGACY_WORKSHOP,
         "servicePackageType": "logbook", "status": "confirmed", "dropOffTime": "2026-06-01T09:00:00",
@@ -71,7 +71,7 @@ pub(super) fn catalog() -> Catalog {
             item("690aa0000000000000000001", "rotation", "Tyre Rotation", "tyres", 60, Some(90), "tyre", "grey"),
             item("690aa0000000000000000002", "diagnosis", "Engine Diagnosis", "repair", 110, None, "engine", "red"),
             item(ROADWORTHY, "roadworthy", "Roadworthy Inspection", "others", 150, None, "clipboard", "blue"),
-            // One of the workshop's own.
+            // The workshop defined this one itself.
             item(
                 "690aa0000000000000000003",
                 "detailing",
@@ -107,11 +107,11 @@ mod tests {
     }
 
     #[test]
-    fn what_refers_to_something_refers_to_something_there() {
+    fn references_point_to_existing_records() {
         let store = store();
-        let booking = store.shown(Kind::Booking, "670000000000000000000001");
+        let booking = store.to_json(Kind::Booking, "670000000000000000000001");
         assert_eq!((&booking["car"]["rego"], &booking["customer"]["phone"]), (&json!("1AB2CD"), &json!("0400000001")));
-        let reminder = store.shown(Kind::Reminder, "690000000000000000000001");
+        let reminder = store.to_json(Kind::Reminder, "690000000000000000000001");
         assert_eq!((&reminder["lastBookingId"], &reminder["car"]["id"]), (&booking["id"], &booking["carId"]));
     }
 }

@@ -1,13 +1,13 @@
-//! What a tenant remembers.
+//! The data of the mock server: the catalogs of the workshops, and the records that calls create.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Partner;
 use super::catalog::Catalog;
+use super::partner::Partner;
 
-/// A kind of object that a partner's calls make.
+/// A kind of record. Its number begins the ids of its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Customer = 65,
@@ -17,7 +17,7 @@ pub(super) enum Kind {
     Reminder = 69,
 }
 
-/// One object, as it is shown but for what it holds of others.
+/// One record, with the ids of other records in place of their content.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) partner: Partner,
@@ -30,22 +30,22 @@ impl Record {
     }
 }
 
-/// All objects of a tenant.
+/// All catalogs and records.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
-    /// By the id of their workshop.
+    /// The catalogs by workshop.
     pub(super) catalogs: BTreeMap<String, Catalog>,
-    /// By kind and id.
     records: BTreeMap<(Kind, String), Record>,
-    last: BTreeMap<Kind, u32>,
+    /// How many records of each kind were added.
+    counts: BTreeMap<Kind, u32>,
 }
 
 impl Store {
-    /// Adds an object under the next id of its kind: 24 hexadecimal digits, as the vendor's examples have it.
+    /// Adds a record and returns its id, which has 24 digits as in the vendor's examples.
     pub(super) fn add(&mut self, kind: Kind, partner: Partner, mut values: Map<String, Value>) -> String {
-        let last = self.last.entry(kind).or_default();
-        *last += 1;
-        let id = format!("{}{last:022}", kind as u8);
+        let count = self.counts.entry(kind).or_default();
+        *count += 1;
+        let id = format!("{}{count:022}", kind as u8);
         values.insert("id".to_owned(), id.clone().into());
         self.records.insert((kind, id.clone()), Record { partner, values });
         id
@@ -59,18 +59,18 @@ impl Store {
         self.records.get_mut(&(kind, id.to_owned()))
     }
 
-    /// The objects of a kind, oldest first.
+    /// The records of a kind, oldest first.
     pub(super) fn all(&self, kind: Kind) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(move |((other, _), _)| *other == kind).map(|(_, record)| record)
     }
 
-    /// How many objects of a kind there have been.
+    /// How many records of a kind were added.
     pub(super) fn count(&self, kind: Kind) -> u32 {
-        self.last.get(&kind).copied().unwrap_or(0)
+        self.counts.get(&kind).copied().unwrap_or(0)
     }
 
-    /// The partner's object whose `field` has this value, updated with `values`, or a new one: one customer has one
-    /// phone number, one car one plate.
+    /// Updates the partner's record with the same value in `field`, or else adds one, and returns its id. A customer is
+    /// identified by phone number, a car by its plate.
     pub(super) fn merge(&mut self, kind: Kind, partner: Partner, field: &str, values: Map<String, Value>) -> String {
         let wanted = values.get(field).filter(|value| !value.is_null());
         let same = |record: &&mut Record| record.partner == partner && record.values.get(field) == wanted;
@@ -84,22 +84,22 @@ impl Store {
         }
     }
 
-    /// An object as it is shown: a booking and a reminder with the car and the customer that they name.
-    pub(super) fn shown(&self, kind: Kind, id: &str) -> Value {
+    /// A record as the vendor shows it: a booking contains its car and its customer, a reminder its car.
+    pub(super) fn to_json(&self, kind: Kind, id: &str) -> Value {
         let Some(record) = self.get(kind, id) else { return Value::Null };
-        let mut shown = record.values.clone();
-        let held: &[_] = match kind {
+        let mut json = record.values.clone();
+        let embedded: &[_] = match kind {
             Kind::Booking => &[("car", "carId", Kind::Car), ("customer", "customerId", Kind::Customer)],
-            // Whether it holds its customer is not known.
+            // Whether a reminder contains its customer is unknown.
             Kind::Reminder => &[("car", "carId", Kind::Car)],
             Kind::Car | Kind::Customer | Kind::Quote => &[],
         };
-        for (name, field, kind) in held {
+        for (name, field, kind) in embedded {
             if let Some(inner) = record.text(field).and_then(|id| self.get(*kind, id)) {
-                shown.insert((*name).to_owned(), inner.values.clone().into());
+                json.insert((*name).to_owned(), inner.values.clone().into());
             }
         }
-        shown.into()
+        json.into()
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_have_twenty_four_digits_and_tell_the_kind() {
+    fn an_id_has_24_digits_and_begins_with_its_kind() {
         let mut store = Store::default();
         for kind in [Kind::Customer, Kind::Booking] {
             store.add(kind, Partner::Main, Map::new());
@@ -124,14 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn the_same_plate_is_the_same_car_of_the_same_partner() {
+    fn a_partner_has_one_car_with_a_plate() {
         let mut store = Store::default();
         let mut merge = |partner, car| store.merge(Kind::Car, partner, "rego", values(car));
         let first = merge(Partner::Main, json!({"rego": "ABC123", "make": "Toyota"}));
         assert_eq!(merge(Partner::Main, json!({"rego": "ABC123", "year": 2019})), first);
         assert_ne!(merge(Partner::Other, json!({"rego": "ABC123"})), first);
         assert_ne!(merge(Partner::Main, json!({"make": "Toyota"})), first);
-        let car = store.shown(Kind::Car, &first);
+        let car = store.to_json(Kind::Car, &first);
         assert_eq!((&car["make"], &car["year"]), (&json!("Toyota"), &json!(2019)));
     }
 }

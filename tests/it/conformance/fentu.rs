@@ -1,4 +1,4 @@
-//! The rows of Fentu: an application that a user let in, and an API key.
+//! The cases of Fentu: an application that a user authorized, and an API key.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use servicebay::testing::Fault;
 use servicebay::testing::fentu::{ApiKey, KeyKind, MockServer, RefreshTokens, Tier, TokenPair};
 use servicebay::{ClientBuilder, Error, Response};
 
-use super::{Paged, Renewed, Scoped, Vendor, WayIn, handles};
+use super::{AuthCase, Paged, Renewable, Scoped, Vendor, handles};
 use crate::support;
 
 impl Vendor for MockServer {
@@ -32,7 +32,7 @@ impl Vendor for MockServer {
         Box::pin(client.create_work_order().body(body).send().map_ok(|_| ()))
     }
 
-    fn odd_value() -> Fault {
+    fn unknown_value() -> Fault {
         Fault::field("status", "ORBIT")
     }
 
@@ -52,39 +52,39 @@ impl Paged for MockServer {
     }
 }
 
-/// An application that a user has just let in.
+/// An application that a user has just authorized.
 pub(super) struct OAuth {
-    tenant: MockServer,
+    server: MockServer,
     pair: TokenPair,
 }
 
 impl OAuth {
     fn credentials_for(&self, pair: &TokenPair) -> Credentials {
-        let application = self.tenant.application();
-        let tokens = support::granted(pair, self.tenant.now());
+        let application = self.server.application();
+        let tokens = support::token_set(pair, self.server.now());
         Credentials::oauth(application.client_id(), application.client_secret(), tokens)
     }
 
     fn builder_for(&self, pair: &TokenPair) -> ClientBuilder<Client> {
-        self.tenant.client_builder_with(self.credentials_for(pair)).with_tenant("acme")
+        self.server.client_builder_with(self.credentials_for(pair)).with_tenant("acme")
     }
 }
 
-impl WayIn for OAuth {
+impl AuthCase for OAuth {
     type Vendor = MockServer;
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-application-secret"];
-    const RENEWED: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
+    const RENEWED_SECRETS: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
 
     fn new() -> Self {
         let builder = MockServer::builder().with_tier(Tier::Enterprise).with_refresh_tokens(RefreshTokens::Rotated);
-        let tenant = builder.in_memory();
-        Self { pair: tenant.sign_in(["admin"]), tenant }
+        let server = builder.in_memory();
+        Self { pair: server.sign_in(["admin"]), server }
     }
 
-    fn tenant(&self) -> &MockServer {
-        &self.tenant
+    fn server(&self) -> &MockServer {
+        &self.server
     }
 
     fn credentials(&self) -> Box<dyn Debug> {
@@ -96,33 +96,33 @@ impl WayIn for OAuth {
     }
 }
 
-impl Renewed for OAuth {
-    const LIFE: Duration = Duration::from_secs(3600);
-    const RENEWAL: &str = "/oauth/token";
-    const SUCCESSION: &str = "/oauth/token";
+impl Renewable for OAuth {
+    const LIFETIME: Duration = Duration::from_secs(3600);
+    const REFRESH_PATH: &str = "/oauth/token";
+    const EXPIRED_PATH: &str = "/oauth/token";
 }
 
 impl Scoped for OAuth {
     fn unprivileged(&self) -> ClientBuilder<Client> {
-        self.builder_for(&self.tenant.sign_in(["read:assets"]))
+        self.builder_for(&self.server.sign_in(["read:assets"]))
     }
 }
 
 /// An API key.
 pub(super) struct Key(MockServer);
 
-impl WayIn for Key {
+impl AuthCase for Key {
     type Vendor = MockServer;
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-key-admin"];
-    const RENEWED: &[&str] = &[];
+    const RENEWED_SECRETS: &[&str] = &[];
 
     fn new() -> Self {
         Self(MockServer::builder().with_tier(Tier::Enterprise).in_memory())
     }
 
-    fn tenant(&self) -> &MockServer {
+    fn server(&self) -> &MockServer {
         &self.0
     }
 

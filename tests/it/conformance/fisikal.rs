@@ -1,4 +1,4 @@
-//! The rows of Fisikal: an application with a user's password, and a user's session.
+//! The cases of Fisikal: an application with a user's password, and a user's session.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use servicebay::testing::Fault;
 use servicebay::testing::fisikal::{MockServer, Role};
 use servicebay::{ClientBuilder, Error, Response};
 
-use super::{Paged, Renewed, Vendor, WayIn, handles};
+use super::{AuthCase, Paged, Renewable, Vendor, handles};
 
 impl Vendor for MockServer {
     type Client = Client;
@@ -33,8 +33,8 @@ impl Vendor for MockServer {
         Box::pin(client.create_client().body(body).send().map_ok(|_| ()))
     }
 
-    /// The profile has such a value in what it complains about alone.
-    fn odd_value() -> Fault {
+    /// The only enum of a profile is in its errors.
+    fn unknown_value() -> Fault {
         Fault::extra_field("errors", json!([{"on": "dob", "type": "ORBIT"}]))
     }
 
@@ -64,18 +64,18 @@ impl Password {
     }
 }
 
-impl WayIn for Password {
+impl AuthCase for Password {
     type Vendor = MockServer;
 
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-application-secret", "manager-password"];
-    const RENEWED: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
+    const RENEWED_SECRETS: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
 
     fn new() -> Self {
         Self(MockServer::builder().with_refresh_tokens().in_memory())
     }
 
-    fn tenant(&self) -> &MockServer {
+    fn server(&self) -> &MockServer {
         &self.0
     }
 
@@ -88,13 +88,13 @@ impl WayIn for Password {
     }
 }
 
-impl Renewed for Password {
-    const LIFE: Duration = Duration::from_secs(3600);
-    const RENEWAL: &str = "/oauth/token";
-    const SUCCESSION: &str = "/oauth/token";
+impl Renewable for Password {
+    const LIFETIME: Duration = Duration::from_secs(3600);
+    const REFRESH_PATH: &str = "/oauth/token";
+    const EXPIRED_PATH: &str = "/oauth/token";
 }
 
-/// A manager's session, whose end nobody tells.
+/// A manager's session, whose lifetime is unknown.
 pub(super) struct Session(MockServer);
 
 impl Session {
@@ -104,18 +104,18 @@ impl Session {
     }
 }
 
-impl WayIn for Session {
+impl AuthCase for Session {
     type Vendor = MockServer;
 
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "manager-password"];
-    const RENEWED: &[&str] = &["test-access-2-1"];
+    const RENEWED_SECRETS: &[&str] = &["test-access-2-1"];
 
     fn new() -> Self {
         Self(MockServer::builder().in_memory())
     }
 
-    fn tenant(&self) -> &MockServer {
+    fn server(&self) -> &MockServer {
         &self.0
     }
 

@@ -1,4 +1,4 @@
-//! The row of Fixably: a token that a person made.
+//! The case of Fixably: a token that a person created.
 
 use std::fmt::Debug;
 
@@ -11,7 +11,7 @@ use servicebay::testing::Fault;
 use servicebay::testing::fixably::{MockServer, Token, TokenKind};
 use servicebay::{ClientBuilder, Error, Response};
 
-use super::{Paged, Scoped, Vendor, WayIn, handles};
+use super::{AuthCase, Paged, Scoped, Vendor, handles};
 
 impl Vendor for MockServer {
     type Client = Client;
@@ -29,7 +29,7 @@ impl Vendor for MockServer {
         Box::pin(client.create_order().body(OrderCreate::new()).send().map_ok(|_| ()))
     }
 
-    fn odd_value() -> Fault {
+    fn unknown_value() -> Fault {
         Fault::field("internalLocation", "ORBIT")
     }
 
@@ -52,18 +52,18 @@ impl Paged for MockServer {
 /// The token of an OAuth2 client.
 pub(super) struct Bearer(MockServer);
 
-impl WayIn for Bearer {
+impl AuthCase for Bearer {
     type Vendor = MockServer;
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-admin-all"];
-    const RENEWED: &[&str] = &[];
+    const RENEWED_SECRETS: &[&str] = &[];
 
     fn new() -> Self {
         Self(MockServer::builder().without_rate_limit().in_memory())
     }
 
-    fn tenant(&self) -> &MockServer {
+    fn server(&self) -> &MockServer {
         &self.0
     }
 

@@ -1,4 +1,4 @@
-//! The row of Repairy: a partner with key and secret.
+//! The case of Repairy: a partner with key and secret.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use servicebay::testing::Fault;
 use servicebay::testing::repairy::{MockServer, Partner};
 use servicebay::{ClientBuilder, Error, Response};
 
-use super::{Renewed, Vendor, WayIn, handles};
+use super::{AuthCase, Renewable, Vendor, handles};
 
 impl Vendor for MockServer {
     type Client = Client;
@@ -36,7 +36,7 @@ impl Vendor for MockServer {
         Box::pin(client.create_booking().body(booking).send().map_ok(|_| ()))
     }
 
-    fn odd_value() -> Fault {
+    fn unknown_value() -> Fault {
         Fault::field("status", "ORBIT")
     }
 
@@ -50,19 +50,19 @@ impl Vendor for MockServer {
 /// A partner's app.
 pub(super) struct App(MockServer);
 
-impl WayIn for App {
+impl AuthCase for App {
     type Vendor = MockServer;
 
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-app-secret"];
-    // A refresh takes an access token that lives, so that a 401 takes a login.
-    const RENEWED: &[&str] = &["test-access-2-1", "test-refresh-2-1"];
+    // A refresh needs a valid access token, so after a 401 the client logs in.
+    const RENEWED_SECRETS: &[&str] = &["test-access-2-1", "test-refresh-2-1"];
 
     fn new() -> Self {
         Self(MockServer::builder().in_memory())
     }
 
-    fn tenant(&self) -> &MockServer {
+    fn server(&self) -> &MockServer {
         &self.0
     }
 
@@ -75,8 +75,8 @@ impl WayIn for App {
     }
 }
 
-impl Renewed for App {
-    const LIFE: Duration = Duration::from_secs(48 * 3600);
-    const RENEWAL: &str = "/auth/refresh";
-    const SUCCESSION: &str = "/auth/token";
+impl Renewable for App {
+    const LIFETIME: Duration = Duration::from_secs(48 * 3600);
+    const REFRESH_PATH: &str = "/auth/refresh";
+    const EXPIRED_PATH: &str = "/auth/token";
 }

@@ -1,4 +1,4 @@
-//! No secret in anything that can be printed.
+//! No secret appears in anything that can be printed.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,11 @@ use serde_json::json;
 use servicebay::testing::Fault;
 use servicebay::{Error, MemoryStore};
 
-use super::{Vendor, WayIn, read};
+use super::{AuthCase, Vendor, read};
 use crate::observability::Recorder;
 use crate::support::print;
 
-/// An answer of the vendor that repeats what it should not, wherever vendors put their words.
+/// A response that contains these secrets everywhere that vendors put text.
 fn echo(status: u16, secrets: &[&str]) -> Fault {
     let words = secrets.join(" ");
     let body = json!({
@@ -20,79 +20,79 @@ fn echo(status: u16, secrets: &[&str]) -> Fault {
     Fault::body(status, body.to_string()).with_header("x-request-id", secrets[0])
 }
 
-/// Everything that a client shows of itself and of its calls, while the vendor repeats what it was sent.
-async fn everything_printed<W: WayIn>() -> String {
+/// Everything printable about a client and its calls, while the vendor echoes what it was sent.
+async fn everything_printed<C: AuthCase>() -> String {
     let mut printed = String::new();
     for status in [400, 401, 403, 404, 409, 418, 500] {
-        let way = W::new();
-        let client = way.builder().with_token_store(MemoryStore::new()).build().unwrap();
-        read::<W>(&client).await.unwrap();
-        // What the second attempt brings is what the vendor repeats.
-        let sent = if status == 401 && !W::RENEWED.is_empty() { W::RENEWED } else { W::SECRETS };
+        let case = C::new();
+        let client = case.builder().with_token_store(MemoryStore::new()).build().unwrap();
+        read::<C>(&client).await.unwrap();
+        // The vendor echoes what the second attempt sent.
+        let sent = if status == 401 && !C::RENEWED_SECRETS.is_empty() { C::RENEWED_SECRETS } else { C::SECRETS };
         if status == 401 {
-            way.tenant().fault(echo(status, W::SECRETS).on("GET", W::Vendor::READ));
+            case.server().fault(echo(status, C::SECRETS).on("GET", C::Vendor::READ));
         }
-        way.tenant().fault(echo(status, sent).on("GET", W::Vendor::READ).always());
-        print(&mut printed, &read::<W>(&client).await.unwrap_err());
-        let (status, credentials) = (W::Vendor::status(&client), way.credentials());
+        case.server().fault(echo(status, sent).on("GET", C::Vendor::READ).always());
+        print(&mut printed, &read::<C>(&client).await.unwrap_err());
+        let (status, credentials) = (C::Vendor::status(&client), case.credentials());
         writeln!(printed, "{client:?} {client:#?} {status:?} {credentials:?} {credentials:#?}").unwrap();
-        writeln!(printed, "{:?}", way.builder()).unwrap();
+        writeln!(printed, "{:?}", case.builder()).unwrap();
     }
     printed
 }
 
-fn assert_silent<W: WayIn>(printed: &str) {
-    for secret in W::SECRETS.iter().chain(W::RENEWED) {
+fn assert_silent<C: AuthCase>(printed: &str) {
+    for secret in C::SECRETS.iter().chain(C::RENEWED_SECRETS) {
         let line = printed.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }
 }
 
-pub(super) async fn nothing_that_is_printed_shows_a_secret<W: WayIn>() {
-    let printed = everything_printed::<W>().await;
-    assert!(printed.contains("[redacted]"), "the vendor's words are told: {printed}");
-    assert_silent::<W>(&printed);
+pub(super) async fn no_printed_value_shows_a_secret<C: AuthCase>() {
+    let printed = everything_printed::<C>().await;
+    assert!(printed.contains("[redacted]"), "the vendor's message is kept: {printed}");
+    assert_silent::<C>(&printed);
 }
 
-pub(super) async fn no_span_and_no_event_shows_a_secret<W: WayIn>() {
+pub(super) async fn no_span_and_no_event_shows_a_secret<C: AuthCase>() {
     let recorder = Recorder::default();
     let listening = recorder.listen();
-    everything_printed::<W>().await;
-    let way = W::new();
-    let client = way.client();
-    read::<W>(&client).await.unwrap();
-    way.tenant().fault(echo(503, W::SECRETS).on("GET", W::Vendor::READ).times(2));
-    way.tenant().fault(echo(429, W::SECRETS).with_header("retry-after", W::SECRETS[0]).on("GET", W::Vendor::READ));
-    read::<W>(&client).await.unwrap();
+    everything_printed::<C>().await;
+    let case = C::new();
+    let client = case.client();
+    read::<C>(&client).await.unwrap();
+    case.server().fault(echo(503, C::SECRETS).on("GET", C::Vendor::READ).times(2));
+    case.server().fault(echo(429, C::SECRETS).with_header("retry-after", C::SECRETS[0]).on("GET", C::Vendor::READ));
+    read::<C>(&client).await.unwrap();
     drop(listening);
     for (name, field) in
-        [("servicebay.attempt", "request_id"), ("servicebay.odd_header", "value"), ("servicebay.retry", "delay_ms")]
+        [("servicebay.attempt", "request_id"), ("servicebay.invalid_header", "value"), ("servicebay.retry", "delay_ms")]
     {
-        let told = recorder.named(name);
-        assert!(told.iter().any(|record| record.field(field).is_some()), "{name} says no {field}: {told:?}");
+        let events = recorder.named(name);
+        assert!(events.iter().any(|record| record.field(field).is_some()), "{name} has no {field}: {events:?}");
     }
-    assert_silent::<W>(&recorder.text());
+    assert_silent::<C>(&recorder.text());
 }
 
-pub(super) async fn a_token_endpoint_that_repeats_what_it_was_sent_gives_nothing_away<W: WayIn>() {
+pub(super) async fn a_token_endpoint_that_echoes_secrets_leaks_none<C: AuthCase>() {
     let (recorder, mut printed) = (Recorder::default(), String::new());
     let listening = recorder.listen();
     for status in [400, 401, 500] {
-        let way = W::new();
-        let client = way.client();
-        read::<W>(&client).await.unwrap();
-        way.tenant().end_access_tokens();
+        let case = C::new();
+        let client = case.client();
+        read::<C>(&client).await.unwrap();
+        case.server().end_access_tokens();
         for path in ["/oauth/token", "/auth/token", "/auth/refresh", "/api/unified/sessions/auth"] {
-            way.tenant().fault(echo(status, W::SECRETS).on("POST", path).always());
+            case.server().fault(echo(status, C::SECRETS).on("POST", path).always());
         }
-        let error = read::<W>(&client).await.unwrap_err();
+        let error = read::<C>(&client).await.unwrap_err();
         assert!(matches!(error, Error::ReauthRequired(_) | Error::Server(_)), "{error:?}");
         print(&mut printed, &error);
-        writeln!(printed, "{client:?} {:?}", W::Vendor::status(&client)).unwrap();
+        writeln!(printed, "{client:?} {:?}", C::Vendor::status(&client)).unwrap();
     }
     drop(listening);
-    assert!(printed.contains("[redacted]"), "the vendor's words are told: {printed}");
-    assert_silent::<W>(&printed);
+    assert!(printed.contains("[redacted]"), "the vendor's message is kept: {printed}");
+    assert_silent::<C>(&printed);
     assert!(!recorder.named("servicebay.refresh_failure").is_empty());
-    assert_silent::<W>(&recorder.text());
+    assert_silent::<C>(&recorder.text());
 }

@@ -1,4 +1,4 @@
-//! A subscriber that records everything: every span and event of every crate, at every level, with all fields.
+//! A subscriber that records every span and event of every crate, at every level, with all fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write as _};
@@ -10,7 +10,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// All that was told while somebody listened.
+/// Records spans and events while its guard exists.
 #[derive(Clone, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Vec<Record>>>);
 
@@ -19,18 +19,18 @@ pub(crate) struct Recorder(Arc<Mutex<Vec<Record>>>);
 pub(crate) struct Record {
     pub(crate) name: &'static str,
     pub(crate) level: Level,
-    /// The names of all fields that it can have, the message aside.
+    /// The names of all fields that it can have, except the message.
     pub(crate) declared: BTreeSet<&'static str>,
-    /// What its fields say, as text.
+    /// The values of its fields, as text.
     pub(crate) fields: BTreeMap<&'static str, String>,
-    /// The name of the span that it is in.
+    /// The name of the parent span.
     pub(crate) parent: Option<&'static str>,
-    /// A span's id.
+    /// The id, if it is a span.
     id: Option<Id>,
 }
 
 impl Recorder {
-    /// Takes all that this thread tells, and so all tasks of a test, until what it returns is dropped.
+    /// Records the spans and events of this thread, and so of all tasks of a test, until the guard is dropped.
     pub(crate) fn listen(&self) -> impl Sized + use<> {
         let subscriber = tracing_subscriber::registry().with(self.clone());
         // See `support::Log::listen`.
@@ -44,12 +44,12 @@ impl Recorder {
         self.all().iter().filter(own).cloned().collect()
     }
 
-    /// Those of one name.
+    /// The spans and events of this name.
     pub(crate) fn named(&self, name: &str) -> Vec<Record> {
         self.records().into_iter().filter(|record| record.name == name).collect()
     }
 
-    /// Everything, a line each.
+    /// All records, one line each.
     pub(crate) fn text(&self) -> String {
         self.all().iter().fold(String::new(), |mut text, record| {
             writeln!(text, "{} {} {:?}", record.level, record.name, record.fields).unwrap();
@@ -69,7 +69,7 @@ impl Recorder {
 }
 
 impl Record {
-    /// What a field says.
+    /// The value of a field.
     #[track_caller]
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         assert!(self.declared.contains(name), "{} has no field {name}", self.name);
@@ -96,7 +96,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     }
 
     fn on_record(&self, id: &Id, values: &tracing::span::Record<'_>, _: Context<'_, S>) {
-        // Ids are used again: the latest span of this id is the one.
+        // Ids are reused: the latest span with this id is meant.
         if let Some(record) = self.all().iter_mut().rev().find(|record| record.id.as_ref() == Some(id)) {
             values.record(record);
         }

@@ -1,4 +1,4 @@
-//! The table in the docs is what is told: no name, level or field more, and none less.
+//! The tables in the docs of `observability` list exactly the spans and events that are emitted, with their levels and fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,10 +14,10 @@ use servicebay::{
     CompareAndSwap, Error, Event, Lease, MemoryStore, Observer, StoreError, TokenKey, TokenSet, TokenStore, fentu,
 };
 
-use super::{Recorder, call, granted, pair};
+use super::{Recorder, call, login_client, tokens};
 use crate::support::{builder, client, order, refused};
 
-/// Level and fields of each span and event, as the docs have them.
+/// The level and the fields of each span and event, as the docs list them.
 fn table() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let docs = include_str!("../../../src/observability.rs");
     let rows = docs.lines().filter_map(|line| line.strip_prefix("//! | `servicebay."));
@@ -31,13 +31,13 @@ fn table() -> BTreeMap<String, (String, BTreeSet<String>)> {
     rows.map(row).collect()
 }
 
-/// A store that gives nothing and keeps nothing.
+/// A store that fails to load and to save.
 #[derive(Debug)]
-struct Broken(MemoryStore);
+struct FailingStore(MemoryStore);
 
-impl TokenStore for Broken {
+impl TokenStore for FailingStore {
     fn load<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
-        Box::pin(async { Err(StoreError::new("the shelf is locked")) })
+        Box::pin(async { Err(StoreError::new("the disk is full")) })
     }
 
     fn compare_and_swap<'a>(
@@ -46,7 +46,7 @@ impl TokenStore for Broken {
         _: u64,
         _: &'a TokenSet,
     ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
-        Box::pin(async { Err(StoreError::new("the shelf is locked")) })
+        Box::pin(async { Err(StoreError::new("the disk is full")) })
     }
 
     fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -58,45 +58,45 @@ impl TokenStore for Broken {
     }
 }
 
-struct Broody;
+struct PanickingObserver;
 
-impl Observer for Broody {
+impl Observer for PanickingObserver {
     fn observe(&self, _: &Event<'_>) {
-        panic!("nobody should mind");
+        panic!("an observer panics");
     }
 }
 
-/// A limit, failures, odd answers, and an observer that panics.
-async fn a_bad_day() -> Result<(), Error> {
+/// A rate limit, failures, invalid responses, and an observer that panics.
+async fn failures() -> Result<(), Error> {
     let script = Script::new([
         refused("30").header("retry-after", "soon"),
         Step::status(503),
         Step::json(200, json!({"id": 1, "total": {"odd": true}})),
         Step::body(200, "application/json", r#"{"id": 1, "id": 2}"#),
     ]);
-    let client = builder(&script).with_observer(Broody).build()?;
+    let client = builder(&script).with_observer(PanickingObserver).build()?;
     client.get_order().id(1).send().await?;
     client.get_order().id(2).send().await.map(drop)
 }
 
-/// A vendor that is found at the other of its two addresses.
-async fn a_move() -> Result<(), Error> {
+/// A vendor that is found at the alternative of its two base URLs.
+async fn a_switched_base_url() -> Result<(), Error> {
     let script = Script::new([Step::status(404), Step::json(200, json!({"data": {"id": "task-1"}}))]);
     let client = fentu::Client::builder(fentu::Credentials::api_key("key")).with_transport(script).build()?;
     client.get_task().id("task-1").send().await.map(drop)
 }
 
-/// Tokens whose life is odd, that are refused, and that no store keeps.
-async fn odd_tokens() -> Result<(), Error> {
-    let known = AtomicBool::new(false);
-    let call_once = move |_: &_| match known.swap(true, Ordering::Relaxed) {
+/// Tokens with an implausible lifetime, that are rejected, and that the store fails to save.
+async fn token_problems() -> Result<(), Error> {
+    let rejected = AtomicBool::new(false);
+    let reject_once = move |_: &_| match rejected.swap(true, Ordering::Relaxed) {
         false => Step::json(401, json!({})),
         true => Step::json(200, json!({})),
     };
-    let slow = |_: &_| pair(0).delay(Duration::from_secs(2));
-    call(&granted(slow, call_once).with_token_store(Broken(MemoryStore::new())).build()?).await?;
-    let refuses = granted(|_| Step::json(400, json!({})), super::booking).build()?;
-    call(&refuses).await.unwrap_err();
+    let slow = |_: &_| tokens(0).delay(Duration::from_secs(2));
+    call(&login_client(slow, reject_once).with_token_store(FailingStore(MemoryStore::new())).build()?).await?;
+    let rejected = login_client(|_| Step::json(400, json!({})), super::booking).build()?;
+    call(&rejected).await.unwrap_err();
     Ok(())
 }
 
@@ -105,13 +105,13 @@ fn page(offset: u64, total: u64, items: [Value; 2]) -> Step {
     Step::json(200, json!({"limit": 2, "offset": offset, "totalItems": total, "items": items}))
 }
 
-/// Lists that change during their walks.
+/// Lists that change while their pages are fetched.
 async fn lists_that_change() -> Result<(), Error> {
     let queue = |id| json!({"id": id, "name": "Bench"});
-    let nameless = || json!({"name": "Bench"});
-    let grows = [page(0, 3, [queue(1), queue(2)]), page(2, 4, [queue(2), queue(3)])];
-    let falls = [page(0, 5, [nameless(), nameless()]), page(2, 4, [nameless(), nameless()])];
-    for pages in [grows, falls] {
+    let without_id = || json!({"name": "Bench"});
+    let growing = [page(0, 3, [queue(1), queue(2)]), page(2, 4, [queue(2), queue(3)])];
+    let shrinking = [page(0, 5, [without_id(), without_id()]), page(2, 4, [without_id(), without_id()])];
+    for pages in [growing, shrinking] {
         let (client, _script) = client(pages);
         client.list_queues().limit(2).items().try_collect::<Vec<_>>().await?;
     }
@@ -119,46 +119,46 @@ async fn lists_that_change() -> Result<(), Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_told_is_what_the_table_says() {
+async fn the_tables_list_exactly_what_is_emitted() {
     let recorder = Recorder::default();
-    let listening = recorder.listen();
-    a_bad_day().await.unwrap();
-    a_move().await.unwrap();
-    odd_tokens().await.unwrap();
+    let guard = recorder.listen();
+    failures().await.unwrap();
+    a_switched_base_url().await.unwrap();
+    token_problems().await.unwrap();
     lists_that_change().await.unwrap();
-    drop(listening);
-    let told = recorder.records().into_iter().map(|record| {
+    drop(guard);
+    let emitted = recorder.records().into_iter().map(|record| {
         let fields = record.declared.into_iter().map(str::to_owned).collect();
         (record.name.to_owned(), (record.level.to_string(), fields))
     });
-    let told: BTreeMap<String, (String, BTreeSet<String>)> = told.collect();
+    let emitted: BTreeMap<String, (String, BTreeSet<String>)> = emitted.collect();
     let table = table();
-    for name in told.keys().chain(table.keys()) {
-        assert_eq!(told.get(name), table.get(name), "{name}: what is told, and what the table says");
+    for name in emitted.keys().chain(table.keys()) {
+        assert_eq!(emitted.get(name), table.get(name), "{name}: emitted, and listed");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_that_do_not_name_their_client_are_inside_a_span_that_does() {
     let recorder = Recorder::default();
-    let listening = recorder.listen();
-    a_bad_day().await.unwrap();
-    odd_tokens().await.unwrap();
+    let guard = recorder.listen();
+    failures().await.unwrap();
+    token_problems().await.unwrap();
     let (client, _script) = client([order()]);
     client.get_order().id(1).send().await.unwrap();
-    drop(listening);
-    let inside = |name| recorder.named(name).first().and_then(|record| record.parent);
+    drop(guard);
+    let parent = |name| recorder.named(name).first().and_then(|record| record.parent);
     for (event, span) in [
         ("servicebay.skipped_value", "servicebay.call"),
-        ("servicebay.mended_body", "servicebay.call"),
-        ("servicebay.odd_life", "servicebay.renewal"),
+        ("servicebay.repaired_body", "servicebay.call"),
+        ("servicebay.invalid_token_lifetime", "servicebay.token_refresh"),
     ] {
-        assert_eq!(inside(event), Some(span), "{event}");
+        assert_eq!(parent(event), Some(span), "{event}");
     }
 }
 
 #[test]
-fn every_name_in_the_source_is_in_the_table() {
+fn every_name_in_the_source_is_in_the_tables() {
     fn walk(folder: &Path, table: &BTreeMap<String, (String, BTreeSet<String>)>, found: &mut usize) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -169,12 +169,12 @@ fn every_name_in_the_source_is_in_the_table() {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             for name in code.flat_map(|line| line.split('"')).filter(|text| text.starts_with("servicebay.")) {
-                assert!(table.contains_key(name), "{} tells {name}, which the table lacks", path.display());
+                assert!(table.contains_key(name), "{} emits {name}, which is in no table", path.display());
                 *found += 1;
             }
         }
     }
     let (table, mut found) = (table(), 0);
     walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &table, &mut found);
-    assert_eq!(found, table.len(), "each is told at one place");
+    assert_eq!(found, table.len(), "each is emitted in one place");
 }

@@ -175,7 +175,7 @@ fn browser_request(redirected: &Url) -> Vec<u8> {
 async fn a_login_completes_whatever_other_requests_arrive() {
     let server = fentu_server(RefreshTokens::Rotated);
     let application = application(&server);
-    let login = application.log_in_here([Scope::ReadWorkOrders]).await.unwrap();
+    let login = application.loopback_login([Scope::ReadWorkOrders]).await.unwrap();
     let url = login.url().clone();
     let tokens = tokio::spawn(login.tokens());
 
@@ -205,7 +205,7 @@ async fn a_login_completes_whatever_other_requests_arrive() {
 #[tokio::test]
 async fn the_code_is_exchanged_once_if_the_browser_comes_back_twice() {
     let server = fentu_server(RefreshTokens::Rotated);
-    let login = application(&server).log_in_here([Scope::ReadWorkOrders]).await.unwrap();
+    let login = application(&server).loopback_login([Scope::ReadWorkOrders]).await.unwrap();
     let url = login.url().clone();
     let tokens = tokio::spawn(login.tokens());
     let request = browser_request(&server.visit(url.as_str()).unwrap());
@@ -222,7 +222,7 @@ async fn the_code_is_exchanged_once_if_the_browser_comes_back_twice() {
 #[tokio::test]
 async fn a_denied_login_is_shown_in_the_browser_and_returned_to_the_program() {
     let server = fentu_testing::MockServer::builder().with_consent(Consent::Refused).in_memory();
-    let login = application(&server).log_in_here([Scope::ReadWorkOrders]).await.unwrap();
+    let login = application(&server).loopback_login([Scope::ReadWorkOrders]).await.unwrap();
     let url = login.url().clone();
     let tokens = tokio::spawn(login.tokens());
     let response = response_to(&url, &browser_request(&server.visit(url.as_str()).unwrap())).await;
@@ -234,7 +234,7 @@ async fn a_denied_login_is_shown_in_the_browser_and_returned_to_the_program() {
 #[tokio::test(start_paused = true)]
 async fn a_login_times_out_after_ten_minutes() {
     let server = fentu_server(RefreshTokens::Rotated);
-    let login = application(&server).log_in_here([Scope::ReadWorkOrders]).await.unwrap();
+    let login = application(&server).loopback_login([Scope::ReadWorkOrders]).await.unwrap();
     let started = tokio::time::Instant::now();
     let error = login.tokens().await.unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");

@@ -1,19 +1,19 @@
-//! The answers: orders as the vendor's working clients have seen them, compact as a server writes them.
+//! The responses of the server: orders as clients of the vendor have seen them, in compact JSON.
 
 use super::Workload;
 
-/// The order that is asked for.
+/// The order that is requested.
 pub(crate) const ORDER: i64 = 20000010;
-/// Orders on a page: the most that the vendor allows.
+/// The orders on a page: the most that the vendor allows.
 pub(crate) const PAGE: u32 = 100;
 
-/// The whole answer to a workload, head and body.
-pub(super) fn answer(workload: Workload) -> Vec<u8> {
+/// The whole response to a workload, head and body.
+pub(super) fn response(workload: Workload) -> Vec<u8> {
     let body = match workload {
         Workload::GetOrder => order(ORDER, Relations::Expanded),
         Workload::ListOrders => page(),
     };
-    // The reset lies half a minute after the date, so that it is read like a live one.
+    // The reset is half a minute after the date, so a client reads it as one that lies ahead.
     format!(
         "HTTP/1.1 200 OK\r\n\
          Date: Sun, 01 Mar 2026 12:00:00 GMT\r\n\
@@ -38,7 +38,7 @@ fn page() -> String {
     format!(r#"{{"limit":{PAGE},"offset":0,"totalItems":1240,"items":[{}]}}"#, items.join(","))
 }
 
-/// How an order shows its customer and its status.
+/// How an order includes its customer and its status.
 #[derive(Clone, Copy)]
 enum Relations {
     Linked,

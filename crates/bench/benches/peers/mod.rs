@@ -1,19 +1,18 @@
 //! The four clients that the benches compare, and what they call.
 //!
-//! All of them call the same server over keep-alive loopback, with the same headers and the same timeout, follow no
-//! redirects, repeat nothing in the HTTP client, and read the answer into the same types, so that what differs is the
-//! client:
+//! All of them call the same server over loopback connections that stay open, with the same headers and timeouts. Their
+//! HTTP clients follow no redirects and retry nothing, and all decode the response into the same types. So only the
+//! clients differ:
 //!
-//! * `reqwest`: what somebody writes who wants the order and nothing else. Token and headers are default headers of the
-//!   client, the cheapest way that reqwest has.
-//! * `servicebay`: a client as its builder makes it, with everything on.
-//! * `progenitor`: the client that progenitor 0.15.1 generates from `fixably.json`, over the same HTTP client as
-//!   `reqwest`.
-//! * `reqwest-retry`: the same HTTP client once more, inside reqwest-middleware with the one middleware that repeats what
-//!   fails, three times with exponential backoff, as its own example has it.
+//! * `reqwest`: the least code that gets the order. The token and the headers are default headers of the client, the
+//!   cheapest way in reqwest.
+//! * `servicebay`: a client with the defaults of its builder.
+//! * `progenitor`: the client that progenitor 0.15.1 generates from `fixably.json`, over the same HTTP client.
+//! * `reqwest-retry`: the same HTTP client in reqwest-middleware with the retry middleware: three retries with exponential
+//!   backoff, as in its own example.
 
 mod canned;
-// Progenitor's own code, as it comes.
+// Progenitor's own code, unchanged.
 #[allow(clippy::all, clippy::unwrap_used, dead_code, unnameable_types, unreachable_pub)]
 mod generated;
 mod server;
@@ -39,7 +38,7 @@ const AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is called.
+/// The operation that is called.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Workload {
     /// One order of about 1.5 kB.
@@ -66,11 +65,11 @@ impl FromStr for Workload {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let named = Self::ALL.into_iter().find(|workload| workload.to_string() == name);
-        named.ok_or_else(|| format!("{name:?} is no workload: get_order or list_orders"))
+        named.ok_or_else(|| format!("{name:?} is not a workload: give get_order or list_orders"))
     }
 }
 
-/// Who calls.
+/// The client that calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     Reqwest,
@@ -80,7 +79,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// The one that the others are compared with first.
+    /// The first one is the one that the others are compared with.
     pub(crate) const ALL: [Self; 4] = [Self::Reqwest, Self::Servicebay, Self::Progenitor, Self::Retrying];
 }
 
@@ -100,7 +99,7 @@ impl FromStr for Peer {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let named = Self::ALL.into_iter().find(|peer| peer.to_string() == name);
-        named.ok_or_else(|| format!("{name:?} is no client: reqwest, servicebay, progenitor or reqwest-retry"))
+        named.ok_or_else(|| format!("{name:?} is not a client: give reqwest, servicebay, progenitor or reqwest-retry"))
     }
 }
 
@@ -134,7 +133,7 @@ impl Client {
         }
     }
 
-    /// Makes one call and reads its answer.
+    /// Makes one call and reads its response.
     pub(crate) async fn call(&self, workload: Workload) {
         match workload {
             Workload::GetOrder => self.get_order().await,
@@ -145,7 +144,7 @@ impl Client {
     async fn get_order(&self) {
         match self {
             Self::Reqwest { client, base_url } => {
-                let response = client.get(order_url(base_url)).send().await.expect("the server answers");
+                let response = client.get(order_url(base_url)).send().await.expect("the server responds");
                 black_box(&read::<Order>(response).await);
             }
             Self::Servicebay(client) => {
@@ -157,7 +156,7 @@ impl Client {
                 black_box(&order.expect("the order is there"));
             }
             Self::Retrying { client, base_url } => {
-                let response = client.get(order_url(base_url)).send().await.expect("the server answers");
+                let response = client.get(order_url(base_url)).send().await.expect("the server responds");
                 black_box(&read::<Order>(response).await);
             }
         }
@@ -166,7 +165,7 @@ impl Client {
     async fn list_orders(&self) {
         match self {
             Self::Reqwest { client, base_url } => {
-                let response = client.get(orders_url(base_url)).send().await.expect("the server answers");
+                let response = client.get(orders_url(base_url)).send().await.expect("the server responds");
                 black_box(&read::<Collection<Order>>(response).await);
             }
             Self::Servicebay(client) => {
@@ -178,7 +177,7 @@ impl Client {
                 black_box(&page.expect("the page is there"));
             }
             Self::Retrying { client, base_url } => {
-                let response = client.get(orders_url(base_url)).send().await.expect("the server answers");
+                let response = client.get(orders_url(base_url)).send().await.expect("the server responds");
                 black_box(&read::<Collection<Order>>(response).await);
             }
         }
@@ -193,7 +192,7 @@ fn orders_url(base_url: &str) -> String {
     format!("{base_url}/orders?limit={}&expand=items", black_box(PAGE))
 }
 
-/// What `reqwest::Response::json` does, without the feature for it.
+/// Does what `reqwest::Response::json` does, without the feature that it needs.
 async fn read<T: DeserializeOwned>(response: reqwest::Response) -> T {
     let response = response.error_for_status().expect("with 200");
     let body = response.bytes().await.expect("and a whole body");
@@ -214,5 +213,5 @@ fn http_client() -> reqwest::Client {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .build()
-        .expect("a client with these settings can be made")
+        .expect("the client builds")
 }

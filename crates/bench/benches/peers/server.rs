@@ -1,8 +1,8 @@
-//! A server that costs next to nothing, so that what is measured is the client.
+//! A server that costs almost nothing, so that a bench measures the client.
 //!
-//! It waits for the end of a request's head and answers with the same bytes every time. What was asked for it does not
-//! read, so each workload has a server of its own. One thread serves all connections: with a thread for each, where the
-//! system happens to run them would make one client look faster than another.
+//! It waits for the end of a request's head and responds with the same bytes every time. It does not read the path, so
+//! each workload has a server of its own. One thread serves all connections: with a thread for each, the cores that the
+//! threads happen to run on would make one client look faster than another.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 
 use super::{Workload, canned};
 
-/// A server on this machine, in a thread of its own that lives as long as the program.
+/// A server on this machine, in a thread of its own that runs until the program exits.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -26,7 +26,7 @@ impl Server {
         let runtime = Builder::new_current_thread().enable_io().build()?;
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let address = listener.local_addr()?;
-        thread::spawn(move || runtime.block_on(accept(listener, canned::answer(workload).into())));
+        thread::spawn(move || runtime.block_on(accept(listener, canned::response(workload).into())));
         Ok(Self { address })
     }
 
@@ -35,15 +35,15 @@ impl Server {
     }
 }
 
-async fn accept(listener: TcpListener, answer: Arc<[u8]>) {
+async fn accept(listener: TcpListener, response: Arc<[u8]>) {
     while let Ok((connection, _)) = listener.accept().await {
-        let answer = Arc::clone(&answer);
-        #[expect(clippy::disallowed_methods, reason = "connections live side by side, and end with their clients")]
-        tokio::spawn(async move { serve(connection, &answer).await.ok() });
+        let response = Arc::clone(&response);
+        #[expect(clippy::disallowed_methods, reason = "connections run side by side, and end with their clients")]
+        tokio::spawn(async move { serve(connection, &response).await.ok() });
     }
 }
 
-async fn serve(mut connection: TcpStream, answer: &[u8]) -> io::Result<()> {
+async fn serve(mut connection: TcpStream, response: &[u8]) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let mut request = [0; 4096];
     let mut filled = 0;
@@ -53,9 +53,9 @@ async fn serve(mut connection: TcpStream, answer: &[u8]) -> io::Result<()> {
             return Ok(());
         }
         filled += read;
-        // A client without pipelining sends nothing after its head until it has its answer.
+        // A client without pipelining sends nothing after the head until it has the response.
         if request[..filled].ends_with(b"\r\n\r\n") {
-            connection.write_all(answer).await?;
+            connection.write_all(response).await?;
             filled = 0;
         }
     }

@@ -1,1 +1,0 @@
-//! Benches of servicebay beside its peers: `cargo bench -p servicebay-bench`.

@@ -1,0 +1,256 @@
+//! Maps every way in which a call can end to its typed error.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::LOCATION;
+use serde_json::Value;
+use tokio::time::Instant;
+use url::Url;
+
+use super::retry_context::RetryContext;
+use crate::auth::{NoToken, TokenError, TokenErrorKind};
+use crate::error::{CallError, DecodeError, Error, RateLimitedError, ValidationError};
+use crate::limit::RateLimitHeaders;
+use crate::transport::{HttpError, HttpResponse};
+use crate::vendor::Explanation;
+
+impl RetryContext<'_> {
+    /// The rate limit is exhausted for longer than the call may wait.
+    #[cold]
+    pub(super) fn rate_limited_error(&mut self, resume_at: Instant) -> Error {
+        let snapshot = self.pipeline.rate_limiter.snapshot(self.pipeline.clock);
+        let mut call = self.call_error("the tenant's rate limit is exhausted for longer than the call may wait");
+        if let Some((response, limits)) = self.rate_limited.take() {
+            call.retry_after = limits.wait();
+            self.add_explanation(&mut call, &response);
+        }
+        Error::RateLimited(Box::new(RateLimitedError {
+            call,
+            resume_at: self.pipeline.clock.wall_at(resume_at),
+            limit: snapshot.limit(),
+            remaining: snapshot.remaining(),
+        }))
+    }
+
+    /// There is no token to send.
+    #[cold]
+    pub(crate) fn token_error(&self, error: NoToken) -> Error {
+        match error {
+            NoToken::Expired(expired_at) => {
+                let effect = if self.attempts == 0 { "nothing was sent" } else { "the call was not sent again" };
+                let reason = format!("the token expired at {expired_at:.0}; {effect}: create a new token");
+                Error::Unauthorized(Box::new(self.call_error(reason)))
+            }
+            NoToken::TooLate => {
+                let reason = "the token request takes longer than the call may wait: try again, or raise with_max_wait";
+                Error::Timeout(Box::new(self.call_error(reason)))
+            }
+            NoToken::TokenError(error) => self.failed_token_request(&error),
+        }
+    }
+
+    /// The outcome of the last attempt is final, and no success.
+    #[cold]
+    pub(super) fn attempt_error(&self, outcome: Result<HttpResponse, HttpError>, limits: &RateLimitHeaders) -> Error {
+        match outcome {
+            Ok(response) => self.error_response(&response, limits),
+            Err(error) => self.no_response(error),
+        }
+    }
+
+    /// A success whose body reports errors, if this one does.
+    pub(crate) fn error_in_success(&self, response: &HttpResponse) -> Option<Error> {
+        let mut call = self.call_error("the vendor rejected the request, in the body of a 2xx response");
+        let fields = self.add_explanation(&mut call, response);
+        let is_error = call.code.is_some() || !fields.is_empty();
+        is_error.then(|| Error::Validation(Box::new(ValidationError { call, fields })))
+    }
+
+    /// A success whose object is null: a read found nothing. `None` for a write, which has been applied.
+    #[cold]
+    pub(crate) fn null_object(&self, response: &HttpResponse) -> Option<Error> {
+        if self.call.is_write() {
+            return None;
+        }
+        let mut call = self.call_error(NO_SUCH_OBJECT);
+        self.add_response(&mut call, response);
+        Some(Error::NotFound(Box::new(call)))
+    }
+
+    /// A success that cannot be decoded.
+    #[cold]
+    pub(crate) fn decode_error(
+        &self,
+        response: &HttpResponse,
+        reason: impl Into<Cow<'static, str>>,
+        path: Option<String>,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    ) -> Error {
+        let mut call = self.call_error(reason);
+        self.add_response(&mut call, response);
+        call.maybe_applied = self.call.is_write();
+        call.source = source;
+        Error::Decode(Box::new(DecodeError { call, path }))
+    }
+
+    /// The vendor's id of the request, with secrets redacted.
+    pub(super) fn request_id(&self, response: &HttpResponse) -> Option<String> {
+        self.pipeline.vendor.request_id(&response.headers).map(|id| self.pipeline.auth.cleaned(id))
+    }
+
+    fn failed_token_request(&self, error: &TokenError) -> Error {
+        let mut call = self.call_error(format!("no token: {}", error.reason));
+        call.status = error.status;
+        call.message.clone_from(&error.message);
+        call.code.clone_from(&error.code);
+        call.retry_after = error.rest;
+        match error.why {
+            TokenErrorKind::Failed => Error::Server(Box::new(call)),
+            TokenErrorKind::Refused => Error::ReauthRequired(Box::new(call)),
+            TokenErrorKind::Store => Error::Store(Box::new(call)),
+            TokenErrorKind::Unknown | TokenErrorKind::Unreached => Error::Connect(Box::new(call)),
+            TokenErrorKind::Unreadable => Error::Decode(Box::new(DecodeError { call, path: None })),
+        }
+    }
+
+    fn error_response(&self, response: &HttpResponse, limits: &RateLimitHeaders) -> Error {
+        let status = response.status;
+        let mut call = self.call_error(self.pipeline.auth.cleaned(&reason(response)));
+        call.retry_after = limits.retry_after;
+        let fields = self.add_explanation(&mut call, response);
+        if status == StatusCode::NOT_FOUND {
+            // If both base URLs responded with 404, the error names the one that was configured.
+            call.url = self.call.url.clone();
+        }
+        if status == StatusCode::FORBIDDEN {
+            let scopes = self.call.operation.required_scopes();
+            if !scopes.is_empty() {
+                call.reason = format!("the token lacks a scope: grant {}", scopes.join(" and ")).into();
+            }
+        }
+        match status.as_u16() {
+            401 => Error::Unauthorized(Box::new(call)),
+            403 => Error::Forbidden(Box::new(call)),
+            404 | 410 => Error::NotFound(Box::new(call)),
+            409 | 412 => Error::Conflict(Box::new(call)),
+            400 | 422 => Error::Validation(Box::new(ValidationError { call, fields })),
+            // A gateway without a response, or a server without the whole request, cannot say what became of a write.
+            408 | 502 | 504 if !self.call.idempotent => Error::OutcomeUnknown(Box::new(call)),
+            408 => Error::Timeout(Box::new(call)),
+            500..=599 => Error::Server(Box::new(call)),
+            _ => Error::Api(Box::new(call)),
+        }
+    }
+
+    fn no_response(&self, error: HttpError) -> Error {
+        let is_outcome_unknown = self.call.is_write() && !self.call.idempotent;
+        match error {
+            HttpError::NotSent(source) => {
+                let mut call = self.call_error("could not connect; the request was not sent: check DNS, proxy and TLS");
+                call.source = Some(source);
+                Error::Connect(Box::new(call))
+            }
+            HttpError::Broken(status, source) => {
+                let mut call = self.call_error("the connection broke before the whole response arrived");
+                call.status = status;
+                call.source = Some(source);
+                if is_outcome_unknown { Error::OutcomeUnknown(Box::new(call)) } else { Error::Connect(Box::new(call)) }
+            }
+            HttpError::TimedOut => {
+                let reason = "no response in time: raise with_attempt_timeout or with_operation_timeout";
+                let call = Box::new(self.call_error(reason));
+                if is_outcome_unknown { Error::OutcomeUnknown(call) } else { Error::Timeout(call) }
+            }
+            HttpError::TooLarge(status) => {
+                let mut call = self.call_error(format!(
+                    "the response is larger than {} bytes: request less, or raise with_max_body",
+                    self.options.max_body
+                ));
+                call.status = Some(status);
+                Error::Decode(Box::new(DecodeError { call, path: None }))
+            }
+        }
+    }
+
+    /// An error of this call without a response.
+    fn call_error(&self, reason: impl Into<Cow<'static, str>>) -> CallError {
+        let pipeline = self.pipeline;
+        CallError {
+            vendor: pipeline.vendor.name,
+            tenant: pipeline.tenant.clone(),
+            operation: self.call.operation,
+            method: self.call.method.clone(),
+            url: self.url().clone(),
+            request_body: self.call.body.clone().unwrap_or_default(),
+            user_agent: Arc::clone(&pipeline.user_agent),
+            status: None,
+            request_id: None,
+            attempts: self.attempts,
+            elapsed: pipeline.clock.now() - self.started_at,
+            failed_at: pipeline.clock.wall(),
+            reason: reason.into(),
+            message: None,
+            code: None,
+            retry_after: None,
+            body: Bytes::new(),
+            maybe_applied: self.maybe_applied,
+            idempotent: self.call.idempotent,
+            source: None,
+        }
+    }
+
+    /// Adds the response: its status, request id and body, with secrets redacted. Returns the body if it is JSON.
+    fn add_response(&self, call: &mut CallError, response: &HttpResponse) -> Option<Value> {
+        call.status = Some(response.status);
+        call.request_id = self.request_id(response);
+        let (body, value) = self.pipeline.auth.cleaned_body(&response.body);
+        call.body = body;
+        value
+    }
+
+    /// Adds the response and the vendor's message in it. Returns the fields that the vendor names.
+    fn add_explanation(&self, call: &mut CallError, response: &HttpResponse) -> Vec<(String, String)> {
+        let Some(body) = self.add_response(call, response) else {
+            return Vec::new();
+        };
+        let Explanation { message, code, fields } = (self.pipeline.vendor.explain)(&body);
+        call.message = message;
+        call.code = code;
+        fields
+    }
+}
+
+const NO_SUCH_OBJECT: &str = "no such object, or these credentials may not see it: check the id and the tenant";
+
+/// What an error status means and what to do about it.
+fn reason(response: &HttpResponse) -> Cow<'static, str> {
+    match response.status.as_u16() {
+        300..=399 => match response.headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
+            Some(location) => {
+                format!("redirected to {}, which is not followed: check the base URL", without_query(location)).into()
+            }
+            None => "redirected, which is not followed: check the base URL".into(),
+        },
+        400 | 422 => "the vendor found the request invalid".into(),
+        401 => "the vendor rejected the token: check the credentials".into(),
+        403 => "the credentials are valid, but lack a permission".into(),
+        404 | 410 => NO_SUCH_OBJECT.into(),
+        408 => "the vendor did not receive the whole request in time".into(),
+        409 | 412 => "the call conflicts with the state of the object: read it again, and decide anew".into(),
+        500..=599 if response.is_html() => "the vendor, or a proxy before it, failed and responded with HTML".into(),
+        500..=599 => "the vendor failed to process the call".into(),
+        _ => "the vendor rejected the call".into(),
+    }
+}
+
+/// A redirect's target without its query, which may hold secrets.
+fn without_query(location: &str) -> String {
+    match Url::parse(location) {
+        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        Err(_) => location.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect(),
+    }
+}

@@ -1,0 +1,15 @@
+//! The facts about Repairy that the rest of the crate reads.
+
+use super::{envelope, error_body};
+use crate::vendor::{LimitHeaders, Vendor};
+
+pub(super) static VENDOR: Vendor = Vendor {
+    name: "repairy",
+    base_url: "",
+    base_paths: &[],
+    // None is documented; the vendor's own webhooks use this name.
+    request_id_headers: &["x-request-id"],
+    limit_headers: LimitHeaders::Unsure,
+    explain: error_body::explain,
+    content: Some(envelope::content),
+};

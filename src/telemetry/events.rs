@@ -1,0 +1,151 @@
+//! The events of a client. All have the same first fields: the vendor, the tenant and, if there is one, the operation.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+use tracing::{Level, Span};
+
+use super::{Telemetry, record_error};
+use crate::observer::{EventKind, Wait};
+use crate::operation::Operation;
+
+/// Emits an event of the client. In braces stand the fields that only this event has.
+macro_rules! event {
+    ($level:ident, $name:literal, $message:literal, $telemetry:expr, $(operation = $operation:expr,)? { $($field:tt)* }) => {
+        tracing::event!(
+            name: $name,
+            Level::$level,
+            vendor = $telemetry.vendor.name,
+            tenant = $telemetry.tenant(),
+            $(operation = $operation,)?
+            $($field)*
+            $message
+        )
+    };
+}
+
+impl Telemetry {
+    /// A wait ended, or its caller was dropped.
+    #[cold]
+    pub(crate) fn waited(&self, operation: &'static Operation, reason: Wait, started: Instant) {
+        let waited = self.clock.now() - started;
+        event!(DEBUG, "servicebay.wait", "a wait ended", self, operation = operation.id(), {
+            reason = reason.as_str(),
+            waited_ms = milliseconds(waited),
+        });
+        self.notify(Some(operation), EventKind::Wait { reason, waited });
+    }
+
+    /// An attempt failed, and will be repeated after `delay`.
+    #[cold]
+    pub(crate) fn retrying(
+        &self,
+        operation: &'static Operation,
+        attempt: u32,
+        status: Option<StatusCode>,
+        delay: Duration,
+    ) {
+        event!(WARN, "servicebay.retry", "an attempt failed and will be repeated", self, operation = operation.id(), {
+            attempt,
+            status = status.map(|status| status.as_u16()),
+            delay_ms = milliseconds(delay),
+        });
+        self.notify(Some(operation), EventKind::Retry { attempt, status, delay });
+    }
+
+    /// The vendor's rate limit rejected an attempt.
+    #[cold]
+    pub(crate) fn rate_limited(&self, operation: &'static Operation, attempt: u32, retry_after: Option<Duration>) {
+        let id = operation.id();
+        event!(WARN, "servicebay.rate_limited", "the vendor's rate limit rejected an attempt", self, operation = id, {
+            attempt,
+            retry_after_ms = retry_after.map(milliseconds),
+        });
+        self.notify(Some(operation), EventKind::RateLimited { retry_after });
+    }
+
+    /// The vendor rejected the token of an attempt, which will be repeated with a newer one.
+    #[cold]
+    pub(crate) fn reauthorizing(&self, operation: &'static Operation, attempt: u32) {
+        event!(WARN, "servicebay.reauthorize", "the vendor rejected the token", self, operation = operation.id(), {
+            attempt,
+        });
+    }
+
+    /// The vendor responded with 404 at one base URL, and the attempt will be repeated at the other.
+    #[cold]
+    pub(crate) fn switched_base_url(&self, operation: &'static Operation, attempt: u32) {
+        let id = operation.id();
+        event!(INFO, "servicebay.switched_base_url", "trying the alternative base URL", self, operation = id, {
+            attempt,
+        });
+    }
+
+    /// A rate limit header makes no sense.
+    #[cold]
+    pub(crate) fn invalid_header(
+        &self,
+        operation: &'static Operation,
+        header: &str,
+        value: &str,
+        problem: &'static str,
+    ) {
+        let id = operation.id();
+        event!(WARN, "servicebay.invalid_header", "ignored an invalid rate limit header", self, operation = id, {
+            header,
+            value,
+            problem,
+        });
+    }
+
+    /// A refresh produced the token of this generation.
+    pub(crate) fn refreshed(&self, generation: u64, started: Instant) {
+        let elapsed = self.clock.now() - started;
+        event!(INFO, "servicebay.refresh", "the token was refreshed", self, {
+            generation,
+            elapsed_ms = milliseconds(elapsed),
+        });
+        self.notify(None, EventKind::Refresh { failure: None, elapsed });
+    }
+
+    /// A refresh produced no token, `failures` times in a row by now.
+    #[cold]
+    pub(crate) fn refresh_failed(&self, error_type: &'static str, reason: &str, failures: u32, started: Instant) {
+        let elapsed = self.clock.now() - started;
+        record_error(&Span::current(), error_type);
+        event!(WARN, "servicebay.refresh_failure", "the token could not be refreshed", self, {
+            "error.type" = error_type,
+            reason,
+            failures,
+            elapsed_ms = milliseconds(elapsed),
+        });
+        self.notify(None, EventKind::Refresh { failure: Some(reason), elapsed });
+    }
+
+    /// The token store failed.
+    #[cold]
+    pub(crate) fn store_failed(&self, reason: &str) {
+        event!(WARN, "servicebay.store_failure", "the token store failed; memory holds the tokens", self, {
+            reason,
+        });
+    }
+
+    /// The client's observer panicked.
+    #[cold]
+    pub(super) fn observer_panicked(&self, operation: Option<&'static Operation>) {
+        let id = operation.map(Operation::id);
+        event!(
+            ERROR,
+            "servicebay.observer_panic",
+            "the observer panicked; the client goes on",
+            self,
+            operation = id,
+            {}
+        );
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
