@@ -97,6 +97,6 @@ impl TokenStore for TestStore {
 
 impl fmt::Debug for TestStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shelf").field("who", &self.process).finish_non_exhaustive()
+        f.debug_struct("TestStore").field("process", &self.process).finish_non_exhaustive()
     }
 }
