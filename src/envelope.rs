@@ -15,7 +15,7 @@ pub(crate) enum Envelope {
     Named(&'static str),
     /// Nothing: the whole body counts.
     None,
-    /// Something that nobody has seen. The vendor's function looks for what is inside.
+    /// A form that no client has seen. The vendor's function looks for what is inside.
     Unnamed(Content),
 }
 

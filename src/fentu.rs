@@ -13,9 +13,9 @@
 //! | [`Credentials::oauth_stored`] | the same, with the tokens in the client's store | the same |
 //! | [`Credentials::api_key`] | a key for your own programs, created under *Administration > Integrations > API* with the rights it needs, and shown once | until it is revoked |
 //!
-//! Not documented are the place where applications are registered, the URL of the login page, and whether a renewal
+//! Not documented are the place where applications are registered, the URL of the login page, and whether a refresh
 //! returns a new refresh token. This module assumes that the page is `/oauth/authorize`, beside the documented
-//! `/oauth/token` and `/oauth/revoke`. A new refresh token replaces the old one; if a renewal returns none, or the same
+//! `/oauth/token` and `/oauth/revoke`. A new refresh token replaces the old one; if a refresh returns none, or the same
 //! one, the old one stays in use.
 //!
 //! The vendor documents seven scopes: `read:` and `write:` for each of `work-orders`, `customers`, and `assets`, and

@@ -1,7 +1,7 @@
 //! Lenient JSON decoding: a value of an unexpected shape costs its own field, never the page around it.
 //!
 //! Vendors send numbers as text, text as numbers, and shapes that no client has seen before. A value that converts
-//! plainly is converted. Any other value is left out, with a `servicebay.drift` event, and stays readable in the raw body
+//! plainly is converted. Any other value is left out, with a `servicebay.skipped_value` event, and stays readable in the raw body
 //! of the response. Broken JSON still fails.
 //!
 //! Generated structs are read by [`serde_object!`](serde_object). Hand-written types name the functions below in
@@ -71,7 +71,7 @@ where
 #[cold]
 fn report_mismatch<T>(found: &str) {
     tracing::debug!(
-        name: "servicebay.drift",
+        name: "servicebay.skipped_value",
         expected = type_name::<T>(),
         found,
         "a field has another shape than expected and is left out"

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 10] = [
     &["observer", "options", "priority", "retry"],
     &["auth", "limit", "telemetry", "transport"],
     &["pipeline"],
-    &["id", "page", "raw", "reconcile", "response", "request", "client_inner", "decode"],
+    &["id", "page", "raw", "reconcile", "response", "request", "client_inner", "decode", "operation_builder"],
     &["builder", "client", "observability"],
     &["tenants"],
     &[VENDOR],

@@ -247,7 +247,7 @@ async fn a_code_is_redeemed_once_even_if_the_browser_comes_back_three_times() {
 async fn a_store_separates_tokens_by_port_and_path_of_a_host() {
     let store = MemoryStore::new();
     for (number, address) in
-        ["https://gate.example", "https://gate.example:8443", "https://gate.example/club"].into_iter().enumerate()
+        ["https://login.example", "https://login.example:8443", "https://login.example/club"].into_iter().enumerate()
     {
         let token = format!("token-{number}");
         let script = server(move |_| Step::json(200, json!({"accessToken": token})), empty);

@@ -1,6 +1,6 @@
 //! What reading a page of 100 orders costs, beside strict structs of the same fields.
 //!
-//! The strict structs are what somebody writes who trusts the vendor: derived by serde, each field of one type, dates read
+//! The strict structs are what a program that trusts the vendor would define: derived by serde, each field of one type, dates read
 //! by jiff, and the first odd value fails the page. Relations are what the page holds: links, or in the second workload
 //! a customer and a status in full. Both readers take the same bytes through `serde_json::from_slice`, and both costs
 //! hold what it takes to drop the page again.

@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_sentence_ends() {
-        for (text, whole) in [("An order", "An order."), (" Why? ", "Why?"), ("These:", "These:"), ("", "")] {
+        for (text, whole) in [("An order", "An order."), (" How? ", "How?"), ("These:", "These:"), ("", "")] {
             assert_eq!(sentence(text), whole);
         }
     }

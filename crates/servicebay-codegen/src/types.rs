@@ -26,7 +26,7 @@ pub(crate) fn module(
     let role = |name: &str| match (sent.contains(name), received.contains(name)) {
         (true, true) => Role::Both,
         (true, false) => Role::Sent,
-        (false, _) => Role::Received,
+        (false, _) => Role::Response,
     };
     let mut imports = Imports::new(spec.schemas().keys().cloned());
     let mut items = TokenStream::new();
@@ -57,7 +57,7 @@ pub(crate) fn module(
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
     Both,
-    Received,
+    Response,
     Sent,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Object<'a> {
 
     fn item(&self, imports: &mut Imports, verbatim: &mut Verbatim) -> Result<TokenStream, SpecError> {
         let linked = self.member("href").is_some();
-        if self.role != Role::Received {
+        if self.role != Role::Response {
             self.check_setters(linked)?;
         }
         let ident = &self.ident;
@@ -119,7 +119,7 @@ impl<'a> Object<'a> {
         let extra = self.has_extra().then(|| quote!(extra: serde_json::Map<String, serde_json::Value>,));
         imports.add(&parse_quote!(crate::lenient::serde_object));
         let serde = verbatim.item(self.serde_lines()?);
-        let construction = (self.role != Role::Received).then(|| self.construction());
+        let construction = (self.role != Role::Response).then(|| self.construction());
         let resource = if linked { Some(self.resource(imports, verbatim)?) } else { None };
         Ok(quote! {
             #docs

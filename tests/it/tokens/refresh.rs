@@ -12,7 +12,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn a_thousand_callers_share_one_refused_login() {
     let server = fisikal_testing::MockServer::builder().in_memory();
-    let wrong = fisikal::Credentials::password("test-application", "test-application-secret", "nobody", "wrong");
+    let wrong = fisikal::Credentials::password("test-application", "test-application-secret", "unknown", "wrong");
     let client = server.client_builder(wrong).build().unwrap();
     let results = join_all((0..1000).map(|_| profile(&client))).await;
     assert!(results.iter().all(|response| matches!(response, Err(Error::ReauthRequired(_)))), "{:?}", results[0]);

@@ -1,4 +1,4 @@
-//! Orders as somebody reads them who trusts the vendor: serde's derived code, one type for each field.
+//! Orders for a program that trusts the vendor: serde's derived code, one type for each field.
 //!
 //! The fields are those of `servicebay::fixably::types`, and so are the nested objects, as far as a page holds them.
 
