@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(text) => {
             if let Err(error) = io::stdout().write_all(text.as_bytes()) {
-                return Failure::File(PathBuf::from("standard output"), error).report();
+                return CommandError::File(PathBuf::from("standard output"), error).report();
             }
             ExitCode::SUCCESS
         }
@@ -44,13 +44,13 @@ enum Command {
 }
 
 impl Command {
-    fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
+    fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, CommandError> {
         let mut arguments = arguments.into_iter();
         match arguments.next() {
             Some(word) if word == "generate" => {}
             Some(word) if word == "--help" || word == "-h" || word == "help" => return Ok(Self::Help),
-            Some(word) => return Err(Failure::Usage(format!("unknown command {word:?}"))),
-            None => return Err(Failure::Usage("no command".to_owned())),
+            Some(word) => return Err(CommandError::Usage(format!("unknown command {word:?}"))),
+            None => return Err(CommandError::Usage("no command".to_owned())),
         }
         let (mut spec, mut output, mut check) = (None, None, false);
         while let Some(argument) = arguments.next() {
@@ -59,39 +59,39 @@ impl Command {
                 Some("--check") => check = true,
                 Some("--output" | "-o") => match arguments.next() {
                     Some(file) => output = Some(PathBuf::from(file)),
-                    None => return Err(Failure::Usage("--output needs a file".to_owned())),
+                    None => return Err(CommandError::Usage("--output needs a file".to_owned())),
                 },
                 Some(option) if option.starts_with('-') => {
-                    return Err(Failure::Usage(format!("unknown option {option}")));
+                    return Err(CommandError::Usage(format!("unknown option {option}")));
                 }
                 _ if spec.is_none() => spec = Some(PathBuf::from(argument)),
-                _ => return Err(Failure::Usage(format!("one spec at a time; {argument:?} is a second"))),
+                _ => return Err(CommandError::Usage(format!("one spec at a time; {argument:?} is a second"))),
             }
         }
-        let Some(spec) = spec else { return Err(Failure::Usage("no spec".to_owned())) };
+        let Some(spec) = spec else { return Err(CommandError::Usage("no spec".to_owned())) };
         if check && output.is_none() {
-            return Err(Failure::Usage("--check needs the --output to compare with".to_owned()));
+            return Err(CommandError::Usage("--check needs the --output to compare with".to_owned()));
         }
         Ok(Self::Generate { spec, output, check })
     }
 
     /// Does it and returns what to print.
-    fn run(self) -> Result<String, Failure> {
+    fn run(self) -> Result<String, CommandError> {
         let Self::Generate { spec, output, check } = self else { return Ok(HELP.to_owned()) };
-        let text = fs::read_to_string(&spec).map_err(|error| Failure::File(spec.clone(), error))?;
+        let text = fs::read_to_string(&spec).map_err(|error| CommandError::File(spec.clone(), error))?;
         let vendor = spec.file_stem().unwrap_or_default().to_string_lossy();
-        let code = generate(&text, &vendor).map_err(|error| Failure::Spec(spec.clone(), error))?;
+        let code = generate(&text, &vendor).map_err(|error| CommandError::Spec(spec.clone(), error))?;
         let parent = output.as_deref().and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty());
-        let code = rustfmt(&code, parent.unwrap_or(Path::new("."))).map_err(Failure::Rustfmt)?;
+        let code = rustfmt(&code, parent.unwrap_or(Path::new("."))).map_err(CommandError::Rustfmt)?;
         match output {
             None => Ok(code),
             Some(file) if check => {
-                let committed = fs::read_to_string(&file).map_err(|error| Failure::File(file.clone(), error))?;
-                if committed == code { Ok(String::new()) } else { Err(Failure::differs(file, &committed, &code)) }
+                let committed = fs::read_to_string(&file).map_err(|error| CommandError::File(file.clone(), error))?;
+                if committed == code { Ok(String::new()) } else { Err(CommandError::differs(file, &committed, &code)) }
             }
             Some(file) => match fs::write(&file, code) {
                 Ok(()) => Ok(String::new()),
-                Err(error) => Err(Failure::File(file, error)),
+                Err(error) => Err(CommandError::File(file, error)),
             },
         }
     }
@@ -99,7 +99,7 @@ impl Command {
 
 /// Why the command stopped.
 #[derive(Debug)]
-enum Failure {
+enum CommandError {
     /// The file and the first line that differs.
     Differs(PathBuf, usize),
     Usage(String),
@@ -108,7 +108,7 @@ enum Failure {
     Rustfmt(io::Error),
 }
 
-impl Failure {
+impl CommandError {
     fn differs(file: PathBuf, committed: &str, code: &str) -> Self {
         let same = committed.lines().zip(code.lines()).take_while(|(old, new)| old == new).count();
         Self::Differs(file, same + 1)
@@ -130,7 +130,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Differs(file, line) => {
