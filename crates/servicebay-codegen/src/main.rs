@@ -82,7 +82,7 @@ impl Command {
         let vendor = spec.file_stem().unwrap_or_default().to_string_lossy();
         let code = generate(&text, &vendor).map_err(|error| CommandError::Spec(spec.clone(), error))?;
         let parent = output.as_deref().and_then(Path::parent).filter(|parent| !parent.as_os_str().is_empty());
-        let code = rustfmt(&code, parent.unwrap_or(Path::new("."))).map_err(CommandError::Rustfmt)?;
+        let code = rustfmt(&code, parent.unwrap_or_else(|| Path::new("."))).map_err(CommandError::Rustfmt)?;
         match output {
             None => Ok(code),
             Some(file) if check => {
