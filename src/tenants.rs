@@ -46,7 +46,7 @@ const IDLE_TIME: Duration = Duration::from_secs(3600);
 /// has two clients, and as long as it has tokens that are not stored yet; such clients may exceed the capacity. Eviction
 /// happens when a client is requested or [counted](Self::len); there is no background task.
 ///
-/// Tokens outlive the client in the token store, which is one [`MemoryStore`](crate::MemoryStore) for all tenants unless you
+/// Tokens outlive the client in the token store, which is one [`MemoryStore`] for all tenants unless you
 /// set another. The next client of the tenant continues with them: of the tokens in the store and those that your closure
 /// passes in, the client uses the newer ones. Tokens in a `MemoryStore` end with the process; to keep them, use a
 /// [`FileStore`](crate::FileStore) or your own store.
