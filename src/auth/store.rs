@@ -154,7 +154,7 @@ impl StdError for StoreError {
 /// # Example
 ///
 /// ```
-/// use servicebay::{MemoryStore, CompareAndSwap, TokenKey, TokenSet, TokenStore};
+/// use servicebay::{CompareAndSwap, MemoryStore, TokenKey, TokenSet, TokenStore};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::StoreError> {
 /// let store = MemoryStore::new();

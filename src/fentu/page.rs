@@ -65,10 +65,6 @@ impl<T: Send + 'static> ListPage for Page<T> {
     fn items_mut(&mut self) -> &mut Vec<T> {
         &mut self.items
     }
-
-    fn into_items(self) -> Vec<T> {
-        self.items
-    }
 }
 
 fn page_number(position: Position) -> u32 {

@@ -87,7 +87,7 @@ impl<T: Send + 'static> ListPage for Page<T> {
         Ok(more.then_some(Position::Window { start: seen, count: expected }))
     }
 
-    /// The position of the `nth` page after the `requested` one, if the total includes it.
+    /// The position of the `nth` page after the `requested` one, if all pages are as long as this one.
     fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.count?;
         let received = Some(self.received()).filter(|received| *received > 0)?;
@@ -107,10 +107,6 @@ impl<T: Send + 'static> ListPage for Page<T> {
 
     fn items_mut(&mut self) -> &mut Vec<T> {
         &mut self.items
-    }
-
-    fn into_items(self) -> Vec<T> {
-        self.items
     }
 }
 

@@ -62,7 +62,7 @@ impl<T: Send + 'static> ListPage for Collection<T> {
         Ok(more.then_some(Position::Offset(next)))
     }
 
-    /// The position of the `nth` page after the `requested` one, if the total includes it.
+    /// The position of the `nth` page after the `requested` one, if all pages are as long as this one.
     fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.total_items?;
         let count = u32::try_from(self.items.len()).ok().filter(|count| *count > 0)?;
@@ -91,10 +91,6 @@ impl<T: Send + 'static> ListPage for Collection<T> {
 
     fn items_mut(&mut self) -> &mut Vec<T> {
         &mut self.items
-    }
-
-    fn into_items(self) -> Vec<T> {
-        self.items
     }
 }
 

@@ -10,11 +10,11 @@ use serde::{Deserialize, forward_to_deserialize_any};
 
 /// Reads a whole body: an object where an object is due, a list of them where a list is due.
 pub(crate) fn body<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    T::deserialize(Body(deserializer))
+    T::deserialize(StrictShape(deserializer))
 }
 
 /// A body that fills a struct from an object alone, and so do its elements where it is a list.
-struct Body<D>(D);
+struct StrictShape<D>(D);
 
 macro_rules! forwarded {
     ($($method:ident)*) => {$(
@@ -24,7 +24,7 @@ macro_rules! forwarded {
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Body<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for StrictShape<D> {
     type Error = D::Error;
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -78,7 +78,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Body<D> {
     }
 }
 
-/// Hands each element of a list on as a [`Body`].
+/// Hands each element of a list on as a [`StrictShape`].
 struct Elements<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Elements<V> {
@@ -105,7 +105,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Elements<S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.0.deserialize(Body(deserializer))
+        self.0.deserialize(StrictShape(deserializer))
     }
 }
 

@@ -72,5 +72,10 @@ pub trait ListPage: Sealed + Send + 'static {
     fn items_mut(&mut self) -> &mut Vec<Self::Item>;
 
     /// The items, without the page around them.
-    fn into_items(self) -> Vec<Self::Item>;
+    fn into_items(mut self) -> Vec<Self::Item>
+    where
+        Self: Sized,
+    {
+        std::mem::take(self.items_mut())
+    }
 }

@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "the ratios are what this program is for")]
 
 mod peers;
+mod quantile;
 
 use std::env;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use criterion::{Criterion, Throughput};
 use tokio::runtime::{Builder, Runtime};
 
 use self::peers::{Client, PAGE, Peer, Server, Workload};
+use self::quantile::{quantile, sorted};
 
 /// The rounds of the paired measurement, and about how long a client's block of calls takes.
 const ROUNDS: usize = 2000;
@@ -139,14 +141,4 @@ impl<'a> Lanes<'a> {
             started.elapsed().as_secs_f64()
         })
     }
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-fn quantile(sorted: &[f64], part: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * part).round() as usize]
 }

@@ -14,22 +14,24 @@
 
 #![expect(clippy::print_stdout, reason = "the ratios are what this program is for")]
 
+mod callgrind;
 #[path = "peers/orders.rs"]
 mod orders;
+mod quantile;
 #[path = "decode/strict.rs"]
 mod strict;
 
+use std::env;
 use std::error::Error;
 use std::hint::black_box;
-use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
-use std::{env, fs};
+use std::process::ExitCode;
 
 use serde::de::DeserializeOwned;
 use servicebay::fixably::Collection;
 use servicebay::fixably::types::Order;
 
 use self::orders::Relations;
+use self::quantile::{quantile, sorted};
 
 /// Rounds of the paired measurement, and the pages in each block of it.
 const ROUNDS: usize = 2000;
@@ -131,7 +133,7 @@ fn block(reader: Reader, relations: Relations, page: &str) -> f64 {
 
 /// The instructions that one more page takes, by callgrind.
 fn instructions() -> Result<(), Box<dyn Error>> {
-    if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if !callgrind::is_installed() {
         println!("decode: instructions are not counted, for valgrind is not installed");
         return Ok(());
     }
@@ -148,32 +150,6 @@ fn instructions() -> Result<(), Box<dyn Error>> {
 
 fn marginal(reader: &str, workload: &str) -> Result<f64, Box<dyn Error>> {
     let (short, long) = (5, 25);
-    Ok((count(reader, workload, long)? - count(reader, workload, short)?) / f64::from(long - short))
-}
-
-/// The instructions of a whole run.
-fn count(reader: &str, workload: &str, pages: u32) -> Result<f64, Box<dyn Error>> {
-    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind.decode.{reader}.{workload}.{pages}"));
-    let run = Command::new("valgrind")
-        .arg("--tool=callgrind")
-        .arg(format!("--callgrind-out-file={}", profile.display()))
-        .arg(env::current_exe()?)
-        .args([reader, workload, &pages.to_string()])
-        .output()?;
-    if !run.status.success() {
-        return Err(format!("valgrind failed: {}", String::from_utf8_lossy(&run.stderr)).into());
-    }
-    let text = fs::read_to_string(&profile)?;
-    let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
-    Ok(total.ok_or("callgrind wrote no total")?.trim().parse()?)
-}
-
-fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values
-}
-
-fn quantile(sorted: &[f64], part: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * part).round() as usize]
+    let count = |pages: u32| callgrind::count("decode", &[reader.to_owned(), workload.to_owned(), pages.to_string()]);
+    Ok((count(long)? - count(short)?) / f64::from(long - short))
 }

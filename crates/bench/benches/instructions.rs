@@ -16,13 +16,13 @@
 
 #![expect(clippy::print_stdout, reason = "the counts are what this program is for")]
 
+mod callgrind;
 mod peers;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::{env, fs, io};
+use std::{env, io};
 
 use tokio::runtime::Builder;
 
@@ -43,7 +43,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
 /// Counts the instructions of every client and prints the ratios.
 fn measure() -> Result<(), Box<dyn Error>> {
-    if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if !callgrind::is_installed() {
         println!("instructions: skipped, because valgrind is not installed");
         return Ok(());
     }
@@ -74,24 +74,9 @@ fn marginal(peer: Peer, workload: Workload) -> Result<f64, Box<dyn Error>> {
         Workload::ListOrders => (20, 100),
     };
     let calls = long - short;
-    Ok((count(peer, workload, long)? - count(peer, workload, short)?) / f64::from(calls))
-}
-
-/// Counts the instructions of a whole run with callgrind.
-fn count(peer: Peer, workload: Workload, calls: u32) -> Result<f64, Box<dyn Error>> {
-    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind.{peer}.{workload}.{calls}"));
-    let run = Command::new("valgrind")
-        .args(["--tool=callgrind", "--trace-children=no"])
-        .arg(format!("--callgrind-out-file={}", profile.display()))
-        .arg(env::current_exe()?)
-        .args([peer.to_string(), workload.to_string(), calls.to_string()])
-        .output()?;
-    if !run.status.success() {
-        return Err(format!("valgrind failed: {}", String::from_utf8_lossy(&run.stderr)).into());
-    }
-    let text = fs::read_to_string(&profile)?;
-    let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
-    Ok(total.ok_or("callgrind wrote no total")?.trim().parse()?)
+    let count =
+        |calls: u32| callgrind::count("instructions", &[peer.to_string(), workload.to_string(), calls.to_string()]);
+    Ok((count(long)? - count(short)?) / f64::from(calls))
 }
 
 /// Makes a few calls with every client.

@@ -6,12 +6,13 @@ use syn::visit_mut::VisitMut;
 use syn::{Ident, Type, parse_quote};
 
 use crate::docs;
+use crate::field::Field;
 use crate::imports::Imports;
 use crate::layout::Verbatim;
 use crate::list::List;
-use crate::model::{self, Model, last_name};
-use crate::operation::{Body, Endpoint, Operation};
-use crate::parameter::{DateSpan, Location, Parameter};
+use crate::model::{self, Model};
+use crate::operation::Endpoint;
+use crate::parameter::{DateSpan, Location};
 use crate::setter;
 use crate::spec::Spec;
 use crate::spec_error::SpecError;
@@ -53,27 +54,9 @@ struct Builder<'a> {
     success: &'a Type,
 }
 
-/// A field of a builder.
-pub(crate) struct Field<'a> {
-    pub(crate) ident: Ident,
-    ty: &'a Type,
-    /// `None` is the body.
-    pub(crate) parameter: Option<&'a Parameter>,
-    /// Whether the type has a form of its own for the items of a list, which is sent instead.
-    of_items: bool,
-}
-
 impl<'a> Builder<'a> {
     fn new(spec: &'a Spec, endpoint: Endpoint<'a>, read: &'a model::Builder) -> Result<Self, SpecError> {
-        let expansion = endpoint.operation.page.as_ref().and_then(|page| page.expand.as_ref());
-        let field = |name: &str, parameter: Option<&'a Parameter>| match read.fields.get(name) {
-            Some(ty) => {
-                let expands = expansion.is_some_and(|expansion| expansion.param == name);
-                let of_items = expands && last_name(ty).as_deref() != Some("String");
-                Ok(Field { ident: format_ident!("{name}"), ty, parameter, of_items })
-            }
-            None => Err(SpecError::new(name, "progenitor made no field of this name; set `x-rust-name`")),
-        };
+        let field = |name: &str, parameter| Field::new(name, parameter, endpoint.operation, read);
         let parameters = endpoint.operation.parameters.iter();
         let parameters = parameters.map(|parameter| field(&parameter.rust_name(), Some(parameter)));
         let body = endpoint.operation.body().map(|_| field("body", None));
@@ -212,62 +195,15 @@ impl<'a> Builder<'a> {
     }
 }
 
-impl Field<'_> {
-    /// The statements that put the field into the request.
-    fn statements(&self, spec: &Spec, operation: &Operation) -> Result<TokenStream, SpecError> {
-        let ident = &self.ident;
-        let Some(parameter) = self.parameter else {
-            let root = operation.body().and_then(Body::schema).and_then(|schema| spec.unwrapped(schema).0);
-            return Ok(match root {
-                Some(root) => quote!(request.json_under(#root, self.#ident.as_ref());),
-                None => quote!(request.json(self.#ident.as_ref());),
-            });
-        };
-        let name = &parameter.name;
-        if parameter.location == Location::Path {
-            return Ok(quote!(request.path(#name, self.#ident.as_ref());));
-        }
-        if operation.query_object.is_some() {
-            let nesting = name.split('[').map(|part| part.trim_end_matches(']'));
-            return Ok(quote!(members.put(&[#(#nesting),*], self.#ident.as_ref());));
-        }
-        let send = if parameter.required {
-            let setter = ident.to_string();
-            quote!(request.required_query(#name, #setter, self.#ident.as_ref());)
-        } else if self.of_items {
-            let ty = self.ty;
-            quote!(request.query(#name, self.#ident.map(#ty::of_items).as_ref());)
-        } else {
-            quote!(request.query(#name, self.#ident.as_ref());)
-        };
-        let kind = last_name(self.ty).unwrap_or_default();
-        let (minimum, maximum) = match (parameter.schema.minimum, parameter.schema.maximum) {
-            (None, None) => return Ok(send),
-            (Some(0), None) if kind == "u32" => return Ok(send),
-            (minimum, maximum) => (minimum, maximum),
-        };
-        if !["i32", "i64", "u32"].contains(&kind.as_str()) {
-            return Err(SpecError::new(name, format!("has bounds, but its type is {kind} and not i32, i64 or u32")));
-        }
-        let bound = |value: i64| proc_macro2::Literal::i64_unsuffixed(value).into_token_stream();
-        let minimum = minimum.map_or_else(|| quote!(i64::MIN), bound);
-        let maximum = maximum.map_or_else(|| quote!(i64::MAX), bound);
-        Ok(quote!(request.range(#name, self.#ident, #minimum, #maximum); #send))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{sample, type_override};
+    use crate::sample;
 
     fn emitted(spec: &Spec) -> Result<String, String> {
-        let model = Model::infer(spec, &type_override::all(spec, "acme").unwrap()).unwrap();
-        let mut verbatim = Verbatim::default();
-        let module = module(spec, &model, &format_ident!("acme"), &mut verbatim).map_err(|error| error.to_string())?;
-        Ok(verbatim.text(module).unwrap())
+        sample::emitted(spec, module)
     }
 
     #[track_caller]

@@ -24,6 +24,7 @@ mod builder;
 mod client;
 mod cycle;
 mod docs;
+mod field;
 mod imports;
 mod layout;
 mod list;

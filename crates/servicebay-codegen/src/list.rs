@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Ident, Type, parse_quote};
 
-use crate::builder::Field;
+use crate::field::Field;
 use crate::imports::Imports;
 use crate::layout::Verbatim;
 use crate::model::{Model, first_argument, last_name};
@@ -96,18 +96,11 @@ impl<'a> List<'a> {
 
 #[cfg(test)]
 mod tests {
-    use quote::format_ident;
-
-    use super::*;
+    use crate::sample;
     use crate::spec::Spec;
-    use crate::{builder, sample, type_override};
 
     fn emitted(spec: &Spec) -> Result<String, String> {
-        let model = Model::infer(spec, &type_override::all(spec, "acme").unwrap()).unwrap();
-        let mut verbatim = Verbatim::default();
-        let module =
-            builder::module(spec, &model, &format_ident!("acme"), &mut verbatim).map_err(|error| error.to_string())?;
-        let text = verbatim.text(module).unwrap();
+        let text = sample::emitted(spec, crate::builder::module)?;
         let start = text.find("    list_operation! {").expect("there is a list");
         Ok(text[start..].split_once("\n    }\n").unwrap().0.to_owned())
     }

@@ -300,13 +300,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{sample, type_override};
+    use crate::sample;
 
     fn emitted(spec: &Spec) -> Result<String, String> {
-        let model = Model::infer(spec, &type_override::all(spec, "acme").unwrap()).unwrap();
-        let mut verbatim = Verbatim::default();
-        let module = module(spec, &model, &format_ident!("acme"), &mut verbatim).map_err(|error| error.to_string())?;
-        Ok(verbatim.text(module).unwrap())
+        sample::emitted(spec, module)
     }
 
     #[test]
