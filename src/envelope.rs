@@ -1,4 +1,4 @@
-//! What is wrapped around what an answer is about, and the way through it.
+//! Envelopes: objects that a vendor wraps around the content of a response.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,19 +8,19 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 use crate::lenient;
 use crate::vendor::Content;
 
-/// What a vendor wraps around an answer.
+/// What a vendor wraps around the content of a response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Envelope {
-    /// An object that is about its member of this name, and nothing else.
+    /// An object whose member of this name is the content.
     Named(&'static str),
-    /// Nothing: the whole body counts.
+    /// Nothing: the whole body is the content.
     None,
-    /// A form that no client has seen. The vendor's function looks for what is inside.
+    /// An envelope that is not documented. The vendor's function finds the content in it.
     Unnamed(Content),
 }
 
 impl Envelope {
-    /// The part of a body that is read, where an envelope without a name may be around it.
+    /// The part of a body that [`read`](Self::read) takes; `None` if the vendor's function finds no content.
     pub(crate) fn inside(self, body: &[u8]) -> Option<&[u8]> {
         match self {
             Self::Named(_) | Self::None => Some(body),
@@ -28,7 +28,7 @@ impl Envelope {
         }
     }
 
-    /// Reads that part.
+    /// Reads the content.
     #[inline]
     pub(crate) fn read<'de, D: Deserializer<'de>, T: Deserialize<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         match self {
@@ -38,7 +38,7 @@ impl Envelope {
     }
 }
 
-/// The member `name` of an object. An object without it fails: something in its place would be made up.
+/// The member `name` of an object. An object without it is an error: there is nothing to read in its place.
 fn member<'de, D, T>(deserializer: D, name: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -47,7 +47,7 @@ where
     deserializer.deserialize_map(Member { name, kind: PhantomData })
 }
 
-/// What is inside, as long as it has the shape that is due: an empty list is no record.
+/// The content, if it has the right shape: an empty list is no object.
 struct Inside<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Inside<T> {
@@ -91,14 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn the_member_is_read_wherever_it_stands() {
+    fn the_member_is_read_at_any_position() {
         for body in [r#"{"count": 7}"#, r#"{"a": {"count": 1}, "count": 7, "b": []}"#] {
             assert_eq!(read(body), Ok(7), "{body}");
         }
     }
 
     #[test]
-    fn a_list_in_place_of_a_record_is_another_shape() {
+    fn a_list_in_place_of_an_object_is_refused() {
         #[derive(Debug, Default, serde::Deserialize)]
         #[serde(default)]
         struct Record {
@@ -111,15 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn an_object_without_the_member_is_another() {
-        for (body, complaint) in [
+    fn an_object_without_the_member_is_refused() {
+        for (body, problem) in [
             ("{}", "missing field `count`"),
             ("[7]", "an object with `count`"),
             ("7", "an object with `count`"),
             ("null", "an object with `count`"),
         ] {
             let error = read(body).expect_err(body);
-            assert!(error.contains(complaint), "{body}: {error}");
+            assert!(error.contains(problem), "{body}: {error}");
         }
     }
 }

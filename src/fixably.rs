@@ -56,7 +56,7 @@
 //! # Lists
 //!
 //! [`Client::list_orders`] and the other lists take `limit` (1 to 100, default 25) with `offset` or `page`, a search
-//! [`q`](Query), and [`expand`](Expand). `.send()` fetches one page as a [`Collection`], `.pages()` streams pages, and
+//! [`q`](Query), and [`expand`](Expand). `.send()` fetches one page as a [`Page`], `.pages()` streams pages, and
 //! `.items()` streams the objects themselves.
 //!
 //! # Relations
@@ -71,22 +71,22 @@
 //! ids are integers is observed. What no source names is not here: for webhooks, stock, price lists, files, reports, and
 //! deletions use [`Client::request`].
 
-mod collection;
 mod credentials;
 mod error_body;
 mod expand;
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod id;
+mod page;
 mod query;
 mod relation;
 mod vendor;
 
-pub use self::collection::Collection;
 pub use self::credentials::Credentials;
 pub use self::expand::Expand;
 pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, IdRef};
+pub use self::page::Page;
 pub use self::query::{Day, Field, Query};
 pub use self::relation::{Many, Ref, Resource};
 use self::vendor::VENDOR;

@@ -24,11 +24,11 @@ pub(crate) use self::object::serde_object;
 pub(crate) use self::resumed_map::{FieldName, ResumedMap};
 pub(crate) use self::scalar::{Numeric, Scalar};
 pub(crate) use self::shape::body;
-use self::visitor::{ScalarVisitor, ValueVisitor};
+use self::visitor::{Mismatch, ScalarVisitor, ValueVisitor};
 
 /// Text. A number or a boolean is kept as its text.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    ScalarVisitor::new().deserialize(deserializer)
+    ScalarVisitor::new().deserialize(deserializer).map(or_report)
 }
 
 /// A number. Text that holds one is read.
@@ -37,14 +37,14 @@ where
     D: Deserializer<'de>,
     Numeric<T>: Scalar,
 {
-    let number = ScalarVisitor::new().deserialize(deserializer)?;
+    let number = ScalarVisitor::new().deserialize(deserializer).map(or_report)?;
     Ok(number.map(|Numeric(number)| number))
 }
 
 /// A scalar that must be present: for the types that hold whatever a vendor sends.
 pub(crate) fn required<'de, D: Deserializer<'de>, T: Scalar>(deserializer: D) -> Result<T, D::Error> {
     let scalar = ScalarVisitor::new().deserialize(deserializer)?;
-    scalar.ok_or_else(|| D::Error::custom("no value that fits"))
+    scalar.ok().flatten().ok_or_else(|| D::Error::custom("no value that fits"))
 }
 
 /// A value of any other type.
@@ -65,6 +65,15 @@ where
     T: Deserialize<'de>,
 {
     Ok(value(deserializer)?.map_or_else(Vec::new, |FittingList(list)| list))
+}
+
+/// The scalar; if the value was none, reports it.
+#[inline]
+fn or_report<T>(scalar: Result<Option<T>, Mismatch>) -> Option<T> {
+    scalar.unwrap_or_else(|Mismatch(found)| {
+        report_mismatch::<T>(found);
+        None
+    })
 }
 
 /// Reports that a vendor sent something other than the type that was expected.

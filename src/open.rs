@@ -13,10 +13,10 @@ use serde::ser::{Serialize, Serializer};
 pub(crate) use self::text_enum::{OpenEnum, open_enum};
 use crate::lenient::Scalar;
 
-/// A value that is known, or the vendor's own text where it could not be read as one.
+/// A known value, or the vendor's text if it is not one.
 ///
-/// Vendors write dates in more ways than they document. A date that does not parse is no reason to lose the object
-/// around it, so its text is kept.
+/// Vendors write dates in more ways than they document. A date that does not parse keeps its text, so that the object
+/// around it is not lost.
 ///
 /// # Example
 ///
@@ -53,7 +53,7 @@ impl<T> Open<T> {
     ///
     /// # Errors
     ///
-    /// The text, where it is not a `T`.
+    /// The text, if it is not a `T`.
     pub fn into_known(self) -> Result<T, String> {
         match self {
             Self::Known(value) => Ok(value),

@@ -18,7 +18,7 @@ pub struct Operation {
     idempotent: bool,
     confidence: Confidence,
     root: Option<&'static str>,
-    refuses_inside: bool,
+    errors_in_success: bool,
 }
 
 impl Operation {
@@ -31,7 +31,7 @@ impl Operation {
             idempotent: false,
             confidence: Confidence::Assumed,
             root: None,
-            refuses_inside: false,
+            errors_in_success: false,
         }
     }
 
@@ -51,14 +51,14 @@ impl Operation {
     }
 
     /// Declares that the content of responses is this member of an envelope.
-    pub(crate) const fn within(mut self, root: &'static str) -> Self {
+    pub(crate) const fn with_envelope(mut self, root: &'static str) -> Self {
         self.root = Some(root);
         self
     }
 
     /// Declares that a 2xx response with errors in its body is an error.
-    pub(crate) const fn refusing_inside(mut self) -> Self {
-        self.refuses_inside = true;
+    pub(crate) const fn with_errors_in_success(mut self) -> Self {
+        self.errors_in_success = true;
         self
     }
 
@@ -68,8 +68,8 @@ impl Operation {
     }
 
     /// Whether a 2xx response with errors in its body is an error.
-    pub(crate) fn refuses_inside(&self) -> bool {
-        self.refuses_inside
+    pub(crate) fn errors_in_success(&self) -> bool {
+        self.errors_in_success
     }
 
     /// The name of the operation and of the client's method, such as `get_order`.

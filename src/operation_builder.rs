@@ -6,7 +6,7 @@
 /// list_operation! {
 ///     ListOrders {
 ///         operation: operations::LIST_ORDERS,
-///         page: Collection<types::Order>,
+///         page: Page<types::Order>,
 ///         item: types::Order,
 ///         by: (offset, page),      // the fields that select the page
 ///         key: id(),               // the id of an item, by a method or a field; left out if items have none

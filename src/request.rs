@@ -93,7 +93,7 @@ impl Request {
             Err(error) => return Err(context.fail(error)),
         };
         let _entered = span.as_ref().map(Span::enter);
-        if self.operation.refuses_inside()
+        if self.operation.errors_in_success()
             && let Some(error) = context.error_in_success(&response)
         {
             return Err(context.fail(error));

@@ -18,7 +18,7 @@ pub(crate) struct Vendor {
     /// Whether responses report the state of the rate limit.
     pub(crate) limit_headers: LimitHeaders,
     /// Reads the vendor's message from the body of an error response.
-    pub(crate) explain: fn(&Value) -> Explanation,
+    pub(crate) read_error: fn(&Value) -> VendorError,
     /// Finds the content of a successful body if the vendor may wrap it in an envelope.
     pub(crate) content: Option<Content>,
 }
@@ -49,7 +49,7 @@ pub(crate) type Content = fn(&[u8]) -> Option<&[u8]>;
 
 /// What a vendor writes in the body of an error response.
 #[derive(Debug, Default)]
-pub(crate) struct Explanation {
+pub(crate) struct VendorError {
     pub(crate) message: Option<String>,
     pub(crate) code: Option<String>,
     /// Pairs of a field and the vendor's message about it.

@@ -37,7 +37,7 @@ pub(crate) trait Grant: fmt::Debug + Send + Sync + 'static {
     fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>>;
 
     /// What a refusal says to people, and its code: by default as in RFC 6749, section 5.2.
-    fn explain(&self, body: &Value) -> (Option<String>, Option<String>) {
+    fn read_error(&self, body: &Value) -> (Option<String>, Option<String>) {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         (text("error_description"), text("error"))
     }

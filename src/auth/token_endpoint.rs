@@ -167,7 +167,7 @@ impl Endpoint {
         if let Some(body) = body {
             let redaction = redaction(grant, request);
             let clean = |text: String| redaction.text(&text).unwrap_or(text);
-            let (message, code) = grant.explain(&body);
+            let (message, code) = grant.read_error(&body);
             (trouble.message, trouble.code) = (message.map(clean), code.map(clean));
         }
         trouble

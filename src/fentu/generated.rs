@@ -1449,21 +1449,22 @@ pub mod operations {
         .with_confidence(Confidence::Documented);
 
     /// Create a work order: `POST /work-orders`.
-    pub static CREATE_WORK_ORDER: Operation =
-        Operation::new("create_work_order", Method::POST, "/work-orders").scopes(&["write:work-orders"]).within("data");
+    pub static CREATE_WORK_ORDER: Operation = Operation::new("create_work_order", Method::POST, "/work-orders")
+        .scopes(&["write:work-orders"])
+        .with_envelope("data");
 
     /// Read a work order: `GET /work-orders/{id}`.
     pub static GET_WORK_ORDER: Operation = Operation::new("get_work_order", Method::GET, "/work-orders/{id}")
         .scopes(&["read:work-orders"])
         .idempotent(true)
         .with_confidence(Confidence::Documented)
-        .within("data");
+        .with_envelope("data");
 
     /// Update a work order: `PUT /work-orders/{id}`.
     pub static UPDATE_WORK_ORDER: Operation = Operation::new("update_work_order", Method::PUT, "/work-orders/{id}")
         .scopes(&["write:work-orders"])
         .idempotent(true)
-        .within("data");
+        .with_envelope("data");
 
     /// Move a work order to the trash: `DELETE /work-orders/{id}`.
     pub static DELETE_WORK_ORDER: Operation = Operation::new("delete_work_order", Method::DELETE, "/work-orders/{id}")
@@ -1476,14 +1477,14 @@ pub mod operations {
             .scopes(&["read:work-orders"])
             .idempotent(true)
             .with_confidence(Confidence::Documented)
-            .within("data");
+            .with_envelope("data");
 
     /// Read a task: `GET /tasks/{id}`.
     pub static GET_TASK: Operation = Operation::new("get_task", Method::GET, "/tasks/{id}")
         .scopes(&["read:work-orders"])
         .idempotent(true)
         .with_confidence(Confidence::Documented)
-        .within("data");
+        .with_envelope("data");
 
     /// List customers: `GET /customers`.
     pub static LIST_CUSTOMERS: Operation = Operation::new("list_customers", Method::GET, "/customers")
@@ -1492,21 +1493,22 @@ pub mod operations {
         .with_confidence(Confidence::Documented);
 
     /// Create a customer: `POST /customers`.
-    pub static CREATE_CUSTOMER: Operation =
-        Operation::new("create_customer", Method::POST, "/customers").scopes(&["write:customers"]).within("data");
+    pub static CREATE_CUSTOMER: Operation = Operation::new("create_customer", Method::POST, "/customers")
+        .scopes(&["write:customers"])
+        .with_envelope("data");
 
     /// Read a customer: `GET /customers/{id}`.
     pub static GET_CUSTOMER: Operation = Operation::new("get_customer", Method::GET, "/customers/{id}")
         .scopes(&["read:customers"])
         .idempotent(true)
         .with_confidence(Confidence::Documented)
-        .within("data");
+        .with_envelope("data");
 
     /// Update a customer: `PUT /customers/{id}`.
     pub static UPDATE_CUSTOMER: Operation = Operation::new("update_customer", Method::PUT, "/customers/{id}")
         .scopes(&["write:customers"])
         .idempotent(true)
-        .within("data");
+        .with_envelope("data");
 
     /// List assets: `GET /assets`.
     pub static LIST_ASSETS: Operation = Operation::new("list_assets", Method::GET, "/assets")
@@ -1516,20 +1518,20 @@ pub mod operations {
 
     /// Create an asset: `POST /assets`.
     pub static CREATE_ASSET: Operation =
-        Operation::new("create_asset", Method::POST, "/assets").scopes(&["write:assets"]).within("data");
+        Operation::new("create_asset", Method::POST, "/assets").scopes(&["write:assets"]).with_envelope("data");
 
     /// Read an asset: `GET /assets/{id}`.
     pub static GET_ASSET: Operation = Operation::new("get_asset", Method::GET, "/assets/{id}")
         .scopes(&["read:assets"])
         .idempotent(true)
         .with_confidence(Confidence::Documented)
-        .within("data");
+        .with_envelope("data");
 
     /// Update an asset: `PUT /assets/{id}`.
     pub static UPDATE_ASSET: Operation = Operation::new("update_asset", Method::PUT, "/assets/{id}")
         .scopes(&["write:assets"])
         .idempotent(true)
-        .within("data");
+        .with_envelope("data");
 
     /// Move an asset to the trash: `DELETE /assets/{id}`.
     pub static DELETE_ASSET: Operation =

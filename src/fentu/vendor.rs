@@ -11,6 +11,6 @@ pub(super) static VENDOR: Vendor = Vendor {
     request_id_headers: &["x-request-id"],
     // Only the reset is documented, and the unlimited plan has none.
     limit_headers: LimitHeaders::Unsure,
-    explain: error_body::explain,
+    read_error: error_body::read,
     content: None,
 };

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::generated::types::ErrorItem;
 use crate::error::Error;
-use crate::vendor::Explanation;
+use crate::vendor::VendorError;
 
 /// The vendor's `errors` for a call that failed, with their types and options.
 ///
@@ -42,10 +42,10 @@ impl ErrorItem {
 
 /// Reads the body of an error response: a list `errors` at the top level or inside the wrapped object, or a code and a text
 /// as OAuth has them.
-pub(super) fn explain(body: &Value) -> Explanation {
+pub(super) fn read(body: &Value) -> VendorError {
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let kind = |item: &Value| item.get("type").and_then(Value::as_str).map(str::to_owned);
-    let mut explanation = Explanation {
+    let mut error_body = VendorError {
         message: text("error_description").or_else(|| text("exception")).or_else(|| text("message")),
         code: text("error"),
         fields: Vec::new(),
@@ -54,14 +54,14 @@ pub(super) fn explain(body: &Value) -> Explanation {
         // An entry without a type is an error too.
         let kind = kind(item).unwrap_or_else(|| "unknown".to_owned());
         match item.get("on").and_then(Value::as_str) {
-            Some(field) => explanation.fields.push((field.to_owned(), kind.clone())),
+            Some(field) => error_body.fields.push((field.to_owned(), kind.clone())),
             None => {
-                explanation.message.get_or_insert_with(|| kind.clone());
+                error_body.message.get_or_insert_with(|| kind.clone());
             }
         }
-        explanation.code.get_or_insert(kind);
+        error_body.code.get_or_insert(kind);
     }
-    explanation
+    error_body
 }
 
 /// The entries of `errors`, at the top level of a body and inside its members.
@@ -83,22 +83,22 @@ mod tests {
             json!({"errors": [{"on": "email", "type": "taken"}]}),
             json!({"occurrence": {"id": 1, "errors": [{"on": "email", "type": "taken"}]}}),
         ] {
-            let explanation = explain(&body);
-            assert_eq!(explanation.fields, [("email".to_owned(), "taken".to_owned())], "{body}");
-            assert_eq!(explanation.code.as_deref(), Some("taken"), "{body}");
+            let error_body = read(&body);
+            assert_eq!(error_body.fields, [("email".to_owned(), "taken".to_owned())], "{body}");
+            assert_eq!(error_body.code.as_deref(), Some("taken"), "{body}");
         }
     }
 
     #[test]
     fn an_error_without_a_field_becomes_the_message() {
-        let explanation = explain(&json!({"occurrence": {"errors": [{"on": null, "type": "not_enough_credits"}]}}));
-        assert_eq!(explanation.message.as_deref(), Some("not_enough_credits"));
-        assert_eq!(explanation.code.as_deref(), Some("not_enough_credits"));
-        assert!(explanation.fields.is_empty());
+        let error_body = read(&json!({"occurrence": {"errors": [{"on": null, "type": "not_enough_credits"}]}}));
+        assert_eq!(error_body.message.as_deref(), Some("not_enough_credits"));
+        assert_eq!(error_body.code.as_deref(), Some("not_enough_credits"));
+        assert!(error_body.fields.is_empty());
     }
 
     #[test]
-    fn a_body_without_errors_yields_no_explanation() {
+    fn a_body_without_errors_has_no_error() {
         for body in [
             json!({"occurrence": {"id": 1, "errors": []}}),
             json!({"errors": null}),
@@ -107,15 +107,15 @@ mod tests {
             json!(null),
             json!({"errors": [null]}),
         ] {
-            let explanation = explain(&body);
-            assert!(explanation.code.is_none() && explanation.fields.is_empty(), "{body}: {explanation:?}");
+            let error_body = read(&body);
+            assert!(error_body.code.is_none() && error_body.fields.is_empty(), "{body}: {error_body:?}");
         }
     }
 
     #[test]
     fn an_error_of_the_token_endpoint_is_read() {
-        let explanation = explain(&json!({"error": "invalid_grant", "error_description": "The grant is invalid."}));
-        assert_eq!(explanation.code.as_deref(), Some("invalid_grant"));
-        assert_eq!(explanation.message.as_deref(), Some("The grant is invalid."));
+        let error_body = read(&json!({"error": "invalid_grant", "error_description": "The grant is invalid."}));
+        assert_eq!(error_body.code.as_deref(), Some("invalid_grant"));
+        assert_eq!(error_body.message.as_deref(), Some("The grant is invalid."));
     }
 }

@@ -2704,8 +2704,8 @@ pub mod operations {
     pub static SIGN_UP_CLIENT: Operation =
         Operation::new("sign_up_client", Method::POST, "/api/unified/sessions/sign_up")
             .with_confidence(Confidence::Observed)
-            .within("user")
-            .refusing_inside();
+            .with_envelope("user")
+            .with_errors_in_success();
 
     /// List locations: `GET /api/unified/clubs/locations`.
     pub static LIST_LOCATIONS: Operation =
@@ -2718,7 +2718,7 @@ pub mod operations {
         Operation::new("get_location", Method::GET, "/api/unified/clubs/locations/{id}")
             .idempotent(true)
             .with_confidence(Confidence::Documented)
-            .within("location");
+            .with_envelope("location");
 
     /// List regions: `GET /api/unified/clubs/regions`.
     pub static LIST_REGIONS: Operation = Operation::new("list_regions", Method::GET, "/api/unified/clubs/regions")
@@ -2730,7 +2730,7 @@ pub mod operations {
         Operation::new("get_club_settings", Method::GET, "/api/unified/clubs/settings")
             .idempotent(true)
             .with_confidence(Confidence::Observed)
-            .within("settings");
+            .with_envelope("settings");
 
     /// List the sections of the member app: `GET /api/unified/clubs/mobile_applications/settings`.
     pub static LIST_APP_SECTIONS: Operation =
@@ -2761,30 +2761,30 @@ pub mod operations {
         Operation::new("precheck_occurrence", Method::POST, "/api/unified/schedule/occurrences/{id}/precheck")
             .idempotent(true)
             .with_confidence(Confidence::Observed)
-            .within("occurrence")
-            .refusing_inside();
+            .with_envelope("occurrence")
+            .with_errors_in_success();
 
     /// Book a client: `PUT /api/unified/schedule/occurrences/{id}/join`.
     pub static JOIN_OCCURRENCE: Operation =
         Operation::new("join_occurrence", Method::PUT, "/api/unified/schedule/occurrences/{id}/join")
             .idempotent(true)
             .with_confidence(Confidence::Observed)
-            .within("occurrence")
-            .refusing_inside();
+            .with_envelope("occurrence")
+            .with_errors_in_success();
 
     /// Cancel a client's booking: `DELETE /api/unified/schedule/occurrences/{id}/cancel`.
     pub static CANCEL_OCCURRENCE: Operation =
         Operation::new("cancel_occurrence", Method::DELETE, "/api/unified/schedule/occurrences/{id}/cancel")
             .idempotent(true)
             .with_confidence(Confidence::Observed)
-            .refusing_inside();
+            .with_errors_in_success();
 
     /// Book an appointment: `POST /api/unified/schedule/appointments`.
     pub static CREATE_APPOINTMENT: Operation =
         Operation::new("create_appointment", Method::POST, "/api/unified/schedule/appointments")
             .with_confidence(Confidence::Observed)
-            .within("appointment")
-            .refusing_inside();
+            .with_envelope("appointment")
+            .with_errors_in_success();
 
     /// List free slots: `GET /api/unified/schedule/appointments/1/time_slots`.
     pub static LIST_TIME_SLOTS: Operation =
@@ -2821,7 +2821,7 @@ pub mod operations {
         Operation::new("get_service_package", Method::GET, "/api/unified/services/service_packages/{id}")
             .idempotent(true)
             .with_confidence(Confidence::Observed)
-            .within("service_package");
+            .with_envelope("service_package");
 
     /// List the caller's packages: `GET /api/unified/services/client_service_packages`.
     pub static LIST_CLIENT_SERVICE_PACKAGES: Operation =
@@ -2833,20 +2833,20 @@ pub mod operations {
     pub static GET_PROFILE: Operation = Operation::new("get_profile", Method::GET, "/api/unified/users/profile")
         .idempotent(true)
         .with_confidence(Confidence::Observed)
-        .within("user");
+        .with_envelope("user");
 
     /// Update the caller's profile: `PUT /api/unified/users/profile`.
     pub static UPDATE_PROFILE: Operation = Operation::new("update_profile", Method::PUT, "/api/unified/users/profile")
         .idempotent(true)
         .with_confidence(Confidence::Observed)
-        .refusing_inside();
+        .with_errors_in_success();
 
     /// Update family permissions: `PUT /api/unified/users/profile/permissions`.
     pub static UPDATE_FAMILY_PERMISSIONS: Operation =
         Operation::new("update_family_permissions", Method::PUT, "/api/unified/users/profile/permissions")
             .idempotent(true)
             .with_confidence(Confidence::Observed)
-            .refusing_inside();
+            .with_errors_in_success();
 
     /// List trainers: `GET /api/unified/users/trainers`.
     pub static LIST_TRAINERS: Operation = Operation::new("list_trainers", Method::GET, "/api/unified/users/trainers")
@@ -2857,13 +2857,13 @@ pub mod operations {
     pub static GET_TRAINER: Operation = Operation::new("get_trainer", Method::GET, "/api/unified/users/trainers/{id}")
         .idempotent(true)
         .with_confidence(Confidence::Observed)
-        .within("trainer");
+        .with_envelope("trainer");
 
     /// Create a client: `POST /api/unified/users/clients`.
     pub static CREATE_CLIENT: Operation = Operation::new("create_client", Method::POST, "/api/unified/users/clients")
         .with_confidence(Confidence::Observed)
-        .within("client")
-        .refusing_inside();
+        .with_envelope("client")
+        .with_errors_in_success();
 
     /// Read a client: `GET /api/unified/users/clients/{id}`.
     pub static GET_CLIENT: Operation = Operation::new("get_client", Method::GET, "/api/unified/users/clients/{id}")
@@ -2881,32 +2881,32 @@ pub mod operations {
         Operation::new("apply_promocode", Method::PUT, "/api/unified/users/promocodes/apply")
             .idempotent(true)
             .with_confidence(Confidence::Observed)
-            .refusing_inside();
+            .with_errors_in_success();
 
     /// Order packages: `POST /api/unified/shop/shop/purchase`.
     pub static CREATE_PURCHASE: Operation =
         Operation::new("create_purchase", Method::POST, "/api/unified/shop/shop/purchase")
             .with_confidence(Confidence::Observed)
-            .refusing_inside();
+            .with_errors_in_success();
 
     /// Pay an order with Stripe: `POST /api/unified/shop/payments/stripe/checkout`.
     pub static CHECKOUT_STRIPE: Operation =
         Operation::new("checkout_stripe", Method::POST, "/api/unified/shop/payments/stripe/checkout")
             .with_confidence(Confidence::Observed)
-            .refusing_inside();
+            .with_errors_in_success();
 
     /// Finish a payment that was confirmed: `POST /api/unified/shop/payments/stripe/confirm`.
     pub static CONFIRM_STRIPE: Operation =
         Operation::new("confirm_stripe", Method::POST, "/api/unified/shop/payments/stripe/confirm")
             .with_confidence(Confidence::Observed)
-            .within("order")
-            .refusing_inside();
+            .with_envelope("order")
+            .with_errors_in_success();
 
     /// Mark an order as paid in cash: `POST /api/unified/shop/payments/cash/checkout`.
     pub static CHECKOUT_CASH: Operation =
         Operation::new("checkout_cash", Method::POST, "/api/unified/shop/payments/cash/checkout")
             .with_confidence(Confidence::Observed)
-            .refusing_inside();
+            .with_errors_in_success();
 
     /// List money transactions: `GET /api/unified/transactions/money`.
     pub static LIST_MONEY_TRANSACTIONS: Operation =
@@ -2928,7 +2928,7 @@ pub mod operations {
     )
     .idempotent(true)
     .with_confidence(Confidence::Observed)
-    .within("notification_settings_set");
+    .with_envelope("notification_settings_set");
 
     /// Update notification settings: `PUT /api/unified/settings/notification_settings_sets/{id}`.
     pub static UPDATE_NOTIFICATION_SETTINGS: Operation = Operation::new(
@@ -2938,7 +2938,7 @@ pub mod operations {
     )
     .idempotent(true)
     .with_confidence(Confidence::Observed)
-    .refusing_inside();
+    .with_errors_in_success();
 
     /// Read the parameters of Spreedly's card page: `GET /api/mobile/spreedly_express/init_flow/{order_id}.json`.
     pub static GET_SPREEDLY_PAGE: Operation =

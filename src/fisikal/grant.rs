@@ -129,9 +129,9 @@ impl Grant for SessionGrant {
         Ok(Granted { access, refresh: None, access_life: None, refresh_life: None })
     }
 
-    fn explain(&self, body: &Value) -> (Option<String>, Option<String>) {
-        let explanation = error_body::explain(body);
-        (explanation.message, explanation.code)
+    fn read_error(&self, body: &Value) -> (Option<String>, Option<String>) {
+        let error = error_body::read(body);
+        (error.message, error.code)
     }
 
     fn header(&self) -> (HeaderName, Option<&'static str>) {

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::vendor::Explanation;
+use crate::vendor::VendorError;
 
 /// Reads the body of an error response, in the form that clients have observed: `{"status": 404, "developerMessage": ".."}`.
-pub(super) fn explain(body: &Value) -> Explanation {
+pub(super) fn read(body: &Value) -> VendorError {
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    Explanation { message: text("developerMessage").or_else(|| text("message")), code: None, fields: Vec::new() }
+    VendorError { message: text("developerMessage").or_else(|| text("message")), code: None, fields: Vec::new() }
 }
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod tests {
             (json!({"status": {"id": 1}}), None),
             (json!(["No such order"]), None),
         ] {
-            assert_eq!(explain(&body).message.as_deref(), message, "{body}");
+            assert_eq!(read(&body).message.as_deref(), message, "{body}");
         }
     }
 }

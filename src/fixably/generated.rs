@@ -2418,7 +2418,7 @@ impl super::Client {
 pub mod builder {
     use super::{operations, types};
     use crate::client_inner::ClientInner;
-    use crate::fixably::{Collection, Expand, Id, Query};
+    use crate::fixably::{Expand, Id, Page, Query};
     use crate::operation_builder::{list_operation, write_operation};
     use crate::request::Request;
     use crate::{Error, Response};
@@ -2485,7 +2485,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `orders:view`.
-        pub async fn send(self) -> Result<Response<Collection<types::Order>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::Order>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -2506,7 +2506,7 @@ pub mod builder {
     list_operation! {
         ListOrders {
             operation: operations::LIST_ORDERS,
-            page: Collection<types::Order>,
+            page: Page<types::Order>,
             item: types::Order,
             by: (offset, page),
             key: id(),
@@ -2705,7 +2705,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing or out of bounds,
         /// [`Error::Forbidden`] without `orders:view`, [`Error::NotFound`].
-        pub async fn send(self) -> Result<Response<Collection<types::OrderLine>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::OrderLine>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -2727,7 +2727,7 @@ pub mod builder {
     list_operation! {
         ListOrderLines {
             operation: operations::LIST_ORDER_LINES,
-            page: Collection<types::OrderLine>,
+            page: Page<types::OrderLine>,
             item: types::OrderLine,
             by: (offset, page),
             key: id(),
@@ -2910,7 +2910,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing or out of bounds,
         /// [`Error::Forbidden`] without `orders:view`, [`Error::NotFound`].
-        pub async fn send(self) -> Result<Response<Collection<types::OrderNote>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::OrderNote>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -2932,7 +2932,7 @@ pub mod builder {
     list_operation! {
         ListOrderNotes {
             operation: operations::LIST_ORDER_NOTES,
-            page: Collection<types::OrderNote>,
+            page: Page<types::OrderNote>,
             item: types::OrderNote,
             by: (offset, page),
             key: id(),
@@ -3107,7 +3107,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is missing or out of bounds,
         /// [`Error::Forbidden`] without `orders:view`, [`Error::NotFound`].
-        pub async fn send(self) -> Result<Response<Collection<types::OrderTask>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::OrderTask>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -3129,7 +3129,7 @@ pub mod builder {
     list_operation! {
         ListOrderTasks {
             operation: operations::LIST_ORDER_TASKS,
-            page: Collection<types::OrderTask>,
+            page: Page<types::OrderTask>,
             item: types::OrderTask,
             by: (offset, page),
             key: id(),
@@ -3340,7 +3340,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `customers:view`.
-        pub async fn send(self) -> Result<Response<Collection<types::Customer>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::Customer>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -3361,7 +3361,7 @@ pub mod builder {
     list_operation! {
         ListCustomers {
             operation: operations::LIST_CUSTOMERS,
-            page: Collection<types::Customer>,
+            page: Page<types::Customer>,
             item: types::Customer,
             by: (offset, page),
             key: id(),
@@ -3595,7 +3595,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `devices:view`.
-        pub async fn send(self) -> Result<Response<Collection<types::Device>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::Device>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -3616,7 +3616,7 @@ pub mod builder {
     list_operation! {
         ListDevices {
             operation: operations::LIST_DEVICES,
-            page: Collection<types::Device>,
+            page: Page<types::Device>,
             item: types::Device,
             by: (offset, page),
             key: id(),
@@ -3760,7 +3760,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `locations:view`.
-        pub async fn send(self) -> Result<Response<Collection<types::Location>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::Location>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -3781,7 +3781,7 @@ pub mod builder {
     list_operation! {
         ListLocations {
             operation: operations::LIST_LOCATIONS,
-            page: Collection<types::Location>,
+            page: Page<types::Location>,
             item: types::Location,
             by: (offset, page),
             key: id(),
@@ -3891,7 +3891,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `queues:view`.
-        pub async fn send(self) -> Result<Response<Collection<types::Queue>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::Queue>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -3912,7 +3912,7 @@ pub mod builder {
     list_operation! {
         ListQueues {
             operation: operations::LIST_QUEUES,
-            page: Collection<types::Queue>,
+            page: Page<types::Queue>,
             item: types::Queue,
             by: (offset, page),
             key: id(),
@@ -4022,7 +4022,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `statuses:view`.
-        pub async fn send(self) -> Result<Response<Collection<types::Status>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::Status>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -4043,7 +4043,7 @@ pub mod builder {
     list_operation! {
         ListStatuses {
             operation: operations::LIST_STATUSES,
-            page: Collection<types::Status>,
+            page: Page<types::Status>,
             item: types::Status,
             by: (offset, page),
             key: id(),
@@ -4194,7 +4194,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `stores:view`.
-        pub async fn send(self) -> Result<Response<Collection<types::Store>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::Store>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -4215,7 +4215,7 @@ pub mod builder {
     list_operation! {
         ListStores {
             operation: operations::LIST_STORES,
-            page: Collection<types::Store>,
+            page: Page<types::Store>,
             item: types::Store,
             by: (offset, page),
             key: id(),
@@ -4325,7 +4325,7 @@ pub mod builder {
         ///
         /// Any [`Error`], in particular [`Error::InvalidRequest`] if a value is out of bounds, [`Error::Forbidden`]
         /// without `products:view`.
-        pub async fn send(self) -> Result<Response<Collection<types::Product>>, Error> {
+        pub async fn send(self) -> Result<Response<Page<types::Product>>, Error> {
             self.request().send(crate::decode::content).await
         }
 
@@ -4346,7 +4346,7 @@ pub mod builder {
     list_operation! {
         ListProducts {
             operation: operations::LIST_PRODUCTS,
-            page: Collection<types::Product>,
+            page: Page<types::Product>,
             item: types::Product,
             by: (offset, page),
             key: id(),

@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::{Collection, Id};
+use super::{Id, Page};
 use crate::lenient::{FieldName, ResumedMap};
 use crate::page::Sealed;
 
@@ -129,20 +129,38 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for RefVisitor<T> {
         f.write_str("a link or an object")
     }
 
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Link<T>, A::Error> {
+        match LinkOrObject::read(map)? {
+            LinkOrObject::Link(href) => Ok(Link::Address(href)),
+            LinkOrObject::Object(map) => {
+                T::deserialize(MapAccessDeserializer::new(map)).map(|object| Link::Whole(Box::new(object)))
+            }
+        }
+    }
+}
+
+/// What a relation contains, as far as its first fields show.
+enum LinkOrObject<'de, A> {
+    Link(Option<String>),
+    Object(ResumedMap<'de, A>),
+}
+
+impl<'de, A: MapAccess<'de>> LinkOrObject<'de, A> {
     /// A link is an object that has an address and nothing else. Most relations are links, so an object is only read
     /// once a second field shows that there is one.
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Link<T>, A::Error> {
-        let Some(first) = map.next_key::<FieldName<'de>>()? else { return Ok(Link::Address(None)) };
-        let map = if first.as_str() == "href" {
-            let href = map.next_value::<Href>()?.0;
-            match map.next_key::<FieldName<'de>>()? {
-                None if href.is_some() => return Ok(Link::Address(href)),
-                second => ResumedMap::new(Some(("href", href)), second, map),
-            }
-        } else {
-            ResumedMap::new(None, Some(first), map)
-        };
-        T::deserialize(MapAccessDeserializer::new(map)).map(|object| Link::Whole(Box::new(object)))
+    ///
+    /// Not inlined: one function for all types of objects stays in the processor's cache.
+    #[inline(never)]
+    fn read(mut map: A) -> Result<Self, A::Error> {
+        let Some(first) = map.next_key::<FieldName<'de>>()? else { return Ok(Self::Link(None)) };
+        if first.as_str() != "href" {
+            return Ok(Self::Object(ResumedMap::new(None, Some(first), map)));
+        }
+        let href = map.next_value::<Href>()?.0;
+        Ok(match map.next_key::<FieldName<'de>>()? {
+            None if href.is_some() => Self::Link(href),
+            second => Self::Object(ResumedMap::new(Some(("href", href)), second, map)),
+        })
     }
 }
 
@@ -179,7 +197,7 @@ impl<T: Serialize> Serialize for Ref<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Many<T> {
     href: Option<String>,
-    page: Option<Box<Collection<T>>>,
+    page: Option<Box<Page<T>>>,
 }
 
 impl<T> Many<T> {
@@ -189,7 +207,7 @@ impl<T> Many<T> {
     }
 
     /// The first page of the list, if it was expanded.
-    pub fn expanded(&self) -> Option<&Collection<T>> {
+    pub fn expanded(&self) -> Option<&Page<T>> {
         self.page.as_deref()
     }
 
@@ -207,30 +225,49 @@ impl<T> Many<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Both shapes at once.
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
-        struct Either<T> {
-            #[serde(default, deserialize_with = "crate::lenient::text")]
-            href: Option<String>,
-            #[serde(default, deserialize_with = "crate::lenient::number")]
-            limit: Option<u32>,
-            #[serde(default, deserialize_with = "crate::lenient::number")]
-            offset: Option<u32>,
-            #[serde(default, deserialize_with = "crate::lenient::number")]
-            total_items: Option<u64>,
-            #[serde(default, deserialize_with = "some_list")]
-            items: Option<Vec<T>>,
-        }
-
-        fn some_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Vec<T>>, D::Error> {
-            crate::lenient::list(d).map(Some)
-        }
-
-        let Either { href, limit, offset, total_items, items } = Either::deserialize(deserializer)?;
-        let page = items.map(|items| Box::new(Collection { limit, offset, total_items, items }));
-        Ok(Self { href, page })
+        deserializer.deserialize_map(ManyVisitor(PhantomData))
     }
+}
+
+struct ManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ManyVisitor<T> {
+    type Value = Many<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a link or a list in an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Many<T>, A::Error> {
+        let map = match LinkOrObject::read(map)? {
+            LinkOrObject::Link(href) => return Ok(Many { href, page: None }),
+            LinkOrObject::Object(map) => map,
+        };
+        let LinkedPage { href, limit, offset, total_items, items } =
+            LinkedPage::deserialize(MapAccessDeserializer::new(map))?;
+        let page = items.map(|items| Box::new(Page { limit, offset, total_items, items }));
+        Ok(Many { href, page })
+    }
+}
+
+/// A page with the URL of its list. Without `items` it is still a link.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
+struct LinkedPage<T> {
+    #[serde(default, deserialize_with = "crate::lenient::text")]
+    href: Option<String>,
+    #[serde(default, deserialize_with = "crate::lenient::number")]
+    limit: Option<u32>,
+    #[serde(default, deserialize_with = "crate::lenient::number")]
+    offset: Option<u32>,
+    #[serde(default, deserialize_with = "crate::lenient::number")]
+    total_items: Option<u64>,
+    #[serde(default, deserialize_with = "some_list")]
+    items: Option<Vec<T>>,
+}
+
+fn some_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Vec<T>>, D::Error> {
+    crate::lenient::list(d).map(Some)
 }
 
 impl<T: Serialize> Serialize for Many<T> {

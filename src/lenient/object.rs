@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::visitor::{ScalarVisitor, ValueVisitor};
-use super::{FittingList, Numeric, Scalar};
+use super::{FittingList, Numeric, Scalar, or_report};
 
 /// Implements `Deserialize` and `Serialize` for a struct that stands for a JSON object; after `write`, only `Serialize`.
 ///
@@ -229,13 +229,13 @@ pub(crate) mod read {
 
     #[inline]
     pub(crate) fn text<'de, A: MapAccess<'de>>(map: &mut A, field: &mut Option<String>) -> Result<(), A::Error> {
-        *field = map.next_value_seed(ScalarVisitor::new())?;
+        *field = or_report(map.next_value_seed(ScalarVisitor::new())?);
         Ok(())
     }
 
     #[inline]
     pub(crate) fn flag<'de, A: MapAccess<'de>>(map: &mut A, field: &mut Option<bool>) -> Result<(), A::Error> {
-        *field = map.next_value_seed(ScalarVisitor::new())?;
+        *field = or_report(map.next_value_seed(ScalarVisitor::new())?);
         Ok(())
     }
 
@@ -245,7 +245,7 @@ pub(crate) mod read {
         A: MapAccess<'de>,
         Numeric<T>: Scalar,
     {
-        *field = map.next_value_seed(ScalarVisitor::new())?.map(|Numeric(number)| number);
+        *field = or_report(map.next_value_seed(ScalarVisitor::new())?).map(|Numeric(number)| number);
         Ok(())
     }
 

@@ -1,8 +1,8 @@
-//! What a single JSON value can stand for, whichever way a vendor writes it.
+//! Scalars: types that are read from a single JSON value, whichever way a vendor writes it.
 
 use std::str::FromStr;
 
-/// A type that a single JSON value can stand for, whichever way the vendor writes it.
+/// A type that is read from a single JSON value. Each function returns `None` if its value does not fit.
 pub(crate) trait Scalar: Sized {
     fn from_text(text: &str) -> Option<Self>;
     fn from_float(number: f64) -> Option<Self>;
@@ -54,7 +54,7 @@ impl Scalar for bool {
     }
 }
 
-/// A number of the type that a field has.
+/// A number, so that it does not conflict with the other scalars.
 pub(crate) struct Numeric<T>(pub(crate) T);
 
 macro_rules! integers {
@@ -65,7 +65,7 @@ macro_rules! integers {
             }
 
             fn from_float(number: f64) -> Option<Self> {
-                // Beyond 2⁵³ a float no longer says which integer it was.
+                // Beyond 2⁵³, different integers are the same float.
                 let whole = number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0;
                 if whole { Self::from_integer(number as i128) } else { None }
             }

@@ -1,19 +1,19 @@
-//! Objects from objects, lists from lists.
+//! Deserializers that read structs only from objects.
 //!
-//! A derived reader would fill an object from a list by position, and make an empty object of `[]`, which some systems
-//! send for "nothing". Either would be silent loss.
+//! Code that serde derives would also fill a struct from a list by position, and make an empty struct of `[]`, which some
+//! systems send for "nothing". Either would lose data unnoticed.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-/// Reads a whole body: an object where an object is due, a list of them where a list is due.
+/// Reads a whole body. A struct, alone or as the element of a list, is read only from an object.
 pub(crate) fn body<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::deserialize(StrictShape(deserializer))
 }
 
-/// A body that fills a struct from an object alone, and so do its elements where it is a list.
+/// A body that fills structs only from objects, in the elements of a list too.
 struct StrictShape<D>(D);
 
 macro_rules! forwarded {
@@ -78,7 +78,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for StrictShape<D> {
     }
 }
 
-/// Hands each element of a list on as a [`StrictShape`].
+/// Passes each element of a list on as a [`StrictShape`].
 struct Elements<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Elements<V> {
@@ -109,7 +109,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Elements<S> {
     }
 }
 
-/// A list in a field, which never fills an object.
+/// A list in a field, which never fills a struct.
 pub(super) struct Sequence<A>(pub(super) A);
 
 impl<'de, A: SeqAccess<'de>> Deserializer<'de> for Sequence<A> {

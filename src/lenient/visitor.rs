@@ -12,35 +12,35 @@ use super::report_mismatch;
 use super::scalar::Scalar;
 use super::shape::Sequence;
 
-/// Reads one scalar. Null, and any value that is no such scalar, becomes `None`.
+/// A value that is no scalar of the expected type: what it is instead.
+pub(super) struct Mismatch(pub(super) &'static str);
+
+/// Reads one scalar. Null is none.
 pub(super) struct ScalarVisitor<T>(PhantomData<T>);
 
-impl<T: Scalar> ScalarVisitor<T> {
+impl<T> ScalarVisitor<T> {
     #[inline]
     pub(super) fn new() -> Self {
         Self(PhantomData)
     }
 
     #[inline]
-    fn kept<E>(value: Option<T>, found: &str) -> Result<Option<T>, E> {
-        if value.is_none() {
-            report_mismatch::<T>(found);
-        }
-        Ok(value)
+    fn fitting<E>(value: Option<T>, found: &'static str) -> Result<Result<Option<T>, Mismatch>, E> {
+        Ok(value.map(Some).ok_or(Mismatch(found)))
     }
 }
 
 impl<'de, T: Scalar> DeserializeSeed<'de> for ScalarVisitor<T> {
-    type Value = Option<T>;
+    type Value = Result<Option<T>, Mismatch>;
 
     #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de, T: Scalar> Visitor<'de> for ScalarVisitor<T> {
-    type Value = Option<T>;
+    type Value = Result<Option<T>, Mismatch>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
@@ -48,42 +48,42 @@ impl<'de, T: Scalar> Visitor<'de> for ScalarVisitor<T> {
 
     #[inline]
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Self::kept(T::from_text(text), "text")
+        Self::fitting(T::from_text(text), "text")
     }
 
     #[inline]
     fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-        Self::kept(T::from_integer(number.into()), "number")
+        Self::fitting(T::from_integer(number.into()), "number")
     }
 
     #[inline]
     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-        Self::kept(T::from_integer(number.into()), "number")
+        Self::fitting(T::from_integer(number.into()), "number")
     }
 
     #[inline]
     fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-        Self::kept(T::from_float(number), "number")
+        Self::fitting(T::from_float(number), "number")
     }
 
     #[inline]
     fn visit_bool<E: Error>(self, flag: bool) -> Result<Self::Value, E> {
-        Self::kept(T::from_flag(flag), "boolean")
+        Self::fitting(T::from_flag(flag), "boolean")
     }
 
     #[inline]
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
+        Ok(Ok(None))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         drain_map(map)?;
-        Self::kept(None, "object")
+        Self::fitting(None, "object")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
         drain_seq(seq)?;
-        Self::kept(None, "list")
+        Self::fitting(None, "list")
     }
 }
 

@@ -78,7 +78,7 @@ mod tests {
     use crate::limit::state::Completion;
     use crate::limit::{RateLimitHeaders, RateLimitPolicy};
     use crate::priority::Priority;
-    use crate::vendor::{Explanation, LimitHeaders};
+    use crate::vendor::{LimitHeaders, VendorError};
 
     static FIXABLY: Vendor = vendor("fixably");
     static FENTU: Vendor = vendor("fentu");
@@ -90,7 +90,7 @@ mod tests {
             base_paths: &[],
             request_id_headers: &[],
             limit_headers: LimitHeaders::Unsure,
-            explain: |_| Explanation { message: None, code: None, fields: Vec::new() },
+            read_error: |_| VendorError { message: None, code: None, fields: Vec::new() },
             content: None,
         }
     }

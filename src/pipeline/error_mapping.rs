@@ -15,7 +15,7 @@ use crate::auth::{NoToken, TokenError, TokenErrorKind};
 use crate::error::{BoxError, CallError, DecodeError, Error, RateLimitedError, ValidationError};
 use crate::limit::RateLimitHeaders;
 use crate::transport::{HttpError, HttpResponse};
-use crate::vendor::Explanation;
+use crate::vendor::VendorError;
 
 impl RetryContext<'_> {
     /// The rate limit is exhausted for longer than the call may wait.
@@ -25,7 +25,7 @@ impl RetryContext<'_> {
         let mut call = self.call_error("the tenant's rate limit is exhausted for longer than the call may wait");
         if let Some((response, limits)) = self.rate_limited.take() {
             call.retry_after = limits.wait();
-            self.add_explanation(&mut call, &response);
+            self.add_error_body(&mut call, &response);
         }
         Error::RateLimited(Box::new(RateLimitedError {
             call,
@@ -64,7 +64,7 @@ impl RetryContext<'_> {
     /// A success whose body reports errors, if this one does.
     pub(crate) fn error_in_success(&self, response: &HttpResponse) -> Option<Error> {
         let mut call = self.call_error("the vendor rejected the request, in the body of a 2xx response");
-        let fields = self.add_explanation(&mut call, response);
+        let fields = self.add_error_body(&mut call, response);
         let is_error = call.code.is_some() || !fields.is_empty();
         is_error.then(|| Error::Validation(Box::new(ValidationError { call, fields })))
     }
@@ -120,7 +120,7 @@ impl RetryContext<'_> {
         let status = response.status;
         let mut call = self.call_error(self.pipeline.auth.cleaned(&reason(response)));
         call.retry_after = limits.retry_after;
-        let fields = self.add_explanation(&mut call, response);
+        let fields = self.add_error_body(&mut call, response);
         if status == StatusCode::NOT_FOUND {
             // If both base URLs responded with 404, the error names the one that was configured.
             call.url = self.call.url.clone();
@@ -212,11 +212,11 @@ impl RetryContext<'_> {
     }
 
     /// Adds the response and the vendor's message in it. Returns the fields that the vendor names.
-    fn add_explanation(&self, call: &mut CallError, response: &HttpResponse) -> Vec<(String, String)> {
+    fn add_error_body(&self, call: &mut CallError, response: &HttpResponse) -> Vec<(String, String)> {
         let Some(body) = self.add_response(call, response) else {
             return Vec::new();
         };
-        let Explanation { message, code, fields } = (self.pipeline.vendor.explain)(&body);
+        let VendorError { message, code, fields } = (self.pipeline.vendor.read_error)(&body);
         call.message = message;
         call.code = code;
         fields

@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 
-use crate::vendor::Explanation;
+use crate::vendor::VendorError;
 
 /// Reads the body of an error response. The vendor promises details that identify the problem, but their format could not be
 /// read. This accepts what most APIs send: `message` and `code`, possibly inside `error`, and a list `errors`.
-pub(super) fn explain(body: &Value) -> Explanation {
+pub(super) fn read(body: &Value) -> VendorError {
     let error = body.get("error").unwrap_or(&Value::Null);
     let text = |name: &str| [body, error].into_iter().find_map(|part| scalar(part.get(name)?));
     let errors = body.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let fields: Vec<_> = errors.iter().filter_map(field_error).collect();
     let message = text("message").or_else(|| scalar(error));
     let message = message.or_else(|| fields.first().map(|(_, error)| error.clone()));
-    Explanation { message, code: text("code"), fields }
+    VendorError { message, code: text("code"), fields }
 }
 
 /// The field, empty if it is not named, and what is wrong with it.
@@ -49,7 +49,7 @@ mod tests {
             (json!({"error": true, "errors": {}}), None, None),
             (json!(["No slot left"]), None, None),
         ] {
-            let read = explain(&body);
+            let read = read(&body);
             assert_eq!((read.message.as_deref(), read.code.as_deref()), (message, code), "{body}");
         }
     }
@@ -58,6 +58,6 @@ mod tests {
     fn field_errors_name_their_field() {
         let body = json!({"message": "Invalid", "errors": [{"field": "email", "message": "no address"}, "odd", {}, 7]});
         let named = [("email", "no address"), ("", "odd"), ("", "7")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(explain(&body).fields, named);
+        assert_eq!(read(&body).fields, named);
     }
 }

@@ -72,9 +72,9 @@ impl Grant for AppGrant {
         })
     }
 
-    fn explain(&self, body: &Value) -> (Option<String>, Option<String>) {
-        let explanation = error_body::explain(body);
-        (explanation.message, explanation.code)
+    fn read_error(&self, body: &Value) -> (Option<String>, Option<String>) {
+        let error = error_body::read(body);
+        (error.message, error.code)
     }
 
     fn header(&self) -> (HeaderName, Option<&'static str>) {

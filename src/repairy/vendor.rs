@@ -10,6 +10,6 @@ pub(super) static VENDOR: Vendor = Vendor {
     // None is documented; the vendor's own webhooks use this name.
     request_id_headers: &["x-request-id"],
     limit_headers: LimitHeaders::Unsure,
-    explain: error_body::explain,
+    read_error: error_body::read,
     content: Some(envelope::content),
 };

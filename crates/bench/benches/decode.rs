@@ -27,7 +27,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use serde::de::DeserializeOwned;
-use servicebay::fixably::Collection;
+use servicebay::fixably::Page;
 use servicebay::fixably::types::Order;
 
 use self::orders::Relations;
@@ -77,7 +77,7 @@ fn named<T: Copy>(all: &[(&str, T)], name: &str) -> Result<T, String> {
 /// What is measured.
 fn read(reader: Reader, relations: Relations, page: &str, pages: usize) {
     match (reader, relations) {
-        (Reader::Servicebay, _) => read_as::<Collection<Order>>(page, pages),
+        (Reader::Servicebay, _) => read_as::<Page<Order>>(page, pages),
         (Reader::Strict, Relations::Linked) => read_as::<strict::Page<strict::Link, strict::Link>>(page, pages),
         (Reader::Strict, Relations::Expanded) => read_as::<strict::Page<strict::Customer, strict::Status>>(page, pages),
     }

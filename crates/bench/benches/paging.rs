@@ -22,7 +22,7 @@ use std::{env, io, thread};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use servicebay::fixably::types::Order;
-use servicebay::fixably::{Client, Collection, Credentials};
+use servicebay::fixably::{Client, Credentials, Page};
 use servicebay::testing::{Script, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -109,7 +109,7 @@ async fn with_reqwest(http: &reqwest::Client, base_url: &str, pages: u32) -> u32
     let fetch = |url: String| async {
         let response = http.get(url).send().await.expect("a response");
         let body = response.bytes().await.expect("a body");
-        serde_json::from_slice::<Collection<Order>>(&body).expect("a page")
+        serde_json::from_slice::<Page<Order>>(&body).expect("a page")
     };
     stream::iter(urls.map(fetch))
         .buffered(DEPTH)

@@ -61,16 +61,16 @@ fn item(spec: &Spec, endpoint: Endpoint<'_>) -> TokenStream {
         Confidence::Observed => Some(quote!(.with_confidence(Confidence::Observed))),
     };
     let root = operation.success().and_then(|schema| spec.unwrapped(schema).0);
-    let within = root.map(|root| quote!(.within(#root)));
-    let refusing = operation.refuses_inside.then(|| quote!(.refusing_inside()));
+    let envelope = root.map(|root| quote!(.with_envelope(#root)));
+    let errors = operation.errors_in_success.then(|| quote!(.with_errors_in_success()));
     quote! {
         #docs
         pub static #name: Operation = Operation::new(#id, Method::#method, #path)
             #scopes
             #idempotent
             #confidence
-            #within
-            #refusing;
+            #envelope
+            #errors;
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
             "pubstaticCREATE_ORDER:Operation=Operation::new(\"create_order\",Method::POST,\"/orders\")\
              .with_confidence(Confidence::Observed);",
             "pubstaticGET_ORDER:Operation=Operation::new(\"get_order\",Method::GET,\"/orders/{id}\")\
-             .idempotent(true).within(\"order\");",
+             .idempotent(true).with_envelope(\"order\");",
         ] {
             assert!(text.contains(expected), "{expected} is not in {text}");
         }

@@ -118,7 +118,7 @@ pub(crate) fn of_send(endpoint: Endpoint<'_>) -> Docs {
     if parameters.iter().any(|parameter| parameter.location == Location::Path) {
         kinds.push("[`Error::NotFound`]".to_owned());
     }
-    if operation.body().is_some() || operation.refuses_inside {
+    if operation.body().is_some() || operation.errors_in_success {
         kinds.push("[`Error::Validation`] if the vendor refuses what is sent".to_owned());
     }
     if !endpoint.is_idempotent() {

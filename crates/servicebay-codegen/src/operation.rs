@@ -88,8 +88,8 @@ pub(crate) struct Operation {
     #[serde(default, rename = "x-query-object")]
     pub(crate) query_object: Option<String>,
     /// Whether a successful response may hold the vendor's complaints, and is an error then.
-    #[serde(default, rename = "x-refuses-inside")]
-    pub(crate) refuses_inside: bool,
+    #[serde(default, rename = "x-errors-in-success")]
+    pub(crate) errors_in_success: bool,
     /// Groups of parameters of which only one may be set.
     #[serde(default, rename = "x-exclusive")]
     pub(crate) exclusive: Vec<Vec<String>>,

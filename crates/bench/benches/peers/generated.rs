@@ -103,10 +103,8 @@ impl Client {
         offset: Option<u32>,
         page: Option<u32>,
         q: Option<&'a str>,
-    ) -> Result<
-        ResponseValue<servicebay::fixably::Collection<servicebay::fixably::types::Order>>,
-        Error<types::ErrorBody>,
-    > {
+    ) -> Result<ResponseValue<servicebay::fixably::Page<servicebay::fixably::types::Order>>, Error<types::ErrorBody>>
+    {
         let url = format!("{}/orders", self.baseurl,);
         let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
         header_map.append(

@@ -29,7 +29,7 @@ use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use serde::de::DeserializeOwned;
 use servicebay::fixably::types::Order;
-use servicebay::fixably::{self, Collection, Credentials};
+use servicebay::fixably::{self, Credentials, Page};
 
 use self::orders::ORDER;
 pub(crate) use self::orders::PAGE;
@@ -168,7 +168,7 @@ impl Client {
         match self {
             Self::Reqwest { client, base_url } => {
                 let response = client.get(orders_url(base_url)).send().await.expect("the server responds");
-                black_box(&read::<Collection<Order>>(response).await);
+                black_box(&read::<Page<Order>>(response).await);
             }
             Self::Servicebay(client) => {
                 let page = client.list_orders().limit(black_box(PAGE)).expand("items").send().await;
@@ -180,7 +180,7 @@ impl Client {
             }
             Self::Retrying { client, base_url } => {
                 let response = client.get(orders_url(base_url)).send().await.expect("the server responds");
-                black_box(&read::<Collection<Order>>(response).await);
+                black_box(&read::<Page<Order>>(response).await);
             }
         }
     }

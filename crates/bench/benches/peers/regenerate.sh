@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_replacement("Order", "servicebay::fixably::types::Order", [].into_iter())
         .with_replacement(
             "OrderCollection",
-            "servicebay::fixably::Collection<servicebay::fixably::types::Order>",
+            "servicebay::fixably::Page<servicebay::fixably::types::Order>",
             [].into_iter(),
         );
     let tokens = progenitor::Generator::new(&settings).generate_tokens(&spec)?;

@@ -14,7 +14,7 @@ use crate::page::{ListPage, Position, Sealed};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "T: Deserialize<'de> + Default"))]
 #[non_exhaustive]
-pub struct Collection<T> {
+pub struct Page<T> {
     /// The size of a page.
     #[serde(default, deserialize_with = "crate::lenient::number")]
     pub limit: Option<u32>,
@@ -29,9 +29,9 @@ pub struct Collection<T> {
     pub items: Vec<T>,
 }
 
-impl<T> Sealed for Collection<T> {}
+impl<T> Sealed for Page<T> {}
 
-impl<T: Send + 'static> ListPage for Collection<T> {
+impl<T: Send + 'static> ListPage for Page<T> {
     type Item = T;
 
     /// The position after the `requested` one; `None` after the last page.
@@ -94,7 +94,7 @@ impl<T: Send + 'static> ListPage for Collection<T> {
     }
 }
 
-impl<T> Collection<T> {
+impl<T> Page<T> {
     fn after_page(&self, page: u32, count: u32) -> Option<Position> {
         let next = page.checked_add(1)?;
         let size = self.limit.unwrap_or(count).max(1);
@@ -123,15 +123,15 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Position::{Offset, Page, Start};
+    use Position::{Offset, Start};
 
     static LIST: Operation = Operation::new("list_orders", http::Method::GET, "/orders");
 
-    fn page(limit: Option<u32>, total_items: Option<u64>, items: usize) -> Collection<()> {
-        Collection { limit, offset: None, total_items, items: vec![(); items] }
+    fn page(limit: Option<u32>, total_items: Option<u64>, items: usize) -> Page<()> {
+        Page { limit, offset: None, total_items, items: vec![(); items] }
     }
 
-    impl Collection<()> {
+    impl Page<()> {
         fn next(&self, requested: Position) -> Option<Position> {
             self.after(&LIST, requested).unwrap()
         }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_page_at_another_offset_is_an_error() {
-        let other = Collection { offset: Some(0), ..page(Some(25), Some(60), 25) };
+        let other = Page { offset: Some(0), ..page(Some(25), Some(60), 25) };
         assert!(other.after(&LIST, Start).is_ok());
         let error = other.after(&LIST, Offset(25)).unwrap_err();
         assert!(error.to_string().contains("sent the page at offset 0 instead of 25"), "{error}");
@@ -149,9 +149,9 @@ mod tests {
     fn pages_smaller_than_the_limit_are_walked_until_an_empty_one() {
         let clamped = page(Some(100), Some(35), 10);
         for page in 1..=4 {
-            assert_eq!(clamped.next(Page(page)), Some(Page(page + 1)));
+            assert_eq!(clamped.next(Position::Page(page)), Some(Position::Page(page + 1)));
         }
-        assert_eq!(page(Some(100), Some(35), 0).next(Page(5)), None);
+        assert_eq!(page(Some(100), Some(35), 0).next(Position::Page(5)), None);
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let ahead = |requested| (1..10).map_while(|nth| full.ahead(requested, nth)).collect::<Vec<_>>();
         assert_eq!(ahead(Start), [25, 50, 75, 100].map(Offset));
         assert_eq!(ahead(Offset(60)), [Offset(85)]);
-        assert_eq!(ahead(Page(1)), [2, 3, 4, 5].map(Page));
+        assert_eq!(ahead(Position::Page(1)), [2, 3, 4, 5].map(Position::Page));
         assert_eq!(
             page(Some(100), Some(35), 10).ahead(Start, 3),
             Some(Offset(30)),
@@ -182,7 +182,7 @@ mod tests {
         for unknown in [page(Some(25), None, 25), page(Some(25), Some(110), 0)] {
             assert_eq!(unknown.ahead(Start, 1), None);
         }
-        for far in [Offset(u32::MAX - 5), Page(u32::MAX)] {
+        for far in [Offset(u32::MAX - 5), Position::Page(u32::MAX)] {
             assert_eq!(page(Some(25), Some(u64::MAX), 25).ahead(far, 1), None);
         }
     }
@@ -190,9 +190,9 @@ mod tests {
     #[test]
     fn a_walk_by_page_continues_until_the_total() {
         let full = page(Some(25), Some(60), 25);
-        assert_eq!(full.next(Page(1)), Some(Page(2)));
-        assert_eq!(full.next(Page(2)), Some(Page(3)));
-        assert_eq!(page(Some(25), Some(60), 10).next(Page(3)), None);
+        assert_eq!(full.next(Position::Page(1)), Some(Position::Page(2)));
+        assert_eq!(full.next(Position::Page(2)), Some(Position::Page(3)));
+        assert_eq!(page(Some(25), Some(60), 10).next(Position::Page(3)), None);
     }
 
     #[test]
@@ -210,14 +210,14 @@ mod tests {
     #[test]
     fn a_walk_ends_at_the_largest_offset_and_page() {
         assert_eq!(page(Some(25), Some(u64::MAX), 25).next(Offset(u32::MAX - 5)), None);
-        assert_eq!(page(Some(25), Some(u64::MAX), 25).next(Page(u32::MAX)), None);
+        assert_eq!(page(Some(25), Some(u64::MAX), 25).next(Position::Page(u32::MAX)), None);
     }
 
     #[test]
     fn a_body_without_items_is_an_error() {
-        assert!(serde_json::from_str::<Collection<()>>("{}").is_err());
-        assert!(serde_json::from_str::<Collection<()>>(r#"{"totalItems": 3}"#).is_err());
-        assert!(serde_json::from_str::<Collection<()>>(r#"{"totalItems": 3, "items": {}}"#).is_err());
-        assert_eq!(serde_json::from_str::<Collection<()>>(r#"{"items": null}"#).unwrap().items, []);
+        assert!(serde_json::from_str::<Page<()>>("{}").is_err());
+        assert!(serde_json::from_str::<Page<()>>(r#"{"totalItems": 3}"#).is_err());
+        assert!(serde_json::from_str::<Page<()>>(r#"{"totalItems": 3, "items": {}}"#).is_err());
+        assert_eq!(serde_json::from_str::<Page<()>>(r#"{"items": null}"#).unwrap().items, []);
     }
 }
