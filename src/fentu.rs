@@ -9,7 +9,7 @@
 //!
 //! | | what it is | lifetime |
 //! | --- | --- | --- |
-//! | [`Credentials::oauth`] | an application registered with the vendor, which a user authorizes in a browser; [`Application`] runs that login | access token 1 hour, refresh token 30 days; the client renews both until [`Client::revoke`] ends them |
+//! | [`Credentials::oauth`] | an application registered with the vendor, which a user authorizes in a browser; [`Application`] runs that login | access token 1 hour, refresh token 30 days; the client refreshes both until [`Client::revoke`] ends them |
 //! | [`Credentials::oauth_stored`] | the same, with the tokens in the client's store | the same |
 //! | [`Credentials::api_key`] | a key for your own programs, created under *Administration > Integrations > API* with the rights it needs, and shown once | until it is revoked |
 //!
@@ -61,8 +61,8 @@
 //! `.items()` streams records in the short form that lists have; the `get_` operations return every field. The tasks of a
 //! work order are not paged.
 //!
-//! The vendor does not state how lists are sorted and accepts no sort parameter, so a record created during a walk can
-//! shift another one onto the next page, where the walk meets it again. No filter uses the time of a change: to find
+//! The vendor does not state how lists are sorted and accepts no sort parameter, so a record created while the list is read can
+//! shift another one onto the next page, where it appears again. No filter uses the time of a change: to find
 //! changes, read the list again.
 //!
 //! # Quirks

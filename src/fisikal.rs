@@ -10,10 +10,10 @@
 //!
 //! | | what it is | lifetime |
 //! | --- | --- | --- |
-//! | [`Credentials::password`] | the id and secret of an *oAuth2 Application*, with the e-mail address and password of a user who has the role Manager, at `/oauth/token`; the documented way | `expires_in` of the token response; renewed before it expires, with a refresh token if there is one, else by logging in again; [`Client::revoke`] ends it |
+//! | [`Credentials::password`] | the id and secret of an *oAuth2 Application*, with the e-mail address and password of a user who has the role Manager, at `/oauth/token`; the documented way | `expires_in` of the token response; refreshed before it expires, with a refresh token if there is one, else by logging in again; [`Client::revoke`] ends it |
 //! | [`Credentials::session`] | the e-mail address, password, and roles of a user, at `/api/unified/sessions/auth`; the vendor's widget used it | not documented; the client logs in again when the token is refused |
 //! | [`Credentials::bearer`] | a token from `/oauth/token` that another program obtained | not known to the client |
-//! | [`Credentials::session_token`] | a token from a log-in or a [sign-up](Client::sign_up_client), sent in `X-Fisikal-Token` | not documented; one client assumes 30 days |
+//! | [`Credentials::session_token`] | a token from a login or a [sign-up](Client::sign_up_client), sent in `X-Fisikal-Token` | not documented; one client assumes 30 days |
 //! | [`Credentials::guest`] | no token: the widget lists locations and packages and signs clients up without one | |
 //!
 //! Without a refresh token, the client logs in again and sends the password and the secret again. It does not repeat a

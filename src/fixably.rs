@@ -12,7 +12,7 @@
 //! | [`Credentials::bearer`] | the token of an OAuth2 client, created under *System Settings > API > OAuth2 Clients*; has the scopes it was granted | a week, a month, a year, or unlimited |
 //! | [`Credentials::user_token`] | a user's own token, for integrations that already have one; has the user's rights | unlimited |
 //!
-//! Neither can be renewed over the API: no token endpoint is documented. Set the expiration with
+//! Neither can be refreshed over the API: no token endpoint is documented. Set the expiration with
 //! [`Credentials::with_expires_at`]. [`Client::auth_status`] then reports the days that are left, and a call with an
 //! expired token fails before it is sent.
 //!

@@ -101,14 +101,15 @@ pub(crate) use list_operation;
 macro_rules! write_operation {
     ($builder:ident => $output:ty) => {
         impl $builder {
-            /// Checks what became of the call if its response is lost, before it fails or is sent again. See
+            /// Calls `lookup` if the outcome of the write is unknown, and sends the write again only if it returns
+            /// [`WriteStatus::NotApplied`](crate::WriteStatus::NotApplied): three times at most. See
             /// [`Reconcile`](crate::Reconcile).
-            pub fn reconcile<F, L>(self, look: F) -> $crate::Reconcile<Self, F>
+            pub fn reconcile<F, L>(self, lookup: F) -> $crate::Reconcile<Self, F>
             where
                 F: FnMut($crate::UnknownOutcome) -> L,
                 L: Future<Output = Result<$crate::WriteStatus<$output>, $crate::Error>>,
             {
-                $crate::Reconcile::new(self, look)
+                $crate::Reconcile::new(self, lookup)
             }
         }
 

@@ -13,11 +13,11 @@
 //! | | lifetime | the client |
 //! | --- | --- | --- |
 //! | login with key and secret | | logs in on the first call, and again if a refresh is not possible |
-//! | access token | 48 hours | renews it in the background, starting 5 hours before it expires |
+//! | access token | 48 hours | refreshes it in the background, starting 5 hours before it expires |
 //! | refresh token | 14 days | sends it together with the access token, which has to be valid still |
 //!
 //! A refresh therefore needs a client that makes a call at least every two days. A client that was idle for longer logs in
-//! again; one that is [kept alive](Client::keep_alive) goes on renewing. Every request, token requests included, carries
+//! again; one that is [kept alive](Client::keep_alive) goes on refreshing. Every request, token requests included, carries
 //! the partner id in `X-Partner-ID` and is refused without it. Whether a refresh returns a new refresh token is not
 //! documented: a new one replaces the old one, otherwise the old one stays in use. The vendor documents no way to revoke a
 //! token.

@@ -38,7 +38,7 @@ impl Credentials {
     }
 
     /// A registered application with the tokens that a user granted it: from [`Application`](super::Application), or from
-    /// wherever you keep them. The client renews the access token, which lives 1 hour, with the refresh token, which
+    /// wherever you keep them. The client refreshes the access token, which lives 1 hour, with the refresh token, which
     /// lives 30 days ([source](https://docs.fentufsm.com/api-reference/authentication)).
     ///
     /// If the client has a [store](crate::ClientBuilder::with_token_store) that holds tokens too, it uses the ones that

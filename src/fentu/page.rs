@@ -16,7 +16,7 @@ use crate::page::{ListPage, Position, Sealed};
 #[non_exhaustive]
 pub struct Page<T> {
     /// The records on this page, in the short form that lists have. A response without them is an error: read as an empty
-    /// page, it would end a walk early and unnoticed.
+    /// page, it would end the list early and unnoticed.
     #[serde(rename = "data", deserialize_with = "items")]
     pub items: Vec<T>,
     /// The number of this page, and how many there are. Every field can be missing.
@@ -39,7 +39,7 @@ impl<T: Send + 'static> ListPage for Page<T> {
         let requested = page_number(requested);
         if let Some(received) = self.meta.current_page.filter(|received| *received != requested) {
             let reason = format!(
-                "the vendor sent page {received} instead of {requested}; the walk stops here, because it would skip items"
+                "the vendor sent page {received} instead of {requested}; reading on would skip items: start again, and report it to the vendor if it happens again"
             );
             return Err(Error::invalid_request(operation.id(), "page", reason));
         }

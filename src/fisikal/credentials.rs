@@ -34,7 +34,7 @@ enum LoginMethod {
 
 impl Credentials {
     /// The documented way for integrations: the id and secret of an *oAuth2 Application*, with a user who has the role
-    /// Manager and whose e-mail address is the username. The client logs in at `/oauth/token` on the first call. It renews
+    /// Manager and whose e-mail address is the username. The client logs in at `/oauth/token` on the first call. It refreshes
     /// the token before it expires: with the refresh token if the vendor sends one, else by logging in again.
     pub fn password(
         client_id: impl Into<String>,
@@ -62,12 +62,12 @@ impl Credentials {
         Self(LoginMethod::Session { email: email.into(), password: password.into(), roles })
     }
 
-    /// A token from `/oauth/token` that another program obtained, sent as `Authorization: Bearer`. It is never renewed.
+    /// A token from `/oauth/token` that another program obtained, sent as `Authorization: Bearer`. It is never refreshed.
     pub fn bearer(token: impl Into<SecretString>) -> Self {
         Self(LoginMethod::Bearer(token.into()))
     }
 
-    /// A token from a log-in or a [sign-up](super::Client::sign_up_client), sent in `X-Fisikal-Token`. It is never renewed.
+    /// A token from a login or a [sign-up](super::Client::sign_up_client), sent in `X-Fisikal-Token`. It is never refreshed.
     pub fn session_token(token: impl Into<SecretString>) -> Self {
         Self(LoginMethod::SessionToken(token.into()))
     }

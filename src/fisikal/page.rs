@@ -52,7 +52,7 @@ pub struct Page<T> {
     /// The number of items on all pages; `None` if the vendor does not send it. Documented for locations and money
     /// transactions.
     pub count: Option<u64>,
-    /// The items. A response without them is an error: read as an empty page, it would end a walk early and unnoticed.
+    /// The items. A response without them is an error: read as an empty page, it would end the list early and unnoticed.
     pub items: Vec<T>,
 }
 
@@ -63,7 +63,7 @@ impl<T: Send + 'static> ListPage for Page<T> {
 
     /// The position after the `requested` one; `None` after the last page.
     ///
-    /// Without a limit the vendor chooses the size of the page, and the walk continues with pages of that size.
+    /// Without a limit the vendor chooses the size of the page, and the following pages have that size.
     ///
     /// Responses do not repeat the requested range. If the vendor ignored it, the only sign is a page with more items than
     /// can follow its start.
@@ -77,8 +77,7 @@ impl<T: Send + 'static> ListPage for Page<T> {
         let total = self.count.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         if start > 0 && (received > expected || total.is_some_and(|total| seen > total)) {
             let reason = format!(
-                "the vendor sent {received} items, but at most {} can follow the first {start}; the walk stops here, because it \
-                 would skip items",
+                "the vendor sent {received} items, but at most {} can follow the first {start}; reading on would skip items: start again, and report it to the vendor if it happens again",
                 total.map_or(expected, |total| expected.min((total - start).max(0))),
             );
             return Err(Error::invalid_request(operation.id(), "limit", reason));

@@ -24,7 +24,7 @@ pub struct Page<T> {
     /// The number of items on all pages.
     #[serde(default, deserialize_with = "crate::lenient::number")]
     pub total_items: Option<u64>,
-    /// The items. A response without them is an error: read as an empty page, it would end a walk early and unnoticed.
+    /// The items. A response without them is an error: read as an empty page, it would end the list early and unnoticed.
     #[serde(deserialize_with = "items")]
     pub items: Vec<T>,
 }
@@ -49,8 +49,7 @@ impl<T: Send + 'static> ListPage for Page<T> {
         };
         if let Some(received) = self.offset.filter(|received| *received != requested) {
             let reason = format!(
-                "the vendor sent the page at offset {received} instead of {requested}; the walk stops here, because it \
-                 would skip items"
+                "the vendor sent the page at offset {received} instead of {requested}; reading on would skip items: start again, and report it to the vendor if it happens again"
             );
             return Err(Error::invalid_request(operation.id(), "offset", reason));
         }

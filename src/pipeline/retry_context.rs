@@ -1,6 +1,6 @@
 //! The state of one call across its attempts: how often it was sent, how long it waited, and what both may still take.
 //!
-//! This is where the contract on waiting is kept. The waits for a token, for the rate limit and between attempts stay within
+//! Enforces the bounds on waiting. The waits for a token, for the rate limit and between attempts stay within
 //! `max_wait` together; everything stays within the operation timeout; a wait that cannot end in time is not started.
 
 use std::time::Duration;

@@ -35,8 +35,8 @@ impl Credentials {
     /// ([source](https://docs.partners.repairy.au/authorization-878574m0)): the app key and the app secret, for the login, and
     /// the partner id, for every request.
     ///
-    /// The client logs in on the first call. It renews the access token, which lives 48 hours, before it expires, because the
-    /// vendor does not renew an expired one; if it has expired, the client logs in again. With a
+    /// The client logs in on the first call. It refreshes the access token, which lives 48 hours, before it expires, because the
+    /// vendor does not refresh an expired one; if it has expired, the client logs in again. With a
     /// [store](crate::ClientBuilder::with_token_store), a restarted program continues with the stored tokens.
     pub fn app(app_key: impl Into<String>, app_secret: impl Into<SecretString>, partner_id: impl Into<String>) -> Self {
         Self { app_key: app_key.into(), app_secret: app_secret.into(), partner_id: partner_id.into() }

@@ -10,7 +10,7 @@ use super::token_log::{TokenRequest, TokenRequestKind};
 /// The totals of the requests that a mock server has received since it started.
 ///
 /// They are the server's view: use them to check how a client behaves, not only what it returns. Requests that your own
-/// wiremock mocks answer are not counted.
+/// wiremock mocks serve are not counted.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

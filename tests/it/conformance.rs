@@ -56,7 +56,7 @@ holds! {
 // The vendor grants tokens, and documents or sends their lifetime.
 holds! {
     [fentu: fentu::OAuth, repairy: repairy::App, fisikal: fisikal::Password]
-    => tokens::a_token_is_renewed_in_its_last_fifth_without_delaying_callers,
+    => tokens::a_token_is_refreshed_in_its_last_fifth_without_delaying_callers,
     tokens::a_refresh_completes_after_all_its_callers_are_canceled,
     tokens::an_early_refresh_completes_after_the_call_that_started_it_is_canceled,
     tokens::ten_thousand_callers_at_expiry_make_one_token_request,
@@ -140,7 +140,7 @@ trait AuthCase: Sized + 'static {
     /// Secrets that the client must never show: those of the credentials, and the tokens after the first call.
     const SECRETS: &[&str];
     /// The tokens after a 401; empty if it gets no new ones.
-    const RENEWED_SECRETS: &[&str];
+    const REFRESHED_SECRETS: &[&str];
 
     /// A mock server without a rate limit.
     fn new() -> Self;
@@ -153,11 +153,11 @@ trait AuthCase: Sized + 'static {
     }
 }
 
-/// Credentials whose tokens are renewed before they expire.
-trait Renewable: AuthCase {
+/// Credentials whose tokens are refreshed before they expire.
+trait Refreshable: AuthCase {
     /// The lifetime of an access token.
     const LIFETIME: Duration;
-    /// The path where a valid token is renewed.
+    /// The path where a valid token is refreshed.
     const REFRESH_PATH: &str;
     /// The path that issues the next token after one has expired.
     const EXPIRED_PATH: &str;

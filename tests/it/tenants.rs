@@ -44,7 +44,7 @@ fn count(connects: &Mutex<Vec<String>>) -> usize {
     connects.lock().unwrap().len()
 }
 
-/// Tenants tenant closure fails this many times, and then succeeds.
+/// Tenants whose closure fails this many times, and then succeeds.
 fn failing(times: u32) -> (Tenants<fixably::Client>, Arc<AtomicU32>) {
     let connects = Arc::new(AtomicU32::new(0));
     let log = Arc::clone(&connects);

@@ -185,12 +185,12 @@ const EXCLUDED: &[&str] = &[
 #[test]
 fn no_retired_word_comes_back() {
     let mut found = BTreeMap::new();
-    for path in ["benches", "build.rs", "crates", "docs", "examples", "scripts", "src", "tests"] {
+    for path in [".github", "build.rs", "crates", "docs", "examples", "openapi", "scripts", "src", "tests"] {
         let path = root().join(path);
         let files = if path.is_dir() { files_in(&path) } else { vec![path] };
         check(files.into_iter().filter(|file| file.exists()), &mut found);
     }
-    let documents = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "openapi/README.md"];
+    let documents = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.toml", "README.md"];
     check(documents.iter().map(|path| root().join(path)).filter(|file| file.exists()), &mut found);
     assert!(found.is_empty(), "retired words, and what to write instead: {found:#?}");
 }
@@ -199,7 +199,8 @@ fn no_retired_word_comes_back() {
 fn check(files: impl Iterator<Item = PathBuf>, found: &mut BTreeMap<String, Vec<String>>) {
     for file in files {
         let path = file.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-        let is_text = ["rs", "md", "toml"].iter().any(|extension| path.ends_with(extension)) || path == "scripts/test";
+        let is_text = ["rs", "md", "toml", "json", "yml"].iter().any(|extension| path.ends_with(extension))
+            || path == "scripts/test";
         if is_text && !EXCLUDED.iter().any(|excluded| path.starts_with(excluded)) {
             let text = fs::read_to_string(&file).unwrap();
             let mut retired = retired_words(&text);

@@ -12,7 +12,7 @@ use servicebay::testing::Fault;
 use servicebay::testing::fentu::{ApiKey, KeyKind, MockServer, RefreshTokens, Tier, TokenPair};
 use servicebay::{ClientBuilder, Error, Response};
 
-use super::{AuthCase, Paged, Renewable, Scoped, Vendor, handles};
+use super::{AuthCase, Paged, Refreshable, Scoped, Vendor, handles};
 use crate::support;
 
 impl Vendor for MockServer {
@@ -75,7 +75,7 @@ impl AuthCase for OAuth {
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-application-secret"];
-    const RENEWED_SECRETS: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
+    const REFRESHED_SECRETS: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
 
     fn new() -> Self {
         let builder = MockServer::builder().with_tier(Tier::Enterprise).with_refresh_tokens(RefreshTokens::Rotated);
@@ -96,7 +96,7 @@ impl AuthCase for OAuth {
     }
 }
 
-impl Renewable for OAuth {
+impl Refreshable for OAuth {
     const LIFETIME: Duration = Duration::from_secs(3600);
     const REFRESH_PATH: &str = "/oauth/token";
     const EXPIRED_PATH: &str = "/oauth/token";
@@ -116,7 +116,7 @@ impl AuthCase for Key {
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-key-admin"];
-    const RENEWED_SECRETS: &[&str] = &[];
+    const REFRESHED_SECRETS: &[&str] = &[];
 
     fn new() -> Self {
         Self(MockServer::builder().with_tier(Tier::Enterprise).in_memory())

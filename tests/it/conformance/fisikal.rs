@@ -13,7 +13,7 @@ use servicebay::testing::Fault;
 use servicebay::testing::fisikal::{MockServer, Role};
 use servicebay::{ClientBuilder, Error, Response};
 
-use super::{AuthCase, Paged, Renewable, Vendor, handles};
+use super::{AuthCase, Paged, Refreshable, Vendor, handles};
 
 impl Vendor for MockServer {
     type Client = Client;
@@ -69,7 +69,7 @@ impl AuthCase for Password {
 
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-application-secret", "manager-password"];
-    const RENEWED_SECRETS: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
+    const REFRESHED_SECRETS: &[&str] = &["test-access-1-2", "test-refresh-1-2"];
 
     fn new() -> Self {
         Self(MockServer::builder().with_refresh_tokens().in_memory())
@@ -88,7 +88,7 @@ impl AuthCase for Password {
     }
 }
 
-impl Renewable for Password {
+impl Refreshable for Password {
     const LIFETIME: Duration = Duration::from_secs(3600);
     const REFRESH_PATH: &str = "/oauth/token";
     const EXPIRED_PATH: &str = "/oauth/token";
@@ -109,7 +109,7 @@ impl AuthCase for Session {
 
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "manager-password"];
-    const RENEWED_SECRETS: &[&str] = &["test-access-2-1"];
+    const REFRESHED_SECRETS: &[&str] = &["test-access-2-1"];
 
     fn new() -> Self {
         Self(MockServer::builder().in_memory())

@@ -57,7 +57,7 @@ impl AuthCase for Bearer {
 
     const LOGINS: usize = 0;
     const SECRETS: &[&str] = &["test-admin-all"];
-    const RENEWED_SECRETS: &[&str] = &[];
+    const REFRESHED_SECRETS: &[&str] = &[];
 
     fn new() -> Self {
         Self(MockServer::builder().without_rate_limit().in_memory())

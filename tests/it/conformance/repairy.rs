@@ -12,7 +12,7 @@ use servicebay::testing::Fault;
 use servicebay::testing::repairy::{MockServer, Partner};
 use servicebay::{ClientBuilder, Error, Response};
 
-use super::{AuthCase, Renewable, Vendor, handles};
+use super::{AuthCase, Refreshable, Vendor, handles};
 
 impl Vendor for MockServer {
     type Client = Client;
@@ -56,7 +56,7 @@ impl AuthCase for App {
     const LOGINS: usize = 1;
     const SECRETS: &[&str] = &["test-access-1-1", "test-refresh-1-1", "test-app-secret"];
     // A refresh needs a valid access token, so after a 401 the client logs in.
-    const RENEWED_SECRETS: &[&str] = &["test-access-2-1", "test-refresh-2-1"];
+    const REFRESHED_SECRETS: &[&str] = &["test-access-2-1", "test-refresh-2-1"];
 
     fn new() -> Self {
         Self(MockServer::builder().in_memory())
@@ -75,7 +75,7 @@ impl AuthCase for App {
     }
 }
 
-impl Renewable for App {
+impl Refreshable for App {
     const LIFETIME: Duration = Duration::from_secs(48 * 3600);
     const REFRESH_PATH: &str = "/auth/refresh";
     const EXPIRED_PATH: &str = "/auth/token";

@@ -28,7 +28,7 @@ async fn everything_printed<C: AuthCase>() -> String {
         let client = case.builder().with_token_store(MemoryStore::new()).build().unwrap();
         read::<C>(&client).await.unwrap();
         // The vendor echoes what the second attempt sent.
-        let sent = if status == 401 && !C::RENEWED_SECRETS.is_empty() { C::RENEWED_SECRETS } else { C::SECRETS };
+        let sent = if status == 401 && !C::REFRESHED_SECRETS.is_empty() { C::REFRESHED_SECRETS } else { C::SECRETS };
         if status == 401 {
             case.server().fault(echo(status, C::SECRETS).on("GET", C::Vendor::READ));
         }
@@ -42,7 +42,7 @@ async fn everything_printed<C: AuthCase>() -> String {
 }
 
 fn assert_silent<C: AuthCase>(printed: &str) {
-    for secret in C::SECRETS.iter().chain(C::RENEWED_SECRETS) {
+    for secret in C::SECRETS.iter().chain(C::REFRESHED_SECRETS) {
         let line = printed.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }

@@ -7,7 +7,7 @@ use servicebay::testing::Fault;
 use servicebay::{Error, MemoryStore, RetryPolicy};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{AuthCase, Renewable, Vendor, read};
+use super::{AuthCase, Refreshable, Vendor, read};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,7 +33,7 @@ pub(super) async fn ten_thousand_first_callers_make_at_most_one_login<C: AuthCas
     assert_eq!(case.server().token_requests(), C::LOGINS);
 }
 
-pub(super) async fn a_token_is_renewed_in_its_last_fifth_without_delaying_callers<C: Renewable>() {
+pub(super) async fn a_token_is_refreshed_in_its_last_fifth_without_delaying_callers<C: Refreshable>() {
     let case = C::new();
     let client = case.client();
     read::<C>(&client).await.unwrap();
@@ -61,7 +61,7 @@ pub(super) async fn a_token_is_renewed_in_its_last_fifth_without_delaying_caller
     assert_eq!((case.server().token_requests(), counters.unauthorized()), (C::LOGINS + 1, 0));
 }
 
-pub(super) async fn a_refresh_completes_after_all_its_callers_are_canceled<C: Renewable>() {
+pub(super) async fn a_refresh_completes_after_all_its_callers_are_canceled<C: Refreshable>() {
     let (case, store) = (C::new(), MemoryStore::new());
     let client = case.builder().with_token_store(store.clone()).build().unwrap();
     read::<C>(&client).await.unwrap();
@@ -85,7 +85,7 @@ pub(super) async fn a_refresh_completes_after_all_its_callers_are_canceled<C: Re
     assert_eq!((case.server().token_requests(), counters.unauthorized()), (C::LOGINS + 1, 0));
 }
 
-pub(super) async fn an_early_refresh_completes_after_the_call_that_started_it_is_canceled<C: Renewable>() {
+pub(super) async fn an_early_refresh_completes_after_the_call_that_started_it_is_canceled<C: Refreshable>() {
     let case = C::new();
     let client = case.client();
     read::<C>(&client).await.unwrap();
@@ -102,7 +102,7 @@ pub(super) async fn an_early_refresh_completes_after_the_call_that_started_it_is
     assert_eq!(case.server().counters().repeated_refreshes(), 0);
 }
 
-pub(super) async fn ten_thousand_callers_at_expiry_make_one_token_request<C: Renewable>() {
+pub(super) async fn ten_thousand_callers_at_expiry_make_one_token_request<C: Refreshable>() {
     let case = C::new();
     let client = case.client();
     read::<C>(&client).await.unwrap();
