@@ -81,28 +81,32 @@ async fn connect_to_mock_server() -> ExampleResult {
 /// One run of the program: uses the stored tokens, and lets the user log in if there are none that work.
 async fn run(config: &Config, open_browser: impl FnOnce(&LoopbackLogin)) -> ExampleResult {
     let store = FileStore::new(&config.token_folder)?;
-    let stored = Credentials::oauth_stored(&config.client_id, config.client_secret.as_str());
-    match show_work_orders(&client(config, stored, &store)?).await {
+    let client = client(config, store)?;
+    match show_work_orders(&client).await {
         Err(Error::ReauthRequired(_)) => {
-            let credentials = log_in(config, open_browser).await?;
-            show_work_orders(&client(config, credentials, &store)?).await?;
+            log_in(config, &client, open_browser).await?;
+            show_work_orders(&client).await?;
             println!("The tokens are in {}.", config.token_folder.display());
-            Ok(())
         }
-        result => Ok(result?),
+        result => result?,
     }
+    // A token refresh may be under way, which must not end with the process.
+    client.close().await?;
+    Ok(())
 }
 
-fn client(config: &Config, credentials: Credentials, store: &FileStore) -> Result<Client, Error> {
-    let builder = Client::builder(credentials).with_tenant(config.account).with_token_store(store.clone());
+fn client(config: &Config, store: FileStore) -> Result<Client, Error> {
+    let credentials = Credentials::oauth_stored(&config.client_id, config.client_secret.as_str());
+    let builder = Client::builder(credentials).with_tenant(config.account).with_token_store(store);
     match &config.base_url {
         Some(base_url) => builder.with_base_url(base_url).build(),
         None => builder.build(),
     }
 }
 
-/// Sends the user to the vendor's login page, and waits until the browser is redirected back to this machine.
-async fn log_in(config: &Config, open_browser: impl FnOnce(&LoopbackLogin)) -> Result<Credentials, Error> {
+/// Sends the user to the vendor's login page, and waits until the browser is redirected back to this machine. The client stores
+/// the tokens.
+async fn log_in(config: &Config, client: &Client, open_browser: impl FnOnce(&LoopbackLogin)) -> Result<(), Error> {
     let builder = Application::builder(&config.client_id, config.client_secret.as_str());
     let application = match &config.base_url {
         Some(base_url) => builder.with_base_url(base_url).build()?,
@@ -111,9 +115,9 @@ async fn log_in(config: &Config, open_browser: impl FnOnce(&LoopbackLogin)) -> R
     let login = application.loopback_login([Scope::ReadWorkOrders]).await?;
     open_browser(&login);
     println!("Waiting for the browser ...");
-    let tokens = login.tokens().await?;
+    login.tokens_into(client).await?;
     println!("Logged in.\n");
-    Ok(application.credentials(tokens))
+    Ok(())
 }
 
 /// What the program is for.

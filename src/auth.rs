@@ -3,25 +3,41 @@
 //! Every attempt gets its header here, so that a retry never sends a token that expired while the call waited. A token that a
 //! person created is sent until it expires; the token cache refreshes one that a vendor granted.
 
+mod background;
+mod cached_token;
 mod expiry;
+mod file_io;
+mod file_lock;
 mod file_store;
 #[cfg(test)]
 mod folder;
 mod grant;
+mod history;
 mod keep_alive;
+#[cfg(feature = "keychain")]
+mod keychain_store;
+mod lease;
+mod lifecycle;
+mod lineage;
 mod persistence;
+mod record;
 mod redaction;
 mod refresh;
+mod refresh_state;
+mod refusal;
 mod revocation;
+mod spend;
 mod static_token;
 mod status;
 mod store;
+mod throttle;
 mod token_cache;
 mod token_endpoint;
 mod token_error;
 mod token_set;
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,12 +48,21 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 use tokio::time::Instant;
 
+pub(crate) use self::background::TokenTransport;
 pub use self::file_store::FileStore;
 pub(crate) use self::grant::{Body, Grant, Granted, Lives, Place, TokenRequest, life};
+#[cfg(feature = "keychain")]
+pub use self::keychain_store::KeychainStore;
+pub use self::lease::Lease;
+pub(crate) use self::redaction::RedactedError;
 use self::redaction::Redaction;
+#[cfg(any(feature = "fisikal", feature = "repairy"))]
+pub(crate) use self::refusal::is_gateway_phrase;
+pub(crate) use self::refusal::{ErrorWords, VendorRefusals};
 pub(crate) use self::static_token::StaticToken;
 pub use self::status::AuthStatus;
-pub use self::store::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
+pub(crate) use self::store::DynTokenStore;
+pub use self::store::{CompareAndSwap, MAX_LEASE, MemoryStore, StoreError, TokenKey, TokenStore};
 pub(crate) use self::token_cache::{Setting, TokenCache};
 pub(crate) use self::token_endpoint::{Endpoint, Repeat};
 pub(crate) use self::token_error::{TokenError, TokenErrorKind};
@@ -46,33 +71,33 @@ use crate::clock::Clock;
 use crate::observer::Wait;
 use crate::telemetry::CallScope;
 
-/// What a vendor's `Credentials` come to.
+/// A vendor's `Credentials`, as the runtime uses them.
 #[derive(Debug)]
 pub(crate) struct AuthConfig {
     pub(crate) method: AuthMethod,
-    /// Whose credentials they are, without any secret: part of the store's key, and of the budget's where all tenants
-    /// of a vendor share one host.
+    /// The account that the credentials belong to, without a secret: part of the store's key, and of the rate limiter's if
+    /// all tenants of a vendor share one host.
     pub(crate) account: Cow<'static, str>,
-    /// What every request of the client carries besides the token.
+    /// The headers of every request besides the token.
     pub(crate) headers: HeaderMap,
 }
 
-/// What is escaped in a part of a name, so that names of other parts are other names.
+/// What is escaped in a part of a name, so that different parts make different names.
 pub(crate) const PART: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'/');
 
-/// The name of an account, which no account of other parts has, whatever they hold.
+/// The name of an account, from its parts. Accounts with different parts have different names.
 pub(crate) fn account(parts: &[&str]) -> Cow<'static, str> {
     let parts: Vec<_> = parts.iter().map(|part| utf8_percent_encode(part, PART).to_string()).collect();
     parts.join("/").into()
 }
 
-/// A way in.
+/// How a client authenticates.
 #[derive(Debug)]
 pub(crate) enum AuthMethod {
     StaticToken(StaticToken),
     Granted {
         grant: Box<dyn Grant>,
-        /// Tokens that were obtained before.
+        /// Tokens that were passed to the credentials.
         tokens: Option<TokenSet>,
     },
 }
@@ -84,33 +109,35 @@ impl From<StaticToken> for AuthConfig {
     }
 }
 
-/// What the client proves itself with.
+/// Client authentication.
 #[derive(Debug)]
 pub(crate) enum Auth {
     StaticToken(StaticToken),
     Granted(Arc<TokenCache>),
 }
 
-/// The header for one attempt, and the generation of the token in it.
+/// The header for one attempt, and the number of the token in it.
 #[derive(Debug)]
 pub(crate) struct AuthHeader {
     pub(crate) header: Option<(HeaderName, HeaderValue)>,
-    pub(crate) generation: u64,
+    epoch: u64,
+    /// Whether the call waited for this token. Then it serves the call, even if it expires at once.
+    was_awaited: bool,
 }
 
 /// Why there is no token to send.
 #[derive(Debug)]
 pub(crate) enum NoToken {
-    /// It expired at this moment, and only a person can make another.
+    /// It expired at this time, and only a person can create another.
     Expired(Timestamp),
     /// The new one takes longer than the caller can wait.
     TooLate,
-    /// No new one is to be had.
+    /// There is no new one.
     TokenError(Arc<TokenError>),
 }
 
 impl Auth {
-    /// A token that is good now, waited for at most until `latest`.
+    /// A valid token. Waits for it until `latest` at most.
     pub(crate) async fn token(
         &self,
         clock: Clock,
@@ -120,17 +147,17 @@ impl Auth {
         match self {
             Self::StaticToken(fixed) => {
                 let header = fixed.header(|| clock.wall()).map_err(NoToken::Expired)?;
-                Ok(AuthHeader { header, generation: 0 })
+                Ok(AuthHeader { header, epoch: 0, was_awaited: false })
             }
             Self::Granted(cache) => match cache.ready() {
                 Some(pass) => Ok(pass),
-                // Apart, so that the wait, which is rare, takes no room in every call.
+                // Boxed, so that the wait, which is rare, does not make the future of every call larger.
                 None => Box::pin(scope.wait(Wait::Token, cache.next(latest))).await,
             },
         }
     }
 
-    /// Whether a token is there at once. What the bench of reading one measures.
+    /// Whether there is a valid token, for the bench that measures how long reading it takes.
     #[cfg(all(feature = "testing", feature = "repairy"))]
     pub(crate) fn is_ready(&self) -> bool {
         match self {
@@ -139,23 +166,23 @@ impl Auth {
         }
     }
 
-    /// Whether a token is still good to send, after a wait.
-    pub(crate) fn is_good(&self, pass: &AuthHeader, clock: Clock) -> bool {
+    /// Whether a token can still be sent after a wait.
+    pub(crate) fn is_good(&self, token: &AuthHeader, clock: Clock) -> bool {
         match self {
             Self::StaticToken(fixed) => fixed.is_alive(|| clock.wall()),
-            Self::Granted(cache) => cache.is_good(pass.generation),
+            Self::Granted(cache) => token.was_awaited || cache.is_good(token.epoch),
         }
     }
 
-    /// Whether a call that the vendor refused with 401 is worth repeating with a newer token.
-    pub(crate) fn invalidate(&self, pass: &AuthHeader) -> bool {
+    /// Takes note of a 401; returns whether the call is worth repeating with another token.
+    pub(crate) async fn invalidate(&self, token: &AuthHeader) -> bool {
         match self {
             Self::StaticToken(_) => false,
-            Self::Granted(cache) => cache.rejected(pass.generation),
+            Self::Granted(cache) => cache.invalidate(token.epoch).await,
         }
     }
 
-    /// Whether no tokens are on their way, to the client or to the store.
+    /// Whether no tokens are under way, to the client or to the store.
     pub(crate) fn is_settled(&self) -> bool {
         match self {
             Self::StaticToken(_) => true,
@@ -163,7 +190,7 @@ impl Auth {
         }
     }
 
-    /// Renews tokens in time even while nobody calls; ends when the credentials give none any more.
+    /// Refreshes tokens in time even if there are no calls; ends when the credentials yield none any more.
     pub(crate) async fn keep_alive(&self, clock: Clock) -> NoToken {
         match self {
             Self::StaticToken(fixed) => NoToken::Expired(fixed.end(clock).await),
@@ -171,11 +198,54 @@ impl Auth {
         }
     }
 
-    /// Makes the tokens worthless; `None` where a person made them.
+    /// Revokes the tokens; `None` if a person created them.
     pub(crate) async fn revoke(&self) -> Option<Result<(), Arc<TokenError>>> {
         match self {
             Self::StaticToken(_) => None,
-            Self::Granted(cache) => Some(cache.revoke().await),
+            Self::Granted(cache) => {
+                let revoking = Arc::clone(cache);
+                let endpoint = &cache.setting.endpoint;
+                let revoked = endpoint.transport.run(async move { revoking.revoke().await }).await;
+                Some(revoked.unwrap_or_else(|| Err(Arc::new(no_outcome("revocation", endpoint.clock)))))
+            }
+        }
+    }
+
+    /// Waits until no tokens are under way, to the client or to the store.
+    pub(crate) async fn settle(&self) -> Result<(), TokenError> {
+        match self {
+            Self::StaticToken(_) => Ok(()),
+            Self::Granted(cache) => cache.settle().await,
+        }
+    }
+
+    /// Begins no refresh early any more, and settles.
+    pub(crate) async fn close(&self) -> Result<(), TokenError> {
+        match self {
+            Self::StaticToken(_) => Ok(()),
+            Self::Granted(cache) => cache.close().await,
+        }
+    }
+
+    /// The registered application whose logins this client uses, if there is one.
+    #[cfg(feature = "fentu")]
+    pub(crate) fn client_id(&self) -> Option<&str> {
+        match self {
+            Self::StaticToken(_) => None,
+            Self::Granted(cache) => cache.setting.grant.client_id(),
+        }
+    }
+
+    /// Takes over the tokens of a new login; `None` if the token was created by a person.
+    pub(crate) async fn adopt_login(&self, tokens: TokenSet) -> Option<Result<(), TokenError>> {
+        match self {
+            Self::StaticToken(_) => None,
+            Self::Granted(cache) => {
+                let adopting = Arc::clone(cache);
+                let endpoint = &cache.setting.endpoint;
+                let adopted = endpoint.transport.run(async move { adopting.adopt_login(tokens).await }).await;
+                Some(adopted.unwrap_or_else(|| Err(no_outcome("storing of the new login", endpoint.clock))))
+            }
         }
     }
 
@@ -186,14 +256,19 @@ impl Auth {
         }
     }
 
-    /// A text of the vendor's without our secrets in it.
+    /// A text of the vendor, with our secrets redacted.
     pub(crate) fn cleaned(&self, text: &str) -> String {
-        self.redaction().text(text).unwrap_or_else(|| text.to_owned())
+        self.redaction().clean(text)
     }
 
-    /// A body without our secrets in it, and what it says where it is JSON.
+    /// A body with our secrets redacted, and its value if it is JSON.
     pub(crate) fn cleaned_body(&self, body: &Bytes) -> (Bytes, Option<Value>) {
         self.redaction().body(body)
+    }
+
+    /// An error of another crate as a source of ours, with our secrets redacted.
+    pub(crate) fn cleaned_error(&self, error: &(dyn StdError + 'static)) -> RedactedError {
+        self.redaction().error(error)
     }
 
     fn redaction(&self) -> Redaction {
@@ -202,6 +277,12 @@ impl Auth {
             Self::Granted(cache) => Redaction::of(&cache.secrets()),
         }
     }
+}
+
+/// The error of a task in the background that ended without an outcome.
+pub(crate) fn no_outcome(task: &str, clock: Clock) -> TokenError {
+    let reason = format!("the {task} ended without an outcome: its runtime was shut down");
+    TokenError::new(TokenErrorKind::Failed, reason, clock)
 }
 
 #[cfg(test)]

@@ -21,12 +21,19 @@ use crate::limit::RateLimitPolicy;
 use crate::observer::Observer;
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
+use crate::transport::HttpConfig;
 use crate::vendor::Vendor;
 
 /// Builds a vendor's client.
 ///
 /// Required are the credentials, and where to send calls: a tenant or a base URL. Every option has a default, and
 /// [`build`](Self::build) checks them all without sending anything.
+///
+/// # Runtimes
+///
+/// Calls run on the runtime that awaits them, and so do their connections, which later calls of the client reuse. A program with
+/// several runtimes makes a client for each, or drives all of them for as long as the client is used. Token requests run on a
+/// runtime of this crate's own.
 ///
 /// # Example
 ///
@@ -68,6 +75,20 @@ impl<C> ClientBuilder<C> {
     /// its tokens and its rate limit apart from those of your other accounts.
     pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
         self.config.tenant = Some(tenant.into());
+        self
+    }
+
+    /// A name of your choice for the user whose login this client uses, such as the user's id in your database. Default none.
+    /// Any text but an empty one; case counts.
+    ///
+    /// Set it if several users of one tenant let the same application in, each with rights of their own: credentials such as
+    /// [Fentu's `oauth`](crate::fentu::Credentials::oauth) name the application and not the user. The name is part of the key
+    /// under which the [store](Self::with_token_store) keeps the tokens, so no client ever finds those of another user. All
+    /// users of a tenant share its rate limit; without a tenant, each has one of its own.
+    ///
+    /// Where the credentials name the user, as a password does, the tokens are apart without it.
+    pub fn with_account(mut self, account: impl Into<String>) -> Self {
+        self.config.account = Some(account.into());
         self
     }
 
@@ -131,14 +152,42 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Your own HTTP client: for a proxy, a private certificate authority, or one connection pool for many clients. Default: a
-    /// new one.
+    /// Configures the HTTP clients that this crate builds: a proxy, a private certificate authority, a client certificate, a
+    /// local address, DNS, keep-alive, the size of the connection pool. Default: no change.
     ///
-    /// Build it with `redirect(reqwest::redirect::Policy::none())` and `retry(reqwest::retry::never())`, as this crate does:
-    /// a redirect could send the token to another host, and a hidden retry could book twice. Set its connect timeout as
-    /// well.
-    pub fn with_http_client(mut self, client: reqwest::Client) -> Self {
-        self.config.http_client = Some(client);
+    /// The closure receives the builder of an HTTP client and returns it with your settings. It runs once for the client that
+    /// sends calls, and again for the one that sends token requests, which is built when the first token is requested: calls
+    /// run on your runtime, and token requests on one of this crate's own. So it must return the same settings each time. Your
+    /// program needs the dependency `reqwest` 0.13.
+    ///
+    /// Four settings are this crate's, whatever the closure sets: redirects are not followed, because one could send a token to
+    /// another host; nothing is retried, because a retry could book twice; connecting may take 10 s, or nine tenths of a
+    /// shorter [attempt timeout](Self::with_attempt_timeout); and requests to this machine over plain http use no proxy. Do not
+    /// set a timeout for whole requests: it would also end calls that may take longer.
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Self::build) fails with [`Error::Config`] if no HTTP client can be built with these settings.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use servicebay::fixably;
+    ///
+    /// let client = fixably::Client::builder(fixably::Credentials::bearer("token"))
+    ///     .with_tenant("acme")
+    ///     .with_http_config(|http| {
+    ///         let proxy = reqwest::Proxy::https("http://proxy.example:3128").expect("the address is valid");
+    ///         http.proxy(proxy).pool_max_idle_per_host(4)
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), servicebay::Error>(())
+    /// ```
+    pub fn with_http_config(
+        mut self,
+        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.config.http_config = Some(HttpConfig::new(configure));
         self
     }
 
@@ -146,9 +195,21 @@ impl<C> ClientBuilder<C> {
     /// the same store, and processes on one machine a [`FileStore`](crate::FileStore). Fixed tokens are not stored.
     ///
     /// A store separates the tokens of different clients by vendor, host, tenant and account. If the vendor's tenants share
-    /// one host, set the tenant as well, with [`with_tenant`](Self::with_tenant).
+    /// one host, set the tenant as well, with [`with_tenant`](Self::with_tenant), and if several users of a tenant log in,
+    /// [`with_account`](Self::with_account).
     pub fn with_token_store(mut self, store: impl TokenStore) -> Self {
         self.config.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Whether tokens are refreshed in the background while they are still valid. Default `true`.
+    ///
+    /// With `false`, a call that finds the token in its last fifth waits for the refresh instead; if that fails, the call uses
+    /// the token that is still valid. Choose it for a command, a cron job or a serverless function, which may end at any time: a
+    /// refresh in the background would be cut off after the vendor replaced the refresh token. Such a program also calls
+    /// [`close`](crate::fentu::Client::close) before it ends, or [`settle`](crate::fentu::Client::settle) before it is frozen.
+    pub fn with_background_refresh(mut self, refreshes: bool) -> Self {
+        self.config.refreshes_early = refreshes;
         self
     }
 
@@ -170,7 +231,6 @@ impl<C> ClientBuilder<C> {
     /// Makes the client one of many, with what they share unless this builder sets its own.
     pub(crate) fn for_tenant(mut self, context: TenantContext) -> Self {
         let config = &mut self.config;
-        config.http_client = config.http_client.take().or_else(|| context.shared.http_client.clone());
         config.store.get_or_insert_with(|| Arc::clone(&context.shared.store));
         config.tenant_context = Some(context);
         self

@@ -52,6 +52,31 @@ macro_rules! client {
                 self.inner.clone().keep_alive()
             }
 
+            /// Waits until no tokens are under way: a refresh has completed, and new tokens are stored.
+            ///
+            /// Call it where the process may be frozen or ended afterwards, such as at the end of an invocation of a serverless
+            /// function. Without a refresh under way it returns at once. Dropping the future ends the wait, not the refresh.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Store`](crate::Error::Store) if the newest tokens cannot be stored, after three tries: they are in memory
+            /// only, and are lost if the process ends now.
+            pub async fn settle(&self) -> Result<(), $crate::Error> {
+                self.inner.settle().await
+            }
+
+            /// Ends the use of this client and its clones: waits as [`settle`](Self::settle) does, and starts no token refresh in
+            /// the background any more. Call it before `main` returns.
+            ///
+            /// Calls still work: one that finds an expired token refreshes it, and needs another `close`.
+            ///
+            /// # Errors
+            ///
+            /// As [`settle`](Self::settle).
+            pub async fn close(&self) -> Result<(), $crate::Error> {
+                self.inner.close().await
+            }
+
             /// Returns the state of the tenant's rate limit, as far as all clients of this process have learned it: a
             /// snapshot.
             pub fn rate_limit(&self) -> $crate::RateLimit {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 use url::Url;
 
-use crate::auth::{AuthStatus, Endpoint, NoToken};
+use crate::auth::{AuthStatus, Endpoint, NoToken, TokenSet, TokenTransport};
 use crate::error::Error;
 use crate::limit::RateLimit;
 use crate::operation::Operation;
@@ -15,6 +15,9 @@ use crate::pipeline::{Call, Pipeline, RetryContext};
 
 // The operations that errors name if no call was involved.
 static KEEP_ALIVE: Operation = Operation::new("keep_alive", Method::POST, "/");
+static SETTLE: Operation = Operation::new("settle", Method::POST, "/");
+static CLOSE: Operation = Operation::new("close", Method::POST, "/");
+static ADOPT_LOGIN: Operation = Operation::new("adopt_login", Method::POST, "/");
 static REVOKE: Operation = Operation::new("revoke", Method::POST, "/");
 
 /// The inside of a client. A clone costs two reference counts.
@@ -75,6 +78,47 @@ impl ClientInner {
         self.token_error(error, &KEEP_ALIVE)
     }
 
+    /// Waits until no tokens are under way.
+    pub(crate) async fn settle(&self) -> Result<(), Error> {
+        let settled = self.pipeline.auth.settle().await;
+        settled.map_err(|error| self.token_error(NoToken::TokenError(Arc::new(error)), &SETTLE))
+    }
+
+    /// Begins no refresh in the background any more, and settles.
+    pub(crate) async fn close(&self) -> Result<(), Error> {
+        let closed = self.pipeline.auth.close().await;
+        closed.map_err(|error| self.token_error(NoToken::TokenError(Arc::new(error)), &CLOSE))
+    }
+
+    /// Refuses a login of an application that is not this client's.
+    #[cfg(feature = "fentu")]
+    pub(crate) fn check_login(&self, client_id: &str, page: &Url) -> Result<(), Error> {
+        let reason = match self.pipeline.auth.client_id() {
+            None => "was built with a key, which no login replaces: build it with `Credentials::oauth_stored`",
+            Some(own) if own != client_id => "was built for another application: build it with this one's credentials",
+            Some(_) if self.base_url().origin() != page.origin() => {
+                "sends its calls to another address than the application its token requests: give both the same base URL"
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(Error::invalid_request(ADOPT_LOGIN.id(), "client", reason))
+    }
+
+    /// Takes over the tokens of a new login.
+    #[cfg(feature = "fentu")]
+    pub(crate) async fn adopt_login(&self, tokens: TokenSet) -> Result<(), Error> {
+        match self.pipeline.auth.adopt_login(tokens).await {
+            Some(adopted) => {
+                adopted.map_err(|error| self.token_error(NoToken::TokenError(Arc::new(error)), &ADOPT_LOGIN))
+            }
+            None => {
+                let reason = "were created by hand, so this client cannot take over the tokens of a login: build it with \
+                              `Credentials::oauth_stored`";
+                Err(Error::invalid_request(ADOPT_LOGIN.id(), "credentials", reason))
+            }
+        }
+    }
+
     /// Revokes the tokens.
     pub(crate) async fn revoke(&self) -> Result<(), Error> {
         match self.pipeline.auth.revoke().await {
@@ -88,11 +132,12 @@ impl ClientInner {
 
     /// The error of a token request that belongs to no call; `operation` names it unless the request has its own.
     pub(crate) fn token_error(&self, error: NoToken, operation: &'static Operation) -> Error {
-        let operation = match &error {
-            NoToken::TokenError(error) => error.operation.unwrap_or(operation),
-            _ => operation,
+        let request = match &error {
+            NoToken::TokenError(error) => error.request.as_ref(),
+            _ => None,
         };
-        let url = self.pipeline.base_url.current().clone();
+        let operation = request.map_or(operation, |request| request.operation);
+        let url = request.map_or_else(|| self.pipeline.base_url.current(), |request| &request.url).clone();
         let call = Call { operation, idempotent: true, method: operation.method().clone(), url, body: None };
         RetryContext::new(&self.pipeline, &call, &self.options).token_error(error)
     }
@@ -101,7 +146,7 @@ impl ClientInner {
     pub(crate) fn endpoint(&self) -> Endpoint {
         let pipeline = &*self.pipeline;
         Endpoint {
-            transport: pipeline.transport.clone(),
+            transport: TokenTransport::of(&pipeline.transport),
             clock: pipeline.clock,
             base: Arc::clone(&pipeline.base_url),
             headers: Arc::clone(&pipeline.headers),

@@ -52,7 +52,8 @@ pub use self::tenant::TenantError;
 #[non_exhaustive]
 pub enum Error {
     /// The vendor rejected the call with a status that has no variant of its own: another 4xx, or a redirect, which is
-    /// never followed.
+    /// never followed. Or the token endpoint, or a proxy or firewall before it, rejected a token request for a reason other than
+    /// the credentials.
     ///
     /// Not applied, except for a redirected write, whose outcome is unknown: see [`CallError::maybe_applied`].
     /// Troubleshooting: read [`CallError::message`] and [`CallError::body`]. After a redirect, compare the base URL with the
@@ -104,7 +105,7 @@ pub enum Error {
     /// does both.
     #[error(transparent)]
     OutcomeUnknown(Box<CallError>),
-    /// The tenant's rate limit is exhausted for longer than the call may wait.
+    /// The tenant's rate limit is exhausted for longer than the call may wait, or the vendor's token endpoint responded with 429.
     ///
     /// Not applied. Troubleshooting: try again at [`RateLimitedError::resume_at`], store the call with
     /// [`RateLimitedError::postpone`], or allow longer waits with `with_max_wait`.
@@ -206,8 +207,11 @@ impl Error {
     /// [`RateLimitedError::resume_at`], for the others some minutes.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::RateLimited(_) => true,
+            // Nothing was sent.
+            Self::RateLimited(_) | Self::Store(_) => true,
             Self::Connect(call) | Self::Server(call) | Self::Timeout(call) => call.is_repeatable(),
+            Self::Api(call) => call.is_transient && call.is_repeatable(),
+            Self::Decode(decode) => decode.is_transient && decode.is_repeatable(),
             _ => false,
         }
     }

@@ -121,6 +121,21 @@ crate::client::client! {
 }
 
 impl Client {
+    /// Takes over the tokens of a login that was completed elsewhere, stores them at once, and uses them from then on: tokens
+    /// from [`Application::exchange`], or from a vault of yours.
+    ///
+    /// They replace the client's tokens, whenever either were obtained; those become a fallback if they are of another login. Every
+    /// other client of the account on the same [store](crate::ClientBuilder::with_token_store) goes on with the new login too,
+    /// within a second if its own was refused or revoked. Dropping the future does not stop it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for an API key. [`Error::Store`](crate::Error::Store) if the tokens
+    /// could not be stored: the client uses them from memory and goes on trying to store them.
+    pub async fn adopt_login(&self, tokens: crate::TokenSet) -> Result<(), crate::Error> {
+        self.inner.adopt_login(tokens).await
+    }
+
     /// Logs the application out: revokes its tokens at the vendor and removes them from the store and from this client.
     /// After that, calls fail with [`Error::ReauthRequired`](crate::Error::ReauthRequired).
     ///

@@ -6,6 +6,13 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use serde_json::Value;
+
+/// Reads a body as JSON, after a repair if it needs one.
+pub(crate) fn parse(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok().or_else(|| serde_json::from_str(&repair(body)).ok())
+}
+
 /// Replaces what no JSON parser accepts: invalid UTF-8 and lone surrogates by U+FFFD, numbers beyond the range of `f64` by
 /// null. Removes a byte order mark.
 pub(crate) fn repair(body: &[u8]) -> String {
@@ -83,7 +90,7 @@ fn code_unit(rest: &mut Peekable<Chars<'_>>) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -114,6 +121,14 @@ mod tests {
     fn numbers_out_of_range_become_null() {
         let body = format!("[1e999, -1e999, {}, 1e30, -0.5, \"1e999\"]", "9".repeat(400));
         assert_eq!(read(body.as_bytes()), json!([null, null, null, 1e30, -0.5, "1e999"]));
+    }
+
+    #[test]
+    fn a_body_is_parsed_with_and_without_a_repair() {
+        for body in ["{\"a\": 1}", "\u{feff}{\"a\": 1}"] {
+            assert_eq!(parse(body.as_bytes()), Some(json!({"a": 1})), "{body}");
+        }
+        assert_eq!(parse(b"<html>"), None);
     }
 
     #[test]

@@ -77,8 +77,11 @@ pub mod repairy;
 pub mod testing;
 
 pub use self::amount::Amount;
+#[cfg(feature = "keychain")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keychain")))]
+pub use self::auth::KeychainStore;
 pub use self::auth::{
-    AuthStatus, CompareAndSwap, FileStore, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
+    AuthStatus, CompareAndSwap, FileStore, Lease, MAX_LEASE, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
 };
 pub use self::builder::ClientBuilder;
 pub use self::error::{

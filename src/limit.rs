@@ -16,7 +16,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub(crate) use self::headers::{InvalidHeader, RateLimitHeaders};
+pub(crate) use self::headers::{InvalidHeader, RateLimitHeaders, read_all};
 pub(crate) use self::registry::Registry;
 use self::state::{AcquireRequest, Completion, LimiterState, QueuePosition, Reservation, WaitDecision};
 use crate::clock::Clock;

@@ -34,8 +34,9 @@
 //! | `servicebay.switched_base_url` | INFO | `vendor` `tenant` `operation` `attempt` | The vendor responded with 404, and the attempt will be repeated at the other base URL that the vendor documents |
 //! | `servicebay.invalid_header` | WARN | `vendor` `tenant` `operation` `header` `value` `problem` | A rate limit header makes no sense and is ignored. `problem`: `unreadable`, `past` or `too_far` |
 //! | `servicebay.refresh` | INFO | `vendor` `tenant` `generation` `elapsed_ms` | A token refresh produced a new token, from the vendor or from the token store |
-//! | `servicebay.refresh_failure` | WARN | `vendor` `tenant` `error.type` `reason` `failures` `elapsed_ms` | A token refresh failed, `failures` times in a row by now. `error.type`: `failed`, `refused`, `store`, `unknown`, `unreached` or `unreadable` |
+//! | `servicebay.refresh_failure` | WARN | `vendor` `tenant` `error.type` `reason` `failures` `elapsed_ms` | A token refresh failed, `failures` times in a row by now. `error.type`: `failed`, `not_sent`, `refused`, `store`, `throttled`, `unknown` or `unreadable` |
 //! | `servicebay.store_failure` | WARN | `vendor` `tenant` `reason` | The token store failed; memory holds the tokens |
+//! | `servicebay.no_file_locks` | WARN | `folder` `error` | The file system of a `FileStore` has no locks: only one process may use the folder |
 //! | `servicebay.invalid_token_lifetime` | WARN | `seconds` | A token endpoint returned an implausible lifetime, and the documented one is used. Inside `servicebay.token_refresh` |
 //! | `servicebay.repaired_body` | WARN | `bytes` | A response body was not valid JSON and was repaired. Inside `servicebay.call` |
 //! | `servicebay.skipped_value` | DEBUG | `expected` `found` | A field has an unexpected shape and is left out. Inside `servicebay.call` |

@@ -8,6 +8,7 @@ mod error_mapping;
 mod instrument;
 mod retry_context;
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use crate::limit::{RateLimitHeaders, RateLimitPolicy, RateLimiter};
 use crate::operation::Operation;
 use crate::retry::{self, AttemptOutcome, RetryBudget, RetryDecision};
 use crate::telemetry::{AttemptSpan, Telemetry};
-use crate::transport::{HttpClient, HttpError, HttpRequest, HttpResponse};
+use crate::transport::{BodyLength, HttpClient, HttpError, HttpRequest, HttpResponse};
 use crate::vendor::Vendor;
 
 /// What a client and its clones share.
@@ -47,13 +48,23 @@ pub(crate) struct Pipeline {
 }
 
 /// A call: the request to send, and what is known about it in advance.
-#[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) operation: &'static Operation,
     pub(crate) idempotent: bool,
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) body: Option<Bytes>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("operation", &self.operation.id())
+            .field("method", &self.method)
+            .field("url", &self.url.as_str())
+            .field("body", &self.body.as_ref().map(BodyLength::of))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Call {
@@ -94,7 +105,7 @@ impl Pipeline {
                     None => return context.finish(outcome, limits),
                 },
                 RetryDecision::AwaitLimit => context.await_limit(outcome, limits),
-                RetryDecision::Reauthorize => match self.auth.invalidate(&token) {
+                RetryDecision::Reauthorize => match self.auth.invalidate(&token).await {
                     true => context.reauthorize(),
                     false => return Err(context.attempt_error(outcome, &limits)),
                 },

@@ -5,6 +5,7 @@ mod param;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use bytes::Bytes;
 use http::Method;
@@ -25,11 +26,10 @@ use crate::operation::Operation;
 use crate::page::Fingerprint;
 use crate::pipeline::{Call, RetryContext};
 use crate::response::{Response, ResponseMetadata};
-use crate::transport::HttpResponse;
+use crate::transport::{BodyLength, HttpResponse};
 
 /// A request that is being filled in. The first invalid parameter is kept until the request is sent, so that a chain of
 /// setters needs no error handling.
-#[derive(Debug)]
 pub(crate) struct Request {
     client: ClientInner,
     operation: &'static Operation,
@@ -41,6 +41,20 @@ pub(crate) struct Request {
     query: String,
     body: Option<Bytes>,
     error: Option<Error>,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("client", &self.client)
+            .field("operation", &self.operation.id())
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("query", &self.query)
+            .field("body", &self.body.as_ref().map(BodyLength::of))
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Request {

@@ -33,7 +33,6 @@ pub struct Response<T> {
 }
 
 /// A response without its decoded value.
-#[derive(Debug)]
 pub(crate) struct ResponseMetadata {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

@@ -9,12 +9,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
 use self::client_cache::ClientCache;
 use self::pending_client::{ConnectFn, TenantsInner};
-use crate::auth::{MemoryStore, TokenStore};
+use crate::auth::{DynTokenStore, MemoryStore, TokenStore};
 use crate::builder::{ClientBuilder, HttpClientPool, SharedResources};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::transport::HttpConfig;
 
 /// The default capacity: at a few kilobytes for each client, what a small machine can spare.
 const CAPACITY: usize = 10_000;
@@ -80,7 +84,7 @@ impl<C: 'static> Tenants<C> {
     /// the clients of other tenants, but not the one that it is making: it would wait for itself, and with it all callers for
     /// that tenant, until the tenant is [removed](Self::remove).
     ///
-    /// An HTTP client or a token store that the returned builder sets is used by that tenant alone.
+    /// An HTTP configuration or a token store that the returned builder sets is used by that tenant alone.
     pub fn builder<M, E>(connect: impl Fn(String) -> M + Send + Sync + 'static) -> TenantsBuilder<C>
     where
         M: Future<Output = Result<ClientBuilder<C>, E>> + Send + 'static,
@@ -123,6 +127,19 @@ impl<C: 'static> Tenants<C> {
         let removed = state.cache.remove(key);
         drop(state);
         was_pending || removed.is_some()
+    }
+
+    /// Ends the use of all clients: [closes](crate::fentu::Client::close) each, so that no tokens are under way when the process
+    /// ends. Call it when the server has served its last request. It returns when the last client is closed, and closes all
+    /// even if one fails.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`] of the first client that could not store its tokens.
+    pub async fn close(&self) -> Result<(), Error> {
+        let clients = self.0.state().cache.values();
+        let closing = clients.iter().map(|client| client.inner.close()).collect::<FuturesUnordered<_>>();
+        closing.fold(Ok(()), async |closed: Result<(), Error>, next| closed.and(next)).await
     }
 
     /// The number of clients, after evicting those that are due.
@@ -180,13 +197,14 @@ pub struct TenantsBuilder<C> {
     connect: ConnectFn<C>,
     capacity: usize,
     idle_time: Duration,
-    http_client: Option<reqwest::Client>,
-    store: Option<Arc<dyn TokenStore>>,
+    http_config: Arc<HttpConfig>,
+    store: Option<Arc<dyn DynTokenStore>>,
 }
 
 impl<C> TenantsBuilder<C> {
     fn new(connect: ConnectFn<C>) -> Self {
-        Self { connect, capacity: CAPACITY, idle_time: IDLE_TIME, http_client: None, store: None }
+        let http_config = HttpConfig::shared_default();
+        Self { connect, capacity: CAPACITY, idle_time: IDLE_TIME, http_config, store: None }
     }
 
     /// The most clients that are kept while no clone of them exists. Default 10,000; 0 keeps none. A client takes a few
@@ -203,11 +221,16 @@ impl<C> TenantsBuilder<C> {
         self
     }
 
-    /// Your own HTTP client for all tenants, built as described at
-    /// [`ClientBuilder::with_http_client`](crate::ClientBuilder::with_http_client). Default: one that is built for the first
-    /// tenant, and another for tenants whose attempt timeout is too short for its connect timeout of 10 s.
-    pub fn with_http_client(mut self, client: reqwest::Client) -> Self {
-        self.http_client = Some(client);
+    /// Configures the HTTP clients of all tenants, as described at
+    /// [`ClientBuilder::with_http_config`](crate::ClientBuilder::with_http_config). Default: no change.
+    ///
+    /// All tenants share one HTTP client for calls, which is built for the first tenant, and one for token requests. There is
+    /// another for tenants whose attempt timeout is too short for a connect timeout of 10 s.
+    pub fn with_http_config(
+        mut self,
+        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.http_config = HttpConfig::new(configure);
         self
     }
 
@@ -220,8 +243,7 @@ impl<C> TenantsBuilder<C> {
     /// Makes the tenants. There are no clients yet, and nothing is sent.
     pub fn build(self) -> Tenants<C> {
         let shared = SharedResources {
-            http_client: self.http_client,
-            http_clients: HttpClientPool::default(),
+            http_clients: HttpClientPool::new(self.http_config),
             store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
         };
         let cache = ClientCache::new(self.capacity, self.idle_time);

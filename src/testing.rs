@@ -79,6 +79,8 @@
 //!
 //! [`skew`](fixably::MockServer::skew) shifts the clock that the server shows. To set the wall clock that a client
 //! reads, wrap the server in your own [`Transport`] that returns a [`WallClock`].
+//! Such a transport also [spawns](Transport::spawn) the background tasks of its clients, and can abort them as the end of a
+//! process does.
 //!
 //! # Your own mocks
 //!
@@ -115,6 +117,10 @@
 //!
 //! For a test of the client alone, such as "two failures, then a success", a [`Script`] returns a list of responses
 //! without any server.
+//!
+//! # Token stores
+//!
+//! [`token_store::check`] checks a [`TokenStore`](crate::TokenStore) of your own.
 //!
 //! # Inside
 //!
@@ -177,6 +183,7 @@ mod sockets;
 mod test_server;
 mod token_issuer;
 mod token_log;
+pub mod token_store;
 
 pub use self::authorization::TokenSeen;
 pub use self::counters::Counters;

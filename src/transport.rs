@@ -2,6 +2,11 @@
 //!
 //! The transport decides nothing. It reports what happened, above all whether a failed request may have reached the vendor.
 
+mod http_config;
+
+use std::fmt;
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
@@ -9,10 +14,25 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 use url::Url;
 
+pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig};
 use crate::error::BoxError;
 
+/// A body in the Debug of what holds it: its length alone, because a body may hold passwords and names customers.
+pub(crate) struct BodyLength(usize);
+
+impl BodyLength {
+    pub(crate) fn of(body: &Bytes) -> Self {
+        Self(body.len())
+    }
+}
+
+impl fmt::Debug for BodyLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0)
+    }
+}
+
 /// The request of one attempt.
-#[derive(Debug)]
 pub(crate) struct HttpRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -20,12 +40,31 @@ pub(crate) struct HttpRequest {
     pub(crate) body: Option<Bytes>,
 }
 
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &self.url.as_str())
+            .field("headers", &self.headers)
+            .field("body", &self.body.as_ref().map(BodyLength::of))
+            .finish()
+    }
+}
+
 /// A response whose body has been read to its end.
-#[derive(Debug)]
 pub(crate) struct HttpResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .field("body", &BodyLength::of(&self.body))
+            .finish_non_exhaustive()
+    }
 }
 
 impl HttpResponse {
@@ -75,9 +114,10 @@ pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<Status
 /// The HTTP client that requests are sent with.
 #[derive(Clone, Debug)]
 pub(crate) enum HttpClient {
-    Reqwest(reqwest::Client),
+    /// Over HTTP, with a client that was built from this configuration.
+    Reqwest { client: reqwest::Client, config: Arc<HttpConfig> },
     #[cfg(feature = "testing")]
-    Custom(std::sync::Arc<dyn Transport>),
+    Custom(Arc<dyn Transport>),
 }
 
 impl HttpClient {
@@ -91,9 +131,9 @@ impl HttpClient {
         span: Option<&Span>,
     ) -> Result<HttpResponse, HttpError> {
         match (self, span) {
-            (Self::Reqwest(client), None) => over_http(client, request, deadline, max_body).await,
+            (Self::Reqwest { client, .. }, None) => over_http(client, request, deadline, max_body).await,
             // In a box of its own, so that a call without a subscriber pays nothing for it.
-            (Self::Reqwest(client), Some(span)) => {
+            (Self::Reqwest { client, .. }, Some(span)) => {
                 Box::pin(over_http(client, request, deadline, max_body)).instrument(span.clone()).await
             }
             #[cfg(feature = "testing")]
@@ -221,6 +261,66 @@ mod in_memory {
         /// [`wall`](Self::wall). Default: none.
         fn wall_clock(&self) -> Option<WallClock> {
             None
+        }
+
+        /// Spawns a background task of a client: a refresh, or the storing of its tokens. Default: `tokio::spawn`.
+        ///
+        /// A simulated process keeps the tasks that it spawns, and aborts them when it ends:
+        ///
+        /// ```
+        /// use std::future::Future;
+        /// use std::pin::Pin;
+        /// use std::sync::{Arc, Mutex};
+        ///
+        /// use servicebay::testing::{Transport, TransportError, fisikal};
+        /// use tokio::task::AbortHandle;
+        ///
+        /// type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+        ///
+        /// #[derive(Clone, Debug)]
+        /// struct Process {
+        ///     server: fisikal::MockServer,
+        ///     tasks: Arc<Mutex<Vec<AbortHandle>>>,
+        /// }
+        ///
+        /// impl Transport for Process {
+        ///     fn send(
+        ///         &self,
+        ///         request: http::Request<bytes::Bytes>,
+        ///     ) -> BoxFuture<Result<http::Response<bytes::Bytes>, TransportError>> {
+        ///         self.server.send(request)
+        ///     }
+        ///
+        ///     fn identity(&self) -> usize {
+        ///         self.server.identity()
+        ///     }
+        ///
+        ///     fn spawn(&self, task: BoxFuture<()>) {
+        ///         self.tasks.lock().unwrap().push(tokio::spawn(task).abort_handle());
+        ///     }
+        /// }
+        ///
+        /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+        /// use servicebay::fisikal::{Client, Credentials};
+        ///
+        /// let server = fisikal::MockServer::builder().in_memory();
+        /// let (user, password) = server.login(fisikal::Role::Manager);
+        /// let (id, secret) = (fisikal::MockServer::CLIENT_ID, fisikal::MockServer::CLIENT_SECRET);
+        /// let process = Process { server: server.clone(), tasks: Arc::default() };
+        /// let client = Client::builder(Credentials::password(id, secret, user, password))
+        ///     .with_base_url(server.base_url())
+        ///     .with_transport(process.clone())
+        ///     .build()?;
+        /// client.get_location().id(1).send().await?;
+        /// assert_eq!(process.tasks.lock().unwrap().len(), 1); // the login
+        /// # Ok(()) }
+        /// ```
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "such a task goes on when the callers that waited for it are gone"
+        )]
+        fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+            tokio::spawn(task);
         }
     }
 

@@ -2,67 +2,107 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// A token with less than this left is not sent any more; a token of a shorter life keeps a tenth of it.
+use super::token_set::TokenSet;
+
+/// A token with less than this left is not sent any more; a token with a shorter lifetime keeps a tenth of it.
 const HARD: Duration = Duration::from_secs(30);
-/// Renewal begins at most this long before the end.
+/// A refresh begins at most this long before the end.
 const SOFT: Duration = Duration::from_secs(5 * 3600);
 
-/// How often a client that is kept alive looks at its tokens, though nothing is due.
+/// How often a client that is kept alive checks its tokens although nothing is due.
 pub(super) const LOOK: Duration = Duration::from_secs(3600);
-/// The least between two renewals that nobody asked for.
+/// The shortest time between two refreshes that no caller asked for.
 pub(super) const BREATH: Duration = Duration::from_secs(10);
-/// How long a refused token is remembered.
+/// How long a rejected access token is remembered.
 pub(super) const FORGOTTEN: Duration = Duration::from_secs(600);
 
-/// The moments in the life of a token.
+/// The times in the life of an access token, on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Expiry {
-    /// From here on it is renewed in the background.
-    pub(super) soft: Instant,
+    /// From here on it is refreshed in the background.
+    pub(super) refresh_at: TwoClocks,
     /// From here on callers wait for the new one.
-    pub(super) hard: Instant,
+    pub(super) expires_at: TwoClocks,
 }
 
-/// What a token is good for now.
+/// A time on the monotonic clock and on the wall clock. The monotonic clock stands still while a machine sleeps, and the wall
+/// clock can be set; so whichever of them comes first counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct TwoClocks {
+    pub(super) at: Instant,
+    pub(super) wall: Timestamp,
+}
+
+/// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
-    /// Good, and nothing to do.
+    /// Valid, and nothing to do.
     Fresh,
-    /// Good, and it is time to renew it.
+    /// Valid, and it is time to refresh it.
     Stale,
+    /// Expired by the wall clock alone, which may be wrong: it serves if a refresh fails.
+    Doubtful,
     /// Not to be sent.
     Expired,
 }
 
-impl Expiry {
-    /// The life of a token that has `left` of its `whole` life to live: all of it where it was just granted, less where it
-    /// was found in a store. `luck`, from 0 to 1, spreads the processes that share a tenant.
-    pub(super) fn new(now: Instant, left: Duration, whole: Duration, luck: f64) -> Self {
-        let soft = (whole / 5).min(SOFT).mul_f64(1.0 - luck.clamp(0.0, 1.0) / 4.0);
-        let hard = HARD.min(whole / 10);
-        Self { soft: now + left.saturating_sub(soft), hard: now + left.saturating_sub(hard) }
+impl TwoClocks {
+    pub(super) fn new(now: Instant, wall: Timestamp, ahead: Duration) -> Self {
+        let later = SignedDuration::try_from(ahead).ok().and_then(|ahead| wall.checked_add(ahead).ok());
+        Self { at: now + ahead, wall: later.unwrap_or(Timestamp::MAX) }
     }
 
-    pub(super) fn stage(&self, now: Instant) -> Stage {
-        if now < self.soft {
-            Stage::Fresh
-        } else if now < self.hard {
+    pub(super) fn is_past(self, now: Instant, wall: Timestamp) -> bool {
+        self.at <= now || self.wall <= wall
+    }
+}
+
+impl Expiry {
+    /// The expiry of a token that is put in place now; `None` if it is not known. `jitter`, from 0 to 1, spreads the processes
+    /// that share a tenant.
+    pub(super) fn of(tokens: &TokenSet, now: Instant, wall: Timestamp, jitter: f64) -> Option<Self> {
+        let expires_at = tokens.access_expires_at()?;
+        let span = |from| Duration::try_from(expires_at.duration_since(from)).unwrap_or_default();
+        let left = span(wall);
+        let whole = tokens.obtained_at().map_or(left, span);
+        // However the wall clock was set since the tokens were stored, no token lives longer than it did at first.
+        Some(Self::new(now, wall, left.min(whole), whole, jitter))
+    }
+
+    /// The expiry of a token that has `left` of its `whole` lifetime: all of it if it was just granted, less if it was found in
+    /// a store.
+    fn new(now: Instant, wall: Timestamp, left: Duration, whole: Duration, jitter: f64) -> Self {
+        let early = (whole / 5).min(SOFT).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 4.0);
+        let buffer = HARD.min(whole / 10);
+        Self {
+            refresh_at: TwoClocks::new(now, wall, left.saturating_sub(early)),
+            expires_at: TwoClocks::new(now, wall, left.saturating_sub(buffer)),
+        }
+    }
+
+    pub(super) fn stage(&self, now: Instant, wall: Timestamp) -> Stage {
+        if now >= self.expires_at.at {
+            Stage::Expired
+        } else if wall >= self.expires_at.wall {
+            Stage::Doubtful
+        } else if self.refresh_at.is_past(now, wall) {
             Stage::Stale
         } else {
-            Stage::Expired
+            Stage::Fresh
         }
     }
 }
 
-/// The pause after `failures` renewals in a row that failed while the token lives: 30 s, doubling to 5 min.
+/// The pause after `failures` refreshes in a row that failed while the token was valid: 30 s, doubling to 5 min.
 pub(super) fn pause(failures: u32) -> Duration {
     doubling(Duration::from_secs(30), failures, Duration::from_secs(300))
 }
 
-/// How long a failure answers the callers that come after it, where no token lives: a burst of callers makes one token
-/// request, not one each. 1 s, doubling to 30 s.
+/// How long a failure is returned to callers that come after it if there is no valid token, so that a burst of callers makes
+/// one token request and not one each: 1 s, doubling to 30 s.
 pub(super) fn hold(failures: u32) -> Duration {
     doubling(Duration::from_secs(1), failures, Duration::from_secs(30))
 }
@@ -80,36 +120,61 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const HOUR: Duration = Duration::from_secs(3600);
 
-    #[tokio::test(start_paused = true)]
-    async fn a_token_of_48_hours_is_renewed_in_its_last_five() {
+    const WALL: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn expiry(left: Duration, whole: Duration) -> (Instant, Expiry) {
         let now = Instant::now();
-        let life = Expiry::new(now, 48 * HOUR, 48 * HOUR, 0.0);
-        assert_eq!(life.soft - now, 43 * HOUR);
-        assert_eq!(life.hard - now, 48 * HOUR - Duration::from_secs(30));
-        assert_eq!(life.stage(now + 42 * HOUR), Stage::Fresh);
-        assert_eq!(life.stage(now + 43 * HOUR), Stage::Stale);
-        assert_eq!(life.stage(now + 48 * HOUR), Stage::Expired);
+        (now, Expiry::new(now, WALL, left, whole, 0.0))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_token_of_an_hour_is_renewed_in_its_last_fifth() {
-        let now = Instant::now();
-        assert_eq!(Expiry::new(now, HOUR, HOUR, 0.0).soft - now, 48 * HOUR / 60);
+    fn wall(after: Duration) -> Timestamp {
+        WALL + SignedDuration::try_from(after).unwrap()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_token_of_a_minute_keeps_a_tenth_as_its_buffer() {
-        let now = Instant::now();
-        let life = Expiry::new(now, 60 * SECOND, 60 * SECOND, 0.0);
-        assert_eq!((life.soft - now, life.hard - now), (Duration::from_secs(48), Duration::from_secs(54)));
+    #[test]
+    fn a_token_of_48_hours_is_refreshed_in_its_last_five() {
+        let (now, expiry) = expiry(48 * HOUR, 48 * HOUR);
+        assert_eq!(expiry.refresh_at.at - now, 43 * HOUR);
+        assert_eq!(expiry.expires_at.at - now, 48 * HOUR - Duration::from_secs(30));
+        for (hours, stage) in [(42, Stage::Fresh), (43, Stage::Stale), (48, Stage::Expired)] {
+            assert_eq!(expiry.stage(now + hours * HOUR, wall(hours * HOUR)), stage);
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_token_that_is_found_in_its_last_fifth_is_ripe_and_keeps_its_whole_buffer() {
-        let now = Instant::now();
-        let life = Expiry::new(now, 10 * 60 * SECOND, HOUR, 0.0);
-        assert_eq!((life.stage(now), life.hard - now), (Stage::Stale, 570 * SECOND));
-        assert_eq!(Expiry::new(now, 29 * SECOND, HOUR, 0.0).stage(now), Stage::Expired);
+    #[test]
+    fn a_token_of_an_hour_is_refreshed_in_its_last_fifth() {
+        let (now, expiry) = expiry(HOUR, HOUR);
+        assert_eq!(expiry.refresh_at.at - now, 48 * HOUR / 60);
+    }
+
+    #[test]
+    fn a_token_of_a_minute_keeps_a_tenth_as_its_buffer() {
+        let (now, expiry) = expiry(60 * SECOND, 60 * SECOND);
+        assert_eq!((expiry.refresh_at.at - now, expiry.expires_at.at - now), (48 * SECOND, 54 * SECOND));
+    }
+
+    #[test]
+    fn a_token_that_is_found_in_its_last_fifth_is_stale_and_keeps_its_whole_buffer() {
+        let (now, life) = expiry(10 * 60 * SECOND, HOUR);
+        assert_eq!((life.stage(now, WALL), life.expires_at.at - now), (Stage::Stale, 570 * SECOND));
+        let (now, life) = expiry(29 * SECOND, HOUR);
+        assert_eq!(life.stage(now, WALL), Stage::Expired);
+    }
+
+    #[test]
+    fn a_machine_that_slept_finds_its_token_stale_or_doubtful_although_the_monotonic_clock_stood_still() {
+        let (now, expiry) = expiry(HOUR, HOUR);
+        for (slept, stage) in [(47 * 60, Stage::Fresh), (48 * 60, Stage::Stale), (3570, Stage::Doubtful)] {
+            assert_eq!(expiry.stage(now, wall(slept * SECOND)), stage);
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_back_puts_nothing_off() {
+        let (now, expiry) = expiry(HOUR, HOUR);
+        let earlier = WALL - SignedDuration::from_hours(1000);
+        assert_eq!(expiry.stage(now + 48 * 60 * SECOND, earlier), Stage::Stale);
+        assert_eq!(expiry.stage(now + HOUR, earlier), Stage::Expired);
     }
 
     #[test]
@@ -127,13 +192,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_ripens_before_it_is_over_and_never_before_its_last_fifth(seconds in 0_u64..10_000_000, spent in 0.0_f64..=1.0, luck in 0.0_f64..=1.0) {
+        fn a_token_becomes_stale_before_it_expires_and_never_before_its_last_fifth(seconds in 0_u64..10_000_000, spent in 0.0_f64..=1.0, jitter in 0.0_f64..=1.0) {
             let now = Instant::now();
             let whole = Duration::from_secs(seconds);
             let left = whole.mul_f64(spent);
-            let life = Expiry::new(now, left, whole, luck);
-            prop_assert!(life.soft <= life.hard && life.hard <= now + left);
-            prop_assert!(life.soft + whole / 5 >= now + left);
+            let expiry = Expiry::new(now, WALL, left, whole, jitter);
+            let (refresh_at, expires_at) = (expiry.refresh_at.at, expiry.expires_at.at);
+            prop_assert!(refresh_at <= expires_at && expires_at <= now + left);
+            prop_assert!(refresh_at + whole / 5 >= now + left);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The token requests of a vendor, and how to read their responses. Pure: the token cache sends them.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -10,54 +9,63 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
+use super::refusal::{ErrorWords, VendorRefusals};
 use super::token_set::TokenSet;
 use crate::operation::Operation;
 
-/// A life shorter than this is over before it can be used.
+/// A lifetime shorter than this has passed before the token can be used.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
-/// A life longer than this is no life but a mistake, or "for ever".
+/// A lifetime longer than this is a mistake, or means "forever".
 const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// How a vendor gives out tokens.
+/// How a vendor issues tokens.
 pub(crate) trait Grant: fmt::Debug + Send + Sync + 'static {
-    /// The request that logs in anew; `None` where only a person can.
+    /// The registered application whose logins this grant uses, if there is one.
+    fn client_id(&self) -> Option<&str> {
+        None
+    }
+
+    /// The request that logs in; `None` if only a person can.
     fn login(&self) -> Option<TokenRequest>;
 
-    /// The request that renews these tokens; `None` where they cannot be renewed. `access_lives` tells whether the
-    /// access token is still good, which some vendors ask for.
+    /// The request that refreshes these tokens; `None` if they cannot be refreshed. `access_lives`: whether the access token
+    /// is still valid, which some vendors require.
     fn refresh(&self, tokens: &TokenSet, access_lives: bool) -> Option<TokenRequest>;
 
-    /// The requests that make these tokens worthless; empty where the vendor has none.
+    /// The requests that revoke these tokens; empty if the vendor has none.
     fn revoke(&self, tokens: &TokenSet) -> Vec<TokenRequest> {
         let _ = tokens;
         Vec::new()
     }
 
-    /// Reads a successful answer.
-    fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>>;
+    /// Reads the body of a success. The error says what is missing, and quotes nothing.
+    fn read(&self, body: &Value) -> Result<Granted, &'static str>;
 
-    /// What a refusal says to people, and its code: by default as in RFC 6749, section 5.2.
-    fn read_error(&self, body: &Value) -> (Option<String>, Option<String>) {
+    /// Reads the body of an error: by default as in RFC 6749, section 5.2.
+    fn read_error(&self, body: &Value) -> ErrorWords {
         let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        (text("error_description"), text("error"))
+        ErrorWords { message: text("error_description"), code: text("error"), is_vendor_shape: false }
     }
 
-    /// The header that an access token goes out in.
+    /// How the vendor refuses credentials, besides the codes of RFC 6749.
+    fn refusals(&self) -> VendorRefusals;
+
+    /// The header that an access token is sent in, and its scheme.
     fn header(&self) -> (HeaderName, Option<&'static str>);
 
-    /// What a vendor could repeat besides the tokens, and nobody should read.
+    /// The secrets besides the tokens that a response could quote.
     fn secrets(&self) -> Vec<&SecretString>;
 
-    /// Whether a renewal takes an access token that is still alive.
+    /// Whether a refresh requires a valid access token.
     fn needs_living_access(&self) -> bool {
         false
     }
 
-    /// How long tokens live where the vendor's answer does not say.
+    /// The lifetimes of tokens if the vendor's response has none.
     fn lives(&self) -> Lives;
 }
 
-/// How long tokens live where nobody says.
+/// The documented lifetimes of tokens.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lives {
     pub(crate) access: Option<Duration>,
@@ -70,11 +78,11 @@ pub(crate) struct TokenRequest {
     pub(crate) place: Place,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Body,
-    /// What a refusal could repeat besides the grant's own secrets.
+    /// What an error response could repeat besides the grant's own secrets.
     pub(crate) secrets: Vec<SecretString>,
 }
 
-/// Below what an operation's path stands.
+/// The URL that an operation's path is relative to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     /// The client's base URL.
@@ -83,7 +91,7 @@ pub(crate) enum Place {
     Root,
 }
 
-/// A body in one of the two ways that token endpoints take.
+/// A body in one of the two formats that token endpoints accept.
 pub(crate) enum Body {
     Form(Vec<(&'static str, String)>),
     Json(Value),
@@ -94,9 +102,10 @@ impl TokenRequest {
         Self { operation, place, headers: Vec::new(), body, secrets: Vec::new() }
     }
 
-    /// Names what a refusal could repeat.
-    pub(crate) fn with_secrets(self, secrets: Vec<SecretString>) -> Self {
-        Self { secrets, ..self }
+    /// Adds what an error response could repeat.
+    pub(crate) fn with_secrets(mut self, secrets: Vec<SecretString>) -> Self {
+        self.secrets.extend(secrets);
+        self
     }
 }
 
@@ -116,10 +125,10 @@ pub(crate) struct Granted {
 }
 
 impl Granted {
-    /// Reads the answer of RFC 6749, section 5.1.
-    pub(crate) fn oauth(body: &Value) -> Result<Self, Cow<'static, str>> {
+    /// Reads the response of RFC 6749, section 5.1.
+    pub(crate) fn oauth(body: &Value) -> Result<Self, &'static str> {
         let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let access = text("access_token").ok_or("the answer holds no access_token")?;
+        let access = text("access_token").ok_or("the response has no access_token")?;
         Ok(Self {
             access: access.into(),
             refresh: text("refresh_token").map(Into::into),
@@ -133,13 +142,13 @@ impl Granted {
 }
 
 impl Granted {
-    /// The pair that was granted, `now`; with `before`, what a renewal left as it was.
+    /// The tokens that were granted `now`. After a refresh, `before` supplies what the response leaves out.
     pub(crate) fn into_tokens(self, grant: &dyn Grant, now: Timestamp, before: Option<&TokenSet>) -> TokenSet {
         let lives = grant.lives();
         let after = |life: Option<Duration>| {
             life.and_then(|life| SignedDuration::try_from(life).ok()).and_then(|life| now.checked_add(life).ok())
         };
-        let mut tokens = TokenSet::new(self.access).with_obtained_at(now).with_origin_of(before);
+        let mut tokens = TokenSet::new(self.access).with_obtained_at(now);
         if let Some(moment) = after(self.access_life.or(lives.access)) {
             tokens = tokens.with_access_expires_at(moment);
         }
@@ -151,7 +160,7 @@ impl Granted {
             Some(new) if self.refresh_life.is_some() || !same(&new) => {
                 (Some(new), after(self.refresh_life.or(lives.refresh)))
             }
-            // No new refresh token: the old one stays, and so does its end.
+            // No new refresh token: the old one stays, and so does its expiry.
             _ => (old.cloned(), before.and_then(TokenSet::refresh_expires_at)),
         };
         if let Some(refresh) = refresh {
@@ -160,12 +169,15 @@ impl Granted {
         if let Some(moment) = ends {
             tokens = tokens.with_refresh_expires_at(moment);
         }
-        tokens
+        match before {
+            Some(before) => tokens.with_lineage_of(before),
+            None => tokens.with_own_lineage(),
+        }
     }
 }
 
-/// A life in seconds, as a number or as text. One that is over before it began, or longer than ten years, says nothing:
-/// then what the vendor documents counts.
+/// A lifetime in seconds, as a number or as text. One of less than a second or more than ten years is ignored: then the
+/// documented one counts.
 pub(crate) fn life(value: &Value) -> Option<Duration> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
@@ -175,7 +187,7 @@ pub(crate) fn life(value: &Value) -> Option<Duration> {
     let life = Duration::try_from_secs_f64(seconds).ok()?;
     let plausible = life >= SHORTEST_LIFE && life <= LONGEST_LIFE;
     if !plausible {
-        tracing::warn!(name: "servicebay.invalid_token_lifetime", seconds, "a token endpoint names an implausible life, which is ignored");
+        tracing::warn!(name: "servicebay.invalid_token_lifetime", seconds, "a token endpoint returned an implausible lifetime, which is ignored");
     }
     plausible.then_some(life)
 }

@@ -1,127 +1,219 @@
-//! Loads and stores tokens. A store that fails never stops a client that has a token.
+//! Loads and stores tokens. Tokens that cannot be stored are kept in memory, and stored as soon as that is possible.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::background;
 use super::store::{CompareAndSwap, StoreError};
 use super::token_cache::TokenCache;
 use super::token_set::TokenSet;
 
-/// How long a store may take for one answer.
-const ANSWER: Duration = Duration::from_secs(10);
-/// How long the first and the longest pause are before storing is tried again.
+/// How long one operation of a store may take.
+pub(super) const OPERATION: Duration = Duration::from_secs(10);
+/// The first and the longest pause before storing is tried again.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How many conflicts in a row one save resolves.
+const CONFLICTS: u32 = 4;
+
+/// The result of noting that a refresh token is about to be presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    Stored,
+    /// Another client changed the record. Nothing may be presented before it is looked at.
+    Conflict,
+}
 
 impl TokenCache {
-    /// The pair in the store, as far as it can be read.
-    pub(super) async fn load(&self) -> Option<TokenSet> {
-        match self.in_time(async { self.setting.store.load(&self.setting.key).await }).await {
-            Ok(stored) => stored,
+    /// Loads the record and takes it over if it is to be preferred; returns whether other tokens are the newest now.
+    pub(super) async fn reload(&self) -> Result<bool, StoreError> {
+        let _writing = self.writing.lock().await;
+        let load = async { self.setting.store.load(&self.setting.key).await };
+        let stored = self.in_time(load).await.inspect_err(|error| self.store_failed(error))?;
+        Ok(self.take_over(stored))
+    }
+
+    /// Takes over a record that was read.
+    fn take_over(&self, stored: Option<TokenSet>) -> bool {
+        let mut state = self.state();
+        let stored = stored.map(|stored| state.record.without_own_note(stored));
+        let is_changed = stored.as_ref().is_some_and(|stored| state.history.merge(stored));
+        state.record.set(stored);
+        is_changed
+    }
+
+    /// Notes in the store that the newest tokens are about to be presented.
+    pub(super) async fn note_presentation(&self, tokens: &TokenSet) -> Result<Noted, StoreError> {
+        let _writing = self.writing.lock().await;
+        let wall = self.setting.endpoint.clock.wall();
+        let noted = tokens.clone().with_presented_at(Some(wall)).with_new_revision();
+        match self.swap(&noted).await {
+            Ok(CompareAndSwap::Stored) => {
+                let mut state = self.state();
+                state.record.set(Some(noted.clone()));
+                state.history.update_newest(|_| noted);
+                Ok(Noted::Stored)
+            }
+            Ok(CompareAndSwap::Conflict(stored)) => {
+                // A store that repeated the write met its own record.
+                let is_own = stored.revision() == noted.revision();
+                self.take_over(Some(stored));
+                Ok(if is_own { Noted::Stored } else { Noted::Conflict })
+            }
             Err(error) => {
-                self.store_failed(&error);
-                None
+                // If the outcome is unknown, it is written as soon as that is possible.
+                self.state().history.update_newest(|newest| newest.with_presented_at(Some(wall)));
+                Err(error)
             }
         }
     }
 
-    /// Stores a pair before it is used; where that fails, memory has to do until it succeeds.
-    pub(super) async fn keep(self: &Arc<Self>, tokens: &TokenSet) {
-        if !self.save(tokens).await {
+    /// Takes back the note of a presentation that had no effect.
+    pub(super) async fn undo_presentation(self: &Arc<Self>) {
+        {
+            let mut state = self.state();
+            let noted = state.record.revision();
+            state.record.set_own_note(noted);
+            state.history.update_newest(|newest| newest.with_presented_at(None));
+        }
+        self.keep().await;
+    }
+
+    /// Stores the newest tokens. If that fails, a task tries again.
+    pub(super) async fn keep(self: &Arc<Self>) {
+        if self.save().await.is_err() {
             self.save_later();
         }
     }
 
-    /// Removes the pair from the store.
-    pub(super) async fn forget(&self) -> Result<(), StoreError> {
-        self.in_time(async { self.setting.store.remove(&self.setting.key).await }).await
+    /// Stores the newest tokens, unless the store holds them. If it holds tokens that are to be preferred, these become the
+    /// newest.
+    pub(super) async fn save(&self) -> Result<(), StoreError> {
+        let _writing = self.writing.lock().await;
+        for _ in 0..CONFLICTS {
+            let tokens = {
+                let mut state = self.state();
+                let Some(newest) = state.history.newest().cloned() else { return Ok(()) };
+                if state.record.holds(&newest) {
+                    state.record.succeed();
+                    return Ok(());
+                }
+                newest.with_new_revision()
+            };
+            match self.swap(&tokens).await? {
+                CompareAndSwap::Stored => {
+                    let mut state = self.state();
+                    state.record.set(Some(tokens.clone()));
+                    state.record.succeed();
+                    state.history.update_newest(|newest| if newest.differs(&tokens) { newest } else { tokens });
+                    return Ok(());
+                }
+                CompareAndSwap::Conflict(stored) => drop(self.take_over(Some(stored))),
+            }
+        }
+        let error = StoreError::new("other clients change the record all the time; is the store's revision compared?");
+        self.store_failed(&error);
+        Err(error)
+    }
+
+    /// Writes a record in place of the one that is known.
+    async fn swap(&self, tokens: &TokenSet) -> Result<CompareAndSwap, StoreError> {
+        let expected = self.state().record.revision();
+        let swap = async { self.setting.store.compare_and_swap(&self.setting.key, expected, tokens).await };
+        self.in_time(swap).await.inspect_err(|error| self.store_failed(error))
+    }
+
+    /// Removes the record.
+    pub(super) async fn remove(&self) -> Result<(), StoreError> {
+        let _writing = self.writing.lock().await;
+        self.in_time(async { self.setting.store.remove(&self.setting.key).await }).await?;
+        self.state().record.set(None);
+        Ok(())
     }
 
     pub(super) fn store_failed(&self, error: &StoreError) {
-        self.setting.endpoint.telemetry.store_failed(error.reason());
-        self.state().store_failure = Some(error.to_string());
+        let reason = self.cleaned(error.reason());
+        self.setting.endpoint.telemetry.store_failed(&reason);
+        self.state().record.fail(format!("token store: {reason}"));
     }
 
-    /// Stores a pair; whether nothing is left to store.
-    async fn save(&self, tokens: &TokenSet) -> bool {
-        let expected = self.state().stored;
-        let swap = async { self.setting.store.compare_and_swap(&self.setting.key, expected, tokens).await };
-        match self.in_time(swap).await {
-            Ok(swap) => {
-                let mut state = self.state();
-                state.stored = match swap {
-                    CompareAndSwap::Stored => tokens.generation(),
-                    // Somebody renewed without the lease. What we hold is what we know to be alive.
-                    CompareAndSwap::Conflict(other) => other.generation(),
-                };
-                let saved = tokens.generation() <= state.stored;
-                if saved {
-                    state.store_failure = None;
-                }
-                saved
-            }
-            Err(error) => {
-                self.store_failed(&error);
-                false
-            }
-        }
-    }
-
-    /// Tries to store the newest pair until it is stored, overtaken, or nobody is left who needs it.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a pair that only memory holds has to reach the store without a caller"
-    )]
-    fn save_later(self: &Arc<Self>) {
-        let mut state = self.state();
-        // One whose runtime ended under it is at work no more.
-        if state.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
-            return;
-        }
-        let (cache, clock) = (Arc::downgrade(self), self.setting.endpoint.clock);
-        let saving = tokio::spawn(async move {
+    /// Stores the newest tokens in the background, and tries again until they are stored or worthless. Meanwhile the task
+    /// keeps the cache alive: the tokens may exist nowhere else.
+    pub(super) fn save_later(self: &Arc<Self>) {
+        let Some(saving) = Saving::begin(self) else { return };
+        let clock = self.setting.endpoint.clock;
+        background::spawn(&self.setting.endpoint.transport, async move {
             let (mut pause, longest) = SAVE_AGAIN;
             loop {
                 clock.sleep_until(clock.now() + pause).await;
                 pause = (pause * 2).min(longest);
-                let Some(cache) = Weak::upgrade(&cache) else { return };
-                let newest = cache.state().newest.clone();
-                let saved = match &newest {
-                    Some(tokens) => cache.save(tokens).await,
-                    None => true,
-                };
-                let mut state = cache.state();
-                // One that came meanwhile, and could not be stored either, relies on this task.
-                let is_newest =
-                    state.newest.as_ref().map(TokenSet::generation) == newest.map(|tokens| tokens.generation());
-                if saved && is_newest {
-                    state.saving = None;
+                let cache = &saving.0;
+                if cache.save().await.is_ok() || !cache.is_worth_saving() {
+                    cache.adopt_newest();
                     return;
                 }
             }
         });
-        state.saving = Some(saving.abort_handle());
     }
 
-    /// A store's answer, or the error that there was none.
-    async fn in_time<T>(&self, asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    /// Whether the newest tokens can still be used or refreshed.
+    fn is_worth_saving(&self) -> bool {
+        let wall = self.setting.endpoint.clock.wall();
+        let state = self.state();
+        state.history.newest().is_some_and(|newest| match newest.refresh_token() {
+            Some(_) => newest.refresh_expires_at().is_none_or(|expiry| expiry > wall),
+            None => newest.access_expires_at().is_none_or(|expiry| expiry > wall),
+        })
+    }
+
+    /// The result of a store operation, or the error that there was none in time.
+    pub(super) async fn in_time<T>(
+        &self,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let clock = self.setting.endpoint.clock;
-        let answer = clock.within(unbroken(asked), clock.now() + ANSWER).await;
-        answer.unwrap_or_else(|| Err(StoreError::new(format!("no answer within {} s", ANSWER.as_secs()))))
+        let result = clock.within(catch_panic(operation), clock.now() + OPERATION).await;
+        result.unwrap_or_else(|| Err(StoreError::new(format!("no response within {} s", OPERATION.as_secs()))))
     }
 }
 
-/// A store's answer, or the error that it panicked: somebody's store that breaks down is one more that fails, and must
-/// not take a renewal with it whose tokens only memory holds yet.
-pub(super) async fn unbroken<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let mut asked = pin!(asked);
-    // The future is not polled again after a panic, and the store stands for itself.
-    let answer = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(context))) {
-        Ok(answer) => answer,
-        Err(_) => Poll::Ready(Err(StoreError::new("it panicked; what it printed says where"))),
+/// Tokens are being stored in the background, until this is dropped: at the end of the task, or with its runtime.
+struct Saving(Arc<TokenCache>);
+
+impl Saving {
+    /// `None` if a task is at it already.
+    fn begin(cache: &Arc<TokenCache>) -> Option<Self> {
+        let mut state = cache.state();
+        if state.record.is_saving() {
+            return None;
+        }
+        state.record.set_saving(true);
+        Some(Self(Arc::clone(cache)))
+    }
+}
+
+impl Drop for Saving {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.record.set_saving(false);
+        let lease = state.kept_lease.take();
+        // A store's code runs when its lease is dropped.
+        drop(state);
+        drop(lease);
+    }
+}
+
+/// The result of a store operation, or the error that it panicked: a store that panics has failed, and must not take a
+/// refresh with it whose tokens are in memory only.
+pub(super) async fn catch_panic<T>(operation: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let mut operation = pin!(operation);
+    // The future is not polled again after a panic.
+    let result = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(context))) {
+        Ok(result) => result,
+        Err(_) => Poll::Ready(Err(StoreError::new("the store panicked; the panic message says where"))),
     });
-    answer.await
+    result.await
 }

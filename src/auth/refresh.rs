@@ -1,253 +1,424 @@
 //! One token refresh: lease, store, vendor, store, swap.
+//!
+//! The order keeps a login safe: nothing is presented without the lease, a fresh look at the store and a note there; new tokens
+//! are stored before they are used; and tokens that were presented with an unknown outcome are left alone as long as there is
+//! another way.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use super::cached_token::CachedToken;
 use super::expiry::{Expiry, Stage};
 use super::grant::Granted;
-use super::persistence::unbroken;
+use super::lease::Lease;
+use super::persistence::{Noted, catch_panic};
+use super::spend::{MayPresent, OtherWays, SpendOutcome, UNKNOWN_WAIT};
 use super::static_token;
-use super::store::Lease;
-use super::token_cache::{CachedToken, TokenCache};
+use super::store::StoreError;
+use super::token_cache::TokenCache;
 use super::token_endpoint::Repeat;
 use super::token_error::{TokenError, TokenErrorKind};
 use super::token_set::TokenSet;
 
-/// How many pairs one renewal tries: ours, the store's and the one that was handed in, and one that came meanwhile.
-const PAIRS: u32 = 4;
-/// How long another process may take for a renewal before ours gives up waiting: a refresh, three tries to log in, and the
-/// pauses between them.
-const LEASE: Duration = Duration::from_secs(150);
+/// How many token sets one refresh tries: the newest, the fallback, and those that other clients store meanwhile.
+const ROUNDS: u32 = 4;
+/// How long to wait for a lease that another client holds: as long as it may hold it.
+const LEASE_WAIT: Duration = super::store::MAX_LEASE;
+/// How long after it was acquired a lease covers a new token request. With the longest token request, which takes 93 s, and the
+/// store operations before and after it, a lease is held for less than [`MAX_LEASE`](super::store::MAX_LEASE).
+const LEASE_COVERS: Duration = Duration::from_secs(60);
+/// How often the store is read while another client may bring new tokens.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The right to present refresh tokens, or the reason why there is none.
+#[derive(Debug)]
+pub(super) struct PresentRight {
+    lease: Option<Lease>,
+    since: Instant,
+    denied: Option<TokenError>,
+}
+
+/// The outcome of trying to refresh the newest tokens.
+#[derive(Debug)]
+enum Step {
+    Granted(TokenSet),
+    /// Other tokens are the newest now.
+    Changed,
+    /// The vendor refused them for good.
+    Refused(TokenError),
+    /// Nothing was granted. A login may help unless the vendor cannot be reached.
+    Failed(TokenError),
+    /// There is nothing to present.
+    Impossible,
+}
 
 impl TokenCache {
-    /// One renewal, from the lease to the swap.
-    pub(super) async fn renew(self: &Arc<Self>) -> Result<Arc<CachedToken>, TokenError> {
-        let _lease = self.lease().await?;
-        let is_latched = self.state().latched.is_some();
-        let found = if is_latched { self.look(TokenSet::differs).await } else { self.look(TokenSet::follows).await };
-        if !found && let Some(trouble) = &self.state().latched {
-            return Err(TokenError::clone(trouble));
+    /// Gets a new token in place of `old`, from the lease to the swap.
+    pub(super) async fn refresh(
+        self: &Arc<Self>,
+        old: Option<&Arc<CachedToken>>,
+    ) -> Result<Arc<CachedToken>, TokenError> {
+        let mut right = self.present_right().await;
+        let result = self.refresh_with(&mut right, old).await;
+        self.release(right);
+        result
+    }
+
+    async fn refresh_with(
+        self: &Arc<Self>,
+        right: &mut PresentRight,
+        old: Option<&Arc<CachedToken>>,
+    ) -> Result<Arc<CachedToken>, TokenError> {
+        let is_changed = match self.reload().await {
+            Ok(is_changed) => is_changed,
+            Err(error) => {
+                right.deny(self.store_error("the token store cannot be read", &error), self.setting.store.is_shared());
+                false
+            }
+        };
+        // While this refresh waited for the lease, the client may have adopted a login.
+        if !is_changed && let Some(current) = self.fresh_instead_of(old) {
+            return Ok(current);
         }
-        let mut tried = 1;
+        let can_log_in = self.setting.grant.login().is_some();
+        if !is_changed && let Some(error) = self.state().refresh.permanent_error(self.now(), can_log_in) {
+            return Err(TokenError::clone(error));
+        }
+        let mut failure = None;
+        let mut rounds = 0;
         loop {
-            if let Some(live) = self.take_up().await {
-                return Ok(live);
+            if rounds == ROUNDS {
+                let reason = "other clients change the tokens in the store all the time";
+                failure = Some(TokenError::new(TokenErrorKind::Store, reason, self.setting.endpoint.clock));
+                break;
             }
-            let refused = match self.refresh().await {
-                Some(Ok(granted)) => return self.publish(granted).await,
-                Some(Err(trouble)) if !trouble.leaves_login() => return Err(trouble),
-                Some(Err(trouble)) => Some(trouble),
-                None => None,
-            };
-            let is_refused = refused.as_ref().is_some_and(|trouble| trouble.why == TokenErrorKind::Refused);
-            // An end to a store that has another pair each time.
-            if is_refused && tried < PAIRS && (self.look(TokenSet::differs).await || self.fall_back()) {
-                tried += 1;
-                continue;
+            rounds += 1;
+            if let Some(current) = self.adopt().await {
+                return Ok(current);
             }
-            let Some(login) = self.setting.grant.login() else {
-                return Err(refused.unwrap_or_else(|| self.at_an_end()));
-            };
-            let login = login.with_secrets(self.secrets());
-            let granted = self.setting.endpoint.grant(&*self.setting.grant, login, Repeat::Harmless).await?;
-            return self.publish(self.successor(granted, None)).await;
+            match self.present_newest(right).await {
+                Step::Granted(tokens) => return self.publish(tokens).await,
+                Step::Changed => {}
+                Step::Refused(error) => {
+                    failure = Some(error);
+                    let is_changed = matches!(self.reload().await, Ok(true));
+                    if !is_changed && !self.fall_back() {
+                        break;
+                    }
+                }
+                // The vendor cannot be reached, or wants to be left alone.
+                Step::Failed(error) if error.kind.had_no_effect() => return Err(error),
+                Step::Failed(error) => {
+                    failure = Some(error);
+                    break;
+                }
+                Step::Impossible => break,
+            }
+        }
+        match self.setting.grant.login() {
+            Some(login) => {
+                right.release_if_long_held(self.now());
+                let login = login.with_secrets(self.secrets());
+                let granted = self.setting.endpoint.grant(&*self.setting.grant, login, Repeat::Harmless).await?;
+                let tokens = self.granted(granted, None);
+                self.publish(tokens).await
+            }
+            None => Err(failure.or_else(|| right.denied.take()).unwrap_or_else(|| self.no_way_left())),
         }
     }
 
-    /// The sole right to renew. A store that cannot give it does not keep us from renewing; another process that holds
-    /// it for too long does, for what it does with the refresh token nobody knows.
-    pub(super) async fn lease(&self) -> Result<Option<Lease>, TokenError> {
+    /// The current token if it has replaced `old` and is not due for a refresh.
+    fn fresh_instead_of(&self, old: Option<&Arc<CachedToken>>) -> Option<Arc<CachedToken>> {
+        let current = self.current.load_full()?;
+        let is_new = old.is_none_or(|old| !Arc::ptr_eq(old, &current));
+        (is_new && self.stage(&current) == Stage::Fresh).then_some(current)
+    }
+
+    /// Waits for the lease, unless this client still has it.
+    pub(super) async fn present_right(&self) -> PresentRight {
         let clock = self.setting.endpoint.clock;
-        let lease = unbroken(async { self.setting.store.lease(&self.setting.key).await });
-        match clock.within(lease, clock.now() + LEASE).await {
-            Some(Ok(lease)) => Ok(Some(lease)),
+        if let Some(lease) = self.state().kept_lease.take() {
+            return PresentRight { lease: Some(lease), since: clock.now(), denied: None };
+        }
+        let lease = catch_panic(async { self.setting.store.lease(&self.setting.key).await });
+        let lease = clock.within(lease, clock.now() + LEASE_WAIT).await;
+        let mut right = PresentRight { lease: None, since: clock.now(), denied: None };
+        match lease {
+            Some(Ok(lease)) => right.lease = Some(lease),
             Some(Err(error)) => {
                 self.store_failed(&error);
-                Ok(None)
+                right.deny(self.store_error("the lease cannot be acquired", &error), self.setting.store.is_shared());
             }
-            None => Err(TokenError::new(
-                TokenErrorKind::Store,
-                "another process is renewing the tokens and does not finish",
-                clock,
-            )),
+            None => {
+                let reason = "another client has been refreshing the tokens for more than 3 minutes; \
+                              if none is running, release its lease in the token store";
+                right.denied = Some(TokenError::new(TokenErrorKind::Store, reason, clock));
+            }
         }
+        right
     }
 
-    /// Looks what the store holds, and takes it in place of ours where `is_better` says so; whether it did. A pair that
-    /// follows ours is better at any time; one that merely differs is when ours was refused.
-    pub(super) async fn look(&self, is_better: fn(&TokenSet, &TokenSet) -> bool) -> bool {
-        let stored = self.load().await;
+    /// Releases the lease, unless tokens are still to be stored: until then, no other client may present what they replaced.
+    pub(super) fn release(&self, right: PresentRight) {
         let mut state = self.state();
-        if let Some(stored) = &stored {
-            state.stored = stored.generation();
+        if state.record.is_saving() {
+            state.kept_lease = right.lease;
         }
-        match (&state.newest, stored) {
-            (Some(newest), Some(stored)) if is_better(&stored, newest) && !state.is_refused(&stored) => {
-                // Counted anew, after the store was emptied, another pair can have the number of ours: what is known of
-                // that one says nothing about it.
-                if stored.generation() == newest.generation() {
-                    state.rejected = None;
-                    self.live.store(None);
-                }
-                state.supersede(Some(stored));
-                true
+    }
+
+    /// Presents the newest tokens to the vendor, if they may be presented.
+    async fn present_newest(self: &Arc<Self>, right: &PresentRight) -> Step {
+        let grant = &*self.setting.grant;
+        let Some(newest) = self.state().history.newest().cloned() else { return Step::Impossible };
+        let can_log_in = grant.login().is_some();
+        // Whether a refresh token has expired, the vendor knows best: our clock may have jumped. It is tried unless there is
+        // another way.
+        let wall = self.setting.endpoint.clock.wall();
+        if can_log_in && newest.refresh_expires_at().is_some_and(|expiry| expiry <= wall) {
+            return Step::Impossible;
+        }
+        let access_is_valid = self.is_access_usable(&newest);
+        let Some(request) = grant.refresh(&newest, access_is_valid) else { return Step::Impossible };
+        self.learn_presentation(&newest, right);
+        let other = OtherWays { access_is_valid, can_log_in };
+        let may_present = self.state().spends.may_present(&newest, other, self.now());
+        match may_present {
+            MayPresent::Yes => {}
+            MayPresent::No => return Step::Impossible,
+            MayPresent::NotYet => return Step::Failed(self.unknown_outcome()),
+            MayPresent::After(moment) => return self.await_other_client(moment).await,
+        }
+        if let Some(denied) = right.denied_at(self.now(), self.setting.endpoint.clock) {
+            return Step::Failed(denied);
+        }
+        match self.note_presentation(&newest).await {
+            Ok(Noted::Stored) => {}
+            Ok(Noted::Conflict) => return Step::Changed,
+            // A store that cannot be written stops no client. Until it has stored the new tokens, the client keeps the
+            // lease, so that no other one presents what they replaced.
+            Err(_) => {}
+        }
+        if right.is_lost() {
+            self.undo_presentation().await;
+            let reason = "the lease was lost before the refresh token was presented";
+            return Step::Failed(TokenError::new(TokenErrorKind::Store, reason, self.setting.endpoint.clock));
+        }
+        {
+            let mut state = self.state();
+            let noted = state.history.newest().cloned().unwrap_or_else(|| newest.clone());
+            state.spends.present(&noted, self.now());
+        }
+        let request = request.with_secrets(self.secrets());
+        let granted = self.setting.endpoint.grant(grant, request, Repeat::Spends).await;
+        let outcome = match &granted {
+            Ok(_) => SpendOutcome::Granted,
+            Err(error) => SpendOutcome::of_error(error.kind),
+        };
+        self.state().spends.conclude(&newest, outcome);
+        match (granted, outcome) {
+            (Ok(granted), _) => Step::Granted(self.granted(granted, Some(&newest))),
+            (Err(error), SpendOutcome::Refused) => Step::Refused(error),
+            (Err(error), SpendOutcome::NoEffect) => {
+                self.undo_presentation().await;
+                Step::Failed(error)
             }
-            (Some(_), _) => false,
-            (None, Some(stored)) => {
-                // What the stored pair grew from is worth nothing any more. Else, handed in and stored: who was obtained
-                // later is the newer, and the store where nobody knows.
-                let handed_in = state.spare.take().filter(|tokens| !stored.grew_from(tokens));
-                let (newest, spare) = match handed_in {
-                    Some(tokens) if tokens.obtained_at() > stored.obtained_at() => {
-                        (tokens.with_generation(stored.generation() + 1), Some(stored))
-                    }
-                    spare => (stored, spare),
-                };
-                (state.newest, state.spare) = (Some(newest), spare);
-                true
-            }
-            (None, None) => {
-                let handed_in = state.spare.take();
-                state.newest = handed_in.map(|tokens| tokens.with_generation(state.stored + 1));
-                state.newest.is_some()
+            (Err(error), _) => {
+                // The note, if it could not be written before.
+                self.keep().await;
+                Step::Failed(error)
             }
         }
     }
 
-    /// Takes the spare pair in place of the newest, which was refused; whether there was one.
+    /// Waits until another client has stored new tokens, at most until `moment`.
+    async fn await_other_client(&self, moment: Instant) -> Step {
+        let clock = self.setting.endpoint.clock;
+        while self.now() < moment {
+            clock.sleep_until(moment.min(self.now() + POLL)).await;
+            if matches!(self.reload().await, Ok(true)) {
+                break;
+            }
+        }
+        Step::Changed
+    }
+
+    /// Learns from the record of the newest tokens whether another client has presented them, or this one before it was
+    /// restarted.
+    fn learn_presentation(&self, newest: &TokenSet, right: &PresentRight) {
+        let clock = self.setting.endpoint.clock;
+        let ago = match newest.presented_at() {
+            None => Duration::ZERO,
+            Some(_) if right.is_last_holder_done() => UNKNOWN_WAIT,
+            // By the wall clock, which may be wrong.
+            Some(moment) => Duration::try_from(clock.wall().duration_since(moment)).unwrap_or_default(),
+        };
+        let now = clock.now();
+        self.state().spends.learn(newest, now.checked_sub(ago.min(UNKNOWN_WAIT)).unwrap_or(now));
+    }
+
+    /// Takes the fallback in place of the newest tokens, which were refused; returns whether there was one.
     fn fall_back(&self) -> bool {
         let mut state = self.state();
-        let Some(spare) = state.spare.take() else { return false };
-        let generation = state.newest.as_ref().map_or(0, TokenSet::generation).max(state.stored) + 1;
-        state.supersede(Some(spare.with_generation(generation)));
-        true
+        let state = &mut *state;
+        state.history.fall_back(|fallback| !state.spends.is_refused(fallback))
     }
 
-    /// Takes up the newest pair, if it is alive and not in use already.
-    async fn take_up(self: &Arc<Self>) -> Option<Arc<CachedToken>> {
-        let (tokens, is_stored) = {
+    /// Puts the newest tokens in place if they are valid and not in place already, and stores them before.
+    async fn adopt(self: &Arc<Self>) -> Option<Arc<CachedToken>> {
+        self.adoptable()?;
+        self.keep().await;
+        // Meanwhile, the store may have brought other tokens.
+        self.adopt_newest()
+    }
+
+    /// Puts the newest tokens in place if they are valid and not in place already.
+    pub(super) fn adopt_newest(&self) -> Option<Arc<CachedToken>> {
+        let (tokens, header) = self.adoptable()?;
+        Some(self.put_in_place(&tokens, header))
+    }
+
+    /// Looks whether another client has stored better tokens, at most once in a second, and puts them in place; returns
+    /// whether there were any.
+    pub(super) async fn adopt_better(self: &Arc<Self>) -> bool {
+        let may_reload = self.state().refresh.may_reload(self.now());
+        may_reload && matches!(self.reload().await, Ok(true)) && self.adopt().await.is_some()
+    }
+
+    /// The newest tokens with their header, if they are valid and not in place already.
+    fn adoptable(&self) -> Option<(TokenSet, (HeaderName, HeaderValue))> {
+        let newest = {
             let state = self.state();
-            let newest = state.newest.clone()?;
-            if state.rejected == Some(newest.generation()) {
-                return None;
-            }
-            let is_stored = state.stored == newest.generation();
-            (newest, is_stored)
+            state.history.newest().filter(|newest| !state.history.is_rejected(newest)).cloned()?
         };
-        if self.live.load().as_ref().is_some_and(|live| live.tokens.generation() == tokens.generation()) {
+        if self.current.load().as_ref().is_some_and(|current| !current.tokens.differs(&newest)) {
             return None;
         }
-        let live = self.live(tokens.clone()).ok()?;
-        if live.stage(self.setting.endpoint.clock.now()) == Stage::Expired {
-            return None;
-        }
-        if is_stored {
-            self.state().store_failure = None;
-        } else {
-            self.keep(&tokens).await;
-        }
-        Some(self.swap(live))
-    }
-
-    /// Asks the vendor to renew the newest pair, where there is one that can be.
-    async fn refresh(&self) -> Option<Result<TokenSet, TokenError>> {
-        let (newest, rejected) = {
-            let state = self.state();
-            (state.newest.clone()?, state.rejected)
-        };
-        let grant = &*self.setting.grant;
-        // A login that failed after a refusal leaves the refused pair the newest.
-        if self.state().is_refused(&newest) {
-            return None;
-        }
-        // Whether the refresh token is over, the vendor knows best: our clock may have jumped. Only where there is
-        // another way is a token that seems over not tried.
-        let wall = self.setting.endpoint.clock.wall();
-        if newest.refresh_expires_at().is_some_and(|expiry| expiry <= wall) && grant.login().is_some() {
-            return None;
-        }
-        let access_lives = self.is_alive(&newest) && rejected != Some(newest.generation());
-        let request = grant.refresh(&newest, access_lives)?.with_secrets(self.secrets());
-        let granted = self.setting.endpoint.grant(grant, request, Repeat::Spends).await;
-        // One that may have been replaced would end all that came of its login; who can log in does that instead.
-        let is_spent =
-            |why| why == TokenErrorKind::Refused || (why == TokenErrorKind::Unknown && grant.login().is_some());
-        if granted.as_ref().is_err_and(|trouble| is_spent(trouble.why)) {
-            self.state().refuse(newest.clone());
-        }
-        Some(granted.map(|granted| self.successor(granted, Some(&newest))))
-    }
-
-    /// Whether an access token is alive: by our own count where we saw it come, else by its date.
-    fn is_alive(&self, tokens: &TokenSet) -> bool {
-        let live = self.live.load();
+        let header = self.header(&newest).ok()?;
         let clock = self.setting.endpoint.clock;
-        match live.as_ref().filter(|live| live.tokens.generation() == tokens.generation()) {
-            Some(live) => live.stage(clock.now()) != Stage::Expired,
-            None => tokens.access_expires_at().is_none_or(|expiry| expiry > clock.wall()),
-        }
+        let expiry = Expiry::of(&newest, clock.now(), clock.wall(), 0.0);
+        let is_valid = expiry.is_none_or(|expiry| expiry.stage(clock.now(), clock.wall()) != Stage::Expired);
+        is_valid.then_some((newest, header))
     }
 
-    /// Nothing to renew, and no way to log in.
-    fn at_an_end(&self) -> TokenError {
+    /// Whether an access token can still be sent: by our own count if it is in place, else by its date.
+    fn is_access_usable(&self, tokens: &TokenSet) -> bool {
+        if self.state().history.is_rejected(tokens) {
+            return false;
+        }
+        if let Some(current) = self.current.load().as_ref().filter(|current| !current.tokens.differs(tokens)) {
+            return self.stage(current) != Stage::Expired;
+        }
         let clock = self.setting.endpoint.clock;
-        let state = self.state();
-        match &state.store_failure {
-            Some(failure) if state.newest.is_none() => TokenError::new(TokenErrorKind::Store, failure.clone(), clock),
-            _ => {
-                let reason = match &state.newest {
-                    None => "there are no tokens yet; a person has to log in",
-                    Some(tokens) if tokens.refresh_token().is_none() => {
-                        "the access token is over, and there is none to renew it with; a person has to log in again"
-                    }
-                    Some(_) => "the refresh token is over; a person has to log in again",
-                };
-                TokenError::new(TokenErrorKind::Refused, reason, clock)
-            }
-        }
+        let expiry = Expiry::of(tokens, clock.now(), clock.wall(), 0.0);
+        expiry.is_none_or(|expiry| expiry.stage(clock.now(), clock.wall()) != Stage::Expired)
     }
 
-    /// Stores a pair that was granted, and then lets it be used.
+    /// Stores tokens that were granted, and then puts them in place.
     async fn publish(self: &Arc<Self>, tokens: TokenSet) -> Result<Arc<CachedToken>, TokenError> {
-        let live = self.live(tokens.clone());
-        if live.is_ok() || tokens.refresh_token().is_some() {
-            // Whatever happens from here on, the pair is not lost to this process. What it follows is worth nothing now:
-            // a refresh token that was replaced must not be presented again.
-            {
-                let mut state = self.state();
-                state.supersede(Some(tokens.clone()));
-                state.spare = None;
-            }
-            self.keep(&tokens).await;
+        let header = self.header(&tokens);
+        if header.is_ok() || tokens.refresh_token().is_some() {
+            // From here on they are not lost to this process.
+            self.state().history.replace(tokens.clone());
+            self.keep().await;
         }
-        Ok(self.swap(live?))
+        let header = header?;
+        // The store may have brought tokens of a later login, which are the newest then.
+        if let Some(current) = self.adopt_newest() {
+            return Ok(current);
+        }
+        Ok(self.put_in_place(&tokens, header))
     }
 
-    /// The pair that follows from what was granted; after a login nothing of an old pair is left.
-    fn successor(&self, granted: Granted, before: Option<&TokenSet>) -> TokenSet {
+    /// The tokens that were granted: after a refresh, those that follow `before`.
+    ///
+    /// A login by the credentials follows the newest tokens too: it replaces them for all clients with these credentials, and
+    /// no clock has to tell which is later.
+    fn granted(&self, granted: Granted, before: Option<&TokenSet>) -> TokenSet {
         let now = self.setting.endpoint.clock.wall();
-        let generation = {
-            let state = self.state();
-            state.newest.as_ref().map_or(0, TokenSet::generation).max(state.stored) + 1
+        let tokens = granted.into_tokens(&*self.setting.grant, now, before);
+        let state = self.state();
+        let generation = state.history.generation().max(state.record.generation()) + 1;
+        let tokens = match state.history.newest().filter(|newest| newest.lineage().is_some()) {
+            Some(newest) => tokens.with_lineage_of(newest),
+            None => tokens,
         };
-        granted.into_tokens(&*self.setting.grant, now, before).with_generation(generation)
+        tokens.with_generation(generation)
     }
 
-    fn live(&self, tokens: TokenSet) -> Result<CachedToken, TokenError> {
-        let clock = self.setting.endpoint.clock;
+    fn header(&self, tokens: &TokenSet) -> Result<(HeaderName, HeaderValue), TokenError> {
         let (name, scheme) = self.setting.grant.header();
         let value = static_token::value(scheme, tokens.access_token()).map_err(|_| {
-            let reason = "the token that the vendor granted holds a character that no header can";
-            TokenError::new(TokenErrorKind::Unreadable, reason, clock)
+            let reason = "the vendor granted a token with a character that no header can contain";
+            TokenError::new(TokenErrorKind::Unreadable, reason, self.setting.endpoint.clock)
         })?;
-        let life = tokens.access_expires_at().map(|expiry| {
-            let span = |from| Duration::try_from(expiry.duration_since(from)).unwrap_or_default();
-            let left = span(clock.wall());
-            let whole = tokens.obtained_at().map_or(left, span);
-            // However the wall clock jumped since it was stored, no token lives longer than it did at first.
-            let left = left.min(whole);
-            Expiry::new(clock.now(), left, whole, fastrand::f64())
-        });
-        Ok(CachedToken { tokens, header: (name, value), life })
+        Ok((name, value))
+    }
+
+    /// The refresh token was presented with an unknown outcome, and the access token still serves.
+    fn unknown_outcome(&self) -> TokenError {
+        let reason = "the outcome of the last refresh is unknown; the access token serves until it expires, and only then \
+                      is the refresh token presented again";
+        TokenError::new(TokenErrorKind::Unknown, reason, self.setting.endpoint.clock)
+    }
+
+    pub(super) fn store_error(&self, what: &str, error: &StoreError) -> TokenError {
+        let reason = format!("{what}: {}", self.cleaned(error.reason()));
+        TokenError::new(TokenErrorKind::Store, reason, self.setting.endpoint.clock)
+    }
+
+    /// There is nothing to refresh, and no way to log in.
+    fn no_way_left(&self) -> TokenError {
+        let state = self.state();
+        let (kind, reason): (_, Cow<'static, str>) = match (state.history.newest(), state.record.failure()) {
+            (None, Some(failure)) => (TokenErrorKind::Store, failure.to_owned().into()),
+            (None, None) => (TokenErrorKind::Refused, "there are no tokens yet; a person has to log in".into()),
+            (Some(tokens), _) if tokens.refresh_token().is_none() => (
+                TokenErrorKind::Refused,
+                "the access token has expired, and there is no refresh token; a person has to log in again".into(),
+            ),
+            (Some(_), _) => {
+                (TokenErrorKind::Refused, "the vendor refused the refresh token; a person has to log in again".into())
+            }
+        };
+        TokenError::new(kind, reason, self.setting.endpoint.clock)
+    }
+}
+
+impl PresentRight {
+    /// Denies the right, if the store is shared: what another client does is not known then.
+    fn deny(&mut self, error: TokenError, is_shared: bool) {
+        if is_shared {
+            self.denied.get_or_insert(error);
+        }
+    }
+
+    /// Why nothing may be presented now.
+    fn denied_at(&self, now: Instant, clock: crate::clock::Clock) -> Option<TokenError> {
+        if self.denied.is_some() {
+            return self.denied.clone();
+        }
+        let is_covered = self.lease.is_none() || now < self.since + LEASE_COVERS;
+        let reason = "the lease has been held for too long to begin another token request";
+        (self.is_lost() || !is_covered).then(|| TokenError::new(TokenErrorKind::Store, reason, clock))
+    }
+
+    /// Whether no earlier holder of the lease can still present anything or bring new tokens.
+    fn is_last_holder_done(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| !lease.can_be_lost())
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lease.as_ref().is_some_and(|lease| !lease.is_held())
+    }
+
+    /// A login needs no lease. It may take too long for one that has been held for a while.
+    fn release_if_long_held(&mut self, now: Instant) {
+        if now >= self.since + LEASE_COVERS {
+            self.lease = None;
+        }
     }
 }

@@ -5,37 +5,43 @@ use std::sync::Arc;
 use super::token_cache::TokenCache;
 use super::token_endpoint::Repeat;
 use super::token_error::{TokenError, TokenErrorKind};
-use super::token_set::TokenSet;
 
 impl TokenCache {
-    /// Tells the vendor to forget the tokens, and forgets them here. From then on no token is to be had.
+    /// Revokes the tokens at the vendor, those of a fallback too, and forgets them here. From then on there is no token.
     pub(crate) async fn revoke(&self) -> Result<(), Arc<TokenError>> {
-        let clock = self.setting.endpoint.clock;
-        let _lease = self.lease().await.map_err(Arc::new)?;
-        self.look(TokenSet::follows).await;
-        let newest = self.state().newest.clone();
-        let requests = newest.map(|tokens| self.setting.grant.revoke(&tokens)).unwrap_or_default();
-        for (revoked, request) in requests.into_iter().enumerate() {
-            let request = request.with_secrets(self.secrets());
-            match self.setting.endpoint.ask(&*self.setting.grant, request, Repeat::Harmless).await {
-                Ok(_) => {}
-                // With its refresh token an access token may end too (RFC 7009, section 2.1), and then opens nothing more.
-                Err(trouble) if revoked > 0 && trouble.why == TokenErrorKind::Refused => {}
-                Err(trouble) => return Err(Arc::new(trouble)),
+        let right = self.present_right().await;
+        // Without the store, the tokens in memory are all there are.
+        let _ = self.reload().await;
+        let tokens: Vec<_> = {
+            let state = self.state();
+            state.history.newest().into_iter().chain(state.history.fallback()).cloned().collect()
+        };
+        for tokens in tokens {
+            for (revoked, request) in self.setting.grant.revoke(&tokens).into_iter().enumerate() {
+                let request = request.with_secrets(self.secrets());
+                match self.setting.endpoint.ask(&*self.setting.grant, request, Repeat::Harmless).await {
+                    Ok(_) => {}
+                    // With its refresh token an access token may be revoked too (RFC 7009, section 2.1), and then
+                    // authenticates nothing more.
+                    Err(error) if revoked > 0 && error.kind == TokenErrorKind::Refused => {}
+                    Err(error) => return Err(Arc::new(error)),
+                }
             }
         }
-        self.put_away();
-        self.forget().await.map_err(|error| Arc::new(TokenError::new(TokenErrorKind::Store, error.to_string(), clock)))
+        self.forget();
+        // A save that was under way has ended, and the next one finds nothing to save.
+        let removed = self.remove().await;
+        self.release(right);
+        removed.map_err(|error| Arc::new(self.store_error("the revoked tokens cannot be removed", &error)))
     }
 
-    /// Forgets the tokens in memory, and says so to whoever asks for one.
-    fn put_away(&self) {
+    /// Forgets the tokens in memory, and refuses callers with the reason.
+    fn forget(&self) {
         let reason = "the tokens were revoked by this client; a person has to log in again";
-        let trouble = Arc::new(TokenError::new(TokenErrorKind::Refused, reason, self.setting.endpoint.clock));
+        let error = Arc::new(TokenError::new(TokenErrorKind::Refused, reason, self.setting.endpoint.clock));
         let mut state = self.state();
-        self.live.store(None);
-        state.supersede(None);
-        state.spare = None;
-        state.latched = Some(trouble);
+        self.current.store(None);
+        state.history.clear();
+        state.refresh.refuse(error);
     }
 }

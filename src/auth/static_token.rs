@@ -1,4 +1,4 @@
-//! A fixed token, which a person created.
+//! A static token, which a person created.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::expiry::LOOK;
 use crate::clock::Clock;
 
-/// A token that somebody made by hand, in the header that carries it.
+/// A token that a person created, in the header that it is sent in.
 #[derive(Debug)]
 pub(crate) struct StaticToken {
     header: Option<(HeaderName, HeaderValue)>,
@@ -21,7 +21,7 @@ pub(crate) struct StaticToken {
 }
 
 impl StaticToken {
-    /// A token sent as it is in `header`, after `scheme` where there is one.
+    /// A token that is sent as it is in `header`, after `scheme` if there is one.
     pub(crate) fn new(
         header: HeaderName,
         scheme: Option<&str>,
@@ -32,7 +32,7 @@ impl StaticToken {
         Ok(Self { header: Some((header, value)), token, expires_at })
     }
 
-    /// No token at all, for what everybody may ask.
+    /// No token, for requests without authentication.
     pub(crate) fn none() -> Self {
         Self { header: None, token: SecretString::default(), expires_at: None }
     }
@@ -41,7 +41,7 @@ impl StaticToken {
     ///
     /// # Errors
     ///
-    /// The moment at which the token expired: it is not sent, for the answer is known.
+    /// The time at which the token expired: it is not sent, because the vendor would reject it.
     pub(super) fn header(
         &self,
         wall: impl FnOnce() -> Timestamp,
@@ -52,7 +52,7 @@ impl StaticToken {
         }
     }
 
-    /// Whether the token is alive.
+    /// Whether the token has not expired.
     pub(super) fn is_alive(&self, wall: impl FnOnce() -> Timestamp) -> bool {
         self.expires_at.is_none_or(|expires_at| wall() < expires_at)
     }
@@ -61,21 +61,21 @@ impl StaticToken {
         self.expires_at
     }
 
-    /// The moment at which it expired, once that has come.
+    /// Waits until the token has expired, and returns when it did.
     pub(super) async fn end(&self, clock: Clock) -> Timestamp {
         loop {
             let left = self.expires_at.map(|expires_at| expires_at.duration_since(clock.wall()));
             match (self.expires_at, left.map(Duration::try_from)) {
                 (Some(expires_at), Some(Err(_))) => return expires_at,
                 (Some(expires_at), Some(Ok(left))) if left.is_zero() => return expires_at,
-                // Looked at anew now and then, for the clock may jump.
+                // Checked now and then, because the clock may be set.
                 (_, Some(Ok(left))) => clock.sleep_until(clock.now() + left.min(LOOK)).await,
                 _ => std::future::pending().await,
             }
         }
     }
 
-    /// Tells one token from another, in this process alone, and says nothing about it.
+    /// Tells tokens apart within this process, without revealing anything about them.
     pub(super) fn fingerprint(&self) -> String {
         static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         format!("{:016x}", HASHER.hash_one(self.token.expose_secret()))
@@ -86,7 +86,7 @@ impl StaticToken {
     }
 }
 
-/// A token as a header's value, kept out of HTTP/2's header compression and of every Debug.
+/// A token as the value of a header, marked as sensitive: HTTP/2 does not index it, and no `Debug` prints it.
 pub(super) fn value(scheme: Option<&str>, token: &SecretString) -> Result<HeaderValue, InvalidHeaderValue> {
     let token = token.expose_secret();
     let mut value = match scheme {

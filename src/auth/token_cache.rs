@@ -1,360 +1,319 @@
 //! The tokens of one client: read without a lock, refreshed by one task for all callers.
 //!
 //! A reader loads the current token from a pointer that is replaced atomically. When the token is due for a refresh, the first
-//! reader spawns one task, which no caller can cancel: it asks the vendor, stores the new pair, and only then replaces the
-//! pointer. Callers wait for the task only if no valid token is left.
+//! reader starts one [in the background](super::background), which needs no caller: it asks the vendor, stores the new tokens,
+//! and only then replaces the pointer. Callers wait for it only if no valid token is left.
+//!
+//! The state has four parts behind one lock: the tokens ([`TokenHistory`]), what may be presented ([`SpendLedger`]), the refresh
+//! under way ([`RefreshState`]) and the record in the store ([`StoreRecord`]).
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use http::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::expiry::{self, Expiry, Stage};
+use super::background;
+use super::cached_token::CachedToken;
+use super::expiry::{Expiry, Stage};
 use super::grant::Grant;
+use super::history::TokenHistory;
+use super::lease::Lease;
+use super::record::StoreRecord;
+use super::redaction::Redaction;
+use super::refresh_state::{RefreshResult, RefreshState, Success};
+use super::spend::SpendLedger;
 use super::status::AuthStatus;
-use super::store::{TokenKey, TokenStore};
+use super::store::{DynTokenStore, TokenKey};
 use super::token_endpoint::Endpoint;
 use super::token_error::{TokenError, TokenErrorKind};
 use super::token_set::TokenSet;
 use super::{AuthHeader, NoToken};
 
-/// How often a client without credentials that work looks whether somebody has stored better ones.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// How many refused pairs are remembered: as many as one renewal tries.
-const REFUSED: usize = 4;
-
 /// The tokens of one client.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
     pub(super) setting: Setting,
-    pub(super) live: ArcSwapOption<CachedToken>,
-    state: Mutex<State>,
+    pub(super) current: ArcSwapOption<CachedToken>,
+    state: Mutex<CacheState>,
+    /// Held while the store is written, so that writes do not overtake each other.
+    pub(super) writing: tokio::sync::Mutex<()>,
 }
 
 /// What a cache works with.
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) grant: Box<dyn Grant>,
-    pub(crate) store: Arc<dyn TokenStore>,
+    pub(crate) store: Arc<dyn DynTokenStore>,
     pub(crate) key: TokenKey,
     pub(crate) endpoint: Endpoint,
-}
-
-/// A token as it is sent.
-#[derive(Debug)]
-pub(super) struct CachedToken {
-    pub(super) tokens: TokenSet,
-    pub(super) header: (HeaderName, HeaderValue),
-    /// `None` where nobody knows when it ends.
-    pub(super) life: Option<Expiry>,
+    /// Whether a refresh may begin while a valid token serves. If not, a stale token makes callers wait.
+    pub(crate) refreshes_early: bool,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    flight: Option<watch::Receiver<RefreshResult>>,
-    /// The newest pair, dead or alive: what the next renewal begins with.
-    pub(super) newest: Option<TokenSet>,
-    /// The pair before it: answers to calls that went out with it still come in, and may quote it.
-    previous: Option<TokenSet>,
-    /// A pair that was handed in, or found in the store, and is not the newest: tried when that one is refused.
-    pub(super) spare: Option<TokenSet>,
-    /// The latest pairs whose renewal the vendor refused, or may have granted unheard: they are not presented again.
-    refused: VecDeque<TokenSet>,
-    /// The generation that the vendor refused with 401, though its time was not over.
-    pub(super) rejected: Option<u64>,
-    /// How many generations in a row were so refused, and when the last was.
-    rejections: (u32, Option<Instant>),
-    /// The generation in the store.
-    pub(super) stored: u64,
-    pub(super) failures: u32,
-    not_before: Option<Instant>,
-    /// No token is to be had until the credentials change.
-    pub(super) latched: Option<Arc<TokenError>>,
-    /// When the living token was put in place, on both clocks.
-    pub(super) last_refresh: Option<(Instant, Timestamp)>,
-    last_failure: Option<Arc<TokenError>>,
-    pub(super) store_failure: Option<String>,
-    /// The task that is trying to store the newest pair.
-    pub(super) saving: Option<AbortHandle>,
+pub(super) struct CacheState {
+    pub(super) history: TokenHistory,
+    pub(super) spends: SpendLedger,
+    pub(super) refresh: RefreshState,
+    pub(super) record: StoreRecord,
+    /// The lease, while tokens that another client must not miss are in memory only.
+    pub(super) kept_lease: Option<Lease>,
+    /// The number of the last token that was put in place.
+    epoch: u64,
+    /// Whether the client was closed: no refresh begins early any more.
+    is_closed: bool,
 }
 
-/// How a flight ended; `None` while it is under way.
-type RefreshResult = Option<Result<Arc<CachedToken>, Arc<TokenError>>>;
-
 /// Where the next token comes from.
-enum RefreshTicket {
-    /// It came while the caller was on its way here.
-    Arrived(Arc<CachedToken>),
-    Flight(watch::Receiver<RefreshResult>),
+enum TokenSource {
+    /// It arrived while the caller was on its way here.
+    Current(Arc<CachedToken>),
+    Refresh(watch::Receiver<RefreshResult>),
 }
 
 impl TokenCache {
-    pub(crate) fn new(setting: Setting, handed_in: Option<TokenSet>) -> Self {
-        let state = State { spare: handed_in.map(TokenSet::with_own_origin), ..State::default() };
-        Self { setting, live: ArcSwapOption::empty(), state: Mutex::new(state) }
+    pub(crate) fn new(setting: Setting, tokens: Option<TokenSet>) -> Self {
+        let state = CacheState { history: TokenHistory::new(tokens), ..CacheState::default() };
+        Self {
+            setting,
+            current: ArcSwapOption::empty(),
+            state: Mutex::new(state),
+            writing: tokio::sync::Mutex::default(),
+        }
     }
 
-    /// The living token, if there is one.
+    /// The valid token, if there is one.
     pub(crate) fn ready(self: &Arc<Self>) -> Option<AuthHeader> {
-        let live = self.live.load();
-        let live = live.as_ref()?;
-        match live.stage(self.now()) {
+        let current = self.current.load();
+        let current = current.as_ref()?;
+        match self.stage(current) {
             Stage::Fresh => {}
-            Stage::Stale => self.renew_ahead(live),
-            Stage::Expired => return None,
+            Stage::Stale if self.setting.refreshes_early => self.refresh_early(current),
+            Stage::Stale | Stage::Doubtful | Stage::Expired => return None,
         }
-        Some(live.pass())
+        Some(current.auth_header(false))
     }
 
-    /// The next token, as soon as it is there.
+    /// The next token, as soon as there is one.
     pub(crate) async fn next(self: &Arc<Self>, latest: Instant) -> Result<AuthHeader, NoToken> {
-        match self.landing(None, latest).await {
-            // Even a token that is over at birth serves those who waited for it.
-            Some(Ok(live)) => Ok(live.pass()),
-            Some(Err(trouble)) => Err(NoToken::TokenError(trouble)),
-            None => Err(NoToken::TooLate),
+        match self.refreshed(None, latest).await {
+            // Even a token that has expired at once serves those who waited for it.
+            Some(Ok(current)) => Ok(current.auth_header(true)),
+            Some(Err(error)) => match self.not_expired() {
+                Some(current) => Ok(current.auth_header(true)),
+                None => Err(NoToken::TokenError(error)),
+            },
+            None => match self.not_expired() {
+                Some(current) => Ok(current.auth_header(true)),
+                None => Err(NoToken::TooLate),
+            },
         }
     }
 
-    /// Whether the token of this generation is the one to send, and alive.
-    pub(crate) fn is_good(&self, generation: u64) -> bool {
-        let live = self.live.load();
-        live.as_ref()
-            .is_some_and(|live| live.tokens.generation() == generation && live.stage(self.now()) != Stage::Expired)
+    /// Whether the token is the current one, and valid.
+    pub(crate) fn is_good(&self, epoch: u64) -> bool {
+        let current = self.current.load();
+        current.as_ref().is_some_and(|current| {
+            current.epoch == epoch && !matches!(self.stage(current), Stage::Doubtful | Stage::Expired)
+        })
     }
 
-    /// Whether a call that the vendor refused with 401 is worth repeating, with a token newer than `generation`.
-    pub(crate) fn rejected(&self, generation: u64) -> bool {
-        let mut state = self.state();
-        let current = self.live.load().as_ref().is_some_and(|live| live.tokens.generation() == generation);
-        // A late 401 says nothing about the pair that has come since.
-        if current {
-            if !state.may_reject(self.now()) {
-                return false;
-            }
-            state.rejected = Some(generation);
-            self.live.store(None);
+    /// Takes note of a 401; returns whether the call is worth repeating with another token.
+    pub(crate) async fn invalidate(self: &Arc<Self>, epoch: u64) -> bool {
+        let is_current = self.current.load().as_ref().is_some_and(|current| current.epoch == epoch);
+        // A late 401 says nothing about the token that has been put in place since.
+        if !is_current {
+            return true;
         }
-        true
+        let now = self.now();
+        if self.state().history.count_rejection(now) {
+            self.state().history.reject_newest();
+            self.current.store(None);
+            return true;
+        }
+        // Too soon for another token request, but another process may have stored better tokens.
+        self.adopt_better().await
     }
 
-    /// Waits for the flight under way, or for one that begins; `None` when it takes too long. Who comes for a token and finds
-    /// one that lives needs no flight, unless it is the `old` one.
-    pub(super) async fn landing(
+    /// The current token if it has not expired by the monotonic clock: what serves if a refresh fails.
+    pub(super) fn not_expired(&self) -> Option<Arc<CachedToken>> {
+        self.current.load_full().filter(|current| self.stage(current) != Stage::Expired)
+    }
+
+    /// Waits for the refresh under way, or for one that begins; `None` if it takes too long. Returns the current token if it
+    /// is valid, unless it is the `old` one.
+    pub(super) async fn refreshed(
         self: &Arc<Self>,
         old: Option<&Arc<CachedToken>>,
         latest: Instant,
     ) -> Option<Result<Arc<CachedToken>, Arc<TokenError>>> {
         for _ in 0..2 {
-            let mut flight = match self.board(old) {
-                Ok(RefreshTicket::Flight(flight)) => flight,
-                Ok(RefreshTicket::Arrived(live)) => return Some(Ok(live)),
-                Err(trouble) => return Some(Err(trouble)),
+            let mut refresh = match self.source(old) {
+                Ok(TokenSource::Refresh(refresh)) => refresh,
+                Ok(TokenSource::Current(current)) => return Some(Ok(current)),
+                Err(error) => return Some(Err(error)),
             };
-            let landed = self.setting.endpoint.clock.within(flight.wait_for(Option::is_some), latest).await?;
-            if let Ok(landing) = landed {
-                return landing.clone();
+            let waited = self.setting.endpoint.clock.within(refresh.wait_for(Option::is_some), latest).await?;
+            if let Ok(result) = waited {
+                return result.clone();
             }
-            // The flight's runtime ended under it; the next one starts on ours.
+            // The task ended with its runtime; the next one starts on ours.
         }
-        let reason = "the renewal ended without an outcome";
-        Some(Err(Arc::new(TokenError::new(TokenErrorKind::Store, reason, self.setting.endpoint.clock))))
+        let reason = "the token refresh ended without an outcome: its runtime was shut down";
+        Some(Err(Arc::new(TokenError::new(TokenErrorKind::Failed, reason, self.setting.endpoint.clock))))
     }
 
-    /// Starts a renewal while the old token still serves, if it is time for one.
-    fn renew_ahead(self: &Arc<Self>, old: &Arc<CachedToken>) {
+    /// Starts a refresh while the old token is still valid, if it is time for one.
+    fn refresh_early(self: &Arc<Self>, old: &Arc<CachedToken>) {
         let mut state = self.state();
-        let too_soon = state.not_before.is_some_and(|moment| self.now() < moment);
-        // Since the old one was read, a flight may have landed: the new one is not to be renewed at once.
-        let is_current = self.live.load().as_ref().is_some_and(|live| Arc::ptr_eq(live, old));
-        if is_current && !too_soon && state.latched.is_none() && !state.is_flying() {
-            let (landing, _) = state.take_off();
+        // A refresh may have completed since the old token was read; the new one is not due.
+        let is_current = self.current.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, old));
+        if is_current && !state.is_closed && state.refresh.may_begin_early(self.now()) {
+            let (result, _) = state.refresh.begin();
             drop(state);
-            self.fly(landing);
+            self.spawn_refresh(result, Some(Arc::clone(old)));
         }
     }
 
-    /// Joins the flight under way, or starts one.
-    fn board(self: &Arc<Self>, old: Option<&Arc<CachedToken>>) -> Result<RefreshTicket, Arc<TokenError>> {
+    /// Joins the refresh under way, or starts one.
+    fn source(self: &Arc<Self>, old: Option<&Arc<CachedToken>>) -> Result<TokenSource, Arc<TokenError>> {
         let mut state = self.state();
-        if let Some(flight) = state.flight.as_ref().filter(|_| state.is_flying()) {
-            return Ok(RefreshTicket::Flight(flight.clone()));
+        if let Some(refresh) = state.refresh.in_progress() {
+            return Ok(TokenSource::Refresh(refresh.clone()));
         }
-        // The flight that the caller came for may have landed before the lock was had.
-        let is_old = |live: &Arc<CachedToken>| old.is_some_and(|old| Arc::ptr_eq(live, old));
-        if let Some(live) =
-            self.live.load_full().filter(|live| !is_old(live) && live.stage(self.now()) != Stage::Expired)
-        {
-            return Ok(RefreshTicket::Arrived(live));
-        }
-        if let Some(trouble) = &state.last_failure
-            && self.now() < trouble.holds_until
-        {
-            return Err(Arc::clone(trouble));
-        }
-        let (landing, flight) = state.take_off();
-        drop(state);
-        self.fly(landing);
-        Ok(RefreshTicket::Flight(flight))
-    }
-
-    /// Renews the tokens in a task. Its span is made here, so nobody holds the state: whoever listens may ask this
-    /// client how it is.
-    #[expect(clippy::disallowed_methods, reason = "a renewal goes on when the callers that waited for it are gone")]
-    fn fly(self: &Arc<Self>, landing: watch::Sender<RefreshResult>) {
-        let cache = Arc::clone(self);
-        let (begun, span) = (self.now(), self.setting.endpoint.telemetry.refresh_span());
-        let flying = async move {
-            let outcome = cache.renew().await.map_err(|trouble| cache.note(trouble, begun));
-            if let Ok(live) = &outcome {
-                cache.setting.endpoint.telemetry.refreshed(live.tokens.generation(), begun);
-            }
-            landing.send_replace(Some(outcome));
-            // Unless another has begun since: who comes now finds what this one brought.
-            cache.state().flight.take_if(|flight| flight.borrow().is_some());
+        // The refresh that the caller came for may have completed before it got the lock.
+        let is_old = |current: &Arc<CachedToken>| old.is_some_and(|old| Arc::ptr_eq(current, old));
+        let is_valid = |current: &Arc<CachedToken>| match self.stage(current) {
+            Stage::Fresh => true,
+            Stage::Stale => self.setting.refreshes_early,
+            Stage::Doubtful | Stage::Expired => false,
         };
-        tokio::spawn(flying.instrument(span));
-    }
-
-    /// Takes note of a renewal that failed.
-    fn note(&self, mut trouble: TokenError, begun: Instant) -> Arc<TokenError> {
-        let now = self.now();
-        let mut state = self.state();
-        state.failures += 1;
-        let rest = trouble.rest.unwrap_or_default();
-        state.not_before = Some(now + expiry::pause(state.failures).max(rest));
-        trouble.holds_until = now + expiry::hold(state.failures).max(rest);
-        if trouble.why == TokenErrorKind::Refused {
-            trouble.holds_until = now + LOOK_AGAIN;
+        if let Some(current) = self.current.load_full().filter(|current| !is_old(current) && is_valid(current)) {
+            return Ok(TokenSource::Current(current));
         }
-        let trouble = Arc::new(trouble);
-        if trouble.why == TokenErrorKind::Refused {
-            // A token that lives serves to its end all the same.
-            state.latched = Some(Arc::clone(&trouble));
+        if let Some(error) = state.refresh.recent_failure(self.now()) {
+            return Err(Arc::clone(error));
         }
-        state.last_failure = Some(Arc::clone(&trouble));
-        let failures = state.failures;
-        // Before the event: whoever listens may ask this client how it is.
+        let (result, refresh) = state.refresh.begin();
+        let old = self.current.load_full();
         drop(state);
-        self.setting.endpoint.telemetry.refresh_failed(trouble.why.as_str(), &trouble.to_string(), failures, begun);
-        trouble
+        self.spawn_refresh(result, old);
+        Ok(TokenSource::Refresh(refresh))
     }
 
-    /// Puts a token in place for everybody.
-    pub(super) fn swap(&self, live: CachedToken) -> Arc<CachedToken> {
-        let live = Arc::new(live);
+    /// Refreshes the tokens in a task, in place of the `old` current token. Its span is made here, without the lock: an observer may ask this client for its
+    /// status.
+    fn spawn_refresh(self: &Arc<Self>, sender: watch::Sender<RefreshResult>, old: Option<Arc<CachedToken>>) {
+        let cache = Arc::clone(self);
+        let (started, span) = (self.now(), self.setting.endpoint.telemetry.refresh_span());
+        let refreshing = async move {
+            let result = match cache.refresh(old.as_ref()).await {
+                Ok(current) => {
+                    cache.setting.endpoint.telemetry.refreshed(current.tokens.generation(), started);
+                    Ok(current)
+                }
+                Err(error) => Err(cache.record_failure(error, started)),
+            };
+            sender.send_replace(Some(result));
+            cache.state().refresh.end();
+        };
+        background::spawn(&self.setting.endpoint.transport, refreshing.instrument(span));
+    }
+
+    /// Takes note of a refresh that failed.
+    fn record_failure(&self, error: TokenError, started: Instant) -> Arc<TokenError> {
         let mut state = self.state();
-        state.failures = 0;
-        state.not_before = None;
-        state.last_failure = None;
-        state.latched = None;
-        state.last_refresh = Some((self.now(), self.setting.endpoint.clock.wall()));
-        self.live.store(Some(Arc::clone(&live)));
+        let error = state.refresh.fail(error, self.now());
+        let failures = state.refresh.failures();
+        // Without the lock: an observer may ask this client for its status.
         drop(state);
-        live
+        let telemetry = &self.setting.endpoint.telemetry;
+        telemetry.refresh_failed(error.kind.as_str(), &error.to_string(), failures, started);
+        error
     }
 
-    /// Whether no pair is on its way, to here or to the store.
+    /// Puts a token in place for all callers.
+    pub(super) fn put_in_place(&self, tokens: &TokenSet, header: (HeaderName, HeaderValue)) -> Arc<CachedToken> {
+        let clock = self.setting.endpoint.clock;
+        let (now, wall) = (clock.now(), clock.wall());
+        let expiry = Expiry::of(tokens, now, wall, fastrand::f64());
+        let mut state = self.state();
+        state.epoch += 1;
+        let current = Arc::new(CachedToken { tokens: tokens.clone(), header, expiry, epoch: state.epoch });
+        state.refresh.succeed(Success { at: now, wall });
+        self.current.store(Some(Arc::clone(&current)));
+        drop(state);
+        current
+    }
+
+    /// Whether no tokens are under way, to the client or to the store.
     pub(crate) fn is_settled(&self) -> bool {
         let state = self.state();
-        state.saving.is_none() && !state.is_flying()
+        !state.record.is_saving() && state.refresh.in_progress().is_none()
+    }
+
+    /// The refresh under way, if there is one.
+    pub(super) fn refresh_in_progress(&self) -> Option<watch::Receiver<RefreshResult>> {
+        self.state().refresh.in_progress().cloned()
+    }
+
+    /// Begins no refresh early any more.
+    pub(super) fn mark_closed(&self) {
+        self.state().is_closed = true;
     }
 
     pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {
         let state = self.state();
-        let newest = state.newest.as_ref().or(state.spare.as_ref());
+        let newest = state.history.newest();
         AuthStatus {
             expires_at: newest.and_then(TokenSet::access_expires_at),
             refresh_expires_at: newest.and_then(TokenSet::refresh_expires_at),
-            generation: newest.map_or(0, TokenSet::generation),
-            last_refresh: state.last_refresh.map(|(_, wall)| wall),
-            last_failure: state.last_failure.as_ref().map(|trouble| trouble.to_string()),
-            store_failure: state.store_failure.clone(),
+            generation: state.history.generation(),
+            last_refresh: state.refresh.last_success().map(|success| success.wall),
+            last_failure: state.refresh.last_failure().map(ToString::to_string),
+            store_failure: state.record.failure().map(str::to_owned),
             renews: true,
             as_of: wall,
         }
     }
 
-    /// What a vendor could repeat, and nobody should read.
+    /// The secrets that a response could quote.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
         let state = self.state();
-        let tokens = state.newest.iter().chain(&state.previous).chain(&state.spare);
+        let tokens = state.history.all();
         let tokens = tokens.flat_map(|tokens| std::iter::once(tokens.access_token()).chain(tokens.refresh_token()));
         tokens.chain(self.setting.grant.secrets()).cloned().collect()
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    /// A foreign text without our secrets.
+    pub(super) fn cleaned(&self, text: &str) -> String {
+        Redaction::of(&self.secrets()).text(text).unwrap_or_else(|| text.to_owned())
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, CacheState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> Instant {
         self.setting.endpoint.clock.now()
     }
-}
 
-impl State {
-    /// Puts a pair in the place of the newest.
-    pub(super) fn supersede(&mut self, newest: Option<TokenSet>) {
-        let old = std::mem::replace(&mut self.newest, newest);
-        self.previous = old.or_else(|| self.previous.take());
-    }
-
-    /// Begins a flight, for whoever holds its landing to fly.
-    fn take_off(&mut self) -> (watch::Sender<RefreshResult>, watch::Receiver<RefreshResult>) {
-        let (landing, flight) = watch::channel(None);
-        self.flight = Some(flight.clone());
-        (landing, flight)
-    }
-
-    fn is_flying(&self) -> bool {
-        // A flight whose task is gone without having landed is none.
-        self.flight.as_ref().is_some_and(|flight| flight.borrow().is_none() && flight.has_changed().is_ok())
-    }
-
-    /// Whether this very pair is not to be presented again.
-    pub(super) fn is_refused(&self, tokens: &TokenSet) -> bool {
-        self.refused.iter().any(|refused| !refused.differs(tokens))
-    }
-
-    /// Notes that a pair is not to be presented again.
-    pub(super) fn refuse(&mut self, tokens: TokenSet) {
-        if self.refused.len() == REFUSED {
-            self.refused.pop_front();
-        }
-        self.refused.push_back(tokens);
-    }
-
-    /// Whether a 401 may cost another token now. A vendor that refuses every token would else be asked for one with
-    /// every call: the first refusal counts at once, the next ones as far apart as failed renewals.
-    fn may_reject(&mut self, now: Instant) -> bool {
-        let (so_far, last) = self.rejections;
-        let since = last.map(|last| now.saturating_duration_since(last));
-        let (counts, in_a_row) = match since {
-            None => (true, 1),
-            Some(since) if since >= expiry::FORGOTTEN => (true, 1),
-            Some(since) => (since >= expiry::pause(so_far), so_far + 1),
-        };
-        if counts {
-            self.rejections = (in_a_row, Some(now));
-        }
-        counts
+    pub(super) fn stage(&self, current: &CachedToken) -> Stage {
+        let clock = self.setting.endpoint.clock;
+        current.expiry.map_or(Stage::Fresh, |expiry| expiry.stage(clock.now(), clock.wall()))
     }
 }
 
-impl CachedToken {
-    pub(super) fn stage(&self, now: Instant) -> Stage {
-        self.life.map_or(Stage::Fresh, |life| life.stage(now))
-    }
-
-    fn pass(&self) -> AuthHeader {
-        AuthHeader { header: Some(self.header.clone()), generation: self.tokens.generation() }
+impl CacheState {
+    /// Puts the tokens of a new login in place of the newest, whose login becomes the fallback.
+    pub(super) fn take_login(&mut self, tokens: TokenSet) {
+        let generation = self.history.generation().max(self.record.generation()) + 1;
+        self.history.take_login(tokens.with_generation(generation));
+        self.refresh.accept();
     }
 }

@@ -9,10 +9,11 @@ use percent_encoding::utf8_percent_encode;
 use url::Url;
 
 use super::address;
-use super::http_client::HttpClientConfig;
+use super::http_client::HttpClientNeeds;
 use super::tenant_context::TenantContext;
 use crate::auth::{
-    Auth, AuthConfig, AuthMethod, Endpoint, MemoryStore, PART, Setting, TokenCache, TokenKey, TokenStore,
+    Auth, AuthConfig, AuthMethod, DynTokenStore, Endpoint, MemoryStore, PART, Setting, TokenCache, TokenKey,
+    TokenTransport,
 };
 use crate::base_url::BaseUrl;
 use crate::client_inner::ClientInner;
@@ -24,7 +25,7 @@ use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::Pipeline;
 use crate::retry::RetryBudget;
 use crate::telemetry::Telemetry;
-use crate::transport::HttpClient;
+use crate::transport::{HttpClient, HttpConfig};
 use crate::vendor::Vendor;
 
 const OWN_USER_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
@@ -33,12 +34,14 @@ const OWN_USER_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
 pub(super) struct ClientConfig {
     pub(super) vendor: &'static Vendor,
     pub(super) tenant: Option<String>,
+    pub(super) account: Option<String>,
     pub(super) base_url: Option<String>,
     pub(super) options: CallOptions,
     pub(super) rate_limit: RateLimitPolicy,
     pub(super) user_agent: Option<String>,
-    pub(super) http_client: Option<reqwest::Client>,
-    pub(super) store: Option<Arc<dyn TokenStore>>,
+    pub(super) http_config: Option<Arc<HttpConfig>>,
+    pub(super) refreshes_early: bool,
+    pub(super) store: Option<Arc<dyn DynTokenStore>>,
     pub(super) tenant_context: Option<TenantContext>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     #[cfg(feature = "testing")]
@@ -50,11 +53,13 @@ impl ClientConfig {
         Self {
             vendor,
             tenant: None,
+            account: None,
             base_url: None,
             options: CallOptions::new(),
             rate_limit: RateLimitPolicy::new(),
             user_agent: None,
-            http_client: None,
+            http_config: None,
+            refreshes_early: true,
             store: None,
             tenant_context: None,
             observer: None,
@@ -69,22 +74,25 @@ impl ClientConfig {
         let tenant = self.tenant_label()?;
         let base_url = self.base_url(tenant.as_deref())?;
         let owner = self.owner(tenant.as_deref());
+        let user = self.user()?;
         let settings = ResolvedOptions::default().overridden_by(self.options.clone());
         let user_agent = self.user_agent();
         let headers = headers(&user_agent, auth_headers)?;
         let (transport, clock) = self.transport(&base_url, &settings)?;
-        let limiter_id = self.limiter_id(&base_url, owner.as_deref(), &account);
+        let limiter_id = self.limiter_id(&base_url, owner.as_deref(), user.as_deref(), &account);
         let name: Option<Arc<str>> = tenant.as_deref().or_else(|| self.tenant_key()).map(Into::into);
         let base = Arc::new(BaseUrl::new(base_url, self.vendor.base_paths));
         let telemetry = Telemetry::new(self.vendor, name.clone(), self.observer.clone(), clock);
         let endpoint = Endpoint {
-            transport: transport.clone(),
+            transport: TokenTransport::of(&transport),
             clock,
             base: Arc::clone(&base),
             headers: Arc::clone(&headers),
             telemetry: telemetry.clone(),
         };
-        let auth = self.auth(method, owner.as_deref(), &account, endpoint)?;
+        let key = token_key(self.vendor, &base, owner.as_deref(), &account, user.as_deref());
+        let is_named = owner.is_some() || user.is_some();
+        let auth = self.auth(method, key, is_named, endpoint)?;
         let limiter = self.rate_limiter(limiter_id, clock);
 
         let pipeline = Pipeline {
@@ -160,29 +168,40 @@ impl ClientConfig {
         }
     }
 
-    /// How requests are sent, and the clock that belongs to it: a test's transport and clock, the user's HTTP client, the
-    /// one that many tenants share, or a new one.
+    /// The user's name for the account, escaped.
+    fn user(&self) -> Result<Option<String>, Error> {
+        match self.account.as_deref() {
+            Some("") => {
+                Err(Error::config("account", "is empty: give a name of your choice for the user who logged in"))
+            }
+            account => Ok(account.map(|account| utf8_percent_encode(account, PART).to_string())),
+        }
+    }
+
+    /// How requests are sent, and the clock that belongs to it: a test's transport and clock, an HTTP client with a
+    /// configuration of its own, the one that many tenants share, or a new one.
     fn transport(&self, base_url: &Url, settings: &ResolvedOptions) -> Result<(HttpClient, Clock), Error> {
         #[cfg(feature = "testing")]
         if let Some(transport) = &self.transport {
             let clock = transport.wall_clock().map_or_else(|| Clock::anchored(transport.wall()), Clock::Anchored);
             return Ok((HttpClient::Custom(Arc::clone(transport)), clock));
         }
-        let config = || HttpClientConfig::new(base_url, settings.attempt_timeout);
-        let client = match (&self.http_client, &self.tenant_context) {
-            (Some(client), _) => client.clone(),
-            (None, Some(context)) => context.shared.http_clients.get(config()?)?,
-            (None, None) => config()?.build()?,
+        let needs = HttpClientNeeds::new(base_url, settings.attempt_timeout)?;
+        let client = match (&self.http_config, &self.tenant_context) {
+            (Some(config), _) => needs.build(config)?,
+            (None, Some(context)) => context.shared.http_clients.get(needs)?,
+            (None, None) => needs.build(&HttpConfig::shared_default())?,
         };
-        Ok((HttpClient::Reqwest(client), Clock::System))
+        Ok((client, Clock::System))
     }
 
     /// Identifies the tenant's rate limiter: by the address if every tenant has its own host, and by its name and its
-    /// credentials if not.
-    fn limiter_id(&self, base_url: &Url, owner: Option<&str>, account: &str) -> String {
-        match self.vendor.has_tenant_hosts() {
-            true => base_url.to_string(),
-            false => format!("{base_url} for {} as {account}", owner.unwrap_or_default()),
+    /// credentials if not. The users of a tenant share its limit; without a tenant, each may belong to another one.
+    fn limiter_id(&self, base_url: &Url, owner: Option<&str>, user: Option<&str>, account: &str) -> String {
+        match (owner, user) {
+            _ if self.vendor.has_tenant_hosts() => base_url.to_string(),
+            (None, Some(user)) => format!("{base_url} for  as {account} of {user}"),
+            (owner, _) => format!("{base_url} for {} as {account}", owner.unwrap_or_default()),
         }
     }
 
@@ -203,20 +222,23 @@ impl ClientConfig {
     }
 
     /// Authentication: a fixed token, or a cache of tokens that the vendor grants.
-    fn auth(&self, method: AuthMethod, owner: Option<&str>, account: &str, endpoint: Endpoint) -> Result<Auth, Error> {
+    fn auth(&self, method: AuthMethod, key: TokenKey, is_named: bool, endpoint: Endpoint) -> Result<Auth, Error> {
         let (grant, tokens) = match method {
             AuthMethod::StaticToken(token) => return Ok(Auth::StaticToken(token)),
             AuthMethod::Granted { grant, tokens } => (grant, tokens),
         };
-        if self.store.is_some() && owner.is_none() && !self.vendor.has_tenant_hosts() && grant.login().is_none() {
+        if self.store.is_some() && !is_named && !self.vendor.has_tenant_hosts() && grant.login().is_none() {
             return Err(Error::config(
                 "token_store",
-                "holds the tokens of many accounts: name this one with .with_tenant(..), so that it gets only its own",
+                "holds the tokens of many accounts: name this one with .with_tenant(..), and the user with \
+                 .with_account(..) if several users of a tenant log in, so that it gets only its own",
             ));
         }
         let store = self.store.clone().unwrap_or_else(|| Arc::new(MemoryStore::new()));
-        let key = token_key(self.vendor, &endpoint.base, owner, account);
-        Ok(Auth::Granted(Arc::new(TokenCache::new(Setting { grant, store, key, endpoint }, tokens))))
+        Ok(Auth::Granted(Arc::new(TokenCache::new(
+            Setting { grant, store, key, endpoint, refreshes_early: self.refreshes_early },
+            tokens,
+        ))))
     }
 }
 
@@ -233,13 +255,19 @@ fn headers(user_agent: &str, auth_headers: HeaderMap) -> Result<Arc<[(HeaderName
 }
 
 /// The name under which tokens are stored. No other account's tokens may be found under it.
-fn token_key(vendor: &Vendor, base: &BaseUrl, owner: Option<&str>, account: &str) -> TokenKey {
+fn token_key(vendor: &Vendor, base: &BaseUrl, owner: Option<&str>, account: &str, user: Option<&str>) -> TokenKey {
     // With port and path, because one host may serve more than one vendor or tenant.
     let root = base.root();
     let location = format!("{}{}", root.authority(), root.path().trim_end_matches('/'));
     let location = utf8_percent_encode(&location, PART);
-    TokenKey::new(match owner {
+    let mut key = match owner {
         Some(owner) => format!("{}/{location}/{owner}/{account}", vendor.name),
         None => format!("{}/{location}/{account}", vendor.name),
-    })
+    };
+    if let Some(user) = user {
+        // Spaces in all other parts are escaped, so no key without a user looks like this.
+        key.push_str(" of ");
+        key.push_str(user);
+    }
+    TokenKey::new(key)
 }

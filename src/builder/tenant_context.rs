@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use super::http_client::HttpClientPool;
-use crate::auth::TokenStore;
+use crate::auth::DynTokenStore;
 
 /// What the clients of all tenants share, unless their builders set their own.
 #[derive(Debug)]
 pub(crate) struct SharedResources {
-    /// The user's own HTTP client; if there is none, those of the pool are used.
-    pub(crate) http_client: Option<reqwest::Client>,
     pub(crate) http_clients: HttpClientPool,
-    pub(crate) store: Arc<dyn TokenStore>,
+    pub(crate) store: Arc<dyn DynTokenStore>,
 }
 
 /// Makes a client one of many.

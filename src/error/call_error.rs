@@ -40,6 +40,8 @@ pub struct CallError {
     pub(crate) body: Bytes,
     pub(crate) maybe_applied: bool,
     pub(crate) idempotent: bool,
+    /// Whether a token request failed in passing, so that the same call may succeed later.
+    pub(crate) is_transient: bool,
     pub(crate) source: Option<BoxError>,
 }
 
@@ -90,7 +92,8 @@ impl CallError {
         self.request_id.as_deref()
     }
 
-    /// How often the client tried to send the request. 0 if the rate limit or a missing token prevented that.
+    /// How often the client tried to send the request. 0 if the rate limit prevented that. If a call was not sent because a token
+    /// request failed, the operation, the URL and the attempts are those of the token request.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }

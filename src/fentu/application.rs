@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::Client;
 use super::authorization::Authorization;
 use super::code_flow::CodeFlow;
 use super::credentials::Credentials;
@@ -16,7 +17,8 @@ use crate::error::Error;
 /// with PKCE (S256) and a `state`.
 ///
 /// A desktop program uses [`loopback_login`](Self::loopback_login), which waits for the browser to return to this machine.
-/// A web application uses [`authorize`](Self::authorize) and [`exchange`](Self::exchange) with a redirect URL of its own.
+/// A web application uses [`authorize`](Self::authorize) and [`exchange_into`](Self::exchange_into) with a redirect URL of its
+/// own.
 ///
 /// The flow, the token endpoint, and the refresh are documented
 /// ([source](https://docs.fentufsm.com/api-reference/authentication)). The URL of the login page and the parameters of the
@@ -36,11 +38,10 @@ use crate::error::Error;
 /// let login = application.authorize("http://127.0.0.1:4000/callback", [Scope::ReadWorkOrders])?;
 /// # let redirected = server.visit(login.url().as_str()).unwrap();
 /// // The user's browser opens login.url() and is redirected back.
-/// let tokens = application.exchange(&login, redirected.as_str()).await?;
-///
-/// let client = Client::builder(application.credentials(tokens))
+/// let client = Client::builder(application.stored_credentials())
 /// #   .with_base_url(server.base_url())
 ///     .build()?;
+/// application.exchange_into(&login, redirected.as_str(), &client).await?;
 /// client.list_work_orders().send().await?;
 /// # Ok(()) }
 /// ```
@@ -52,7 +53,7 @@ pub struct Application {
 
 impl Application {
     /// A builder for the application with this id and secret, as registered with the vendor. Of the client builder's
-    /// options, the base URL, the user agent, and the HTTP client apply to the application's token requests.
+    /// options, the base URL, the user agent, and the HTTP configuration apply to the application's token requests.
     pub fn builder(client_id: impl Into<String>, client_secret: impl Into<SecretString>) -> ClientBuilder<Self> {
         let client_secret = client_secret.into();
         let grant = CodeGrant::new(client_id.into(), client_secret.clone());
@@ -79,16 +80,43 @@ impl Application {
         self.flow.authorize(redirect_uri.into(), scopes)
     }
 
-    /// Completes a login. `redirected` is the complete URL that the browser was redirected to. The tokens record when they
-    /// were obtained, so a client whose store holds older ones uses these.
+    /// Completes a login: exchanges its code for tokens and hands them to `client`, which stores them at once and uses them
+    /// from then on. `redirected` is the complete URL that the browser was redirected to.
+    ///
+    /// The client needs the credentials and the base URL of this application; whether it has had a login before makes no
+    /// difference. Every other client of the account on the same [store](crate::ClientBuilder::with_token_store), in this
+    /// process or another, goes on with the new login too: within a second if its own was refused or revoked.
+    ///
+    /// A code works once, so this runs to its end even if the returned future is dropped, for example because the browser
+    /// closed the connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if the client belongs to another application or address; nothing was sent. [`Error::Store`] if
+    /// the tokens could not be stored: the client uses them from memory and goes on trying to store them. Otherwise the errors
+    /// of [`exchange`](Self::exchange).
+    pub async fn exchange_into(&self, login: &Authorization, redirected: &str, client: &Client) -> Result<(), Error> {
+        self.flow.exchange(login, redirected, Some(client.inner())).await.map(drop)
+    }
+
+    /// Completes a login and returns its tokens, for programs that keep tokens themselves.
+    /// [`exchange_into`](Self::exchange_into) does what most programs need.
+    ///
+    /// No client knows these tokens yet, and nothing has stored them. Store them before you tell the user that the login
+    /// succeeded, or hand them to a client with [`Client::adopt_login`]; a client that is built with
+    /// [`credentials`](Self::credentials) stores them with its first refresh only. The tokens record when they were obtained, so
+    /// a client whose store holds older ones uses these. If the returned future is dropped after the code was sent, the tokens
+    /// are lost, and the user has to log in again.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidRequest`] if the URL does not belong to this login (its `state` differs).
     /// [`Error::ReauthRequired`] if the user or the vendor refused the login; the vendor also refuses a code that was used
-    /// before. Otherwise the errors of a token request: [`Error::Connect`], [`Error::Server`], [`Error::Decode`].
+    /// before. [`Error::RateLimited`] if the token endpoint is asked too often. Otherwise the errors of a token request:
+    /// [`Error::Api`], [`Error::Connect`], [`Error::Decode`], [`Error::Server`]. A code works once: after these, start the login
+    /// again.
     pub async fn exchange(&self, login: &Authorization, redirected: &str) -> Result<TokenSet, Error> {
-        self.flow.exchange(login, redirected).await
+        self.flow.exchange(login, redirected, None).await
     }
 
     /// Starts a login that returns to this machine (RFC 8252, section 7.3), for a program whose user sits at the same
@@ -105,7 +133,13 @@ impl Application {
         LoopbackLogin::listen(self.flow.clone(), scopes).await
     }
 
-    /// Client credentials for the user who granted these tokens.
+    /// Client credentials of this application whose tokens are in the client's store, or come from a login that the client
+    /// [adopts](Self::exchange_into): [`Credentials::oauth_stored`].
+    pub fn stored_credentials(&self) -> Credentials {
+        Credentials::oauth_stored(self.flow.client_id(), self.client_secret.clone())
+    }
+
+    /// Client credentials for the user who granted these tokens: [`Credentials::oauth`].
     pub fn credentials(&self, tokens: TokenSet) -> Credentials {
         Credentials::oauth(self.flow.client_id(), self.client_secret.clone(), tokens)
     }

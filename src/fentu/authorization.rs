@@ -56,6 +56,10 @@ impl Authorization {
         &self.verifier
     }
 
+    pub(super) fn state(&self) -> &SecretString {
+        &self.state
+    }
+
     /// Reads the URL that the browser was redirected to: the code, or the vendor's error.
     ///
     /// # Errors

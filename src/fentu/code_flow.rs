@@ -2,7 +2,7 @@
 
 use super::authorization::{Authorization, AuthorizationError};
 use super::grant::{CodeGrant, EXCHANGE};
-use crate::auth::{NoToken, Repeat, TokenError, TokenErrorKind, TokenSet};
+use crate::auth::{NoToken, Repeat, TokenError, TokenRequest, TokenSet, no_outcome};
 use crate::client_inner::ClientInner;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -51,27 +51,55 @@ impl CodeFlow {
         Ok(Authorization::new(page, self.client_id(), redirect_uri, &scopes.join(" ")))
     }
 
-    /// Exchanges the code in the URL that the browser was redirected to.
-    pub(super) async fn exchange(&self, login: &Authorization, redirected: &str) -> Result<TokenSet, Error> {
-        let code = login.read_callback(redirected)?.map_err(|error| self.denied(error))?;
-        let request = self.grant.exchange(code, login.redirect_uri().to_owned(), login.verifier());
+    /// Exchanges the code in the URL that the browser was redirected to. The `client` takes over the tokens and stores them.
+    ///
+    /// The code works once and may be spent when the caller goes away, so all of this runs to its end without the caller.
+    pub(super) async fn exchange(
+        &self,
+        login: &Authorization,
+        redirected: &str,
+        client: Option<&ClientInner>,
+    ) -> Result<TokenSet, Error> {
+        if let Some(client) = client {
+            client.check_login(self.client_id(), self.inner.base_url())?;
+        }
+        let code = login.read_callback(redirected)?.map_err(|error| self.denied(login, &error))?;
+        let request = self.request(login, code);
         let endpoint = self.inner.endpoint();
-        // A code works once: if the outcome of the request is unknown, only a new login helps.
-        let granted = endpoint.grant(&self.grant, request, Repeat::Spends).await;
-        let granted = granted.map_err(|error| self.failed(error))?;
-        Ok(granted.into_tokens(&self.grant, endpoint.clock.wall(), None))
+        let (transport, clock) = (endpoint.transport.clone(), endpoint.clock);
+        let (flow, client) = (self.clone(), client.cloned());
+        let exchange = async move {
+            // If the outcome of the request is unknown, only a new login helps.
+            let granted = endpoint.grant(&flow.grant, request, Repeat::Spends).await;
+            let granted = granted.map_err(|error| flow.failed(error))?;
+            let tokens = granted.into_tokens(&flow.grant, clock.wall(), None);
+            if let Some(client) = client {
+                client.adopt_login(tokens.clone()).await?;
+            }
+            Ok(tokens)
+        };
+        transport.run(exchange).await.unwrap_or_else(|| Err(self.failed(no_outcome("exchange of the code", clock))))
     }
 
     /// The error of a login that was not completed in time.
     pub(super) fn timed_out(&self) -> Error {
-        self.inner.token_error(NoToken::TooLate, &EXCHANGE)
+        let mut error = self.inner.token_error(NoToken::TooLate, &EXCHANGE);
+        if let Error::Timeout(call) = &mut error {
+            call.reason = "the browser did not return from the login page in time: start the login again".into();
+        }
+        error
     }
 
-    fn denied(&self, error: AuthorizationError) -> Error {
-        let reason = "the user or the vendor refused the login";
-        let mut failure = TokenError::new(TokenErrorKind::Refused, reason, self.clock());
-        (failure.code, failure.message) = (Some(error.code), error.description);
-        self.failed(failure)
+    /// The request that exchanges a code. What it sends, and the state of the login, are redacted from its errors.
+    fn request(&self, login: &Authorization, code: String) -> TokenRequest {
+        let request = self.grant.exchange(code, login.redirect_uri().to_owned(), login.verifier());
+        request.with_secrets(vec![login.state().clone()])
+    }
+
+    fn denied(&self, login: &Authorization, error: &AuthorizationError) -> Error {
+        let request = self.request(login, String::new());
+        let description = error.description.as_deref();
+        self.failed(self.inner.endpoint().denied_login(&self.grant, &request, &error.code, description))
     }
 
     fn failed(&self, error: TokenError) -> Error {

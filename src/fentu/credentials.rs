@@ -43,12 +43,21 @@ impl Credentials {
     ///
     /// If the client has a [store](crate::ClientBuilder::with_token_store) that holds tokens too, it uses the ones that
     /// were obtained later; if that is not recorded, it uses the stored ones.
+    ///
+    /// # Several users of one tenant
+    ///
+    /// These credentials do not say which user granted the tokens, and the vendor does not either. If two users of one tenant
+    /// let the application in, give each client the user's name with
+    /// [`with_account`](crate::ClientBuilder::with_account): otherwise both share one record in the store, and the later login
+    /// replaces the other, with the rights of its user.
     pub fn oauth(client_id: impl Into<String>, client_secret: impl Into<SecretString>, tokens: TokenSet) -> Self {
         Self::application(client_id, client_secret, Some(Box::new(tokens)))
     }
 
     /// A registered application whose tokens are in the client's [store](crate::ClientBuilder::with_token_store). While
-    /// the store is empty, calls fail with [`Error::ReauthRequired`]: a user has to log in first.
+    /// the store is empty, calls fail with [`Error::ReauthRequired`]: a user has to log in first, through
+    /// [`Application::exchange_into`](super::Application::exchange_into). If several users of one tenant log in, name each with
+    /// [`with_account`](crate::ClientBuilder::with_account), as described at [`oauth`](Self::oauth).
     pub fn oauth_stored(client_id: impl Into<String>, client_secret: impl Into<SecretString>) -> Self {
         Self::application(client_id, client_secret, None)
     }

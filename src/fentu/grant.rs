@@ -1,6 +1,5 @@
 //! The token requests of a registered application: exchange of a code, refresh, and revocation.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use http::Method;
@@ -8,7 +7,8 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::auth::{Body, Grant, Granted, Lives, Place, TokenRequest, TokenSet};
+use super::error_body;
+use crate::auth::{Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals};
 use crate::error::Error;
 use crate::operation::Operation;
 
@@ -21,6 +21,11 @@ static REVOKE: Operation = Operation::new("revoke_token", Method::POST, "/oauth/
 /// Documented: 1 hour, and 30 days.
 const LIVES: Lives =
     Lives { access: Some(Duration::from_secs(3600)), refresh: Some(Duration::from_secs(30 * 24 * 3600)) };
+
+/// No code is documented. These are what other servers respond with in place of `invalid_grant`. The API documents 401 for a token
+/// that is not valid.
+const REFUSALS: VendorRefusals =
+    VendorRefusals { codes: &["bad_refresh_token", "bad_verification_code", "invalid_token"], statuses: &[401] };
 
 /// The grant of a registered application.
 #[derive(Clone, Debug)]
@@ -63,6 +68,10 @@ impl CodeGrant {
 }
 
 impl Grant for CodeGrant {
+    fn client_id(&self) -> Option<&str> {
+        Some(&self.client_id)
+    }
+
     fn login(&self) -> Option<TokenRequest> {
         None
     }
@@ -70,7 +79,8 @@ impl Grant for CodeGrant {
     fn refresh(&self, tokens: &TokenSet, _access_lives: bool) -> Option<TokenRequest> {
         let mut fields = self.fields("refresh_token");
         fields.push(("refresh_token", tokens.refresh_token()?.expose_secret().to_owned()));
-        Some(TokenRequest::new(&REFRESH, Place::Root, Body::Form(fields)))
+        let secrets = tokens.secrets();
+        Some(TokenRequest::new(&REFRESH, Place::Root, Body::Form(fields)).with_secrets(secrets))
     }
 
     fn revoke(&self, tokens: &TokenSet) -> Vec<TokenRequest> {
@@ -82,7 +92,8 @@ impl Grant for CodeGrant {
         let each = tokens.refresh_token().into_iter().chain([access]);
         each.map(|token| {
             let fields = vec![("token", token.expose_secret().to_owned())];
-            let mut request = TokenRequest::new(&REVOKE, Place::Root, Body::Form(fields));
+            let request = TokenRequest::new(&REVOKE, Place::Root, Body::Form(fields));
+            let mut request = request.with_secrets(tokens.secrets());
             let mut bearer = bearer.clone();
             bearer.set_sensitive(true);
             request.headers.push((AUTHORIZATION, bearer));
@@ -91,8 +102,22 @@ impl Grant for CodeGrant {
         .collect()
     }
 
-    fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
+    fn read(&self, body: &Value) -> Result<Granted, &'static str> {
         Granted::oauth(body)
+    }
+
+    /// The shape is that of RFC 6749, or, from the API before it, that of the API's own errors.
+    fn read_error(&self, body: &Value) -> ErrorWords {
+        let error = error_body::read(body);
+        ErrorWords {
+            message: error.message,
+            code: error.code,
+            is_vendor_shape: body.pointer("/error/code").is_some_and(Value::is_string),
+        }
+    }
+
+    fn refusals(&self) -> VendorRefusals {
+        REFUSALS
     }
 
     fn header(&self) -> (HeaderName, Option<&'static str>) {

@@ -1,9 +1,13 @@
 //! A login that returns to this machine: an HTTP listener on a loopback port, until the browser is redirected to it.
 
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{AbortHandle, abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,9 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::Client;
 use super::authorization::Authorization;
 use super::code_flow::CodeFlow;
 use crate::auth::TokenSet;
+use crate::client_inner::ClientInner;
 use crate::error::Error;
 
 /// How long the user may take: the longest that a code may live (RFC 6749, section 4.1.2).
@@ -22,6 +28,8 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause after a connection that could not be accepted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// How many connections may be open that have not sent their request. One more closes the oldest of them.
+const MAX_WAITING: usize = 16;
 /// The longest request head that is read, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 /// The end of a request's head.
@@ -41,8 +49,11 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 /// let login = application.loopback_login([Scope::ReadWorkOrders]).await?;
 /// println!("open this in your browser: {}", login.url());
 /// # tokio::spawn(reqwest::get(server.visit(login.url().as_str()).expect("the mock server's user consents")));
-/// let tokens = login.tokens().await?; // waits for the browser
-/// # assert!(tokens.refresh_token().is_some());
+/// # use servicebay::fentu::{Client, Credentials};
+/// # let client = Client::builder(Credentials::oauth_stored("test-application", "test-application-secret"));
+/// # let client = client.with_base_url(server.base_url()).build()?;
+/// login.tokens_into(&client).await?; // waits for the browser
+/// client.list_work_orders().send().await?;
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
@@ -76,62 +87,139 @@ impl LoopbackLogin {
     /// # Errors
     ///
     /// [`Error::Timeout`] if the browser does not return in time; otherwise the errors of
-    /// [`Application::exchange`](super::Application::exchange).
+    /// [`Application::exchange`](super::Application::exchange), whose docs say what must happen to the tokens.
     pub async fn tokens(self) -> Result<TokenSet, Error> {
+        self.complete(None).await
+    }
+
+    /// Waits for the browser as [`tokens`](Self::tokens) does, and hands the tokens to `client`, which stores and uses them from
+    /// then on. The browser shows success once they are stored.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] if the browser does not return in time; otherwise the errors of
+    /// [`Application::exchange_into`](super::Application::exchange_into).
+    pub async fn tokens_into(self, client: &Client) -> Result<(), Error> {
+        self.complete(Some(client.inner())).await.map(drop)
+    }
+
+    async fn complete(self, client: Option<&ClientInner>) -> Result<TokenSet, Error> {
         let clock = self.flow.clock();
-        let outcome = clock.within(self.serve(), clock.now() + LOGIN_TIMEOUT).await;
+        let outcome = clock.within(self.serve(client), clock.now() + LOGIN_TIMEOUT).await;
         outcome.unwrap_or_else(|| Err(self.flow.timed_out()))
     }
 
-    async fn serve(&self) -> Result<TokenSet, Error> {
+    async fn serve(&self, client: Option<&ClientInner>) -> Result<TokenSet, Error> {
         let clock = self.flow.clock();
         let redeemed = OnceCell::new();
-        let mut connections = FuturesUnordered::new();
+        // Connections whose request is being read, oldest first, and those that get their response.
+        let mut waiting: VecDeque<(u64, AbortHandle)> = VecDeque::with_capacity(MAX_WAITING);
+        let (mut requests, mut responses) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let (mut accept_at, mut accepted) = (clock.now(), 0);
         loop {
-            let accept = pin!(self.listener.accept());
-            let event = match connections.is_empty() {
-                true => Either::Left(accept.await),
-                false => match select(accept, connections.next()).await {
-                    Either::Left((accepted, _)) => Either::Left(accepted),
-                    Either::Right((handled, _)) => Either::Right(handled),
-                },
-            };
-            match event {
-                Either::Left(Ok((stream, _))) => connections.push(self.handle(stream, &redeemed)),
-                // The peer closed the connection early, or the process has too many open files: try again.
-                Either::Left(Err(_)) => clock.sleep_until(clock.now() + ACCEPT_RETRY).await,
-                Either::Right(Some(true)) => break,
-                Either::Right(_) => {}
+            let mut pause = pin!(clock.sleep_until(accept_at));
+            // Connections come first: while they are served, accepting may fail again and again for lack of files.
+            let event = poll_fn(|context| {
+                if let Poll::Ready(Some(is_done)) = responses.poll_next_unpin(context) {
+                    return Poll::Ready(LoopbackEvent::Responded(is_done));
+                }
+                if let Poll::Ready(Some((number, request))) = requests.poll_next_unpin(context) {
+                    return Poll::Ready(LoopbackEvent::Requested(number, request));
+                }
+                ready!(pause.as_mut().poll(context));
+                self.listener.poll_accept(context).map_ok(|(stream, _)| stream).map(LoopbackEvent::Accepted)
+            });
+            match event.await {
+                LoopbackEvent::Responded(true) => break,
+                LoopbackEvent::Responded(false) => {}
+                LoopbackEvent::Requested(number, request) => {
+                    waiting.retain(|(waiting, _)| *waiting != number);
+                    if let Some((stream, target)) = request {
+                        responses.push(self.respond(stream, target, &redeemed, client));
+                    }
+                }
+                LoopbackEvent::Accepted(Ok(stream)) => {
+                    if waiting.len() == MAX_WAITING {
+                        close_oldest(&mut waiting);
+                    }
+                    let (number, (request, handle)) = (accepted, abortable(self.request(stream)));
+                    accepted += 1;
+                    waiting.push_back((number, handle));
+                    requests.push(async move { (number, request.await.ok().flatten()) });
+                }
+                // The peer closed the connection early.
+                LoopbackEvent::Accepted(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                // The process has too many open files. A pause only if none of them is ours to close.
+                LoopbackEvent::Accepted(Err(_)) => {
+                    if !close_oldest(&mut waiting) {
+                        accept_at = clock.now() + ACCEPT_RETRY;
+                    }
+                }
             }
         }
         // Other connections that are ready get their response too; none is waited for.
-        while let Some(Some(_)) = connections.next().now_or_never() {}
-        drop(connections);
+        while let Some(Some(_)) = responses.next().now_or_never() {}
+        drop((requests, responses));
         redeemed.into_inner().expect("the connection that ended the loop has redeemed the code")
     }
 
-    /// Serves one connection, and returns whether it was the redirect of this login. Browsers may load the page twice
-    /// (prefetch, reload): the first request redeems the code, which works once, and the others get the same result.
-    async fn handle(&self, mut stream: TcpStream, redeemed: &OnceCell<Result<TokenSet, Error>>) -> bool {
+    /// Reads the request of a connection, if it comes in time.
+    async fn request(&self, mut stream: TcpStream) -> Option<(TcpStream, String)> {
         let clock = self.flow.clock();
         let target = clock.within(read_target(&mut stream), clock.now() + REQUEST_TIMEOUT).await;
-        let Some(Some(target)) = target else { return false };
+        Some((stream, target??))
+    }
+
+    /// Responds to a request, and returns whether it was the redirect of this login. Browsers may load the page twice
+    /// (prefetch, reload): the first request redeems the code, which works once, and the others get the same result.
+    async fn respond(
+        &self,
+        mut stream: TcpStream,
+        target: String,
+        redeemed: &OnceCell<Result<TokenSet, Error>>,
+        client: Option<&ClientInner>,
+    ) -> bool {
         if target.split('?').next() != Some("/callback") {
-            respond(&mut stream, "404 Not Found", "There is nothing here.").await;
+            self.send_page(&mut stream, "404 Not Found", "There is nothing here.").await;
             return false;
         }
         if self.login.read_callback(&target).is_err() {
-            respond(&mut stream, "400 Bad Request", "This request does not belong to the login in progress.").await;
+            let text = "This request does not belong to the login in progress.";
+            self.send_page(&mut stream, "400 Bad Request", text).await;
             return false;
         }
-        let outcome = redeemed.get_or_init(|| self.flow.exchange(&self.login, &target)).await;
+        let outcome = redeemed.get_or_init(|| self.flow.exchange(&self.login, &target, client)).await;
         let (status, text) = match outcome {
             Ok(_) => ("200 OK", "You are logged in. You can close this window."),
             Err(_) => ("400 Bad Request", "The login failed. The program that started it shows why."),
         };
-        respond(&mut stream, status, text).await;
+        self.send_page(&mut stream, status, text).await;
         true
     }
+
+    /// Sends a page, if the browser reads it in time.
+    async fn send_page(&self, stream: &mut TcpStream, status: &str, text: &str) {
+        let clock = self.flow.clock();
+        let _ = clock.within(send_page(stream, status, text), clock.now() + REQUEST_TIMEOUT).await;
+    }
+}
+
+/// What happens at the port of a login.
+enum LoopbackEvent {
+    Accepted(io::Result<TcpStream>),
+    /// A connection, by its number, has sent this request, or none.
+    Requested(u64, Option<(TcpStream, String)>),
+    /// A request has its response. Whether it was the redirect of the login.
+    Responded(bool),
+}
+
+/// Closes the connection that has been silent for the longest. Returns whether there was one.
+fn close_oldest(waiting: &mut VecDeque<(u64, AbortHandle)>) -> bool {
+    let oldest = waiting.pop_front();
+    if let Some((_, oldest)) = &oldest {
+        oldest.abort();
+    }
+    oldest.is_some()
 }
 
 /// The target of the request, if it is a GET. Only one request per connection is read.
@@ -149,7 +237,7 @@ async fn read_target(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// Sends a page. Errors are ignored: the browser may have closed the connection.
-async fn respond(stream: &mut TcpStream, status: &str, text: &str) {
+async fn send_page(stream: &mut TcpStream, status: &str, text: &str) {
     let page = format!("<!doctype html><meta charset=\"utf-8\"><title>Login</title><p>{text}</p>");
     let length = page.len();
     let response = format!(

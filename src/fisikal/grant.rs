@@ -1,14 +1,14 @@
 //! The token requests of both logins: an application with a user's password, and a user alone.
 
-use std::borrow::Cow;
-
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::error_body;
-use crate::auth::{Body, Grant, Granted, Lives, Place, TokenRequest, TokenSet};
+use crate::auth::{
+    Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, is_gateway_phrase,
+};
 use crate::error::Error;
 use crate::operation::Operation;
 
@@ -66,17 +66,25 @@ impl Grant for PasswordGrant {
     fn refresh(&self, tokens: &TokenSet, _access_lives: bool) -> Option<TokenRequest> {
         let refresh = tokens.refresh_token()?.expose_secret();
         let body = self.fields([("grant_type", "refresh_token"), ("refresh_token", refresh)]);
-        Some(TokenRequest::new(&REFRESH, Place::Base, body))
+        Some(TokenRequest::new(&REFRESH, Place::Base, body).with_secrets(tokens.secrets()))
     }
 
     fn revoke(&self, tokens: &TokenSet) -> Vec<TokenRequest> {
         let each = tokens.refresh_token().into_iter().chain([tokens.access_token()]);
-        each.map(|token| TokenRequest::new(&REVOKE, Place::Base, self.fields([("token", token.expose_secret())])))
-            .collect()
+        let request = |token: &SecretString| {
+            let body = self.fields([("token", token.expose_secret())]);
+            TokenRequest::new(&REVOKE, Place::Base, body).with_secrets(tokens.secrets())
+        };
+        each.map(request).collect()
     }
 
-    fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
+    fn read(&self, body: &Value) -> Result<Granted, &'static str> {
         Granted::oauth(body)
+    }
+
+    /// Those of Doorkeeper, which adds the first for a client whose token is over.
+    fn refusals(&self) -> VendorRefusals {
+        VendorRefusals { codes: &["invalid_token", "bad_refresh_token"], statuses: &[] }
     }
 
     fn header(&self) -> (HeaderName, Option<&'static str>) {
@@ -123,15 +131,23 @@ impl Grant for SessionGrant {
         None
     }
 
-    fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
+    fn read(&self, body: &Value) -> Result<Granted, &'static str> {
         let token = body.pointer("/identity/fisikal_token").and_then(Value::as_str).filter(|token| !token.is_empty());
         let access = token.ok_or("the response has no identity.fisikal_token")?.into();
         Ok(Granted { access, refresh: None, access_life: None, refresh_life: None })
     }
 
-    fn read_error(&self, body: &Value) -> (Option<String>, Option<String>) {
+    /// Only this vendor has a list `errors` whose entries have a type, or a code in `error`.
+    fn read_error(&self, body: &Value) -> ErrorWords {
         let error = error_body::read(body);
-        (error.message, error.code)
+        let code = error.code.filter(|code| !code.is_empty());
+        let is_vendor_shape = code.as_ref().is_some_and(|code| !is_gateway_phrase(code));
+        ErrorWords { message: error.message, code, is_vendor_shape }
+    }
+
+    /// A wrong password is an entry of `errors`; the status is not documented.
+    fn refusals(&self) -> VendorRefusals {
+        VendorRefusals { codes: &["invalid_token"], statuses: &[401, 403, 422] }
     }
 
     fn header(&self) -> (HeaderName, Option<&'static str>) {

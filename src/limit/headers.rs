@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use super::reset::{self, HeaderProblem};
+use crate::clock::Clock;
 
 const LIMIT: &str = "x-ratelimit-limit";
 const REMAINING: &str = "x-ratelimit-remaining";
@@ -15,6 +16,9 @@ const RETRY_AFTER: &str = "retry-after";
 /// The header of the IETF draft on rate limits, and the policy that goes with it.
 const RATELIMIT: &str = "ratelimit";
 const RATELIMIT_POLICY: &str = "ratelimit-policy";
+
+/// The longest wait that is believed where no policy says.
+const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What an answer says about the limit. Everything may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,6 +46,11 @@ impl RateLimitHeaders {
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.retry_after.or(self.reset)
     }
+}
+
+/// Reads every header that concerns the limit, without a policy and a caller to tell.
+pub(crate) fn read_all(headers: &HeaderMap, clock: Clock) -> RateLimitHeaders {
+    read(headers, || clock.wall(), MAX_WAIT, &|_| {})
 }
 
 /// Reads every header that concerns the limit. A header that makes no sense is told, and otherwise as if it were missing.

@@ -1,6 +1,7 @@
 //! Maps every way in which a call can end to its typed error.
 
 use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -92,7 +93,7 @@ impl RetryContext<'_> {
         let mut call = self.call_error(reason);
         self.add_response(&mut call, response);
         call.maybe_applied = self.call.is_write();
-        call.source = source;
+        call.source = source.map(|source| self.cleaned(&*source));
         Error::Decode(Box::new(DecodeError { call, path }))
     }
 
@@ -101,24 +102,52 @@ impl RetryContext<'_> {
         self.pipeline.vendor.request_id(&response.headers).map(|id| self.pipeline.auth.cleaned(id))
     }
 
+    /// The error of a call for which there is no token, or of a token request that belongs to no call.
     fn failed_token_request(&self, error: &TokenError) -> Error {
-        let mut call = self.call_error(format!("no token: {}", error.reason));
+        let clock = self.pipeline.clock;
+        let reason = match error.kind {
+            // A store is the user's own, and may say anything.
+            TokenErrorKind::Store => Cow::Owned(self.pipeline.auth.cleaned(&error.reason)),
+            _ => Cow::Borrowed(&*error.reason),
+        };
+        let mut call = self.call_error(format!("no token: {reason}"));
         call.status = error.status;
+        call.request_id.clone_from(&error.request_id);
         call.message.clone_from(&error.message);
         call.code.clone_from(&error.code);
-        call.retry_after = error.rest;
-        match error.why {
-            TokenErrorKind::Failed => Error::Server(Box::new(call)),
-            TokenErrorKind::Refused => Error::ReauthRequired(Box::new(call)),
-            TokenErrorKind::Store => Error::Store(Box::new(call)),
-            TokenErrorKind::Unknown | TokenErrorKind::Unreached => Error::Connect(Box::new(call)),
-            TokenErrorKind::Unreadable => Error::Decode(Box::new(DecodeError { call, path: None })),
+        // Callers that come later get the same error, and less of the wait is left.
+        call.retry_after = error.resume_at.map(|at| at.saturating_duration_since(clock.now())).or(error.retry_after);
+        call.source = error.source.clone().map(|source| Box::new(source) as BoxError);
+        call.is_transient = !error.kind.is_permanent();
+        if error.kind == TokenErrorKind::Throttled {
+            // It names the call, which can be postponed.
+            let resume_at = error.resume_at.unwrap_or_else(|| clock.now());
+            let resume_at = clock.wall_at(resume_at);
+            return Error::RateLimited(Box::new(RateLimitedError { call, resume_at, limit: None, remaining: None }));
+        }
+        if let Some(request) = &error.request
+            && self.attempts == 0
+        {
+            // Nothing of the call was sent, so the error is that of the token request.
+            call.operation = request.operation;
+            call.method = request.operation.method().clone();
+            call.url = request.url.clone();
+            call.attempts = request.attempts;
+            call.request_body = Bytes::new();
+        }
+        match (error.kind, error.status) {
+            (TokenErrorKind::Refused, _) => Error::ReauthRequired(Box::new(call)),
+            (TokenErrorKind::Store, _) => Error::Store(Box::new(call)),
+            (TokenErrorKind::Unreadable, _) => Error::Decode(Box::new(DecodeError { call, path: None })),
+            (_, Some(status)) if status.is_server_error() => Error::Server(Box::new(call)),
+            (TokenErrorKind::Failed, _) => Error::Api(Box::new(call)),
+            _ => Error::Connect(Box::new(call)),
         }
     }
 
     fn error_response(&self, response: &HttpResponse, limits: &RateLimitHeaders) -> Error {
         let status = response.status;
-        let mut call = self.call_error(self.pipeline.auth.cleaned(&reason(response)));
+        let mut call = self.call_error(reason(response, |text| self.pipeline.auth.cleaned(text)));
         call.retry_after = limits.retry_after;
         let fields = self.add_error_body(&mut call, response);
         if status == StatusCode::NOT_FOUND {
@@ -150,13 +179,13 @@ impl RetryContext<'_> {
         match error {
             HttpError::NotSent(source) => {
                 let mut call = self.call_error("could not connect; the request was not sent: check DNS, proxy and TLS");
-                call.source = Some(source);
+                call.source = Some(self.cleaned(&*source));
                 Error::Connect(Box::new(call))
             }
             HttpError::Broken(status, source) => {
                 let mut call = self.call_error("the connection broke before the whole response arrived");
                 call.status = status;
-                call.source = Some(source);
+                call.source = Some(self.cleaned(&*source));
                 if is_outcome_unknown { Error::OutcomeUnknown(Box::new(call)) } else { Error::Connect(Box::new(call)) }
             }
             HttpError::TimedOut => {
@@ -173,6 +202,11 @@ impl RetryContext<'_> {
                 Error::Decode(Box::new(DecodeError { call, path: None }))
             }
         }
+    }
+
+    /// An error of another crate as a source, without secrets.
+    fn cleaned(&self, source: &(dyn StdError + Send + Sync + 'static)) -> BoxError {
+        Box::new(self.pipeline.auth.cleaned_error(source))
     }
 
     /// An error of this call without a response.
@@ -198,6 +232,7 @@ impl RetryContext<'_> {
             body: Bytes::new(),
             maybe_applied: self.maybe_applied,
             idempotent: self.call.idempotent,
+            is_transient: false,
             source: None,
         }
     }
@@ -226,11 +261,12 @@ impl RetryContext<'_> {
 const NO_SUCH_OBJECT: &str = "no such object, or these credentials may not see it: check the id and the tenant";
 
 /// What an error status means and what to do about it.
-fn reason(response: &HttpResponse) -> Cow<'static, str> {
+fn reason(response: &HttpResponse, cleaned: impl FnOnce(&str) -> String) -> Cow<'static, str> {
     match response.status.as_u16() {
         300..=399 => match response.headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
             Some(location) => {
-                format!("redirected to {}, which is not followed: check the base URL", without_query(location)).into()
+                let location = cleaned(&without_query(location));
+                format!("redirected to {location}, which is not followed: check the base URL").into()
             }
             None => "redirected, which is not followed: check the base URL".into(),
         },

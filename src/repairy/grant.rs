@@ -1,6 +1,5 @@
 //! The token requests of a partner's app: login with key and secret, and refresh with both current tokens.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use http::Method;
@@ -9,7 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::error_body;
-use crate::auth::{Body, Grant, Granted, Lives, Place, TokenRequest, TokenSet, life};
+use crate::auth::{
+    Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, is_gateway_phrase, life,
+};
 use crate::error::Error;
 use crate::operation::Operation;
 
@@ -54,12 +55,12 @@ impl Grant for AppGrant {
         let body = json!({"refreshToken": refresh.expose_secret()});
         let mut request = TokenRequest::new(&REFRESH, Place::Base, Body::Json(body));
         request.headers.push((AUTHORIZATION, bearer));
-        Some(request)
+        Some(request.with_secrets(tokens.secrets()))
     }
 
     /// The vendor promises both tokens but does not show the names of the fields; these follow its usual spelling. The tokens
     /// may be in a wrapper, as in every response.
-    fn read(&self, body: &Value) -> Result<Granted, Cow<'static, str>> {
+    fn read(&self, body: &Value) -> Result<Granted, &'static str> {
         let holds = |value: &&Value| value.get("accessToken").is_some();
         let inside = || body.as_object().and_then(|fields| fields.values().find(holds));
         let pair = Some(body).filter(holds).or_else(inside).ok_or("the response has no accessToken")?;
@@ -72,9 +73,18 @@ impl Grant for AppGrant {
         })
     }
 
-    fn read_error(&self, body: &Value) -> (Option<String>, Option<String>) {
+    /// A gateway has a `message` too, but says nothing more than its status, and nothing else.
+    fn read_error(&self, body: &Value) -> ErrorWords {
         let error = error_body::read(body);
-        (error.message, error.code)
+        let is_of_gateway = body.as_object().is_some_and(|fields| fields.len() == 1)
+            && error.message.as_deref().is_some_and(is_gateway_phrase);
+        let is_vendor_shape = !is_of_gateway && (error.message.is_some() || error.code.is_some());
+        ErrorWords { message: error.message, code: error.code, is_vendor_shape }
+    }
+
+    /// The vendor names no codes. Its statuses for a wrong key, a wrong secret and an expired token are the usual ones.
+    fn refusals(&self) -> VendorRefusals {
+        VendorRefusals { codes: &[], statuses: &[401, 403] }
     }
 
     fn header(&self) -> (HeaderName, Option<&'static str>) {

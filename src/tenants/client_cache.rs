@@ -73,6 +73,14 @@ impl<T> ClientCache<T> {
         evicted
     }
 
+    /// All clients.
+    pub(super) fn values(&self) -> Vec<T>
+    where
+        T: Clone,
+    {
+        self.entries.values().map(|entry| entry.client.clone()).collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -87,8 +87,7 @@ impl Fault {
     /// If the number is not a status code (100 to 999).
     #[track_caller]
     pub fn status(code: u16) -> Self {
-        let body = json!({"status": code, "developerMessage": "A fault was injected into this request."});
-        Self::instead(code, "application/json", body.to_string())
+        Self::instead(code, "application/json", error_body(code))
     }
 
     /// Responds with 200 and a web page, instead of handling the request: a login form or a maintenance notice, as a
@@ -129,6 +128,50 @@ impl Fault {
     /// Handles the request and closes the connection. The server's state has changed, and the client cannot know it.
     pub fn lost_response() -> Self {
         Self::new(Effect::Lose)
+    }
+
+    /// Handles the request, and responds with this status and an error body. The server's state has changed, although
+    /// the response says that the server failed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), servicebay::Error> {
+    /// use servicebay::Error;
+    /// use servicebay::fixably::types::OrderCreate;
+    /// use servicebay::testing::Fault;
+    /// use servicebay::testing::fixably::MockServer;
+    ///
+    /// let server = MockServer::start().await;
+    /// server.fault(Fault::status_after(500).on("POST", "/orders"));
+    /// let created = server.client()?.create_order().body(OrderCreate::new().reference("WEB-8")).send().await;
+    ///
+    /// assert!(created.is_err_and(|error| error.maybe_applied()));
+    /// assert_eq!(server.snapshot("orders?q=reference:WEB-8")["totalItems"], 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the number is not a status code (100 to 999).
+    #[track_caller]
+    pub fn status_after(code: u16) -> Self {
+        Self::new(Effect::Replace(response::status_code(code), error_body(code).into()))
+    }
+
+    /// Handles the request, and sends these bytes before the body: a byte order mark, or the output of a proxy.
+    ///
+    /// ```
+    /// use servicebay::testing::Fault;
+    /// use servicebay::testing::fixably::MockServer;
+    ///
+    /// let server = MockServer::builder().in_memory();
+    /// server.fault(Fault::body_prefix("\u{feff}").on("GET", "/orders"));
+    /// server.fault(Fault::header("content-type", "text/html")); // the right body under a wrong label
+    /// assert_eq!(server.pending_faults(), 2);
+    /// ```
+    pub fn body_prefix(prefix: impl Into<Bytes>) -> Self {
+        Self::new(Effect::Prefix(prefix.into()))
     }
 
     /// Handles the request, and closes the connection halfway through the body.
@@ -294,6 +337,11 @@ impl Fault {
     }
 }
 
+/// The body of an error response.
+fn error_body(code: u16) -> String {
+    json!({"status": code, "developerMessage": "A fault was injected into this request."}).to_string()
+}
+
 #[track_caller]
 fn header_name(name: &str) -> HeaderName {
     match name.parse() {
@@ -338,6 +386,21 @@ mod tests {
         let response = applied(&Fault::redirect("https://elsewhere.invalid/"));
         assert_eq!(response.response.status(), 307);
         assert_eq!(response.response.headers()[LOCATION], "https://elsewhere.invalid/");
+    }
+
+    #[test]
+    fn a_status_after_handling_has_no_replacement_and_an_error_body() {
+        let fault = Fault::status_after(503);
+        assert!(fault.replacement().is_none());
+        let response = applied(&fault);
+        assert_eq!(response.response.status(), 503);
+        let body: Value = serde_json::from_slice(response.response.body()).expect("JSON");
+        assert_eq!(body["status"], 503);
+    }
+
+    #[test]
+    fn a_prefix_comes_before_the_body() {
+        assert_eq!(applied(&Fault::body_prefix("\u{feff}")).response.body(), "\u{feff}{}");
     }
 
     #[test]

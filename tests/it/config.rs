@@ -119,6 +119,32 @@ fn a_user_agent_that_cannot_be_a_header_is_rejected() {
     assert_eq!(field, "user_agent");
 }
 
+#[test]
+fn an_http_configuration_that_cannot_be_built_is_rejected() {
+    let builder = fixably::Client::builder(fixably::Credentials::bearer("t")).with_tenant("acme");
+    let (field, message) = config_error(builder.with_http_config(|http| http.user_agent("line\nbreak")).build());
+    assert_eq!(field, "http_config");
+    assert!(message.contains("the HTTP client cannot be built"), "{message}");
+}
+
+#[cfg(feature = "fentu")]
+#[test]
+fn an_account_needs_a_name_and_a_store_for_many_accounts_needs_a_tenant_or_an_account() {
+    use servicebay::{MemoryStore, fentu};
+
+    let builder = || {
+        let credentials = fentu::Credentials::oauth_stored("application", "secret");
+        fentu::Client::builder(credentials).with_token_store(MemoryStore::new())
+    };
+    let (field, _) = config_error(builder().with_account("").build());
+    assert_eq!(field, "account");
+    let (field, message) = config_error(builder().build());
+    assert_eq!(field, "token_store");
+    assert!(message.contains(".with_tenant(..)") && message.contains(".with_account(..)"), "{message}");
+    builder().with_tenant("acme").build().unwrap();
+    builder().with_account("ann@acme.example").build().unwrap();
+}
+
 /// What a vendor's builder says about a tenant and about a base URL that it refuses.
 macro_rules! refused_by {
     ($vendor:ident, $credentials:expr, tenant $tenant:expr) => {

@@ -1,5 +1,7 @@
 //! What is specific to Fentu: two base paths, wrapped records, ids as text, and a list that is not paged.
 
+mod logins;
+
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};

@@ -30,10 +30,14 @@ mod reconcile;
 mod repairy;
 mod requests;
 mod retries;
+#[cfg(feature = "fentu")]
+mod runtimes;
 mod secrets;
 mod simulation;
 mod sockets;
 mod source_code;
+#[cfg(feature = "fentu")]
+mod store_conformance;
 #[cfg(feature = "fentu")]
 mod stores;
 mod support;

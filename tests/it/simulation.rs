@@ -4,11 +4,18 @@
 //! clock is set, when the vendor revokes tokens, and when a process is killed. The [`invariants`] are checked for every
 //! request, every response and all stored tokens, when they happen.
 //!
+//! Half of the seeds are mild. In the others, stores fail, hang, conflict and lose writes, processes and runtimes end with a
+//! refresh under way, the machine sleeps, the vendor carries a request out and fails, and users log in beside processes that
+//! run: one of these at a time, or several. In [`directed`] each of them happens alone.
+//!
 //! `SERVICEBAY_SEEDS=10000` runs that many seeds instead of a hundred, and `SERVICEBAY_SEED=17` runs that one again.
 
+mod conditions;
+mod directed;
 mod flaky_transport;
 mod host;
 mod invariants;
+mod laws;
 mod run;
 mod test_store;
 mod vendor;

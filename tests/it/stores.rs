@@ -4,12 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fmt, fs, future, mem};
 
-use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use servicebay::fentu::{Client, Credentials};
-use servicebay::testing::TokenRequestKind;
 use servicebay::testing::fentu::MockServer;
 use servicebay::{
     AuthStatus, CompareAndSwap, Error, FileStore, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
@@ -136,7 +134,7 @@ impl fmt::Debug for TestStore {
 }
 
 impl TokenStore for TestStore {
-    fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
+    fn load(&self, key: &TokenKey) -> impl Future<Output = Result<Option<TokenSet>, StoreError>> + Send {
         Box::pin(async {
             self.state().key = Some(key.clone());
             self.state().loads += 1;
@@ -145,12 +143,12 @@ impl TokenStore for TestStore {
         })
     }
 
-    fn compare_and_swap<'a>(
-        &'a self,
-        key: &'a TokenKey,
+    fn compare_and_swap(
+        &self,
+        key: &TokenKey,
         expected: u64,
-        tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
+        tokens: &TokenSet,
+    ) -> impl Future<Output = Result<CompareAndSwap, StoreError>> + Send {
         Box::pin(async move {
             self.state().swaps += 1;
             self.behave(|state| &mut state.swap).await?;
@@ -158,11 +156,11 @@ impl TokenStore for TestStore {
         })
     }
 
-    fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
         self.memory.remove(key)
     }
 
-    fn lease<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Lease, StoreError>> {
+    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
         Box::pin(async {
             self.behave(|state| &mut state.lease).await?;
             self.memory.lease(key).await
@@ -247,7 +245,7 @@ async fn a_store_operation_that_hangs_times_out_after_10_seconds() {
     call(&client).await.unwrap();
     assert_eq!(started.elapsed(), ten);
     let status = client.auth_status();
-    assert!(store_failure(&status).contains("no answer within 10 s"), "{status:?}");
+    assert!(store_failure(&status).contains("no response within 10 s"), "{status:?}");
     store.state().swap = Behavior::Works;
     sleep(AFTER_RETRIES).await;
     assert_eq!(client.auth_status().store_failure(), None);
@@ -256,7 +254,7 @@ async fn a_store_operation_that_hangs_times_out_after_10_seconds() {
     let started = Instant::now();
     let empty = client_without_tokens(&server, store.clone());
     let error = call(&empty).await.unwrap_err();
-    assert!(matches!(&error, Error::Store(_)) && error.to_string().contains("no answer within 10 s"), "{error}");
+    assert!(matches!(&error, Error::Store(_)) && error.to_string().contains("no response within 10 s"), "{error}");
     assert_eq!(started.elapsed(), ten);
     assert!(server.token_requests().is_empty());
 }
@@ -290,7 +288,10 @@ async fn a_lease_that_is_never_granted_ends_in_an_error_and_not_in_a_second_refr
             other => panic!("{other:?}"),
         }
     };
-    assert!(error.to_string().contains("another process is renewing the tokens and does not finish"), "{error}");
+    assert!(
+        error.to_string().contains("another client has been refreshing the tokens for more than 3 minutes"),
+        "{error}"
+    );
     assert!(server.token_requests().is_empty());
     drop(holder);
     sleep(AFTER_RETRIES).await;
@@ -299,15 +300,28 @@ async fn a_lease_that_is_never_granted_ends_in_an_error_and_not_in_a_second_refr
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_grants_no_lease_does_not_keep_a_client_from_refreshing() {
-    let (server, store) = (server(), TestStore::default());
-    store.state().lease = Behavior::Fails(u32::MAX);
-    let client = client_with(&server, &granted(&server), store.clone());
-    call(&client).await.unwrap();
-    advance(HOUR).await;
-    call(&client).await.unwrap();
-    assert_eq!((server.token_requests().len(), store.stored().await.unwrap().generation()), (1, 2));
-    assert_eq!(client.auth_status().store_failure(), None, "the tokens are stored anyway");
+async fn without_a_lease_or_a_look_at_a_shared_store_no_refresh_token_is_presented() {
+    for what in ["lease", "load"] {
+        let (server, store) = (server(), TestStore::default());
+        let client = client_with(&server, &granted(&server), store.clone());
+        call(&client).await.unwrap();
+        match what {
+            "lease" => store.state().lease = Behavior::Fails(u32::MAX),
+            _ => store.state().load = Behavior::Fails(u32::MAX),
+        }
+        advance(HOUR - Duration::from_secs(300)).await;
+        call(&client).await.unwrap();
+        advance(Duration::from_secs(300)).await;
+        let error = call(&client).await.unwrap_err();
+        assert!(matches!(error, Error::Store(_)) && error.is_retryable(), "{what}: {error:?}");
+        assert!(error.to_string().contains("the disk is full; free some space"), "{what}: {error}");
+        assert!(server.token_requests().is_empty(), "{what}");
+
+        store.set(Behavior::Works);
+        sleep(AFTER_RETRIES).await;
+        call(&client).await.unwrap();
+        assert_eq!((server.token_requests().len(), store.stored().await.unwrap().generation()), (1, 2), "{what}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,13 +354,14 @@ async fn a_panic_of_the_store_counts_as_a_failure() {
 
     let client = client_with(&server, &granted(&server), store.clone());
     call(&client).await.unwrap();
+    assert!(store_failure(&client.auth_status()).contains("the store panicked"), "{:?}", client.auth_status());
     advance(HOUR).await;
-    call(&client).await.unwrap();
-    assert!(store_failure(&client.auth_status()).contains("it panicked"), "{:?}", client.auth_status());
-    assert_eq!(server.token_requests().len(), 1);
+    assert!(matches!(call(&client).await, Err(Error::Store(_))));
+    assert!(server.token_requests().is_empty());
 
     store.set(Behavior::Works);
     sleep(AFTER_RETRIES).await;
+    call(&client).await.unwrap();
     assert_eq!(store.stored().await.unwrap().generation(), 2);
     assert_eq!(client.auth_status().store_failure(), None);
     call(&empty).await.unwrap();
@@ -356,24 +371,26 @@ async fn a_panic_of_the_store_counts_as_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn two_clients_on_one_store_refresh_once_and_the_second_reads_what_the_first_stored() {
     let folder = Folder::new();
-    let file = FileStore::new(folder.path()).unwrap();
-    let stores: [Arc<dyn TokenStore>; 2] = [Arc::new(MemoryStore::new()), Arc::new(file)];
-    for store in stores {
-        let server = server();
-        let one = client_with(&server, &granted(&server), Arc::clone(&store));
-        call(&one).await.unwrap();
-        let other = client_without_tokens(&server, Arc::clone(&store));
-        for round in 1..=5 {
-            advance(HOUR).await;
-            let calls = (0..50).flat_map(|_| [call(&one), call(&other)]);
-            for result in futures_util::future::join_all(calls).await {
-                result.unwrap();
-            }
-            let counters = server.counters();
-            assert_eq!((counters.refreshes(), counters.repeated_refreshes()), (round, 0), "{store:?}");
-            let generations = [&one, &other].map(|client| client.auth_status().generation());
-            assert_eq!(generations, [round + 1; 2], "{store:?}");
+    share(MemoryStore::new()).await;
+    share(FileStore::new(folder.path()).unwrap()).await;
+}
+
+/// Two clients on this store through five refreshes.
+async fn share(store: impl TokenStore + Clone) {
+    let server = server();
+    let one = client_with(&server, &granted(&server), store.clone());
+    call(&one).await.unwrap();
+    let other = client_without_tokens(&server, store.clone());
+    for round in 1..=5 {
+        advance(HOUR).await;
+        let calls = (0..50).flat_map(|_| [call(&one), call(&other)]);
+        for result in futures_util::future::join_all(calls).await {
+            result.unwrap();
         }
+        let counters = server.counters();
+        assert_eq!((counters.refreshes(), counters.repeated_refreshes()), (round, 0), "{store:?}");
+        let generations = [&one, &other].map(|client| client.auth_status().generation());
+        assert_eq!(generations, [round + 1; 2], "{store:?}");
     }
 }
 
@@ -474,9 +491,7 @@ async fn other_stored_tokens_of_the_same_generation_are_used_when_ours_are_refus
     assert_eq!(folder.tokens().generation(), 1);
 
     call(&ours).await.unwrap();
-    let requests = server.token_requests();
-    assert_eq!(requests.len(), 1, "{requests:?}");
-    assert!(requests[0].kind == TokenRequestKind::Refresh && !requests[0].accepted, "{requests:?}");
+    assert!(server.token_requests().is_empty(), "{:?}", server.token_requests());
 }
 
 #[tokio::test(start_paused = true)]
@@ -550,4 +565,52 @@ async fn revoked_tokens_are_removed_from_the_file() {
     client.revoke().await.unwrap();
     assert!(!path.exists());
     assert!(matches!(call(&client).await, Err(Error::ReauthRequired(_))));
+}
+
+/// The environment variable that makes a process open the default folder. It has no home folder if the value is empty.
+#[cfg(target_os = "linux")]
+const DEFAULT_FOLDER: &str = "SERVICEBAY_TEST_DEFAULT_FOLDER";
+
+/// The test that a process runs whose home folder is another one. In a normal test run it does nothing.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_with_another_home_folder() {
+    let Ok(home) = std::env::var(DEFAULT_FOLDER) else { return };
+    match FileStore::in_default_folder("acme-sync") {
+        Ok(store) => assert_eq!(format!("{store:?}"), format!("FileStore {{ folder: {home:?}, .. }}")),
+        Err(error) => assert!(home.is_empty() && error.reason().contains("has no home folder; set HOME"), "{error}"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_default_folder_is_the_platform_s_and_without_a_home_folder_there_is_none() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let (home, state) = (Folder::new(), Folder::new());
+    let process = |expected: &str| {
+        let test = concat!(module_path!(), "::a_process_with_another_home_folder");
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args([test.split_once("::").unwrap().1, "--exact"]).env(DEFAULT_FOLDER, expected);
+        command.env_remove("HOME").env_remove("XDG_STATE_HOME");
+        command
+    };
+    let succeeds = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    };
+    let folder = home.path().join(".local/state/acme-sync/tokens");
+    succeeds(process(folder.to_str().unwrap()).env("HOME", home.path()));
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+
+    let folder = state.path().join("acme-sync/tokens");
+    let mut command = process(folder.to_str().unwrap());
+    succeeds(command.env("HOME", home.path()).env("XDG_STATE_HOME", state.path()));
+    assert!(folder.is_dir());
+
+    // Only root can start a process of a user without a home folder.
+    if rustix::process::geteuid().is_root() {
+        succeeds(process("").uid(54321).current_dir("/"));
+    }
 }

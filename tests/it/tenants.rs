@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::join_all;
 use secrecy::ExposeSecret as _;
+use servicebay::fentu::Application;
+use servicebay::testing::fentu::MockServer;
 use servicebay::testing::{Script, Step};
 use servicebay::{
     CompareAndSwap, Error, FileStore, Lease, MemoryStore, StoreError, TenantError, Tenants, TenantsBuilder, TokenKey,
@@ -76,27 +78,27 @@ struct FlakyStore {
 }
 
 impl TokenStore for FlakyStore {
-    fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
+    fn load(&self, key: &TokenKey) -> impl Future<Output = Result<Option<TokenSet>, StoreError>> + Send {
         self.memory.load(key)
     }
 
-    fn compare_and_swap<'a>(
-        &'a self,
-        key: &'a TokenKey,
+    async fn compare_and_swap(
+        &self,
+        key: &TokenKey,
         expected: u64,
-        tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
+        tokens: &TokenSet,
+    ) -> Result<CompareAndSwap, StoreError> {
         match self.is_failing.load(Ordering::Relaxed) {
-            true => Box::pin(async { Err(StoreError::new("not today")) }),
-            false => self.memory.compare_and_swap(key, expected, tokens),
+            true => Err(StoreError::new("not today")),
+            false => self.memory.compare_and_swap(key, expected, tokens).await,
         }
     }
 
-    fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
         self.memory.remove(key)
     }
 
-    fn lease<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Lease, StoreError>> {
+    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
         self.memory.lease(key)
     }
 }
@@ -404,6 +406,66 @@ async fn a_store_that_a_builder_sets_is_used_by_that_tenant_alone() {
     let name = |key: &str| TokenKey::new(format!("repairy/partner-api.example/{key}/{key}/app%20key"));
     assert!(own.load(&name("own")).await.unwrap().is_some() && own.load(&name("other")).await.unwrap().is_none());
     assert!(shared.load(&name("other")).await.unwrap().is_some() && shared.load(&name("own")).await.unwrap().is_none());
+}
+
+/// Tenants whose clients use what is in the store, and log in when a user does.
+fn web_backend(server: &MockServer, store: &MemoryStore) -> (Application, Tenants<fentu::Client>) {
+    let known = server.application();
+    let application = Application::builder(known.client_id(), known.client_secret());
+    let application = application.with_base_url(server.base_url()).with_transport(server.clone()).build().unwrap();
+    let (server, credentials) = (server.clone(), application.stored_credentials());
+    let tenants = Tenants::builder(move |_| {
+        let builder = server.client_builder_with(credentials.clone());
+        async { Ok::<_, Error>(builder) }
+    });
+    (application, tenants.with_token_store(store.clone()).build())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_through_one_process_heals_the_client_that_another_process_keeps() {
+    let (server, store) = (MockServer::builder().in_memory(), MemoryStore::new());
+    let [(application, logs_in), (_, serves)] = [(); 2].map(|()| web_backend(&server, &store));
+    let call = async |tenants: &Tenants<fentu::Client>| {
+        let client = tenants.get("acme").await.unwrap();
+        client.get_work_order().id("wo-10001").send().await.map(drop)
+    };
+    for _ in 0..3 {
+        for tenants in [&serves, &logs_in] {
+            let error = call(tenants).await.unwrap_err();
+            assert!(matches!(error, Error::ReauthRequired(_) | Error::Unauthorized(_)), "{error:?}");
+        }
+        let login = application.authorize("http://127.0.0.1:4000/callback", [fentu::Scope::ReadWorkOrders]).unwrap();
+        let redirected = server.visit(login.url().as_str()).unwrap();
+        let client = logs_in.get("acme").await.unwrap();
+        application.exchange_into(&login, redirected.as_str(), &client).await.unwrap();
+        sleep(SECOND).await;
+        for tenants in [&serves, &logs_in] {
+            call(tenants).await.unwrap();
+        }
+        server.revoke_all();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_waits_for_the_tokens_of_every_tenant_and_reports_those_that_cannot_be_stored() {
+    let (vendors, store) = (MockVendors::default(), FlakyStore::default());
+    let (builder, _) = tenants::<Repairy>(&vendors);
+    let tenants = builder.with_token_store(store.clone()).build();
+    for key in ["a", "b", "c"] {
+        let client = tenants.get(key).await.unwrap();
+        timeout(Duration::from_millis(5), Repairy::call(&client, key)).await.unwrap_err();
+    }
+    tenants.close().await.unwrap();
+    for key in ["a", "b", "c"] {
+        let key = TokenKey::new(format!("repairy/partner-api.example/{key}/{key}/app%20key"));
+        assert!(store.memory.load(&key).await.unwrap().is_some(), "{key}");
+    }
+
+    store.is_failing.store(true, Ordering::Relaxed);
+    let client = tenants.get("d").await.unwrap();
+    Repairy::call(&client, "d").await.unwrap();
+    let error = tenants.close().await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]

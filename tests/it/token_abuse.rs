@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::join_all;
 use http::Request;
 use serde_json::json;
 use servicebay::fentu::{self, Application, Scope};
@@ -105,29 +105,29 @@ struct InconsistentStore {
 }
 
 impl TokenStore for InconsistentStore {
-    fn load<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
+    async fn load(&self, _: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
         let number = self.loads.fetch_add(1, Ordering::Relaxed);
         let tokens = json!({
             "generation": number, "access_token": format!("a{number}"), "refresh_token": format!("r{number}"),
             "access_expires_at": LONG_AGO,
         });
-        Box::pin(async move { Ok(Some(serde_json::from_value(tokens).unwrap())) })
+        Ok(Some(serde_json::from_value(tokens).unwrap()))
     }
 
-    fn compare_and_swap<'a>(
-        &'a self,
-        key: &'a TokenKey,
+    fn compare_and_swap(
+        &self,
+        key: &TokenKey,
         expected: u64,
-        tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
+        tokens: &TokenSet,
+    ) -> impl Future<Output = Result<CompareAndSwap, StoreError>> + Send {
         self.store.compare_and_swap(key, expected, tokens)
     }
 
-    fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
         self.store.remove(key)
     }
 
-    fn lease<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Lease, StoreError>> {
+    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
         self.store.lease(key)
     }
 }
@@ -243,6 +243,37 @@ async fn a_code_is_redeemed_once_even_if_the_browser_comes_back_three_times() {
     assert_eq!(script.requests().len(), 1, "the code was redeemed once");
 }
 
+#[tokio::test]
+async fn a_login_completes_however_many_connections_send_nothing() {
+    let script = server(|_| Step::json(200, json!({"access_token": "a", "refresh_token": "r"})), empty);
+    let application = Application::builder("application", "secret").with_transport(script.clone()).build().unwrap();
+    let login = application.loopback_login([Scope::ReadAssets]).await.unwrap();
+    let parameter = |name: &str| login.url().query_pairs().find(|(known, _)| known == name).unwrap().1.into_owned();
+    let back: url::Url = parameter("redirect_uri").parse().unwrap();
+    let visit = format!("GET /callback?code=c0de&state={} HTTP/1.1\r\nHost: here\r\n\r\n", parameter("state"));
+    let tokens = tokio::spawn(login.tokens());
+    let connect = || TcpStream::connect(("127.0.0.1", back.port().unwrap()));
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(connect().await.unwrap());
+    }
+    // The oldest are closed, so that no number of them uses up the files of the process.
+    let closed = join_all(silent[..200 - 16].iter_mut().map(|stream| async {
+        let closed = tokio::time::timeout(5 * SECOND, stream.read_to_end(&mut Vec::new())).await;
+        closed.is_ok()
+    }));
+    assert!(closed.await.into_iter().all(|closed| closed));
+    for stream in &silent[200 - 16..] {
+        assert!(stream.try_read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
+    }
+    let mut browser = connect().await.unwrap();
+    browser.write_all(visit.as_bytes()).await.unwrap();
+    let mut page = String::new();
+    browser.read_to_string(&mut page).await.unwrap();
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    tokens.await.unwrap().unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_separates_tokens_by_port_and_path_of_a_host() {
     let store = MemoryStore::new();
@@ -272,7 +303,7 @@ async fn a_refusal_by_a_firewall_in_front_of_the_token_endpoint_is_temporary() {
         );
         let client = repairy(&script).build().unwrap();
         let error = call(&client).await.unwrap_err();
-        assert!(matches!(error, Error::Decode(_)), "{error:?}");
+        assert!(matches!(error, Error::Api(_)), "{error:?}");
         sleep(2 * SECOND).await;
         call(&client).await.unwrap();
     }

@@ -1,10 +1,12 @@
-//! The lifecycle of tokens: rows A1 to A13 of the contract, each at the vendor that shows it best, and failures around tokens.
+//! The lifecycle of tokens: rows A1 to A19 of the contract, each at the vendor that shows it best, and failures around tokens.
 //! What holds for every vendor is in [`conformance`](crate::conformance).
 
 mod clocks;
 mod early_refresh;
+mod endpoint;
 mod invalid_responses;
 mod keep_alive;
+mod lifecycle;
 mod login;
 mod refresh;
 mod refused_refresh;

@@ -17,6 +17,10 @@ pub(super) enum Effect {
     Lose,
     Nothing,
     Pad(usize),
+    /// Puts bytes before the body.
+    Prefix(Bytes),
+    /// Handles the request, and responds with another status and body.
+    Replace(StatusCode, Bytes),
     Respond {
         status: StatusCode,
         content_type: &'static str,
@@ -61,6 +65,11 @@ impl Effect {
                 let mut padded = body.to_vec();
                 padded.resize(padded.len().max(*size), b' ');
                 *body = padded.into();
+            }
+            Self::Prefix(prefix) => *body = [&prefix[..], &body[..]].concat().into(),
+            Self::Replace(status, replacement) => {
+                *body = replacement.clone();
+                *response.response.status_mut() = *status;
             }
             Self::Truncate => response.delivery = Delivery::Truncated,
             Self::Respond { .. } | Self::Drop | Self::Nothing => {}

@@ -1,31 +1,42 @@
-//! The transport of one process: slow, recorded, and failing when the process is killed or the token endpoint has an
-//! outage.
+//! The transport of one process: slow, recorded, and failing when the process ends, when the machine sleeps, or when the
+//! token endpoint has an outage.
 
+use std::fmt;
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use http::header::AUTHORIZATION;
+use futures_util::FutureExt as _;
+use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{Request, Response};
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
-use servicebay::testing::{Transport, TransportError, WallClock};
-use tokio::time::sleep;
+use servicebay::testing::{Counters, Transport, TransportError, WallClock};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
 
-use super::host::{Host, OutageKind, ProcessId};
-use super::invariants::{GrantKind, TokenCall, TokenOutcome};
+use super::host::{Host, OutageKind, ProcessId, TOKEN_TRAVEL};
+use super::invariants::{GrantKind, TokenCall, TokenOutcome, USER};
 
 /// The transport of one process.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct FlakyTransport {
     process: ProcessId,
     host: Arc<Host>,
+    /// The background tasks of the clients of the process.
+    tasks: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
 impl FlakyTransport {
     pub(super) fn new(process: ProcessId, host: &Arc<Host>) -> Self {
-        Self { process, host: Arc::clone(host) }
+        Self { process, host: Arc::clone(host), tasks: Arc::default() }
+    }
+
+    /// The runtime of the process ends, and all background tasks with it.
+    pub(super) fn end_runtime(&self) {
+        self.tasks.lock().unwrap().drain(..).for_each(|task| task.abort());
     }
 
     async fn deliver(self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
@@ -60,36 +71,47 @@ impl FlakyTransport {
         let number = self.host.invariants().record_token_request(self.process, token_call, stored.as_ref());
         let mut in_flight = InFlight { transport: &self, number, is_complete: false };
 
+        // A request that has been sent goes on without its process.
+        let slept = self.host.slept();
+        let exchange = tokio::spawn(exchange(Arc::clone(&self.host), self.process, number, request));
+        let (mut response, outage) = exchange.await.expect("an exchange does not panic");
         self.travel(self.host.token_travel()).await;
-        let outage = self.host.current_outage();
-        if outage == Some(OutageKind::NoResponse) {
-            // Longer than any client waits.
-            sleep(Duration::from_secs(3600)).await;
+        if self.host.slept() > slept {
+            // No connection outlives a sleep of the machine.
+            response = Err(TransportError::Dropped);
         }
-        if let Some(kind) = outage {
-            self.host.server.fault(self.host.fault(kind));
-        }
-        let before = self.host.server.counters();
-        let response = self.host.server.transport().send(request).await;
-        let after = self.host.server.counters();
-        let accepted = after.refreshes() + after.logins() > before.refreshes() + before.logins();
-        let granted = response.as_ref().ok().and_then(tokens);
-        if outage.is_none() || outage == Some(OutageKind::LostResponse) {
-            self.host.invariants().record_decision(number, accepted, granted.as_ref());
-        }
-        self.travel(self.host.token_travel()).await;
 
         in_flight.is_complete = true;
+        let granted = response.as_ref().ok().and_then(tokens);
         let outcome = match (&response, granted) {
+            (Err(TransportError::NotSent), _) => TokenOutcome::NotSent,
             (Err(_), _) => TokenOutcome::Unknown,
             (Ok(_), Some((access, refresh))) => TokenOutcome::Granted { access, refresh },
+            (Ok(response), None) if response.status() == 429 => TokenOutcome::Throttled,
             (Ok(response), None) if outage.is_none() && response.status().is_client_error() => TokenOutcome::Refused,
             // A gateway that gave up does not know the outcome.
             (Ok(response), None) if matches!(response.status().as_u16(), 502 | 504) => TokenOutcome::Unknown,
             (Ok(_), None) => TokenOutcome::Failed,
         };
+        if outcome == TokenOutcome::Throttled
+            && let Some(time) = response.as_ref().ok().and_then(|response| self.retry_after(response))
+        {
+            // It may have been counted since the response was sent.
+            let until = Instant::now() + time.saturating_sub(TOKEN_TRAVEL + Duration::from_secs(1));
+            self.host.invariants().record_throttled(self.process, until);
+        }
         self.host.invariants().record_outcome(number, outcome);
         response
+    }
+
+    /// How long a response asks to wait.
+    fn retry_after(&self, response: &Response<Bytes>) -> Option<Duration> {
+        let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let end = DateTimeParser::new().parse_timestamp(text).ok()?;
+        Duration::try_from(end.duration_since(self.host.server.now())).ok()
     }
 
     async fn travel(&self, time: Duration) {
@@ -117,6 +139,62 @@ impl Transport for FlakyTransport {
     fn wall_clock(&self) -> Option<WallClock> {
         Some(self.host.clock)
     }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        let mut tasks = self.tasks.lock().unwrap();
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(tokio::spawn(task).abort_handle());
+    }
+}
+
+/// Prints no more than the process: the clients' own output is checked for secrets, and the invariants hold them.
+impl fmt::Debug for FlakyTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlakyTransport").field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+/// Sends a token request to the server. Returns the response, and the outage that it met.
+async fn exchange(
+    host: Arc<Host>,
+    process: ProcessId,
+    number: usize,
+    request: Request<Bytes>,
+) -> (Result<Response<Bytes>, TransportError>, Option<OutageKind>) {
+    sleep(host.token_travel()).await;
+    // A person tries again until it works.
+    let outage = host.current_outage().filter(|_| process != USER);
+    match outage {
+        // Longer than any client waits.
+        Some(OutageKind::NoResponse) => sleep(Duration::from_secs(3600)).await,
+        Some(OutageKind::NotSent) => return (Err(TransportError::NotSent), outage),
+        _ => {}
+    }
+    if let Some(kind) = outage {
+        host.server.fault(host.fault(kind));
+    }
+    let before = host.server.counters();
+    let response = host.server.transport().send(request);
+    let response = if outage == Some(OutageKind::SilentAfter) {
+        // The server handles the request when the response is first awaited.
+        let mut response = response;
+        assert!((&mut response).now_or_never().is_none(), "the response is late");
+        record(&host, number, &before, None);
+        return (response.await, outage);
+    } else {
+        response.await
+    };
+    if outage.is_none_or(OutageKind::is_carried_out) {
+        record(&host, number, &before, response.as_ref().ok().and_then(tokens).as_ref());
+    }
+    (response, outage)
+}
+
+/// Records what the server decided on a request.
+fn record(host: &Host, number: usize, before: &Counters, granted: Option<&(String, Option<String>)>) {
+    let after = host.server.counters();
+    let accepted = after.refreshes() + after.logins() > before.refreshes() + before.logins();
+    host.invariants().record_decision(number, accepted, granted);
 }
 
 /// A token request in flight, which must not be dropped before its timeout.
@@ -165,9 +243,11 @@ fn bearer<B>(request: &Request<B>) -> &str {
     header.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default()
 }
 
-/// The tokens in the response of a token endpoint.
+/// The tokens in the response of a token endpoint, whatever its label.
 fn tokens(response: &Response<Bytes>) -> Option<(String, Option<String>)> {
-    let body: Value = serde_json::from_slice(response.body()).ok()?;
+    let body = response.body();
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    let body: Value = serde_json::from_slice(body).ok()?;
     let text = |names: [&str; 2]| names.iter().find_map(|name| body[*name].as_str()).map(str::to_owned);
     Some((text(["access_token", "accessToken"])?, text(["refresh_token", "refreshToken"])))
 }

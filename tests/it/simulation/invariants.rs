@@ -2,6 +2,8 @@
 //!
 //! The checker records what the server did, which responses arrived at which process, and what is stored. Of the clients it
 //! uses only their status. It keeps the first violation, with the history that led to it.
+//!
+//! The [laws](Laws) hold in every month. All other checks describe a mild month exactly, and are not made in an unkind one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -16,7 +18,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::host::{API_TRAVEL, ProcessId};
+use super::laws::Laws;
 use super::vendor::TokenRules;
+use crate::support::print;
 
 /// Stands for the user, who logs in at vendors where only a person can.
 pub(super) const USER: ProcessId = 0;
@@ -34,6 +38,8 @@ const MAX_TOKEN_WAIT: Duration = Duration::from_secs(20);
 const MAX_REQUESTS: usize = 5_000;
 /// How many lines of the history are kept.
 const HISTORY_LINES: usize = 60;
+/// How much longer than its max wait a call may take, for its travel.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A token request: its kind, and the tokens that it contains.
 #[derive(Clone, Debug)]
@@ -58,7 +64,11 @@ pub(super) enum TokenOutcome {
         access: String,
         refresh: Option<String>,
     },
+    /// There was no connection.
+    NotSent,
     Refused,
+    /// The vendor refused the request for its frequency alone.
+    Throttled,
     /// There was no response, or none that says whether the request was carried out.
     Unknown,
 }
@@ -71,14 +81,24 @@ pub(super) struct CompletedCall {
     pub(super) max_wait: Duration,
     /// The number of revocations when it started, if its process had a token that was certainly valid.
     pub(super) valid_token_at: Option<u32>,
+    /// Whether that token may have seemed to be due, so that the call waited for a refresh.
+    pub(super) had_doubtful_token: bool,
     /// Whether the token endpoint failed during the call, or just before.
     pub(super) had_outage: bool,
+    /// Whether the token endpoint and the store have worked for so long that the call must succeed.
+    pub(super) was_healthy: bool,
     pub(super) result: Result<(), Error>,
 }
 
 #[derive(Debug)]
 pub(super) struct InvariantChecker {
     rules: TokenRules,
+    /// Whether more than the laws is checked.
+    is_mild: bool,
+    laws: Laws,
+    /// The calls that have not completed.
+    open_calls: BTreeMap<u64, OpenCall>,
+    started_calls: u64,
     started: Instant,
     history: VecDeque<String>,
     violation: Option<String>,
@@ -96,8 +116,6 @@ pub(super) struct InvariantChecker {
     tokens: Vec<GrantedTokens>,
     access: BTreeMap<String, AccessRecord>,
     refresh_expires_at: BTreeMap<String, Instant>,
-    /// The refresh tokens of logins by the user.
-    passed_in: BTreeSet<String>,
     /// The refresh tokens that the server received, and those that it replaced.
     received: BTreeSet<String>,
     replaced: BTreeSet<String>,
@@ -157,6 +175,14 @@ impl EventCounts {
     }
 }
 
+/// A call that has not completed.
+#[derive(Debug)]
+struct OpenCall {
+    process: ProcessId,
+    started: Instant,
+    max_wait: Duration,
+}
+
 /// A request to the token endpoint.
 #[derive(Debug)]
 struct Request {
@@ -192,9 +218,13 @@ struct AccessRecord {
 }
 
 impl InvariantChecker {
-    pub(super) fn new(rules: TokenRules) -> Self {
+    pub(super) fn new(rules: TokenRules, is_mild: bool) -> Self {
         Self {
             rules,
+            is_mild,
+            laws: Laws::new(rules),
+            open_calls: BTreeMap::new(),
+            started_calls: 0,
             started: Instant::now(),
             history: VecDeque::new(),
             violation: None,
@@ -207,7 +237,6 @@ impl InvariantChecker {
             tokens: Vec::new(),
             access: BTreeMap::new(),
             refresh_expires_at: BTreeMap::new(),
-            passed_in: BTreeSet::new(),
             received: BTreeSet::new(),
             replaced: BTreeSet::new(),
             revoked_families: BTreeSet::new(),
@@ -233,8 +262,15 @@ impl InvariantChecker {
         self.history.push_back(line);
     }
 
+    /// Keeps the first violation of what describes a mild month.
+    fn report_violation(&mut self, what: impl fmt::Display) {
+        if self.is_mild {
+            self.report_broken_law(what);
+        }
+    }
+
     /// Keeps the first violation.
-    pub(super) fn report_violation(&mut self, what: impl fmt::Display) {
+    fn report_broken_law(&mut self, what: impl fmt::Display) {
         if self.violation.is_none() {
             self.violation = Some(format!("{}: {what}", self.time()));
             self.violation_notify.notify_one();
@@ -291,23 +327,47 @@ impl InvariantChecker {
         self.counts.kills += 1;
         self.counts.kills_during_refresh += u64::from(count > 0);
         self.killed.insert(process);
+        self.laws.end_tasks(process, true);
         self.note(format_args!("process {process} is killed, with {count} refreshes in progress"));
+    }
+
+    /// The runtime of a process ends, and its client lives on: no task of it makes progress any more.
+    pub(super) fn record_runtime_end(&mut self, process: ProcessId) {
+        for number in &self.open {
+            let request = &mut self.requests[*number];
+            if request.process == process && request.outcome.is_none() {
+                request.outcome = Some(TokenOutcome::Unknown);
+            }
+        }
+        self.laws.end_tasks(process, false);
+        self.note(format_args!("the runtime of process {process} ends"));
+    }
+
+    /// The machine sleeps, and the time of all other clocks passes.
+    pub(super) fn record_sleep(&mut self, time: Duration) {
+        self.laws.sleep(time);
+        // Tokens may have expired: what was known of them before holds no more.
+        self.revocations += 1;
+        self.note(format_args!("the machine sleeps for {time:?}"));
     }
 
     pub(super) fn record_clock_jump(&mut self, by: impl fmt::Display) {
         self.jumps += 1;
+        self.laws.set_clock();
         self.note(format_args!("the wall clock jumps by {by}"));
     }
 
     /// The vendor revokes all access tokens.
     pub(super) fn record_access_tokens_revoked(&mut self) {
         self.note("the vendor revokes all access tokens");
+        self.laws.revoke_access(None);
         self.revoke(|_| true);
     }
 
     /// The vendor revokes all logins.
     pub(super) fn record_logins_revoked(&mut self) {
         self.note("the vendor revokes all logins");
+        self.laws.revoke_all();
         self.revoked_families.extend(self.access.keys().map(|access| family(access).to_owned()));
         self.revoke(|_| true);
     }
@@ -343,7 +403,16 @@ impl InvariantChecker {
         // The expiry of a token from the store depends on the wall clock.
         let is_known = access.to == process || access.jumps == self.jumps;
         let is_refused = self.rejected_tokens.contains(&(process, current.clone()));
-        (is_unexpired && is_known && !is_refused).then_some(self.revocations)
+        let is_alive = self.is_mild || self.laws.is_alive(current);
+        (is_unexpired && is_known && !is_refused && is_alive).then_some(self.revocations)
+    }
+}
+
+impl InvariantChecker {
+    /// Whether the token of a process may seem to be due before it is.
+    pub(super) fn has_doubtful_token(&self, process: ProcessId) -> bool {
+        let current = self.current.get(&process).and_then(|current| self.access.get(current));
+        current.is_some_and(|access| self.may_seem_due(access))
     }
 }
 
@@ -365,6 +434,9 @@ impl InvariantChecker {
             self.open.retain(|number| self.requests[*number].outcome.is_none());
             self.open.push(self.requests.len());
         }
+        if let Some(broken) = self.laws.present(self.requests.len(), process, &token_call) {
+            self.report_broken_law(broken);
+        }
         let (started, outcome, is_lost) = (Instant::now(), None, false);
         self.requests.push(Request { process, token_call, generation, started, outcome, is_lost });
         self.requests.len() - 1
@@ -374,13 +446,18 @@ impl InvariantChecker {
         let generation = stored.map_or(0, TokenSet::generation);
         let mut violations = Vec::new();
         if self.requests.len() > MAX_REQUESTS {
-            violations.push(format!("process {process} makes token requests without end"));
+            self.report_broken_law(format_args!("process {process} makes token requests without end"));
         }
         let open = |number: &&usize| {
             let earlier = &self.requests[**number];
             earlier.outcome.is_none() && earlier.started.elapsed() < TOKEN_TIMEOUT
         };
-        if let Some(number) = self.open.iter().find(open) {
+        // A login spends nothing: who has waited for the lease for too long logs in without it.
+        let both_log_in = |number: &&usize| {
+            let earlier = &self.requests[**number].token_call;
+            earlier.kind == GrantKind::Login && token_call.kind == GrantKind::Login
+        };
+        if let Some(number) = self.open.iter().find(|number| open(number) && !both_log_in(number)) {
             violations.push(format!("process {process} requests tokens while request {number} is in flight"));
         }
         let granted = self.granted.get(&generation).filter(|number| !self.requests[**number].is_lost);
@@ -404,15 +481,15 @@ impl InvariantChecker {
         if let Some(refresh) = &token_call.refresh {
             let newest = self.tokens.last();
             let is_newest = newest.is_some_and(|tokens| tokens.refresh.as_ref() == Some(refresh));
-            // Tokens passed in may be tried when the stored ones are refused.
+            // Tokens of another login may be tried when the newest ones are refused.
             let was_refused = self.refused.keys().any(|(earlier, _)| *earlier == process);
-            let may_try_passed_in = self.passed_in.contains(refresh) && !self.replaced.contains(refresh) && was_refused;
+            let may_try_others = was_refused;
             // Until the tokens of a login by the user are stored, the stored ones may seem to be newer.
             let user_logged_in = newest.is_some_and(|tokens| tokens.to == USER && !tokens.is_stored);
             let is_stored = stored
                 .and_then(|tokens| tokens.refresh_token())
                 .is_some_and(|stored| stored.expose_secret() == refresh);
-            let may_be_tried = may_try_passed_in || (user_logged_in && is_stored);
+            let may_be_tried = may_try_others || (user_logged_in && is_stored);
             if !is_newest && !may_be_tried {
                 violations.push(format!("process {process} sends {refresh}, but {newest:?} is the newest"));
             }
@@ -429,7 +506,7 @@ impl InvariantChecker {
         let early_refresh = (self.rules.access / 5).min(MAX_EARLY_REFRESH);
         let is_refused = self.rejected_tokens.contains(&(process, newest.access.clone()));
         let is_fresh = access.expires_at > Instant::now() + early_refresh && !access.is_revoked;
-        (is_fresh && !is_refused && !self.may_misjudge(process, access)).then_some(newest.access.as_str())
+        (is_fresh && !is_refused && !self.may_seem_due(access)).then_some(newest.access.as_str())
     }
 
     /// The server has handled a token request.
@@ -441,6 +518,7 @@ impl InvariantChecker {
     ) {
         let now = Instant::now();
         let (process, token_call) = (self.requests[number].process, self.requests[number].token_call.clone());
+        self.laws.decide(&token_call, accepted, granted);
         self.note(format_args!("the server decides on request {number}: accepted {accepted}, {granted:?}"));
         if let Some(refresh) = &token_call.refresh {
             let is_valid_family = !self.revoked_families.contains(family(refresh));
@@ -453,6 +531,8 @@ impl InvariantChecker {
                 self.replaced.insert(refresh.clone());
             }
             if accepted && self.rules.revokes_old_access {
+                let newest = granted.map(|(access, _)| access.clone());
+                self.laws.revoke_older_access(refresh, newest.as_deref());
                 self.revoke(|access| access.family == family(refresh));
             }
         }
@@ -495,6 +575,7 @@ impl InvariantChecker {
         let is_repeated = self.replaced.contains(refresh);
         if is_repeated && !is_revoked && !lacks_access {
             self.revoked_families.insert(family_name.clone());
+            self.laws.revoke_family(family_name.parse().unwrap_or_default());
             self.revoke(|access| access.family == family_name);
         }
         let is_explained = is_expired || is_revoked || lacks_access || (is_repeated && was_uncertain);
@@ -511,6 +592,17 @@ impl InvariantChecker {
         access.to != process && access.jumps != self.jumps
     }
 
+    /// Whether a token may seem to be due before it is: the wall clock was set since it was granted, and what either clock
+    /// says first counts.
+    fn may_seem_due(&self, access: &AccessRecord) -> bool {
+        access.jumps != self.jumps
+    }
+
+    /// A process is asked to stay away from the token endpoint.
+    pub(super) fn record_throttled(&mut self, process: ProcessId, until: Instant) {
+        self.laws.throttle(process, until);
+    }
+
     /// The response to a token request arrives.
     pub(super) fn record_outcome(&mut self, number: usize, outcome: TokenOutcome) {
         let request = &mut self.requests[number];
@@ -520,13 +612,13 @@ impl InvariantChecker {
         }
         request.outcome = Some(outcome.clone());
         let (sent, generation) = (request.token_call.refresh.clone(), request.generation);
+        self.laws.learn(number, process, &request.token_call, &outcome);
         self.note(format_args!("process {process} gets the outcome of request {number}: {outcome:?}"));
         match outcome {
             TokenOutcome::Granted { access, refresh } => {
                 let (arrived, is_stored) = (Instant::now(), false);
-                match process {
-                    USER => self.passed_in.extend(refresh.clone()),
-                    _ => drop(self.granted.insert(generation, number)),
+                if process != USER {
+                    self.granted.insert(generation, number);
                 }
                 self.tokens.push(GrantedTokens { access, refresh: refresh.or(sent), to: process, arrived, is_stored });
                 self.counts.granted += 1;
@@ -541,7 +633,7 @@ impl InvariantChecker {
                     self.counts.login_required += 1;
                 }
             }
-            TokenOutcome::Failed => self.counts.failed_requests += 1,
+            TokenOutcome::Failed | TokenOutcome::NotSent | TokenOutcome::Throttled => self.counts.failed_requests += 1,
             TokenOutcome::Unknown => {
                 self.counts.failed_requests += 1;
                 self.uncertain.extend(sent.map(|refresh| ((process, refresh), number)));
@@ -557,6 +649,7 @@ impl InvariantChecker {
             return;
         }
         request.outcome = Some(TokenOutcome::Unknown);
+        self.laws.learn(number, request.process, &request.token_call, &TokenOutcome::Unknown);
         self.counts.failed_requests += 1;
         self.uncertain.extend(request.token_call.refresh.clone().map(|refresh| ((request.process, refresh), number)));
         self.note(format_args!("request {number} is dropped after {waited:?}"));
@@ -569,16 +662,30 @@ impl InvariantChecker {
     pub(super) fn record_stored(&mut self, process: ProcessId, tokens: &TokenSet, swap: &CompareAndSwap) {
         let access = tokens.access_token().expose_secret();
         let refresh = tokens.refresh_token().map(|refresh| refresh.expose_secret());
-        self.note(format_args!("process {process} stores generation {}: {access} {refresh:?}", tokens.generation()));
+        let generation = tokens.generation();
+        let result = if matches!(swap, CompareAndSwap::Stored) { "stores" } else { "conflicts with" };
+        self.note(format_args!("process {process} {result} generation {generation}: {access} {refresh:?}"));
         if !matches!(swap, CompareAndSwap::Stored) {
-            self.report_violation(format_args!("process {process} conflicts with another refresh: {swap:?}"));
+            return self.report_violation(format_args!("process {process} conflicts with another refresh: {swap:?}"));
         }
+        if let Some(broken) = self.laws.store(process, access, refresh) {
+            self.report_broken_law(broken);
+        }
+        let tokens_of_note = tokens.presented_at();
+        let user_logged_in = self.tokens.last().is_some_and(|tokens| tokens.to == USER && !tokens.is_stored);
         let newest = self.tokens.last_mut();
         match newest.filter(|tokens| tokens.access == access && tokens.refresh.as_deref() == refresh) {
             Some(tokens) => {
                 tokens.is_stored = true;
-                self.current.insert(process, access.to_owned());
+                // A store that goes wrong may not have told the process yet, and a note puts nothing in use.
+                if self.is_mild && tokens_of_note.is_none() {
+                    self.current.insert(process, access.to_owned());
+                }
             }
+            // After a refusal, the client falls back to tokens of another login. Until the tokens of a login by the user are
+            // stored, the stored ones may seem to be newer.
+            None if self.refused.keys().any(|(refused, _)| *refused == process) => {}
+            None if user_logged_in => {}
             None => {
                 let newest = format!("{:?}", self.tokens.last());
                 self.report_violation(format_args!(
@@ -589,8 +696,76 @@ impl InvariantChecker {
     }
 }
 
+/// What happens to the store and to clients.
+impl InvariantChecker {
+    /// A process has loaded tokens.
+    pub(super) fn record_loaded(&mut self, process: ProcessId, loaded: Option<&TokenSet>) {
+        self.record_held(process, loaded);
+    }
+
+    /// A process has these tokens.
+    pub(super) fn record_held(&mut self, process: ProcessId, tokens: Option<&TokenSet>) {
+        if let Some((access, refresh)) = tokens.map(texts) {
+            self.laws.hold(process, &access, refresh.as_deref());
+        }
+    }
+
+    /// The store has lost an acknowledged write.
+    pub(super) fn record_lost_write(&mut self, left: Option<&TokenSet>) {
+        let left = left.map(texts);
+        self.note(format_args!("the store loses a write and has {left:?}"));
+        self.laws.lose_stored(left);
+    }
+
+    /// The stored tokens have been removed.
+    pub(super) fn record_cleared_store(&mut self) {
+        self.note("the store is cleared");
+        self.laws.lose_stored(None);
+    }
+
+    /// A client is dropped. Its tasks go on.
+    pub(super) fn record_dropped_client(&mut self, process: ProcessId) {
+        self.note(format_args!("process {process} drops its client"));
+    }
+
+    /// Checks the laws that hold at any time.
+    pub(super) fn check_laws(&mut self, was_healthy: impl Fn(Instant) -> bool) {
+        if let Some(broken) = self.laws.unstored_pair(was_healthy) {
+            self.report_broken_law(broken);
+        }
+        let late = self.open_calls.values().find(|call| call.started.elapsed() > call.max_wait + GRACE);
+        if let Some(OpenCall { process, started, max_wait }) = late {
+            let (process, elapsed, max_wait) = (*process, started.elapsed(), *max_wait);
+            self.report_broken_law(format_args!(
+                "a call of process {process} has not ended after {elapsed:?}, and its max wait is {max_wait:?}"
+            ));
+        }
+    }
+
+    /// Checks that no secret is in a text.
+    pub(super) fn check_secrecy(&mut self, printed: &str) {
+        const SECRETS: [&str; 5] =
+            ["test-access-", "test-refresh-", "application-secret", "app-secret", "manager-password"];
+        if let Some(secret) = SECRETS.iter().find(|secret| printed.contains(**secret)) {
+            self.report_broken_law(format_args!("{secret:?} is in an output: {printed}"));
+        }
+    }
+}
+
 /// What happens to calls.
 impl InvariantChecker {
+    /// A call starts. Returns its number.
+    pub(super) fn record_started_call(&mut self, process: ProcessId, max_wait: Duration) -> u64 {
+        self.started_calls += 1;
+        self.open_calls.insert(self.started_calls, OpenCall { process, started: Instant::now(), max_wait });
+        self.started_calls
+    }
+
+    /// A call has ended, or its caller has given up.
+    pub(super) fn record_ended_call(&mut self, number: u64) {
+        self.open_calls.remove(&number);
+    }
+
     /// A process sends a call.
     pub(super) fn record_sent_call(&mut self, process: ProcessId, access: &str) {
         let Some(sent) = self.access.get(access) else {
@@ -635,6 +810,7 @@ impl InvariantChecker {
 
     /// A process gets a 401 for a token.
     pub(super) fn record_401(&mut self, process: ProcessId, access: &str) {
+        self.laws.reject(process, access);
         if self.rejected_tokens.insert((process, access.to_owned())) {
             self.note(format_args!("process {process} gets a 401 for {access}"));
             if self.recent_rejections(process) > 0 {
@@ -656,29 +832,57 @@ impl InvariantChecker {
 
     /// A call has completed.
     pub(super) fn record_completed_call(&mut self, call: CompletedCall) {
-        let CompletedCall { process, started, max_wait, valid_token_at, had_outage, result } = call;
+        let CompletedCall {
+            process,
+            started,
+            max_wait,
+            valid_token_at,
+            had_doubtful_token,
+            had_outage,
+            was_healthy,
+            result,
+        } = call;
         let elapsed = started.elapsed();
+        let may_be_lost = !self.rules.logs_in && self.laws.login_that_works(process).is_none();
         let attempt = 2 * API_TRAVEL + Duration::from_millis(5);
         self.counts.calls += 1;
         self.counts.waited_calls += u64::from(elapsed > 2 * attempt);
-        if elapsed > max_wait + 2 * attempt {
-            self.report_violation(format_args!(
+        if elapsed > max_wait + GRACE {
+            self.report_broken_law(format_args!(
                 "a call of process {process} took {elapsed:?}, and its max wait is {max_wait:?}"
             ));
         }
         let had_valid_token = valid_token_at == Some(self.revocations);
         let Err(error) = result else {
-            if had_valid_token && elapsed > attempt {
-                self.report_violation(format_args!(
+            if had_valid_token && !had_doubtful_token && elapsed > attempt {
+                self.report_broken_law(format_args!(
                     "a call of process {process} waited {elapsed:?} although its token was valid"
                 ));
             }
             return;
         };
+        let mut printed = String::new();
+        print(&mut printed, &error);
+        self.check_secrecy(&printed);
+        self.check_required_login(process, &error);
+        if had_valid_token {
+            self.report_broken_law(format_args!(
+                "a call of process {process} failed after {elapsed:?} although its token lives: {error:?}"
+            ));
+        }
+        let is_rejected = matches!(error, Error::Unauthorized(_)) && self.recent_rejections(process) > 1;
+        if was_healthy && !may_be_lost && !is_rejected && max_wait >= MAX_TOKEN_WAIT {
+            self.report_broken_law(format_args!(
+                "a call of process {process} failed after {elapsed:?} although everything has worked for minutes: \
+                 {error:?}"
+            ));
+        }
         let login_required = self.login_required.contains_key(&process);
         let is_explained = match &error {
             _ if had_valid_token => false,
-            Error::Connect(_) | Error::Decode(_) | Error::Server(_) => had_outage,
+            Error::Api(_) | Error::Connect(_) | Error::Decode(_) | Error::RateLimited(_) | Error::Server(_) => {
+                had_outage
+            }
             Error::Timeout(_) => elapsed >= max_wait && (had_outage || max_wait < MAX_TOKEN_WAIT),
             Error::ReauthRequired(_) => login_required,
             Error::Unauthorized(_) => login_required || self.recent_rejections(process) > 1,
@@ -691,7 +895,27 @@ impl InvariantChecker {
         }
     }
 
+    /// A login that works must not be given up.
+    fn check_required_login(&mut self, process: ProcessId, error: &Error) {
+        if !matches!(error, Error::ReauthRequired(_)) {
+            return;
+        }
+        if self.rules.logs_in {
+            return self.report_broken_law(format_args!(
+                "process {process} requires a login of a user although it can log in itself: {error}"
+            ));
+        }
+        match self.laws.login_that_works(process) {
+            Some(refresh) => self.report_broken_law(format_args!(
+                "process {process} requires a login of a user although {refresh} works: {error}"
+            )),
+            // Noticed here too: the refusal may have been another process's.
+            None => drop(self.login_required.entry(process).or_insert_with(Instant::now)),
+        }
+    }
+
     pub(super) fn record_keep_alive_end(&mut self, process: ProcessId, error: &Error) {
+        self.check_required_login(process, error);
         if !self.login_required.contains_key(&process) {
             self.report_violation(format_args!("keep_alive of process {process} ended: {error}"));
         }
@@ -726,11 +950,10 @@ impl InvariantChecker {
             ));
         }
         let Some(newest) = self.tokens.iter().rfind(|tokens| tokens.is_stored).cloned() else { return };
-        let texts = stored.map(|tokens| {
-            let refresh = tokens.refresh_token().map(|refresh| refresh.expose_secret().to_owned());
-            (tokens.access_token().expose_secret().to_owned(), refresh)
-        });
-        if texts.as_ref() != Some(&(newest.access.clone(), newest.refresh.clone())) {
+        let texts = stored.map(texts);
+        // After a refusal, the client falls back to tokens of another login.
+        let is_newest = texts.as_ref() == Some(&(newest.access.clone(), newest.refresh.clone()));
+        if !is_newest && self.refused.is_empty() {
             self.report_violation(format_args!("the store has {texts:?}, but {newest:?} is the newest"));
         }
         let generation = stored.map_or(0, TokenSet::generation);
@@ -745,7 +968,13 @@ impl InvariantChecker {
     }
 }
 
+/// The texts of a pair.
+fn texts(tokens: &TokenSet) -> (String, Option<String>) {
+    let refresh = tokens.refresh_token().map(|refresh| refresh.expose_secret().to_owned());
+    (tokens.access_token().expose_secret().to_owned(), refresh)
+}
+
 /// The family of a token, by its name: `test-access-3-17` is of family 3.
-fn family(token: &str) -> &str {
+pub(super) fn family(token: &str) -> &str {
     token.split('-').nth(2).unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! The vendors of the simulation: their servers, their clients, and the rules of their tokens.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -82,18 +84,21 @@ impl Vendor {
         }
     }
 
-    /// A server with its own clock, which is never set.
-    pub(super) fn server(self, start: Timestamp) -> AnyServer {
+    /// A server with its own clock, which is never set, and goes on while the machine of the clients sleeps.
+    pub(super) fn server(self, start: Timestamp, slept: Arc<AtomicU64>) -> AnyServer {
         let started = Instant::now();
-        let now = move || start.checked_add(SignedDuration::try_from(started.elapsed()).unwrap()).unwrap();
+        let now = move || {
+            let passed = started.elapsed() + Duration::from_millis(slept.load(Ordering::Relaxed));
+            start.checked_add(SignedDuration::try_from(passed).unwrap()).unwrap()
+        };
         let fentu = |tokens| {
-            let builder = at_fentu::MockServer::builder().with_clock(now).with_tier(Tier::Enterprise);
+            let builder = at_fentu::MockServer::builder().with_clock(now.clone()).with_tier(Tier::Enterprise);
             AnyServer::Fentu(builder.with_refresh_tokens(tokens).in_memory())
         };
-        let fisikal = || at_fisikal::MockServer::builder().with_clock(now);
+        let fisikal = || at_fisikal::MockServer::builder().with_clock(now.clone());
         let repairy = |tokens| {
             AnyServer::Repairy(
-                at_repairy::MockServer::builder().with_clock(now).with_refresh_tokens(tokens).in_memory(),
+                at_repairy::MockServer::builder().with_clock(now.clone()).with_refresh_tokens(tokens).in_memory(),
             )
         };
         match self {
@@ -136,6 +141,10 @@ impl AnyServer {
 
     pub(super) fn fault(&self, fault: Fault) {
         delegate!(self, server => server.fault(fault));
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        delegate!(self, server => server.now())
     }
 
     pub(super) fn counters(&self) -> Counters {

@@ -39,15 +39,15 @@ async fn a_wrong_secret_requires_a_person_and_is_sent_once() {
 async fn a_response_without_a_token_is_a_precise_error_and_requested_again_later() {
     for (fault, words) in [
         (Fault::html(), "web page"),
-        (Fault::status(500), "token endpoint failed"),
+        (Fault::status(500), "/oauth/token failed"),
         (Fault::status(503).with_header("content-type", "text/html"), "web page"),
-        (Fault::empty(), "answered with nothing"),
-        (Fault::body(200, "{"), "did not answer with JSON"),
+        (Fault::empty(), "empty body"),
+        (Fault::body(200, "{"), "is not JSON"),
         (Fault::body(200, "{}"), "no access_token"),
         (Fault::body(200, "[]"), "no access_token"),
         (Fault::field("access_token", ""), "no access_token"),
         (Fault::field("access_token", 7), "no access_token"),
-        (Fault::oversized(2 * 1024 * 1024), "too large"),
+        (Fault::oversized(2 * 1024 * 1024), "larger than 1048576 bytes"),
     ] {
         let (server, client) = fisikal(|server| server);
         server.fault(fault.on("POST", "/oauth/token").times(3));

@@ -14,7 +14,7 @@ async fn the_status_has_expiries_generation_and_the_last_refresh() {
     let started = server.now();
     let after = |hours| started.checked_add(SignedDuration::from_hours(hours)).unwrap();
     let status = client.auth_status();
-    assert_eq!((status.generation(), status.last_refresh(), status.renews()), (0, None, true));
+    assert_eq!((status.generation(), status.last_refresh(), status.renews()), (1, None, true));
     assert_eq!((status.expires_at(), status.refresh_expires_at()), (Some(after(1)), Some(after(720))));
 
     task(&client).await.unwrap();

@@ -238,5 +238,6 @@ async fn a_login_times_out_after_ten_minutes() {
     let started = tokio::time::Instant::now();
     let error = login.tokens().await.unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error:?}");
+    assert!(error.to_string().contains("the browser did not return"), "{error}");
     assert_eq!(started.elapsed(), 600 * SECOND);
 }

@@ -6,12 +6,15 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 
+/// How Repairy refuses a refresh.
+const REFUSED: &str = r#"{"message": "The refresh token is not valid."}"#;
+
 #[tokio::test(start_paused = true)]
 async fn repairy_logs_in_again_after_a_refused_refresh() {
     let (server, client) = repairy();
     booking(&client).await.unwrap();
     sleep(47 * HOUR).await;
-    server.fault(Fault::status(401).on("POST", "/auth/refresh"));
+    server.fault(Fault::body(401, REFUSED).on("POST", "/auth/refresh"));
     booking(&client).await.unwrap();
     sleep(SECOND).await;
     booking(&client).await.unwrap();
@@ -246,7 +249,7 @@ async fn a_login_that_fails_after_a_refused_refresh_does_not_bring_the_refused_t
     let (server, client) = repairy();
     booking(&client).await.unwrap();
     sleep(47 * HOUR).await;
-    server.fault(Fault::status(401).on("POST", "/auth/refresh").always());
+    server.fault(Fault::body(401, REFUSED).on("POST", "/auth/refresh").always());
     server.fault(Fault::status(500).on("POST", "/auth/token").always());
     for _ in 0..5 {
         booking(&client).await.unwrap();

@@ -21,42 +21,39 @@ struct FlakyStore {
 }
 
 impl FlakyStore {
-    fn run<'a, T: Send + 'a>(
-        &'a self,
-        failures: &'a AtomicU32,
-        operation: BoxFuture<'a, Result<T, StoreError>>,
-    ) -> BoxFuture<'a, Result<T, StoreError>> {
+    async fn run<T>(
+        &self,
+        failures: &AtomicU32,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let fails = failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
         match (fails, self.hangs) {
-            (false, _) => operation,
-            (true, true) => Box::pin(pending()),
-            (true, false) => Box::pin(async { Err(StoreError::new("the disk is full")) }),
+            (false, _) => operation.await,
+            (true, true) => pending().await,
+            (true, false) => Err(StoreError::new("the disk is full")),
         }
     }
 }
 
 impl TokenStore for FlakyStore {
-    fn load<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Option<TokenSet>, StoreError>> {
+    fn load(&self, key: &TokenKey) -> impl Future<Output = Result<Option<TokenSet>, StoreError>> + Send {
         self.run(&self.loads, self.store.load(key))
     }
 
-    fn compare_and_swap<'a>(
-        &'a self,
-        key: &'a TokenKey,
+    fn compare_and_swap(
+        &self,
+        key: &TokenKey,
         expected: u64,
-        tokens: &'a TokenSet,
-    ) -> BoxFuture<'a, Result<CompareAndSwap, StoreError>> {
-        if self.saves.load(Ordering::Relaxed) > 0 {
-            return self.run(&self.saves, Box::pin(pending()));
-        }
-        self.store.compare_and_swap(key, expected, tokens)
+        tokens: &TokenSet,
+    ) -> impl Future<Output = Result<CompareAndSwap, StoreError>> + Send {
+        self.run(&self.saves, self.store.compare_and_swap(key, expected, tokens))
     }
 
-    fn remove<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
         self.store.remove(key)
     }
 
-    fn lease<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Lease, StoreError>> {
+    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
         self.run(&self.leases, self.store.lease(key))
     }
 }

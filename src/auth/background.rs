@@ -1,0 +1,113 @@
+//! Runs token requests and saves on a runtime that no caller can end.
+//!
+//! A refresh on a caller's runtime would stop when that runtime ends or is not driven, after the vendor has replaced the
+//! refresh token and before the new one is stored. So this crate has a runtime of its own: one thread, started when it is
+//! first needed. Only token requests and token stores run on it.
+//!
+//! A connection is driven by the runtime on which it was opened, so token requests have HTTP clients of their own
+//! ([`HttpConfig`]). [`TokenTransport`] alone uses these, and always on this runtime.
+
+use std::future::{Future, pending};
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
+
+use crate::error::BoxError;
+use crate::transport::{HttpClient, HttpConfig, HttpError, HttpRequest, HttpResponse};
+
+/// Sends token requests.
+#[derive(Clone, Debug)]
+pub(crate) enum TokenTransport {
+    /// Over HTTP, on this crate's runtime.
+    Http(Arc<HttpConfig>),
+    #[cfg(feature = "testing")]
+    Custom(Arc<dyn crate::transport::Transport>),
+}
+
+impl TokenTransport {
+    /// What sends the token requests of a client that sends its calls with `client`.
+    pub(crate) fn of(client: &HttpClient) -> Self {
+        match client {
+            HttpClient::Reqwest { config, .. } => Self::Http(Arc::clone(config)),
+            #[cfg(feature = "testing")]
+            HttpClient::Custom(transport) => Self::Custom(Arc::clone(transport)),
+        }
+    }
+
+    /// Runs a future to its end in the background, even if the caller stops waiting for its output. `None` if its runtime ended
+    /// first, or if it panicked.
+    pub(crate) async fn run<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let (sender, receiver) = oneshot::channel();
+        let running = async move {
+            // The caller may be gone.
+            let _ = sender.send(future.await);
+        };
+        spawn(self, running.instrument(Span::current()));
+        receiver.await.ok()
+    }
+
+    /// Sends a request and reads its response, as [`HttpClient::execute`] does. Over HTTP the request runs to its end even
+    /// if this future is dropped.
+    pub(super) async fn execute(
+        &self,
+        request: HttpRequest,
+        deadline: Instant,
+        max_body: usize,
+        span: Option<&Span>,
+    ) -> Result<HttpResponse, HttpError> {
+        match self {
+            Self::Http(config) => {
+                let (config, span) = (Arc::clone(config), span.cloned());
+                let sent = self.run(async move {
+                    let is_plain_http = request.url.scheme() == "http";
+                    let client = match config.token_client(is_plain_http) {
+                        Ok(client) => client.clone(),
+                        Err(error) => return Err(HttpError::NotSent(Box::new(error))),
+                    };
+                    let client = HttpClient::Reqwest { client, config };
+                    client.execute(request, deadline, max_body, span.as_ref()).await
+                });
+                let ended = || BoxError::from("the runtime of the token request was shut down");
+                sent.await.unwrap_or_else(|| Err(HttpError::Broken(None, ended())))
+            }
+            // In a simulation, time belongs to the test's runtime, and so do its tasks.
+            #[cfg(feature = "testing")]
+            Self::Custom(transport) => {
+                HttpClient::Custom(Arc::clone(transport)).execute(request, deadline, max_body, span).await
+            }
+        }
+    }
+}
+
+/// Runs a future to its end, whatever happens to the caller.
+#[expect(clippy::disallowed_methods, reason = "tokens must arrive and be stored even if no caller is left")]
+pub(super) fn spawn(transport: &TokenTransport, future: impl Future<Output = ()> + Send + 'static) {
+    match transport {
+        TokenTransport::Http(_) => match runtime() {
+            Some(runtime) => drop(runtime.spawn(future)),
+            // Without threads for one more runtime, the caller's has to do.
+            None => drop(tokio::spawn(future)),
+        },
+        // In a simulation, time belongs to the test's runtime.
+        #[cfg(feature = "testing")]
+        TokenTransport::Custom(transport) => transport.spawn(Box::pin(future)),
+    }
+}
+
+/// The runtime; `None` if it cannot be made.
+fn runtime() -> Option<&'static Handle> {
+    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
+    RUNTIME.get_or_init(|| start().ok()).as_ref()
+}
+
+fn start() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new().name("servicebay-tokens".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
+    Ok(handle)
+}

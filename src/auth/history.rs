@@ -1,0 +1,200 @@
+//! The token sets that a client knows: the newest, the one before it, and a fallback of another login.
+
+use tokio::time::Instant;
+
+use super::expiry;
+use super::lineage::{Preferred, is_same_lineage, preferred};
+use super::token_set::TokenSet;
+
+/// The token sets that a client knows.
+#[derive(Debug, Default)]
+pub(super) struct TokenHistory {
+    /// The newest tokens, valid or not: the next refresh begins with them.
+    newest: Option<TokenSet>,
+    /// The tokens before them. Responses to calls that were sent with them still arrive and may quote them.
+    previous: Option<TokenSet>,
+    /// Tokens of another login, which are tried if the newest are refused.
+    fallback: Option<TokenSet>,
+    /// The tokens whose access token the vendor rejected before it expired.
+    rejected: Option<TokenSet>,
+    rejections: Rejections,
+}
+
+/// How many access tokens in a row the vendor rejected, and when it last did.
+#[derive(Debug, Default)]
+struct Rejections {
+    in_a_row: u32,
+    last: Option<Instant>,
+}
+
+impl TokenHistory {
+    /// The history of a client that was given these tokens.
+    pub(super) fn new(tokens: Option<TokenSet>) -> Self {
+        let first = |tokens: TokenSet| {
+            let generation = tokens.generation().max(1);
+            tokens.with_own_lineage().with_generation(generation)
+        };
+        Self { newest: tokens.map(first), ..Self::default() }
+    }
+
+    pub(super) fn newest(&self) -> Option<&TokenSet> {
+        self.newest.as_ref()
+    }
+
+    /// The generation of the newest tokens; 0 without tokens.
+    pub(super) fn generation(&self) -> u64 {
+        self.newest.as_ref().map_or(0, TokenSet::generation)
+    }
+
+    /// Every token set that a response may quote.
+    pub(super) fn all(&self) -> impl Iterator<Item = &TokenSet> {
+        self.newest.iter().chain(&self.previous).chain(&self.fallback)
+    }
+
+    /// Puts tokens in place of the newest, which they replace.
+    pub(super) fn replace(&mut self, newest: TokenSet) {
+        let old = self.newest.replace(newest);
+        self.previous = old.or_else(|| self.previous.take());
+    }
+
+    /// Changes what is recorded about the newest tokens.
+    pub(super) fn update_newest(&mut self, change: impl FnOnce(TokenSet) -> TokenSet) {
+        self.newest = self.newest.take().map(change);
+    }
+
+    /// Forgets the newest tokens and the fallback. They can still be quoted.
+    pub(super) fn clear(&mut self) {
+        self.previous = self.newest.take().or_else(|| self.previous.take());
+        self.fallback = None;
+    }
+
+    /// Takes over stored tokens, if they are to be preferred; returns whether they are. Tokens of another login that are not
+    /// used become the fallback.
+    pub(super) fn merge(&mut self, stored: &TokenSet) -> bool {
+        let Some(own) = &self.newest else {
+            self.newest = Some(stored.clone());
+            return true;
+        };
+        let other_login = !is_same_lineage(own, stored);
+        match preferred(own, stored) {
+            Preferred::Same => {
+                // The record knows more: its lineage, and whether the refresh token is being presented.
+                self.newest = Some(stored.clone());
+                false
+            }
+            Preferred::Own => {
+                if other_login {
+                    self.fallback = Some(stored.clone());
+                    // Above the record that they will replace, so that no reader takes them for older.
+                    let generation = own.generation().max(stored.generation() + 1);
+                    self.update_newest(|newest| newest.with_generation(generation));
+                }
+                false
+            }
+            Preferred::Stored => {
+                if other_login {
+                    self.fallback = Some(own.clone());
+                }
+                self.replace(stored.clone());
+                true
+            }
+        }
+    }
+
+    /// Puts the tokens of a new login in place of the newest, which become the fallback if they are of another login.
+    pub(super) fn take_login(&mut self, tokens: TokenSet) {
+        if let Some(old) = self.newest.clone().filter(|old| !is_same_lineage(old, &tokens)) {
+            self.fallback = Some(old);
+        }
+        self.replace(tokens);
+    }
+
+    /// Takes the fallback in place of the newest tokens; returns whether there was one.
+    pub(super) fn fall_back(&mut self, is_usable: impl FnOnce(&TokenSet) -> bool) -> bool {
+        let Some(fallback) = self.fallback.take().filter(is_usable) else { return false };
+        let generation = self.generation().max(fallback.generation()) + 1;
+        self.replace(fallback.with_generation(generation));
+        true
+    }
+
+    pub(super) fn fallback(&self) -> Option<&TokenSet> {
+        self.fallback.as_ref()
+    }
+
+    /// Notes that the vendor rejected the newest access token before it expired.
+    pub(super) fn reject_newest(&mut self) {
+        self.rejected.clone_from(&self.newest);
+    }
+
+    /// Whether the vendor rejected the access token of these tokens.
+    pub(super) fn is_rejected(&self, tokens: &TokenSet) -> bool {
+        self.rejected.as_ref().is_some_and(|rejected| !rejected.differs(tokens))
+    }
+
+    /// Notes another rejection if it may cost a token request now; returns whether it may. A vendor that rejects every token
+    /// must not cause one request for each call: the first rejection counts at once, the next ones as far apart as failed
+    /// refreshes.
+    pub(super) fn count_rejection(&mut self, now: Instant) -> bool {
+        let Rejections { in_a_row, last } = self.rejections;
+        let since = last.map(|last| now.saturating_duration_since(last));
+        let counted = match since {
+            None => Some(1),
+            Some(since) if since >= expiry::FORGOTTEN => Some(1),
+            Some(since) => (since >= expiry::pause(in_a_row)).then_some(in_a_row + 1),
+        };
+        if let Some(in_a_row) = counted {
+            self.rejections = Rejections { in_a_row, last: Some(now) };
+        }
+        counted.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn login(name: &str, second: i64) -> TokenSet {
+        TokenSet::new(name)
+            .with_own_lineage()
+            .with_generation(1)
+            .with_obtained_at(Timestamp::from_second(second).unwrap())
+    }
+
+    #[test]
+    fn a_later_login_in_the_store_is_taken_over_and_the_own_one_becomes_the_fallback() {
+        let mut history = TokenHistory::new(Some(login("own", 0)));
+        assert!(history.merge(&login("stored", 1)));
+        assert!(!history.newest().unwrap().differs(&login("stored", 1)));
+        assert!(!history.fallback().unwrap().differs(&login("own", 0)));
+        assert!(history.fall_back(|_| true) && history.fallback().is_none());
+        assert_eq!((history.newest().unwrap().differs(&login("own", 0)), history.generation()), (false, 2));
+    }
+
+    #[test]
+    fn an_earlier_login_in_the_store_becomes_the_fallback() {
+        let mut history = TokenHistory::new(Some(login("own", 1)));
+        assert!(!history.merge(&login("stored", 0)));
+        assert!(!history.newest().unwrap().differs(&login("own", 1)));
+        assert!(!history.fallback().unwrap().differs(&login("stored", 0)));
+    }
+
+    #[test]
+    fn what_was_replaced_is_no_fallback() {
+        let first = login("first", 0);
+        let second = TokenSet::new("second").with_lineage_of(&first).with_generation(2);
+        let mut history = TokenHistory::new(Some(first.clone()));
+        assert!(history.merge(&second) && !history.merge(&first));
+        assert!(history.fallback().is_none() && !history.newest().unwrap().differs(&second));
+    }
+
+    #[test]
+    fn the_record_of_the_same_tokens_brings_what_is_noted_about_them() {
+        let own = login("own", 0);
+        let noted = own.clone().with_presented_at(Some(Timestamp::UNIX_EPOCH)).with_new_revision();
+        let mut history = TokenHistory::new(Some(own));
+        assert!(!history.merge(&noted));
+        assert_eq!(history.newest().unwrap().presented_at(), Some(Timestamp::UNIX_EPOCH));
+    }
+}

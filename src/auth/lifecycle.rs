@@ -1,0 +1,57 @@
+//! The end of a client: waits until no tokens are under way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::token_cache::TokenCache;
+use super::token_error::TokenError;
+use super::token_set::TokenSet;
+
+/// How often storing is tried before the client gives up, and the pauses between.
+const SAVES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl TokenCache {
+    /// Waits for the refresh under way, and stores tokens that are in memory only. Fails if they cannot be stored.
+    pub(crate) async fn settle(self: &Arc<Self>) -> Result<(), TokenError> {
+        let clock = self.setting.endpoint.clock;
+        while let Some(mut refresh) = self.refresh_in_progress() {
+            // An error means that its task has ended without an outcome.
+            let _ = refresh.wait_for(Option::is_some).await;
+        }
+        let mut saves = 0;
+        while !self.is_settled() {
+            match self.save().await {
+                Ok(()) => return Ok(()),
+                Err(_) if saves + 1 < SAVES => clock.sleep_until(clock.now() + PAUSE).await,
+                Err(error) => {
+                    return Err(self.store_error("the newest tokens are in memory only", &error));
+                }
+            }
+            saves += 1;
+        }
+        Ok(())
+    }
+
+    /// Begins no refresh early any more, and [settles](Self::settle).
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<(), TokenError> {
+        self.mark_closed();
+        self.settle().await
+    }
+
+    /// Takes over the tokens of a login that a person has just completed, and stores them.
+    pub(crate) async fn adopt_login(self: &Arc<Self>, tokens: TokenSet) -> Result<(), TokenError> {
+        let right = self.present_right().await;
+        // If the store cannot be read, the conflict is resolved when the tokens are written.
+        let _ = self.reload().await;
+        let tokens = match tokens.obtained_at() {
+            Some(_) => tokens,
+            None => tokens.with_obtained_at(self.setting.endpoint.clock.wall()),
+        };
+        self.state().take_login(tokens.with_own_lineage());
+        let saved = self.save().await.inspect_err(|_| self.save_later());
+        self.release(right);
+        self.adopt_newest();
+        saved.map_err(|error| self.store_error("the tokens of the new login are in memory only", &error))
+    }
+}

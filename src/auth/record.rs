@@ -1,0 +1,71 @@
+//! What a client knows of its record in the token store.
+
+use super::token_set::TokenSet;
+
+/// What a client knows of its record in the token store.
+#[derive(Debug, Default)]
+pub(super) struct StoreRecord {
+    /// The record, as last read or written.
+    stored: Option<TokenSet>,
+    /// The revision of a record with a note that this client wrote, or may have written, although it presented nothing.
+    own_note: Option<u64>,
+    /// What the last operation that failed reported.
+    failure: Option<String>,
+    /// Whether a task is storing tokens that only memory holds.
+    is_saving: bool,
+}
+
+impl StoreRecord {
+    /// The revision that the next write expects; 0 if no record is known.
+    pub(super) fn revision(&self) -> u64 {
+        self.stored.as_ref().map_or(0, TokenSet::revision)
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.stored.as_ref().map_or(0, TokenSet::generation)
+    }
+
+    /// Whether the store holds these tokens, with the same note of a presentation.
+    pub(super) fn holds(&self, tokens: &TokenSet) -> bool {
+        let is_same = |stored: &TokenSet| !stored.differs(tokens) && stored.presented_at() == tokens.presented_at();
+        self.stored.as_ref().is_some_and(is_same)
+    }
+
+    pub(super) fn set(&mut self, stored: Option<TokenSet>) {
+        self.stored = stored;
+    }
+
+    /// Declares that the record with this revision notes a presentation that had no effect.
+    pub(super) fn set_own_note(&mut self, revision: u64) {
+        self.own_note = Some(revision);
+    }
+
+    /// A record that was read, without a note that means nothing.
+    pub(super) fn without_own_note(&self, stored: TokenSet) -> TokenSet {
+        match self.own_note == Some(stored.revision()) {
+            true => stored.with_presented_at(None),
+            false => stored,
+        }
+    }
+
+    /// Notes that an operation succeeded.
+    pub(super) fn succeed(&mut self) {
+        self.failure = None;
+    }
+
+    pub(super) fn fail(&mut self, failure: String) {
+        self.failure = Some(failure);
+    }
+
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    pub(super) fn is_saving(&self) -> bool {
+        self.is_saving
+    }
+
+    pub(super) fn set_saving(&mut self, is_saving: bool) {
+        self.is_saving = is_saving;
+    }
+}

@@ -1,0 +1,239 @@
+//! Row A16: the end of a client loses no tokens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use servicebay::testing::Fault;
+use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
+use tokio::time::{Instant, advance, sleep};
+
+use super::*;
+
+/// A store of which the next writes fail.
+#[derive(Clone, Debug, Default)]
+struct UnwritableStore {
+    memory: MemoryStore,
+    failures: Arc<AtomicU32>,
+}
+
+impl TokenStore for UnwritableStore {
+    async fn load(&self, key: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
+        self.memory.load(key).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &TokenKey,
+        expected: u64,
+        tokens: &TokenSet,
+    ) -> Result<CompareAndSwap, StoreError> {
+        let one_less = |left: u32| left.checked_sub(1);
+        match self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+            Ok(_) => Err(StoreError::new("the disk is full")),
+            Err(_) => self.memory.compare_and_swap(key, expected, tokens).await,
+        }
+    }
+
+    async fn remove(&self, key: &TokenKey) -> Result<(), StoreError> {
+        self.memory.remove(key).await
+    }
+
+    async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
+        self.memory.lease(key).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_waits_for_the_refresh_under_way_until_its_tokens_are_stored() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), MemoryStore::new());
+    let client = || fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    let first = client();
+    task(&first).await.unwrap();
+    advance(HOUR - 300 * SECOND).await;
+    server.fault(Fault::delay(3 * SECOND).on("POST", "/oauth/token"));
+    // This call uses the old token and starts a refresh in the background.
+    task(&first).await.unwrap();
+    let started = Instant::now();
+    first.close().await.unwrap();
+    assert!(started.elapsed() >= 3 * SECOND, "{:?}", started.elapsed());
+    assert_eq!((server.counters().refreshes(), first.auth_status().generation()), (1, 2));
+
+    // What the next process finds is what the refresh brought.
+    advance(HOUR / 2).await;
+    let stored = fentu::Credentials::oauth_stored("test-application", "test-application-secret");
+    let next = server.client_builder_with(stored).with_tenant("acme").with_token_store(store.clone());
+    task(&next.build().unwrap()).await.unwrap();
+    assert_eq!((server.counters().refreshes(), server.counters().repeated_refreshes()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_client_starts_no_refresh_in_the_background_and_still_calls() {
+    let (server, client) = fentu();
+    task(&client).await.unwrap();
+    client.close().await.unwrap();
+    advance(HOUR - 300 * SECOND).await;
+    task(&client).await.unwrap();
+    sleep(10 * SECOND).await;
+    assert_eq!(server.counters().refreshes(), 0);
+    advance(HOUR).await;
+    task(&client).await.unwrap();
+    assert_eq!(server.counters().refreshes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settle_stores_tokens_that_are_in_memory_only() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), UnwritableStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    advance(HOUR).await;
+    store.failures.store(2, Ordering::Relaxed);
+    task(&client).await.unwrap();
+    assert!(client.auth_status().store_failure().is_some());
+    let started = Instant::now();
+    client.settle().await.unwrap();
+    assert_eq!((started.elapsed(), client.auth_status().store_failure()), (Duration::ZERO, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_gives_up_on_a_store_that_fails_and_says_what_is_lost() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), UnwritableStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    advance(HOUR).await;
+    store.failures.store(u32::MAX, Ordering::Relaxed);
+    task(&client).await.unwrap();
+    let error = client.close().await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("in memory only") && text.contains("the disk is full"), "{text}");
+    // The task goes on as long as the process does.
+    store.failures.store(0, Ordering::Relaxed);
+    sleep(61 * SECOND).await;
+    client.close().await.unwrap();
+    assert_eq!(client.auth_status().store_failure(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_idle_or_has_a_fixed_token_settles_at_once() {
+    let (server, client) = fentu();
+    client.settle().await.unwrap();
+    task(&client).await.unwrap();
+    let started = Instant::now();
+    client.settle().await.unwrap();
+    server.client().unwrap().close().await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_background_refreshes_a_call_waits_for_the_refresh_of_a_stale_token() {
+    let server = fentu_server(RefreshTokens::Rotated);
+    let client = fentu_builder(&server, consent(&server)).with_background_refresh(false).build().unwrap();
+    task(&client).await.unwrap();
+    advance(HOUR - 300 * SECOND).await;
+    server.fault(Fault::delay(3 * SECOND).on("POST", "/oauth/token"));
+    let started = Instant::now();
+    task(&client).await.unwrap();
+    assert_eq!((started.elapsed(), server.counters().refreshes()), (3 * SECOND, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_background_refreshes_a_stale_token_serves_if_its_refresh_fails() {
+    let server = fentu_server(RefreshTokens::Rotated);
+    let client = fentu_builder(&server, consent(&server)).with_background_refresh(false).build().unwrap();
+    task(&client).await.unwrap();
+    advance(HOUR - 300 * SECOND).await;
+    server.fault(Fault::status(503).on("POST", "/oauth/token").always());
+    for _ in 0..10 {
+        task(&client).await.unwrap();
+        sleep(SECOND).await;
+    }
+    assert_eq!(request_count(&server.requests(), "/oauth/token"), 1, "its outcome is unknown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_refused_for_good_is_tried_again_once_an_hour() {
+    let server = fisikal_testing::MockServer::builder().in_memory();
+    let wrong = fisikal::Credentials::password("test-application", "test-application-secret", "unknown", "wrong");
+    let client = server.client_builder(wrong).build().unwrap();
+    for _ in 0..150 {
+        let error = profile(&client).await.unwrap_err();
+        assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
+        sleep(60 * SECOND).await;
+    }
+    assert_eq!(server.counters().refused_logins(), 3, "at once, after an hour and after two");
+}
+
+/// A store that takes a second for each operation.
+#[derive(Clone, Debug, Default)]
+struct SlowStore(MemoryStore);
+
+impl TokenStore for SlowStore {
+    async fn load(&self, key: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
+        sleep(SECOND).await;
+        self.0.load(key).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &TokenKey,
+        expected: u64,
+        tokens: &TokenSet,
+    ) -> Result<CompareAndSwap, StoreError> {
+        sleep(SECOND).await;
+        self.0.compare_and_swap(key, expected, tokens).await
+    }
+
+    async fn remove(&self, key: &TokenKey) -> Result<(), StoreError> {
+        self.0.remove(key).await
+    }
+
+    async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
+        self.0.lease(key).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_expires_while_it_is_stored_serves_the_calls_that_waited_for_it() {
+    let server = fisikal_testing::MockServer::builder().in_memory();
+    server.fault(Fault::field("expires_in", 1).on("POST", "/oauth/token").always());
+    let client = server.client_builder(manager(&server)).with_token_store(SlowStore::default()).build().unwrap();
+    for result in futures_util::future::join_all((0..100).map(|_| profile(&client))).await {
+        result.unwrap();
+    }
+    assert_eq!(server.counters().logins(), 1);
+    profile(&client).await.unwrap();
+    assert_eq!(server.counters().logins(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn revoked_tokens_are_not_written_back_by_a_save_under_way() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), UnwritableStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    advance(HOUR).await;
+    store.failures.store(2, Ordering::Relaxed);
+    task(&client).await.unwrap();
+    assert!(client.auth_status().store_failure().is_some(), "the new tokens are in memory only");
+    client.revoke().await.unwrap();
+    sleep(120 * SECOND).await;
+
+    let stored = fentu::Credentials::oauth_stored("test-application", "test-application-secret");
+    let next = server.client_builder_with(stored).with_tenant("acme").with_token_store(store).build().unwrap();
+    let error = task(&next).await.unwrap_err();
+    assert!(error.to_string().contains("there are no tokens yet"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_ends_the_login_of_the_fallback_too() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), MemoryStore::new());
+    let first = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&first).await.unwrap();
+    sleep(SECOND).await;
+    let second = fentu_builder(&server, consent(&server)).with_token_store(store).build().unwrap();
+    task(&second).await.unwrap();
+    second.revoke().await.unwrap();
+    for client in [&first, &second] {
+        let error = task(client).await.unwrap_err();
+        assert!(error.is_auth(), "{error:?}");
+    }
+}
