@@ -175,10 +175,10 @@ impl Auth {
     }
 
     /// Takes note of a 401; returns whether the call is worth repeating with another token.
-    pub(crate) async fn invalidate(&self, token: &AuthHeader) -> bool {
+    pub(crate) async fn invalidate(&self, token: &AuthHeader, latest: Instant) -> bool {
         match self {
             Self::StaticToken(_) => false,
-            Self::Granted(cache) => cache.invalidate(token.epoch).await,
+            Self::Granted(cache) => cache.invalidate(token.epoch, latest).await,
         }
     }
 

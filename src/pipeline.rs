@@ -105,7 +105,7 @@ impl Pipeline {
                     None => return context.finish(outcome, limits),
                 },
                 RetryDecision::AwaitLimit => context.await_limit(outcome, limits),
-                RetryDecision::Reauthorize => match self.auth.invalidate(&token).await {
+                RetryDecision::Reauthorize => match self.auth.invalidate(&token, context.wait_deadline()).await {
                     true => context.reauthorize(),
                     false => return Err(context.attempt_error(outcome, &limits)),
                 },

@@ -87,6 +87,9 @@ pub(super) async fn lock_with(path: PathBuf, try_lock: TryLock) -> Result<FileLo
         if is_at(&file, &path) {
             return Ok(FileLock { file, _local: local, path, excludes_processes });
         }
+        // Some file systems never agree on what a file is; then the caller's timeout ends this.
+        drop(file);
+        tokio::time::sleep(TRY_AGAIN).await;
     }
 }
 

@@ -121,9 +121,9 @@ impl TokenHistory {
         self.fallback.as_ref()
     }
 
-    /// Notes that the vendor rejected the newest access token before it expired.
-    pub(super) fn reject_newest(&mut self) {
-        self.rejected.clone_from(&self.newest);
+    /// Notes that the vendor rejected the access token of these tokens before it expired.
+    pub(super) fn reject(&mut self, tokens: &TokenSet) {
+        self.rejected = Some(tokens.clone());
     }
 
     /// Whether the vendor rejected the access token of these tokens.

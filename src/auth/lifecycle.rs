@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::store::StoreError;
 use super::token_cache::TokenCache;
 use super::token_error::TokenError;
 use super::token_set::TokenSet;
@@ -15,14 +16,19 @@ impl TokenCache {
     /// Waits for the refresh under way, and stores tokens that are in memory only. Fails if they cannot be stored.
     pub(crate) async fn settle(self: &Arc<Self>) -> Result<(), TokenError> {
         let clock = self.setting.endpoint.clock;
-        while let Some(mut refresh) = self.refresh_in_progress() {
-            // An error means that its task has ended without an outcome.
-            let _ = refresh.wait_for(Option::is_some).await;
-        }
         let mut saves = 0;
-        while !self.is_settled() {
-            match self.save().await {
-                Ok(()) => return Ok(()),
+        loop {
+            while let Some(mut refresh) = self.refresh_in_progress() {
+                // An error means that its task has ended without an outcome.
+                let _ = refresh.wait_for(Option::is_some).await;
+            }
+            if self.holds_nothing_alone() {
+                return Ok(());
+            }
+            let cache = Arc::clone(self);
+            let saved = self.setting.endpoint.transport.run(async move { cache.save().await }).await;
+            match saved.unwrap_or_else(|| Err(StoreError::new("the runtime of the save was shut down"))) {
+                Ok(()) => {}
                 Err(_) if saves + 1 < SAVES => clock.sleep_until(clock.now() + PAUSE).await,
                 Err(error) => {
                     return Err(self.store_error("the newest tokens are in memory only", &error));
@@ -30,7 +36,13 @@ impl TokenCache {
             }
             saves += 1;
         }
-        Ok(())
+    }
+
+    /// Whether no refresh is under way and no tokens are in memory only.
+    fn holds_nothing_alone(&self) -> bool {
+        let state = self.state();
+        let is_stored = state.history.newest().is_none_or(|newest| state.record.holds(newest));
+        state.refresh.in_progress().is_none() && (is_stored || !state.record.is_saving())
     }
 
     /// Begins no refresh early any more, and [settles](Self::settle).

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::background;
 use super::store::{CompareAndSwap, StoreError};
-use super::token_cache::TokenCache;
+use super::token_cache::{CacheState, TokenCache};
 use super::token_set::TokenSet;
 
 /// How long one operation of a store may take.
@@ -17,7 +17,7 @@ pub(super) const OPERATION: Duration = Duration::from_secs(10);
 /// The first and the longest pause before storing is tried again.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How many conflicts in a row one save resolves.
-const CONFLICTS: u32 = 4;
+const CONFLICTS: u32 = 3;
 
 /// The result of noting that a refresh token is about to be presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +33,30 @@ impl TokenCache {
         let _writing = self.writing.lock().await;
         let load = async { self.setting.store.load(&self.setting.key).await };
         let stored = self.in_time(load).await.inspect_err(|error| self.store_failed(error))?;
-        Ok(self.take_over(stored))
+        let is_changed = self.take_over(stored);
+        let mut state = self.state();
+        if !state.record.is_saving() {
+            state.record.succeed();
+        }
+        Ok(is_changed)
     }
 
     /// Takes over a record that was read.
     fn take_over(&self, stored: Option<TokenSet>) -> bool {
         let mut state = self.state();
-        let stored = stored.map(|stored| state.record.without_own_note(stored));
-        let is_changed = stored.as_ref().is_some_and(|stored| state.history.merge(stored));
+        let state = &mut *state;
+        let is_changed = stored.as_ref().is_some_and(|stored| {
+            let own_note = state.history.newest().and_then(TokenSet::presented_at);
+            let is_changed = state.history.merge(&state.record.without_own_note(stored.clone()));
+            if !is_changed && state.record.has_unwritten_note() {
+                state.history.update_newest(|newest| newest.with_presented_at(own_note));
+            }
+            is_changed
+        });
+        if is_changed {
+            // What was refused were other tokens.
+            state.refresh.accept();
+        }
         state.record.set(stored);
         is_changed
     }
@@ -50,11 +66,12 @@ impl TokenCache {
         let _writing = self.writing.lock().await;
         let wall = self.setting.endpoint.clock.wall();
         let noted = tokens.clone().with_presented_at(Some(wall)).with_new_revision();
+        self.state().record.begin_note(noted.revision());
         match self.swap(&noted).await {
             Ok(CompareAndSwap::Stored) => {
                 let mut state = self.state();
                 state.record.set(Some(noted.clone()));
-                state.history.update_newest(|_| noted);
+                state.history.update_newest(|newest| if newest.differs(&noted) { newest } else { noted });
                 Ok(Noted::Stored)
             }
             Ok(CompareAndSwap::Conflict(stored)) => {
@@ -65,7 +82,13 @@ impl TokenCache {
             }
             Err(error) => {
                 // If the outcome is unknown, it is written as soon as that is possible.
-                self.state().history.update_newest(|newest| newest.with_presented_at(Some(wall)));
+                let mut state = self.state();
+                state.record.set_unwritten_note();
+                let note = |newest: TokenSet| match newest.differs(tokens) {
+                    true => newest,
+                    false => newest.with_presented_at(Some(wall)),
+                };
+                state.history.update_newest(note);
                 Err(error)
             }
         }
@@ -75,8 +98,7 @@ impl TokenCache {
     pub(super) async fn undo_presentation(self: &Arc<Self>) {
         {
             let mut state = self.state();
-            let noted = state.record.revision();
-            state.record.set_own_note(noted);
+            state.record.undo_note();
             state.history.update_newest(|newest| newest.with_presented_at(None));
         }
         self.keep().await;
@@ -151,8 +173,12 @@ impl TokenCache {
                 clock.sleep_until(clock.now() + pause).await;
                 pause = (pause * 2).min(longest);
                 let cache = &saving.0;
-                if cache.save().await.is_ok() || !cache.is_worth_saving() {
+                let is_done = cache.save().await.is_ok() || !cache.is_worth_saving();
+                if is_done {
                     cache.adopt_newest();
+                }
+                // Other tokens may have come meanwhile, and rely on this task.
+                if is_done && saving.end() {
                     return;
                 }
             }
@@ -161,8 +187,11 @@ impl TokenCache {
 
     /// Whether the newest tokens can still be used or refreshed.
     fn is_worth_saving(&self) -> bool {
+        self.is_worth_saving_in(&self.state())
+    }
+
+    fn is_worth_saving_in(&self, state: &CacheState) -> bool {
         let wall = self.setting.endpoint.clock.wall();
-        let state = self.state();
         state.history.newest().is_some_and(|newest| match newest.refresh_token() {
             Some(_) => newest.refresh_expires_at().is_none_or(|expiry| expiry > wall),
             None => newest.access_expires_at().is_none_or(|expiry| expiry > wall),
@@ -192,6 +221,19 @@ impl Saving {
         }
         state.record.set_saving(true);
         Some(Self(Arc::clone(cache)))
+    }
+}
+
+impl Saving {
+    /// Ends unless there is something left to store; returns whether it has ended.
+    fn end(&self) -> bool {
+        let mut state = self.0.state();
+        let is_left = state.history.newest().is_some_and(|newest| !state.record.holds(newest));
+        if is_left && self.0.is_worth_saving_in(&state) {
+            return false;
+        }
+        state.record.set_saving(false);
+        true
     }
 }
 

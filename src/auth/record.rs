@@ -7,8 +7,12 @@ use super::token_set::TokenSet;
 pub(super) struct StoreRecord {
     /// The record, as last read or written.
     stored: Option<TokenSet>,
-    /// The revision of a record with a note that this client wrote, or may have written, although it presented nothing.
-    own_note: Option<u64>,
+    /// The revision of the last note that this client wrote, or may have written.
+    note: u64,
+    /// Whether that note is of a presentation that had no effect.
+    is_undone: bool,
+    /// Whether that note is of a presentation that took place, and is not in the store yet.
+    is_unwritten: bool,
     /// What the last operation that failed reported.
     failure: Option<String>,
     /// Whether a task is storing tokens that only memory holds.
@@ -35,14 +39,28 @@ impl StoreRecord {
         self.stored = stored;
     }
 
-    /// Declares that the record with this revision notes a presentation that had no effect.
-    pub(super) fn set_own_note(&mut self, revision: u64) {
-        self.own_note = Some(revision);
+    /// Begins to write a note, in a record with this revision.
+    pub(super) fn begin_note(&mut self, revision: u64) {
+        (self.note, self.is_undone, self.is_unwritten) = (revision, false, false);
+    }
+
+    /// Declares that the last note is not in the store, although the presentation takes place.
+    pub(super) fn set_unwritten_note(&mut self) {
+        self.is_unwritten = true;
+    }
+
+    /// Declares that the last note is of a presentation that had no effect.
+    pub(super) fn undo_note(&mut self) {
+        (self.is_undone, self.is_unwritten) = (true, false);
+    }
+
+    pub(super) fn has_unwritten_note(&self) -> bool {
+        self.is_unwritten
     }
 
     /// A record that was read, without a note that means nothing.
     pub(super) fn without_own_note(&self, stored: TokenSet) -> TokenSet {
-        match self.own_note == Some(stored.revision()) {
+        match self.is_undone && self.note == stored.revision() {
             true => stored.with_presented_at(None),
             false => stored,
         }

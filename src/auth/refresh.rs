@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::cached_token::CachedToken;
@@ -28,9 +29,9 @@ use super::token_set::TokenSet;
 const ROUNDS: u32 = 4;
 /// How long to wait for a lease that another client holds: as long as it may hold it.
 const LEASE_WAIT: Duration = super::store::MAX_LEASE;
-/// How long after it was acquired a lease covers a new token request. With the longest token request, which takes 93 s, and the
-/// store operations before and after it, a lease is held for less than [`MAX_LEASE`](super::store::MAX_LEASE).
-const LEASE_COVERS: Duration = Duration::from_secs(60);
+/// How long after it was acquired a lease covers a new token request. With a note of 10 s, the longest token request of 93 s, and
+/// three writes of 10 s, a lease is held for less than [`MAX_LEASE`](super::store::MAX_LEASE).
+const LEASE_COVERS: Duration = Duration::from_secs(40);
 /// How often the store is read while another client may bring new tokens.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -40,6 +41,8 @@ pub(super) struct PresentRight {
     lease: Option<Lease>,
     since: Instant,
     denied: Option<TokenError>,
+    /// Ends after the lease.
+    _turn: OwnedMutexGuard<()>,
 }
 
 /// The outcome of trying to refresh the newest tokens.
@@ -84,6 +87,9 @@ impl TokenCache {
         if !is_changed && let Some(current) = self.fresh_instead_of(old) {
             return Ok(current);
         }
+        if let Some(current) = self.adopt().await {
+            return Ok(current);
+        }
         let can_log_in = self.setting.grant.login().is_some();
         if !is_changed && let Some(error) = self.state().refresh.permanent_error(self.now(), can_log_in) {
             return Err(TokenError::clone(error));
@@ -93,7 +99,8 @@ impl TokenCache {
         loop {
             if rounds == ROUNDS {
                 let reason = "other clients change the tokens in the store all the time";
-                failure = Some(TokenError::new(TokenErrorKind::Store, reason, self.setting.endpoint.clock));
+                let clock = self.setting.endpoint.clock;
+                failure.get_or_insert_with(|| TokenError::new(TokenErrorKind::Store, reason, clock));
                 break;
             }
             rounds += 1;
@@ -116,12 +123,19 @@ impl TokenCache {
                     failure = Some(error);
                     break;
                 }
-                Step::Impossible => break,
+                // With a login of its own, the client needs no fallback.
+                Step::Impossible => {
+                    if can_log_in || !self.fall_back() {
+                        break;
+                    }
+                }
             }
         }
         match self.setting.grant.login() {
             Some(login) => {
-                right.release_if_long_held(self.now());
+                if !self.state().record.is_saving() {
+                    right.release_if_long_held(self.now());
+                }
                 let login = login.with_secrets(self.secrets());
                 let granted = self.setting.endpoint.grant(&*self.setting.grant, login, Repeat::Harmless).await?;
                 let tokens = self.granted(granted, None);
@@ -141,12 +155,14 @@ impl TokenCache {
     /// Waits for the lease, unless this client still has it.
     pub(super) async fn present_right(&self) -> PresentRight {
         let clock = self.setting.endpoint.clock;
-        if let Some(lease) = self.state().kept_lease.take() {
-            return PresentRight { lease: Some(lease), since: clock.now(), denied: None };
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let kept = self.state().kept_lease.take();
+        if let Some(lease) = kept.filter(Lease::is_held) {
+            return PresentRight { lease: Some(lease), since: clock.now(), denied: None, _turn: turn };
         }
         let lease = catch_panic(async { self.setting.store.lease(&self.setting.key).await });
         let lease = clock.within(lease, clock.now() + LEASE_WAIT).await;
-        let mut right = PresentRight { lease: None, since: clock.now(), denied: None };
+        let mut right = PresentRight { lease: None, since: clock.now(), denied: None, _turn: turn };
         match lease {
             Some(Ok(lease)) => right.lease = Some(lease),
             Some(Err(error)) => {
@@ -154,8 +170,8 @@ impl TokenCache {
                 right.deny(self.store_error("the lease cannot be acquired", &error), self.setting.store.is_shared());
             }
             None => {
-                let reason = "another client has been refreshing the tokens for more than 3 minutes; \
-                              if none is running, release its lease in the token store";
+                let reason = "another client has been refreshing the tokens for more than 3 minutes, and holds their \
+                              lease; if none is running, release it in the token store";
                 right.denied = Some(TokenError::new(TokenErrorKind::Store, reason, clock));
             }
         }
@@ -163,11 +179,14 @@ impl TokenCache {
     }
 
     /// Releases the lease, unless tokens are still to be stored: until then, no other client may present what they replaced.
-    pub(super) fn release(&self, right: PresentRight) {
+    pub(super) fn release(&self, mut right: PresentRight) {
         let mut state = self.state();
-        if state.record.is_saving() {
-            state.kept_lease = right.lease;
+        if state.record.is_saving() && right.lease.is_some() {
+            state.kept_lease = right.lease.take();
         }
+        // Without the lock: a store's code runs when its lease is dropped.
+        drop(state);
+        drop(right);
     }
 
     /// Presents the newest tokens to the vendor, if they may be presented.
@@ -209,7 +228,7 @@ impl TokenCache {
         }
         {
             let mut state = self.state();
-            let noted = state.history.newest().cloned().unwrap_or_else(|| newest.clone());
+            let noted = state.history.newest().filter(|noted| !noted.differs(&newest)).unwrap_or(&newest).clone();
             state.spends.present(&noted, self.now());
         }
         let request = request.with_secrets(self.secrets());
@@ -285,7 +304,7 @@ impl TokenCache {
     /// whether there were any.
     pub(super) async fn adopt_better(self: &Arc<Self>) -> bool {
         let may_reload = self.state().refresh.may_reload(self.now());
-        may_reload && matches!(self.reload().await, Ok(true)) && self.adopt().await.is_some()
+        may_reload && self.reload().await.is_ok() && self.adopt().await.is_some()
     }
 
     /// The newest tokens with their header, if they are valid and not in place already.
@@ -342,8 +361,9 @@ impl TokenCache {
         let tokens = granted.into_tokens(&*self.setting.grant, now, before);
         let state = self.state();
         let generation = state.history.generation().max(state.record.generation()) + 1;
-        let tokens = match state.history.newest().filter(|newest| newest.lineage().is_some()) {
-            Some(newest) => tokens.with_lineage_of(newest),
+        let follows = before.or_else(|| state.history.newest()).filter(|follows| follows.lineage().is_some());
+        let tokens = match follows {
+            Some(follows) => tokens.with_lineage_of(follows),
             None => tokens,
         };
         tokens.with_generation(generation)
@@ -402,7 +422,10 @@ impl PresentRight {
             return self.denied.clone();
         }
         let is_covered = self.lease.is_none() || now < self.since + LEASE_COVERS;
-        let reason = "the lease has been held for too long to begin another token request";
+        let reason = match self.is_lost() {
+            true => "the lease was lost before the refresh token was presented",
+            false => "the lease has been held for too long to begin another token request",
+        };
         (self.is_lost() || !is_covered).then(|| TokenError::new(TokenErrorKind::Store, reason, clock))
     }
 

@@ -10,29 +10,33 @@ impl TokenCache {
     /// Revokes the tokens at the vendor, those of a fallback too, and forgets them here. From then on there is no token.
     pub(crate) async fn revoke(&self) -> Result<(), Arc<TokenError>> {
         let right = self.present_right().await;
+        let revoked = self.revoke_all().await;
+        self.release(right);
+        revoked
+    }
+
+    async fn revoke_all(&self) -> Result<(), Arc<TokenError>> {
         // Without the store, the tokens in memory are all there are.
         let _ = self.reload().await;
         let tokens: Vec<_> = {
             let state = self.state();
             state.history.newest().into_iter().chain(state.history.fallback()).cloned().collect()
         };
-        for tokens in tokens {
+        for (set, tokens) in tokens.into_iter().enumerate() {
             for (revoked, request) in self.setting.grant.revoke(&tokens).into_iter().enumerate() {
                 let request = request.with_secrets(self.secrets());
                 match self.setting.endpoint.ask(&*self.setting.grant, request, Repeat::Harmless).await {
                     Ok(_) => {}
                     // With its refresh token an access token may be revoked too (RFC 7009, section 2.1), and then
-                    // authenticates nothing more.
-                    Err(error) if revoked > 0 && error.kind == TokenErrorKind::Refused => {}
+                    // authenticates nothing more. A fallback may have been revoked before.
+                    Err(error) if (revoked > 0 || set > 0) && error.kind == TokenErrorKind::Refused => {}
                     Err(error) => return Err(Arc::new(error)),
                 }
             }
         }
         self.forget();
         // A save that was under way has ended, and the next one finds nothing to save.
-        let removed = self.remove().await;
-        self.release(right);
-        removed.map_err(|error| Arc::new(self.store_error("the revoked tokens cannot be removed", &error)))
+        self.remove().await.map_err(|error| Arc::new(self.store_error("the revoked tokens cannot be removed", &error)))
     }
 
     /// Forgets the tokens in memory, and refuses callers with the reason.

@@ -33,7 +33,8 @@ use super::token_set::TokenSet;
 /// [`presented_at`](TokenSet::presented_at) set, so that no other client presents them too, even if the lease is lost. After
 /// the response, it stores the new tokens, and then uses them.
 ///
-/// Every write is a [`compare_and_swap`](Self::compare_and_swap) on the [revision](TokenSet::revision) of the record. A client
+/// Its methods run on the crate's own runtime during a refresh, and on the runtimes of callers otherwise; what they await must
+/// not depend on one runtime being driven. Every write is a [`compare_and_swap`](Self::compare_and_swap) on the [revision](TokenSet::revision) of the record. A client
 /// gives a store 10 s for each operation, treats a panic as an error, and holds a lease for at most
 /// [`MAX_LEASE`] unless it cannot store the new tokens.
 ///

@@ -40,8 +40,11 @@ pub(crate) struct TokenCache {
     pub(super) setting: Setting,
     pub(super) current: ArcSwapOption<CachedToken>,
     state: Mutex<CacheState>,
-    /// Held while the store is written, so that writes do not overtake each other.
+    /// Held while the store is read or written, so that operations do not overtake each other. Only futures that run in the
+    /// background hold it: no caller can stop them.
     pub(super) writing: tokio::sync::Mutex<()>,
+    /// Held by whoever has the lease, or waits for it, so that this client never waits for itself.
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a cache works with.
@@ -84,6 +87,7 @@ impl TokenCache {
             current: ArcSwapOption::empty(),
             state: Mutex::new(state),
             writing: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
         }
     }
 
@@ -124,20 +128,21 @@ impl TokenCache {
     }
 
     /// Takes note of a 401; returns whether the call is worth repeating with another token.
-    pub(crate) async fn invalidate(self: &Arc<Self>, epoch: u64) -> bool {
-        let is_current = self.current.load().as_ref().is_some_and(|current| current.epoch == epoch);
-        // A late 401 says nothing about the token that has been put in place since.
-        if !is_current {
-            return true;
-        }
-        let now = self.now();
-        if self.state().history.count_rejection(now) {
-            self.state().history.reject_newest();
-            self.current.store(None);
-            return true;
+    pub(crate) async fn invalidate(self: &Arc<Self>, epoch: u64, latest: Instant) -> bool {
+        {
+            let mut state = self.state();
+            // A late 401 says nothing about the token that has been put in place since, or is about to be.
+            let Some(current) = self.current.load_full().filter(|current| current.epoch == epoch) else { return true };
+            if state.history.count_rejection(self.now()) {
+                state.history.reject(&current.tokens);
+                self.current.store(None);
+                return true;
+            }
         }
         // Too soon for another token request, but another process may have stored better tokens.
-        self.adopt_better().await
+        let cache = Arc::clone(self);
+        let adopted = self.setting.endpoint.transport.run(async move { cache.adopt_better().await });
+        self.setting.endpoint.clock.within(adopted, latest).await.flatten().unwrap_or(false)
     }
 
     /// The current token if it has not expired by the monotonic clock: what serves if a refresh fails.
@@ -190,7 +195,8 @@ impl TokenCache {
         let is_old = |current: &Arc<CachedToken>| old.is_some_and(|old| Arc::ptr_eq(current, old));
         let is_valid = |current: &Arc<CachedToken>| match self.stage(current) {
             Stage::Fresh => true,
-            Stage::Stale => self.setting.refreshes_early,
+            // Without background refreshes, callers wait for the refresh of a stale token, but not after it has failed.
+            Stage::Stale => self.setting.refreshes_early || !state.refresh.may_begin_early(self.now()),
             Stage::Doubtful | Stage::Expired => false,
         };
         if let Some(current) = self.current.load_full().filter(|current| !is_old(current) && is_valid(current)) {
@@ -243,6 +249,12 @@ impl TokenCache {
         let (now, wall) = (clock.now(), clock.wall());
         let expiry = Expiry::of(tokens, now, wall, fastrand::f64());
         let mut state = self.state();
+        // Another task may have put newer tokens in place meanwhile.
+        if state.history.newest().is_some_and(|newest| newest.differs(tokens))
+            && let Some(current) = self.current.load_full()
+        {
+            return current;
+        }
         state.epoch += 1;
         let current = Arc::new(CachedToken { tokens: tokens.clone(), header, expiry, epoch: state.epoch });
         state.refresh.succeed(Success { at: now, wall });
