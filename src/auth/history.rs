@@ -69,14 +69,21 @@ impl TokenHistory {
     }
 
     /// Takes over stored tokens, if they are to be preferred; returns whether they are. Tokens of another login that are not
-    /// used become the fallback.
-    pub(super) fn merge(&mut self, stored: &TokenSet) -> bool {
+    /// used become the fallback. What the vendor has refused gives way to another login, whatever the clocks say.
+    pub(super) fn merge(&mut self, stored: &TokenSet, is_refused: impl Fn(&TokenSet) -> bool) -> bool {
         let Some(own) = &self.newest else {
             self.newest = Some(stored.clone());
             return true;
         };
         let other_login = !is_same_lineage(own, stored);
+        let own_is_refused = is_refused(own) || self.is_rejected(own);
+        let gives_way = other_login && own_is_refused && !is_refused(stored);
         match preferred(own, stored) {
+            Preferred::Own if gives_way => {
+                self.fallback = Some(own.clone());
+                self.replace(stored.clone());
+                true
+            }
             Preferred::Same => {
                 // The record knows more: its lineage, and whether the refresh token is being presented.
                 self.newest = Some(stored.clone());
@@ -165,7 +172,7 @@ mod tests {
     #[test]
     fn a_later_login_in_the_store_is_taken_over_and_the_own_one_becomes_the_fallback() {
         let mut history = TokenHistory::new(Some(login("own", 0)));
-        assert!(history.merge(&login("stored", 1)));
+        assert!(history.merge(&login("stored", 1), |_| false));
         assert!(!history.newest().unwrap().differs(&login("stored", 1)));
         assert!(!history.fallback().unwrap().differs(&login("own", 0)));
         assert!(history.fall_back(|_| true) && history.fallback().is_none());
@@ -175,9 +182,22 @@ mod tests {
     #[test]
     fn an_earlier_login_in_the_store_becomes_the_fallback() {
         let mut history = TokenHistory::new(Some(login("own", 1)));
-        assert!(!history.merge(&login("stored", 0)));
+        assert!(!history.merge(&login("stored", 0), |_| false));
         assert!(!history.newest().unwrap().differs(&login("own", 1)));
         assert!(!history.fallback().unwrap().differs(&login("stored", 0)));
+    }
+
+    #[test]
+    fn refused_tokens_give_way_to_an_earlier_login_and_not_to_a_refused_one() {
+        let is_own = |tokens: &TokenSet| !tokens.differs(&login("own", 1));
+        let mut history = TokenHistory::new(Some(login("own", 1)));
+        assert!(!history.merge(&login("stored", 0), |_| true));
+        assert!(history.merge(&login("stored", 0), is_own));
+        assert!(!history.newest().unwrap().differs(&login("stored", 0)));
+
+        let mut history = TokenHistory::new(Some(login("own", 1)));
+        history.reject(&login("own", 1));
+        assert!(history.merge(&login("stored", 0), |_| false), "its access token was rejected");
     }
 
     #[test]
@@ -185,7 +205,7 @@ mod tests {
         let first = login("first", 0);
         let second = TokenSet::new("second").with_lineage_of(&first).with_generation(2);
         let mut history = TokenHistory::new(Some(first.clone()));
-        assert!(history.merge(&second) && !history.merge(&first));
+        assert!(history.merge(&second, |_| false) && !history.merge(&first, |_| false));
         assert!(history.fallback().is_none() && !history.newest().unwrap().differs(&second));
     }
 
@@ -194,7 +214,7 @@ mod tests {
         let own = login("own", 0);
         let noted = own.clone().with_presented_at(Some(Timestamp::UNIX_EPOCH)).with_new_revision();
         let mut history = TokenHistory::new(Some(own));
-        assert!(!history.merge(&noted));
+        assert!(!history.merge(&noted, |_| false));
         assert_eq!(history.newest().unwrap().presented_at(), Some(Timestamp::UNIX_EPOCH));
     }
 }

@@ -47,7 +47,8 @@ impl TokenCache {
         let state = &mut *state;
         let is_changed = stored.as_ref().is_some_and(|stored| {
             let own_note = state.history.newest().and_then(TokenSet::presented_at);
-            let is_changed = state.history.merge(&state.record.without_own_note(stored.clone()));
+            let is_refused = |tokens: &TokenSet| state.spends.is_refused(tokens);
+            let is_changed = state.history.merge(&state.record.without_own_note(stored.clone()), is_refused);
             if !is_changed && state.record.has_unwritten_note() {
                 state.history.update_newest(|newest| newest.with_presented_at(own_note));
             }
