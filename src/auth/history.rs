@@ -1,10 +1,13 @@
-//! The token sets that a client knows: the newest, the one before it, and a fallback of another login.
+//! The token sets that a client knows: the newest, the one before it, and fallbacks of other logins.
 
 use tokio::time::Instant;
 
 use super::expiry;
 use super::lineage::{Preferred, is_same_lineage, preferred};
 use super::token_set::TokenSet;
+
+/// How many other logins a client remembers.
+const FALLBACKS: usize = 4;
 
 /// The token sets that a client knows.
 #[derive(Debug, Default)]
@@ -13,8 +16,8 @@ pub(super) struct TokenHistory {
     newest: Option<TokenSet>,
     /// The tokens before them. Responses to calls that were sent with them still arrive and may quote them.
     previous: Option<TokenSet>,
-    /// Tokens of another login, which are tried if the newest are refused.
-    fallback: Option<TokenSet>,
+    /// Tokens of other logins, one for each, which are tried if the newest are refused. The last is tried first.
+    fallbacks: Vec<TokenSet>,
     /// The tokens whose access token the vendor rejected before it expired.
     rejected: Option<TokenSet>,
     rejections: Rejections,
@@ -48,7 +51,7 @@ impl TokenHistory {
 
     /// Every token set that a response may quote.
     pub(super) fn all(&self) -> impl Iterator<Item = &TokenSet> {
-        self.newest.iter().chain(&self.previous).chain(&self.fallback)
+        self.newest.iter().chain(&self.previous).chain(&self.fallbacks)
     }
 
     /// Puts tokens in place of the newest, which they replace.
@@ -62,10 +65,10 @@ impl TokenHistory {
         self.newest = self.newest.take().map(change);
     }
 
-    /// Forgets the newest tokens and the fallback. They can still be quoted.
+    /// Forgets the newest tokens and the fallbacks. The newest can still be quoted.
     pub(super) fn clear(&mut self) {
         self.previous = self.newest.take().or_else(|| self.previous.take());
-        self.fallback = None;
+        self.fallbacks.clear();
     }
 
     /// Takes over stored tokens, if they are to be preferred; returns whether they are. Tokens of another login that are not
@@ -80,7 +83,8 @@ impl TokenHistory {
         let gives_way = other_login && own_is_refused && !is_refused(stored);
         match preferred(own, stored) {
             Preferred::Own if gives_way => {
-                self.fallback = Some(own.clone());
+                let own = own.clone();
+                self.add_fallback(own);
                 self.replace(stored.clone());
                 true
             }
@@ -91,16 +95,17 @@ impl TokenHistory {
             }
             Preferred::Own => {
                 if other_login {
-                    self.fallback = Some(stored.clone());
                     // Above the record that they will replace, so that no reader takes them for older.
                     let generation = own.generation().max(stored.generation() + 1);
+                    self.add_fallback(stored.clone());
                     self.update_newest(|newest| newest.with_generation(generation));
                 }
                 false
             }
             Preferred::Stored => {
                 if other_login {
-                    self.fallback = Some(own.clone());
+                    let own = own.clone();
+                    self.add_fallback(own);
                 }
                 self.replace(stored.clone());
                 true
@@ -111,21 +116,31 @@ impl TokenHistory {
     /// Puts the tokens of a new login in place of the newest, which become the fallback if they are of another login.
     pub(super) fn take_login(&mut self, tokens: TokenSet) {
         if let Some(old) = self.newest.clone().filter(|old| !is_same_lineage(old, &tokens)) {
-            self.fallback = Some(old);
+            self.add_fallback(old);
         }
         self.replace(tokens);
     }
 
-    /// Takes the fallback in place of the newest tokens; returns whether there was one.
-    pub(super) fn fall_back(&mut self, is_usable: impl FnOnce(&TokenSet) -> bool) -> bool {
-        let Some(fallback) = self.fallback.take().filter(is_usable) else { return false };
+    /// Keeps tokens of another login, in place of older ones of the same.
+    fn add_fallback(&mut self, tokens: TokenSet) {
+        self.fallbacks.retain(|fallback| !is_same_lineage(fallback, &tokens) && fallback.differs(&tokens));
+        if self.fallbacks.len() == FALLBACKS {
+            self.fallbacks.remove(0);
+        }
+        self.fallbacks.push(tokens);
+    }
+
+    /// Takes the latest usable fallback in place of the newest tokens; returns whether there was one.
+    pub(super) fn fall_back(&mut self, is_usable: impl Fn(&TokenSet) -> bool) -> bool {
+        self.fallbacks.retain(is_usable);
+        let Some(fallback) = self.fallbacks.pop() else { return false };
         let generation = self.generation().max(fallback.generation()) + 1;
         self.replace(fallback.with_generation(generation));
         true
     }
 
-    pub(super) fn fallback(&self) -> Option<&TokenSet> {
-        self.fallback.as_ref()
+    pub(super) fn fallbacks(&self) -> &[TokenSet] {
+        &self.fallbacks
     }
 
     /// Notes that the vendor rejected the access token of these tokens before it expired.
@@ -174,8 +189,8 @@ mod tests {
         let mut history = TokenHistory::new(Some(login("own", 0)));
         assert!(history.merge(&login("stored", 1), |_| false));
         assert!(!history.newest().unwrap().differs(&login("stored", 1)));
-        assert!(!history.fallback().unwrap().differs(&login("own", 0)));
-        assert!(history.fall_back(|_| true) && history.fallback().is_none());
+        assert!(!history.fallbacks()[0].differs(&login("own", 0)));
+        assert!(history.fall_back(|_| true) && history.fallbacks().is_empty());
         assert_eq!((history.newest().unwrap().differs(&login("own", 0)), history.generation()), (false, 2));
     }
 
@@ -184,7 +199,7 @@ mod tests {
         let mut history = TokenHistory::new(Some(login("own", 1)));
         assert!(!history.merge(&login("stored", 0), |_| false));
         assert!(!history.newest().unwrap().differs(&login("own", 1)));
-        assert!(!history.fallback().unwrap().differs(&login("stored", 0)));
+        assert!(!history.fallbacks()[0].differs(&login("stored", 0)));
     }
 
     #[test]
@@ -201,12 +216,27 @@ mod tests {
     }
 
     #[test]
+    fn each_other_login_is_a_fallback_and_the_latest_is_tried_first() {
+        let mut history = TokenHistory::new(Some(login("1", 1)));
+        for second in 2..=8 {
+            history.merge(&login(&second.to_string(), second), |_| false);
+        }
+        assert_eq!(history.fallbacks().len(), FALLBACKS);
+        let is_usable = |tokens: &TokenSet| tokens.differs(&login("6", 6));
+        for second in [7, 5, 4] {
+            assert!(history.fall_back(is_usable));
+            assert!(!history.newest().unwrap().differs(&login(&second.to_string(), second)), "{second}");
+        }
+        assert!(!history.fall_back(is_usable));
+    }
+
+    #[test]
     fn what_was_replaced_is_no_fallback() {
         let first = login("first", 0);
         let second = TokenSet::new("second").with_lineage_of(&first).with_generation(2);
         let mut history = TokenHistory::new(Some(first.clone()));
         assert!(history.merge(&second, |_| false) && !history.merge(&first, |_| false));
-        assert!(history.fallback().is_none() && !history.newest().unwrap().differs(&second));
+        assert!(history.fallbacks().is_empty() && !history.newest().unwrap().differs(&second));
     }
 
     #[test]

@@ -25,7 +25,8 @@ use super::token_endpoint::Repeat;
 use super::token_error::{TokenError, TokenErrorKind};
 use super::token_set::TokenSet;
 
-/// How many token sets one refresh tries: the newest, the fallback, and those that other clients store meanwhile.
+/// How many token sets from the store one refresh tries, besides the fallbacks: the first, and those that other clients store
+/// meanwhile.
 const ROUNDS: u32 = 4;
 /// How long to wait for a lease that another client holds: as long as it may hold it.
 const LEASE_WAIT: Duration = super::store::MAX_LEASE;
@@ -95,26 +96,26 @@ impl TokenCache {
             return Err(TokenError::clone(error));
         }
         let mut failure = None;
-        let mut rounds = 0;
+        let mut rounds = 1;
         loop {
-            if rounds == ROUNDS {
+            if rounds > ROUNDS {
                 let reason = "other clients change the tokens in the store all the time";
                 let clock = self.setting.endpoint.clock;
                 failure.get_or_insert_with(|| TokenError::new(TokenErrorKind::Store, reason, clock));
                 break;
             }
-            rounds += 1;
             if let Some(current) = self.adopt().await {
                 return Ok(current);
             }
             match self.present_newest(right).await {
                 Step::Granted(tokens) => return self.publish(tokens).await,
-                Step::Changed => {}
+                Step::Changed => rounds += 1,
                 Step::Refused(error) => {
                     failure = Some(error);
-                    let is_changed = matches!(self.reload().await, Ok(true));
-                    if !is_changed && !self.fall_back() {
-                        break;
+                    match self.reload().await {
+                        Ok(true) => rounds += 1,
+                        _ if self.has_fallback() => self.fall_back(),
+                        _ => break,
                     }
                 }
                 // The vendor cannot be reached, or wants to be left alone.
@@ -124,11 +125,8 @@ impl TokenCache {
                     break;
                 }
                 // With a login of its own, the client needs no fallback.
-                Step::Impossible => {
-                    if can_log_in || !self.fall_back() {
-                        break;
-                    }
-                }
+                Step::Impossible if !can_log_in && self.has_fallback() => self.fall_back(),
+                Step::Impossible => break,
             }
         }
         match self.setting.grant.login() {
@@ -279,11 +277,17 @@ impl TokenCache {
         self.state().spends.learn(newest, now.checked_sub(ago.min(UNKNOWN_WAIT)).unwrap_or(now));
     }
 
-    /// Takes the fallback in place of the newest tokens, which were refused; returns whether there was one.
-    fn fall_back(&self) -> bool {
+    /// Whether there are tokens of another login that were not refused.
+    fn has_fallback(&self) -> bool {
+        let state = self.state();
+        state.history.fallbacks().iter().any(|fallback| !state.spends.is_refused(fallback))
+    }
+
+    /// Takes a fallback in place of the newest tokens, which were refused.
+    fn fall_back(&self) {
         let mut state = self.state();
         let state = &mut *state;
-        state.history.fall_back(|fallback| !state.spends.is_refused(fallback))
+        state.history.fall_back(|fallback| !state.spends.is_refused(fallback));
     }
 
     /// Puts the newest tokens in place if they are valid and not in place already, and stores them before.

@@ -7,7 +7,7 @@ use super::token_endpoint::Repeat;
 use super::token_error::{TokenError, TokenErrorKind};
 
 impl TokenCache {
-    /// Revokes the tokens at the vendor, those of a fallback too, and forgets them here. From then on there is no token.
+    /// Revokes the tokens at the vendor, those of fallbacks too, and forgets them here. From then on there is no token.
     pub(crate) async fn revoke(&self) -> Result<(), Arc<TokenError>> {
         let right = self.present_right().await;
         let revoked = self.revoke_all().await;
@@ -20,7 +20,7 @@ impl TokenCache {
         let _ = self.reload().await;
         let tokens: Vec<_> = {
             let state = self.state();
-            state.history.newest().into_iter().chain(state.history.fallback()).cloned().collect()
+            state.history.newest().into_iter().chain(state.history.fallbacks()).cloned().collect()
         };
         for (set, tokens) in tokens.into_iter().enumerate() {
             for (revoked, request) in self.setting.grant.revoke(&tokens).into_iter().enumerate() {

@@ -673,6 +673,8 @@ impl InvariantChecker {
         }
         let tokens_of_note = tokens.presented_at();
         let user_logged_in = self.tokens.last().is_some_and(|tokens| tokens.to == USER && !tokens.is_stored);
+        let newest = self.tokens.last().and_then(|tokens| tokens.refresh.clone());
+        let newest_was_refused = self.refused.keys().any(|(_, refused)| Some(refused) == newest.as_ref());
         let newest = self.tokens.last_mut();
         match newest.filter(|tokens| tokens.access == access && tokens.refresh.as_deref() == refresh) {
             Some(tokens) => {
@@ -686,6 +688,8 @@ impl InvariantChecker {
             // stored, the stored ones may seem to be newer.
             None if self.refused.keys().any(|(refused, _)| *refused == process) => {}
             None if user_logged_in => {}
+            // A process that has not heard of the newest tokens may try its own after these were refused.
+            None if newest_was_refused => {}
             None => {
                 let newest = format!("{:?}", self.tokens.last());
                 self.report_violation(format_args!(
