@@ -483,7 +483,12 @@ impl InvariantChecker {
             let is_newest = newest.is_some_and(|tokens| tokens.refresh.as_ref() == Some(refresh));
             // Tokens of another login may be tried when the newest ones are refused.
             let was_refused = self.refused.keys().any(|(earlier, _)| *earlier == process);
-            let may_try_others = was_refused;
+            // So may a process that has not heard of the newest ones.
+            let newest_was_refused = self
+                .refused
+                .keys()
+                .any(|(_, refused)| newest.is_some_and(|tokens| tokens.refresh.as_ref() == Some(refused)));
+            let may_try_others = was_refused || newest_was_refused;
             // Until the tokens of a login by the user are stored, the stored ones may seem to be newer.
             let user_logged_in = newest.is_some_and(|tokens| tokens.to == USER && !tokens.is_stored);
             let is_stored = stored
