@@ -60,6 +60,11 @@ impl TokenHistory {
         self.previous = old.or_else(|| self.previous.take());
     }
 
+    /// Takes over what is recorded about tokens, if they are the newest.
+    pub(super) fn record(&mut self, tokens: TokenSet) {
+        self.update_newest(|newest| if newest.differs(&tokens) { newest } else { tokens });
+    }
+
     /// Changes what is recorded about the newest tokens.
     pub(super) fn update_newest(&mut self, change: impl FnOnce(TokenSet) -> TokenSet) {
         self.newest = self.newest.take().map(change);
@@ -82,18 +87,12 @@ impl TokenHistory {
         let own_is_refused = is_refused(own) || self.is_rejected(own);
         let gives_way = other_login && own_is_refused && !is_refused(stored);
         match preferred(own, stored) {
-            Preferred::Own if gives_way => {
-                let own = own.clone();
-                self.add_fallback(own);
-                self.replace(stored.clone());
-                true
-            }
             Preferred::Same => {
                 // The record knows more: its lineage, and whether the refresh token is being presented.
                 self.newest = Some(stored.clone());
                 false
             }
-            Preferred::Own => {
+            Preferred::Own if !gives_way => {
                 if other_login {
                     // Above the record that they will replace, so that no reader takes them for older.
                     let generation = own.generation().max(stored.generation() + 1);
@@ -102,19 +101,15 @@ impl TokenHistory {
                 }
                 false
             }
-            Preferred::Stored => {
-                if other_login {
-                    let own = own.clone();
-                    self.add_fallback(own);
-                }
-                self.replace(stored.clone());
+            Preferred::Own | Preferred::Stored => {
+                self.switch_to(stored.clone());
                 true
             }
         }
     }
 
-    /// Puts the tokens of a new login in place of the newest, which become the fallback if they are of another login.
-    pub(super) fn take_login(&mut self, tokens: TokenSet) {
+    /// Puts tokens in place of the newest, which become a fallback if they are of another login.
+    pub(super) fn switch_to(&mut self, tokens: TokenSet) {
         if let Some(old) = self.newest.clone().filter(|old| !is_same_lineage(old, &tokens)) {
             self.add_fallback(old);
         }

@@ -8,7 +8,8 @@ use keyring_core::{CredentialStore, Entry, Error};
 
 use super::file_io::blocking;
 use super::lease::Lease;
-use super::store::{CompareAndSwap, StoreError, TokenKey, TokenStore};
+use super::store::{CompareAndSwap, TokenKey, TokenStore};
+use super::store_error::StoreError;
 use super::token_set::TokenSet;
 use super::{file_lock, file_store};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::store::StoreError;
+use super::store_error::StoreError;
 use super::token_cache::TokenCache;
 use super::token_error::TokenError;
 use super::token_set::TokenSet;

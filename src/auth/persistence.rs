@@ -3,12 +3,13 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
 
 use super::background;
-use super::store::{CompareAndSwap, StoreError};
+use super::store::CompareAndSwap;
+use super::store_error::StoreError;
 use super::token_cache::{CacheState, TokenCache};
 use super::token_set::TokenSet;
 
@@ -72,7 +73,7 @@ impl TokenCache {
             Ok(CompareAndSwap::Stored) => {
                 let mut state = self.state();
                 state.record.set(Some(noted.clone()));
-                state.history.update_newest(|newest| if newest.differs(&noted) { newest } else { noted });
+                state.history.record(noted);
                 Ok(Noted::Stored)
             }
             Ok(CompareAndSwap::Conflict(stored)) => {
@@ -131,7 +132,7 @@ impl TokenCache {
                     let mut state = self.state();
                     state.record.set(Some(tokens.clone()));
                     state.record.succeed();
-                    state.history.update_newest(|newest| if newest.differs(&tokens) { newest } else { tokens });
+                    state.history.record(tokens);
                     return Ok(());
                 }
                 CompareAndSwap::Conflict(stored) => drop(self.take_over(Some(stored))),
@@ -166,37 +167,24 @@ impl TokenCache {
     /// Stores the newest tokens in the background, and tries again until they are stored or worthless. Meanwhile the task
     /// keeps the cache alive: the tokens may exist nowhere else.
     pub(super) fn save_later(self: &Arc<Self>) {
-        let Some(saving) = Saving::begin(self) else { return };
+        let Some(mut saving) = Saving::begin(self) else { return };
         let clock = self.setting.endpoint.clock;
         background::spawn(&self.setting.endpoint.transport, async move {
             let (mut pause, longest) = SAVE_AGAIN;
             loop {
                 clock.sleep_until(clock.now() + pause).await;
                 pause = (pause * 2).min(longest);
-                let cache = &saving.0;
-                let is_done = cache.save().await.is_ok() || !cache.is_worth_saving();
-                if is_done {
-                    cache.adopt_newest();
-                }
+                let is_saved = saving.cache.save().await.is_ok();
                 // Other tokens may have come meanwhile, and rely on this task.
-                if is_done && saving.end() {
+                let has_ended = saving.end();
+                if is_saved || has_ended {
+                    saving.cache.adopt_newest();
+                }
+                if has_ended {
                     return;
                 }
             }
         });
-    }
-
-    /// Whether the newest tokens can still be used or refreshed.
-    fn is_worth_saving(&self) -> bool {
-        self.is_worth_saving_in(&self.state())
-    }
-
-    fn is_worth_saving_in(&self, state: &CacheState) -> bool {
-        let wall = self.setting.endpoint.clock.wall();
-        state.history.newest().is_some_and(|newest| match newest.refresh_token() {
-            Some(_) => newest.refresh_expires_at().is_none_or(|expiry| expiry > wall),
-            None => newest.access_expires_at().is_none_or(|expiry| expiry > wall),
-        })
     }
 
     /// The result of a store operation, or the error that there was none in time.
@@ -210,8 +198,11 @@ impl TokenCache {
     }
 }
 
-/// Tokens are being stored in the background, until this is dropped: at the end of the task, or with its runtime.
-struct Saving(Arc<TokenCache>);
+/// Tokens are being stored in the background, until this ends: with the task, or with its runtime, which drops it.
+struct Saving {
+    cache: Arc<TokenCache>,
+    has_ended: bool,
+}
 
 impl Saving {
     /// `None` if a task is at it already.
@@ -221,32 +212,42 @@ impl Saving {
             return None;
         }
         state.record.set_saving(true);
-        Some(Self(Arc::clone(cache)))
+        Some(Self { cache: Arc::clone(cache), has_ended: false })
     }
-}
 
-impl Saving {
-    /// Ends unless there is something left to store; returns whether it has ended.
-    fn end(&self) -> bool {
-        let mut state = self.0.state();
-        let is_left = state.history.newest().is_some_and(|newest| !state.record.holds(newest));
-        if is_left && self.0.is_worth_saving_in(&state) {
+    /// Ends unless there is something left to store that can still be used or refreshed; returns whether it has ended.
+    fn end(&mut self) -> bool {
+        let wall = self.cache.setting.endpoint.clock.wall();
+        let is_needed = |newest: &TokenSet| match newest.refresh_token() {
+            Some(_) => newest.refresh_expires_at().is_none_or(|expiry| expiry > wall),
+            None => newest.access_expires_at().is_none_or(|expiry| expiry > wall),
+        };
+        let state = self.cache.state();
+        if state.history.newest().is_some_and(|newest| !state.record.holds(newest) && is_needed(newest)) {
             return false;
         }
-        state.record.set_saving(false);
+        // Under the same lock: tokens that come from now on begin another task.
+        self.has_ended = true;
+        stop(state);
         true
     }
 }
 
 impl Drop for Saving {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.record.set_saving(false);
-        let lease = state.kept_lease.take();
-        // A store's code runs when its lease is dropped.
-        drop(state);
-        drop(lease);
+        if !self.has_ended {
+            stop(self.cache.state());
+        }
     }
+}
+
+/// Takes note that no task is storing tokens any more, and releases the lease that was kept for it.
+fn stop(mut state: MutexGuard<'_, CacheState>) {
+    state.record.set_saving(false);
+    let lease = state.kept_lease.take();
+    // A store's code runs when its lease is dropped.
+    drop(state);
+    drop(lease);
 }
 
 /// The result of a store operation, or the error that it panicked: a store that panics has failed, and must not take a

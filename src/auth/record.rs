@@ -9,14 +9,22 @@ pub(super) struct StoreRecord {
     stored: Option<TokenSet>,
     /// The revision of the last note that this client wrote, or may have written.
     note: u64,
-    /// Whether that note is of a presentation that had no effect.
-    is_undone: bool,
-    /// Whether that note is of a presentation that took place, and is not in the store yet.
-    is_unwritten: bool,
+    note_state: NoteState,
     /// What the last operation that failed reported.
     failure: Option<String>,
     /// Whether a task is storing tokens that only memory holds.
     is_saving: bool,
+}
+
+/// What became of a note of a presentation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum NoteState {
+    #[default]
+    Written,
+    /// The presentation took place, and the note is not in the store yet.
+    Unwritten,
+    /// The presentation had no effect.
+    Undone,
 }
 
 impl StoreRecord {
@@ -41,26 +49,26 @@ impl StoreRecord {
 
     /// Begins to write a note, in a record with this revision.
     pub(super) fn begin_note(&mut self, revision: u64) {
-        (self.note, self.is_undone, self.is_unwritten) = (revision, false, false);
+        (self.note, self.note_state) = (revision, NoteState::Written);
     }
 
     /// Declares that the last note is not in the store, although the presentation takes place.
     pub(super) fn set_unwritten_note(&mut self) {
-        self.is_unwritten = true;
+        self.note_state = NoteState::Unwritten;
     }
 
     /// Declares that the last note is of a presentation that had no effect.
     pub(super) fn undo_note(&mut self) {
-        (self.is_undone, self.is_unwritten) = (true, false);
+        self.note_state = NoteState::Undone;
     }
 
     pub(super) fn has_unwritten_note(&self) -> bool {
-        self.is_unwritten
+        self.note_state == NoteState::Unwritten
     }
 
     /// A record that was read, without a note that means nothing.
     pub(super) fn without_own_note(&self, stored: TokenSet) -> TokenSet {
-        match self.is_undone && self.note == stored.revision() {
+        match self.note_state == NoteState::Undone && self.note == stored.revision() {
             true => stored.with_presented_at(None),
             false => stored,
         }

@@ -19,7 +19,7 @@ use super::lease::Lease;
 use super::persistence::{Noted, catch_panic};
 use super::spend::{MayPresent, OtherWays, SpendOutcome, UNKNOWN_WAIT};
 use super::static_token;
-use super::store::StoreError;
+use super::store_error::StoreError;
 use super::token_cache::TokenCache;
 use super::token_endpoint::Repeat;
 use super::token_error::{TokenError, TokenErrorKind};
@@ -33,6 +33,7 @@ const LEASE_WAIT: Duration = super::store::MAX_LEASE;
 /// How long after it was acquired a lease covers a new token request. With a note of 10 s, the longest token request of 93 s, and
 /// three writes of 10 s, a lease is held for less than [`MAX_LEASE`](super::store::MAX_LEASE).
 const LEASE_COVERS: Duration = Duration::from_secs(40);
+const LEASE_LOST: &str = "the lease was lost before the refresh token was presented";
 /// How often the store is read while another client may bring new tokens.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -100,8 +101,7 @@ impl TokenCache {
         loop {
             if rounds > ROUNDS {
                 let reason = "other clients change the tokens in the store all the time";
-                let clock = self.setting.endpoint.clock;
-                failure.get_or_insert_with(|| TokenError::new(TokenErrorKind::Store, reason, clock));
+                failure.get_or_insert_with(|| self.error(TokenErrorKind::Store, reason));
                 break;
             }
             if let Some(current) = self.adopt().await {
@@ -170,7 +170,7 @@ impl TokenCache {
             None => {
                 let reason = "another client has been refreshing the tokens for more than 3 minutes, and holds their \
                               lease; if none is running, release it in the token store";
-                right.denied = Some(TokenError::new(TokenErrorKind::Store, reason, clock));
+                right.denied = Some(self.error(TokenErrorKind::Store, reason));
             }
         }
         right
@@ -221,8 +221,7 @@ impl TokenCache {
         }
         if right.is_lost() {
             self.undo_presentation().await;
-            let reason = "the lease was lost before the refresh token was presented";
-            return Step::Failed(TokenError::new(TokenErrorKind::Store, reason, self.setting.endpoint.clock));
+            return Step::Failed(self.error(TokenErrorKind::Store, LEASE_LOST));
         }
         {
             let mut state = self.state();
@@ -321,10 +320,7 @@ impl TokenCache {
             return None;
         }
         let header = self.header(&newest).ok()?;
-        let clock = self.setting.endpoint.clock;
-        let expiry = Expiry::of(&newest, clock.now(), clock.wall(), 0.0);
-        let is_valid = expiry.is_none_or(|expiry| expiry.stage(clock.now(), clock.wall()) != Stage::Expired);
-        is_valid.then_some((newest, header))
+        self.is_valid_by_date(&newest).then_some((newest, header))
     }
 
     /// Whether an access token can still be sent: by our own count if it is in place, else by its date.
@@ -335,9 +331,14 @@ impl TokenCache {
         if let Some(current) = self.current.load().as_ref().filter(|current| !current.tokens.differs(tokens)) {
             return self.stage(current) != Stage::Expired;
         }
+        self.is_valid_by_date(tokens)
+    }
+
+    /// Whether an access token that is not in place can still be sent.
+    fn is_valid_by_date(&self, tokens: &TokenSet) -> bool {
         let clock = self.setting.endpoint.clock;
-        let expiry = Expiry::of(tokens, clock.now(), clock.wall(), 0.0);
-        expiry.is_none_or(|expiry| expiry.stage(clock.now(), clock.wall()) != Stage::Expired)
+        let (now, wall) = (clock.now(), clock.wall());
+        Expiry::of(tokens, now, wall, 0.0).is_none_or(|expiry| expiry.stage(now, wall) != Stage::Expired)
     }
 
     /// Stores tokens that were granted, and then puts them in place.
@@ -377,7 +378,7 @@ impl TokenCache {
         let (name, scheme) = self.setting.grant.header();
         let value = static_token::value(scheme, tokens.access_token()).map_err(|_| {
             let reason = "the vendor granted a token with a character that no header can contain";
-            TokenError::new(TokenErrorKind::Unreadable, reason, self.setting.endpoint.clock)
+            self.error(TokenErrorKind::Unreadable, reason)
         })?;
         Ok((name, value))
     }
@@ -386,12 +387,12 @@ impl TokenCache {
     fn unknown_outcome(&self) -> TokenError {
         let reason = "the outcome of the last refresh is unknown; the access token serves until it expires, and only then \
                       is the refresh token presented again";
-        TokenError::new(TokenErrorKind::Unknown, reason, self.setting.endpoint.clock)
+        self.error(TokenErrorKind::Unknown, reason)
     }
 
     pub(super) fn store_error(&self, what: &str, error: &StoreError) -> TokenError {
         let reason = format!("{what}: {}", self.cleaned(error.reason()));
-        TokenError::new(TokenErrorKind::Store, reason, self.setting.endpoint.clock)
+        self.error(TokenErrorKind::Store, reason)
     }
 
     /// There is nothing to refresh, and no way to log in.
@@ -408,7 +409,7 @@ impl TokenCache {
                 (TokenErrorKind::Refused, "the vendor refused the refresh token; a person has to log in again".into())
             }
         };
-        TokenError::new(kind, reason, self.setting.endpoint.clock)
+        self.error(kind, reason)
     }
 }
 
@@ -427,7 +428,7 @@ impl PresentRight {
         }
         let is_covered = self.lease.is_none() || now < self.since + LEASE_COVERS;
         let reason = match self.is_lost() {
-            true => "the lease was lost before the refresh token was presented",
+            true => LEASE_LOST,
             false => "the lease has been held for too long to begin another token request",
         };
         (self.is_lost() || !is_covered).then(|| TokenError::new(TokenErrorKind::Store, reason, clock))

@@ -42,7 +42,7 @@ impl TokenCache {
     /// Forgets the tokens in memory, and refuses callers with the reason.
     fn forget(&self) {
         let reason = "the tokens were revoked by this client; a person has to log in again";
-        let error = Arc::new(TokenError::new(TokenErrorKind::Refused, reason, self.setting.endpoint.clock));
+        let error = Arc::new(self.error(TokenErrorKind::Refused, reason));
         let mut state = self.state();
         self.current.store(None);
         state.history.clear();

@@ -5,7 +5,6 @@
 
 mod dyn_store;
 mod memory;
-mod store_error;
 mod token_key;
 
 use std::fmt;
@@ -15,9 +14,9 @@ use std::time::Duration;
 
 pub(crate) use self::dyn_store::DynTokenStore;
 pub use self::memory::MemoryStore;
-pub use self::store_error::StoreError;
 pub use self::token_key::TokenKey;
 use super::lease::Lease;
+use super::store_error::StoreError;
 use super::token_set::TokenSet;
 
 /// Token storage.

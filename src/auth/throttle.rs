@@ -23,10 +23,10 @@ const MAX_PAUSE: Duration = Duration::from_secs(3600);
 const MAX_SPREAD: Duration = Duration::from_secs(30);
 
 /// The pauses of this process.
-static PAUSES: LazyLock<Mutex<HashMap<Key, Pause>>> = LazyLock::new(Mutex::default);
+static PAUSES: LazyLock<Mutex<HashMap<PauseKey, Pause>>> = LazyLock::new(Mutex::default);
 
 /// The URL of an endpoint, and what tells two owners of the same URL apart.
-type Key = (String, usize);
+type PauseKey = (String, usize);
 
 #[derive(Debug)]
 struct Pause {
@@ -88,7 +88,7 @@ impl Throttle {
         pause.until + spread(pause.length, jitter)
     }
 
-    fn key(&self) -> Key {
+    fn key(&self) -> PauseKey {
         let owner = match &self.owner {
             Owner::Process => 0,
             Owner::Client(base_url) => Arc::as_ptr(base_url).addr(),
@@ -116,7 +116,7 @@ fn spread(length: Duration, jitter: f64) -> Duration {
     (length / 10).min(MAX_SPREAD).mul_f64(jitter.clamp(0.0, 1.0))
 }
 
-fn pauses() -> MutexGuard<'static, HashMap<Key, Pause>> {
+fn pauses() -> MutexGuard<'static, HashMap<PauseKey, Pause>> {
     PAUSES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

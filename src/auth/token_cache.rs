@@ -7,6 +7,7 @@
 //! The state has four parts behind one lock: the tokens ([`TokenHistory`]), what may be presented ([`SpendLedger`]), the refresh
 //! under way ([`RefreshState`]) and the record in the store ([`StoreRecord`]).
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -105,18 +106,13 @@ impl TokenCache {
 
     /// The next token, as soon as there is one.
     pub(crate) async fn next(self: &Arc<Self>, latest: Instant) -> Result<AuthHeader, NoToken> {
-        match self.refreshed(None, latest).await {
+        let error = match self.refreshed(None, latest).await {
             // Even a token that has expired at once serves those who waited for it.
-            Some(Ok(current)) => Ok(current.auth_header(true)),
-            Some(Err(error)) => match self.not_expired() {
-                Some(current) => Ok(current.auth_header(true)),
-                None => Err(NoToken::TokenError(error)),
-            },
-            None => match self.not_expired() {
-                Some(current) => Ok(current.auth_header(true)),
-                None => Err(NoToken::TooLate),
-            },
-        }
+            Some(Ok(current)) => return Ok(current.auth_header(true)),
+            Some(Err(error)) => NoToken::TokenError(error),
+            None => NoToken::TooLate,
+        };
+        self.not_expired().map(|current| current.auth_header(true)).ok_or(error)
     }
 
     /// Whether the token is the current one, and valid.
@@ -170,7 +166,7 @@ impl TokenCache {
             // The task ended with its runtime; the next one starts on ours.
         }
         let reason = "the token refresh ended without an outcome: its runtime was shut down";
-        Some(Err(Arc::new(TokenError::new(TokenErrorKind::Failed, reason, self.setting.endpoint.clock))))
+        Some(Err(Arc::new(self.error(TokenErrorKind::Failed, reason))))
     }
 
     /// Starts a refresh while the old token is still valid, if it is time for one.
@@ -212,8 +208,9 @@ impl TokenCache {
         Ok(TokenSource::Refresh(refresh))
     }
 
-    /// Refreshes the tokens in a task, in place of the `old` current token. Its span is made here, without the lock: an observer may ask this client for its
-    /// status.
+    /// Refreshes the tokens in a task, in place of the `old` current token.
+    ///
+    /// Its span is made here, without the lock: an observer may ask this client for its status.
     fn spawn_refresh(self: &Arc<Self>, sender: watch::Sender<RefreshResult>, old: Option<Arc<CachedToken>>) {
         let cache = Arc::clone(self);
         let (started, span) = (self.now(), self.setting.endpoint.telemetry.refresh_span());
@@ -297,14 +294,18 @@ impl TokenCache {
     /// The secrets that a response could quote.
     pub(crate) fn secrets(&self) -> Vec<SecretString> {
         let state = self.state();
-        let tokens = state.history.all();
-        let tokens = tokens.flat_map(|tokens| std::iter::once(tokens.access_token()).chain(tokens.refresh_token()));
-        tokens.chain(self.setting.grant.secrets()).cloned().collect()
+        let tokens = state.history.all().flat_map(TokenSet::secrets);
+        tokens.chain(self.setting.grant.secrets().into_iter().cloned()).collect()
     }
 
     /// A foreign text without our secrets.
     pub(super) fn cleaned(&self, text: &str) -> String {
-        Redaction::of(&self.secrets()).text(text).unwrap_or_else(|| text.to_owned())
+        Redaction::of(&self.secrets()).clean(text)
+    }
+
+    /// Why there is no token, now.
+    pub(super) fn error(&self, kind: TokenErrorKind, reason: impl Into<Cow<'static, str>>) -> TokenError {
+        TokenError::new(kind, reason, self.setting.endpoint.clock)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, CacheState> {
@@ -325,7 +326,7 @@ impl CacheState {
     /// Puts the tokens of a new login in place of the newest, whose login becomes the fallback.
     pub(super) fn take_login(&mut self, tokens: TokenSet) {
         let generation = self.history.generation().max(self.record.generation()) + 1;
-        self.history.take_login(tokens.with_generation(generation));
+        self.history.switch_to(tokens.with_generation(generation));
         self.refresh.accept();
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::auth::file_io::{failed, private};
-use crate::auth::store::{CompareAndSwap, StoreError, TokenKey};
+use crate::auth::store::{CompareAndSwap, TokenKey};
+use crate::auth::store_error::StoreError;
 use crate::auth::token_set::TokenSet;
 
 /// The version of the format of a file.

@@ -4,8 +4,9 @@ use std::fmt;
 
 use futures_core::future::BoxFuture;
 
-use super::{CompareAndSwap, StoreError, TokenKey, TokenStore};
+use super::{CompareAndSwap, TokenKey, TokenStore};
 use crate::auth::lease::Lease;
+use crate::auth::store_error::StoreError;
 use crate::auth::token_set::TokenSet;
 
 /// [`TokenStore`] with boxed futures, so that it can be a trait object.

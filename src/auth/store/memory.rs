@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{CompareAndSwap, StoreError, TokenKey, TokenStore};
+use super::{CompareAndSwap, TokenKey, TokenStore};
 use crate::auth::lease::Lease;
+use crate::auth::store_error::StoreError;
 use crate::auth::token_set::TokenSet;
 
 /// A token store in the memory of the process, which is the default. Clones share it.
