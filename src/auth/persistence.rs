@@ -14,7 +14,7 @@ use super::token_cache::{CacheState, TokenCache};
 use super::token_set::TokenSet;
 
 /// How long one operation of a store may take.
-pub(super) const OPERATION: Duration = Duration::from_secs(10);
+const OPERATION: Duration = Duration::from_secs(10);
 /// The first and the longest pause before storing is tried again.
 const SAVE_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How many conflicts in a row one save resolves.

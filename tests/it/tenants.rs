@@ -5,7 +5,7 @@ mod mock_vendors;
 use std::collections::HashSet;
 use std::error::Error as _;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use servicebay::fentu::Application;
 use servicebay::testing::fentu::MockServer;
 use servicebay::testing::{Script, Step};
 use servicebay::{
-    CompareAndSwap, Error, FileStore, Lease, MemoryStore, StoreError, TenantError, Tenants, TenantsBuilder, TokenKey,
-    TokenSet, TokenStore, fentu, fixably,
+    Error, FileStore, MemoryStore, TenantError, Tenants, TenantsBuilder, TokenKey, TokenStore, fentu, fixably,
 };
 use tokio::time::{Instant, advance, sleep, timeout};
 
 use self::mock_vendors::{Fentu, Fisikal, Fixably, MockVendors, Repairy, Vendor};
 use crate::folder::Folder;
+use crate::hooked_store::HookedStore;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -67,39 +67,6 @@ fn tenant_error(error: Error) -> Box<TenantError> {
     match error {
         Error::Tenant(error) => error,
         other => panic!("{other:?}"),
-    }
-}
-
-/// A store that cannot save tokens while `is_failing` is set.
-#[derive(Clone, Debug, Default)]
-struct FlakyStore {
-    memory: MemoryStore,
-    is_failing: Arc<AtomicBool>,
-}
-
-impl TokenStore for FlakyStore {
-    fn load(&self, key: &TokenKey) -> impl Future<Output = Result<Option<TokenSet>, StoreError>> + Send {
-        self.memory.load(key)
-    }
-
-    async fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: u64,
-        tokens: &TokenSet,
-    ) -> Result<CompareAndSwap, StoreError> {
-        match self.is_failing.load(Ordering::Relaxed) {
-            true => Err(StoreError::new("not today")),
-            false => self.memory.compare_and_swap(key, expected, tokens).await,
-        }
-    }
-
-    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.memory.remove(key)
-    }
-
-    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
-        self.memory.lease(key)
     }
 }
 
@@ -279,16 +246,17 @@ async fn a_new_client_continues_with_the_rotated_tokens_and_not_with_the_first_o
 
 #[tokio::test(start_paused = true)]
 async fn a_client_stays_while_its_tokens_cannot_be_stored() {
-    let (vendors, store) = (MockVendors::default(), FlakyStore::default());
+    let (vendors, failures) = (MockVendors::default(), Arc::default());
+    let store = HookedStore::with_failing_writes(&failures);
     let (builder, connects) = tenants::<Fentu>(&vendors);
     let tenants = builder.with_capacity(0).with_token_store(store.clone()).build();
-    store.is_failing.store(true, Ordering::Relaxed);
+    failures.store(u32::MAX, Ordering::Relaxed);
     vendors.expire_access_token("acme");
     Fentu::call(&tenants.get("acme").await.unwrap(), "acme").await.unwrap();
     sleep(10 * HOUR).await;
     assert_eq!(tenants.len(), 1);
 
-    store.is_failing.store(false, Ordering::Relaxed);
+    failures.store(0, Ordering::Relaxed);
     sleep(2 * 60 * SECOND).await;
     assert_eq!(tenants.len(), 0);
     Fentu::call(&tenants.get("acme").await.unwrap(), "acme").await.unwrap();
@@ -448,7 +416,8 @@ async fn a_login_through_one_process_heals_the_client_that_another_process_keeps
 
 #[tokio::test(start_paused = true)]
 async fn closing_waits_for_the_tokens_of_every_tenant_and_reports_those_that_cannot_be_stored() {
-    let (vendors, store) = (MockVendors::default(), FlakyStore::default());
+    let (vendors, failures) = (MockVendors::default(), Arc::default());
+    let store = HookedStore::with_failing_writes(&failures);
     let (builder, _) = tenants::<Repairy>(&vendors);
     let tenants = builder.with_token_store(store.clone()).build();
     for key in ["a", "b", "c"] {
@@ -458,10 +427,10 @@ async fn closing_waits_for_the_tokens_of_every_tenant_and_reports_those_that_can
     tenants.close().await.unwrap();
     for key in ["a", "b", "c"] {
         let key = TokenKey::new(format!("repairy/partner-api.example/{key}/{key}/app%20key"));
-        assert!(store.memory.load(&key).await.unwrap().is_some(), "{key}");
+        assert!(store.load(&key).await.unwrap().is_some(), "{key}");
     }
 
-    store.is_failing.store(true, Ordering::Relaxed);
+    failures.store(u32::MAX, Ordering::Relaxed);
     let client = tenants.get("d").await.unwrap();
     Repairy::call(&client, "d").await.unwrap();
     let error = tenants.close().await.unwrap_err();

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use servicebay::fentu::{Application, Client, Scope};
 use servicebay::testing::fentu::MockServer;
-use servicebay::{CompareAndSwap, Error, FileStore, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
+use servicebay::{Error, FileStore, MemoryStore, TokenSet, TokenStore};
 use tokio::time::{sleep, timeout};
 
 use crate::folder::Folder;
+use crate::hooked_store::{HookedStore, StoreOperation};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -149,37 +150,14 @@ async fn after_a_log_out_a_login_through_one_client_heals_the_other() {
 }
 
 /// A store that takes a second for every write.
-#[derive(Clone, Debug, Default)]
-struct SlowStore(MemoryStore);
-
-impl TokenStore for SlowStore {
-    fn load(&self, key: &TokenKey) -> impl Future<Output = Result<Option<TokenSet>, StoreError>> + Send {
-        self.0.load(key)
-    }
-
-    async fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: u64,
-        tokens: &TokenSet,
-    ) -> Result<CompareAndSwap, StoreError> {
-        sleep(SECOND).await;
-        self.0.compare_and_swap(key, expected, tokens).await
-    }
-
-    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.0.remove(key)
-    }
-
-    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
-        self.0.lease(key)
-    }
+fn slow_store() -> HookedStore {
+    HookedStore::slow(SECOND, &[StoreOperation::Write])
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_during_a_login_waits_for_it_and_spends_nothing() {
     let server = MockServer::builder().in_memory();
-    let client = client(&server, None, SlowStore::default());
+    let client = client(&server, None, slow_store());
     let call = async {
         // While the tokens are being stored.
         sleep(SECOND / 2).await;
@@ -192,7 +170,7 @@ async fn a_call_during_a_login_waits_for_it_and_spends_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_login_is_stored_even_if_its_caller_gives_up() {
-    let (server, store) = (MockServer::builder().in_memory(), SlowStore::default());
+    let (server, store) = (MockServer::builder().in_memory(), slow_store());
     let [one, other] = [(); 2].map(|()| client(&server, None, store.clone()));
     timeout(SECOND / 2, log_in(&server, &one, [Scope::Admin])).await.unwrap_err();
     sleep(SECOND).await;

@@ -1,47 +1,14 @@
 //! Row A16: the end of a client loses no tokens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
+use servicebay::MemoryStore;
 use servicebay::testing::Fault;
-use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
 use tokio::time::{Instant, advance, sleep};
 
 use super::*;
-
-/// A store of which the next writes fail.
-#[derive(Clone, Debug, Default)]
-struct UnwritableStore {
-    memory: MemoryStore,
-    failures: Arc<AtomicU32>,
-}
-
-impl TokenStore for UnwritableStore {
-    async fn load(&self, key: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
-        self.memory.load(key).await
-    }
-
-    async fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: u64,
-        tokens: &TokenSet,
-    ) -> Result<CompareAndSwap, StoreError> {
-        let one_less = |left: u32| left.checked_sub(1);
-        match self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
-            Ok(_) => Err(StoreError::new("the disk is full")),
-            Err(_) => self.memory.compare_and_swap(key, expected, tokens).await,
-        }
-    }
-
-    async fn remove(&self, key: &TokenKey) -> Result<(), StoreError> {
-        self.memory.remove(key).await
-    }
-
-    async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
-        self.memory.lease(key).await
-    }
-}
+use crate::hooked_store::{HookedStore, StoreOperation};
 
 #[tokio::test(start_paused = true)]
 async fn close_waits_for_the_refresh_under_way_until_its_tokens_are_stored() {
@@ -82,11 +49,12 @@ async fn a_closed_client_starts_no_refresh_in_the_background_and_still_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn settle_stores_tokens_that_are_in_memory_only() {
-    let (server, store) = (fentu_server(RefreshTokens::Rotated), UnwritableStore::default());
+    let (server, failures) = (fentu_server(RefreshTokens::Rotated), Arc::default());
+    let store = HookedStore::with_failing_writes(&failures);
     let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
     task(&client).await.unwrap();
     advance(HOUR).await;
-    store.failures.store(2, Ordering::Relaxed);
+    failures.store(2, Ordering::Relaxed);
     task(&client).await.unwrap();
     assert!(client.auth_status().store_failure().is_some());
     let started = Instant::now();
@@ -96,18 +64,19 @@ async fn settle_stores_tokens_that_are_in_memory_only() {
 
 #[tokio::test(start_paused = true)]
 async fn close_gives_up_on_a_store_that_fails_and_says_what_is_lost() {
-    let (server, store) = (fentu_server(RefreshTokens::Rotated), UnwritableStore::default());
+    let (server, failures) = (fentu_server(RefreshTokens::Rotated), Arc::default());
+    let store = HookedStore::with_failing_writes(&failures);
     let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
     task(&client).await.unwrap();
     advance(HOUR).await;
-    store.failures.store(u32::MAX, Ordering::Relaxed);
+    failures.store(u32::MAX, Ordering::Relaxed);
     task(&client).await.unwrap();
     let error = client.close().await.unwrap_err();
     assert!(matches!(error, Error::Store(_)), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("in memory only") && text.contains("the disk is full"), "{text}");
     // The task goes on as long as the process does.
-    store.failures.store(0, Ordering::Relaxed);
+    failures.store(0, Ordering::Relaxed);
     sleep(61 * SECOND).await;
     client.close().await.unwrap();
     assert_eq!(client.auth_status().store_failure(), None);
@@ -163,40 +132,12 @@ async fn a_login_that_was_refused_for_good_is_tried_again_once_an_hour() {
     assert_eq!(server.counters().refused_logins(), 3, "at once, after an hour and after two");
 }
 
-/// A store that takes a second for each operation.
-#[derive(Clone, Debug, Default)]
-struct SlowStore(MemoryStore);
-
-impl TokenStore for SlowStore {
-    async fn load(&self, key: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
-        sleep(SECOND).await;
-        self.0.load(key).await
-    }
-
-    async fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: u64,
-        tokens: &TokenSet,
-    ) -> Result<CompareAndSwap, StoreError> {
-        sleep(SECOND).await;
-        self.0.compare_and_swap(key, expected, tokens).await
-    }
-
-    async fn remove(&self, key: &TokenKey) -> Result<(), StoreError> {
-        self.0.remove(key).await
-    }
-
-    async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
-        self.0.lease(key).await
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_token_that_expires_while_it_is_stored_serves_the_calls_that_waited_for_it() {
     let server = fisikal_testing::MockServer::builder().in_memory();
     server.fault(Fault::field("expires_in", 1).on("POST", "/oauth/token").always());
-    let client = server.client_builder(manager(&server)).with_token_store(SlowStore::default()).build().unwrap();
+    let store = HookedStore::slow(SECOND, &[StoreOperation::Load, StoreOperation::Write]);
+    let client = server.client_builder(manager(&server)).with_token_store(store).build().unwrap();
     for result in futures_util::future::join_all((0..100).map(|_| profile(&client))).await {
         result.unwrap();
     }
@@ -207,11 +148,12 @@ async fn a_token_that_expires_while_it_is_stored_serves_the_calls_that_waited_fo
 
 #[tokio::test(start_paused = true)]
 async fn revoked_tokens_are_not_written_back_by_a_save_under_way() {
-    let (server, store) = (fentu_server(RefreshTokens::Rotated), UnwritableStore::default());
+    let (server, failures) = (fentu_server(RefreshTokens::Rotated), Arc::default());
+    let store = HookedStore::with_failing_writes(&failures);
     let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
     task(&client).await.unwrap();
     advance(HOUR).await;
-    store.failures.store(2, Ordering::Relaxed);
+    failures.store(2, Ordering::Relaxed);
     task(&client).await.unwrap();
     assert!(client.auth_status().store_failure().is_some(), "the new tokens are in memory only");
     client.revoke().await.unwrap();
