@@ -2,9 +2,12 @@
 
 mod call_error;
 mod config;
-mod kinds;
+mod decode;
 mod postponed;
+mod rate_limited;
+mod request;
 mod tenant;
+mod validation;
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -13,10 +16,13 @@ use serde::de::DeserializeOwned;
 
 pub use self::call_error::CallError;
 pub(crate) use self::call_error::one_line;
-pub use self::config::{ConfigError, RequestError};
-pub use self::kinds::{DecodeError, RateLimitedError, ValidationError};
+pub use self::config::ConfigError;
+pub use self::decode::DecodeError;
 pub use self::postponed::Postponed;
+pub use self::rate_limited::RateLimitedError;
+pub use self::request::RequestError;
 pub use self::tenant::TenantError;
+pub use self::validation::ValidationError;
 
 /// The error of a call, or of building a client.
 ///

@@ -235,6 +235,26 @@ impl StdError for CallError {
     }
 }
 
+/// Makes a kind of error that holds more than a [`CallError`] dereference to its field `call`, and take its source from there.
+macro_rules! is_call_error {
+    ($kind:ty) => {
+        impl std::ops::Deref for $kind {
+            type Target = CallError;
+
+            fn deref(&self) -> &CallError {
+                &self.call
+            }
+        }
+
+        impl std::error::Error for $kind {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                self.call.source()
+            }
+        }
+    };
+}
+pub(super) use is_call_error;
+
 /// A vendor's text, fit for a line of output: cut to a bounded length, without control characters.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line: String =
