@@ -84,9 +84,10 @@ pub enum Error {
     #[error(transparent)]
     Connect(Box<CallError>),
     /// The vendor accepted the call, but the response could not be decoded: it is not JSON, is truncated, exceeds the size
-    /// limit, or does not fit the type.
+    /// limit, or does not fit the type. Or it holds another page of a list than the one that was requested.
     ///
-    /// A write was most likely applied. Troubleshooting: [`DecodeError::path`] and [`CallError::body`] show the value.
+    /// A write was most likely applied. Troubleshooting: [`DecodeError::path`] and [`CallError::body`] show the value. After a
+    /// page that was not requested, list again from the start.
     #[error(transparent)]
     Decode(Box<DecodeError>),
     /// The credentials are valid, but lack a permission (403).

@@ -92,7 +92,7 @@ pub use self::observer::{CallOutcome, CountingObserver, Event, EventKind, Observ
 pub use self::open::Open;
 pub use self::operation::{Confidence, Operation};
 pub use self::options::CallOptions;
-pub use self::page::{Cursor, Items, List, ListChanges, ListPage, Pages, Position};
+pub use self::page::{Cursor, Items, List, ListChanges, ListPage, Pages, Position, UnexpectedPage};
 pub use self::priority::Priority;
 pub use self::raw::RawRequest;
 pub use self::reconcile::{Reconcile, ReconcileOutcome, UnknownOutcome, Write, WriteStatus};

@@ -70,6 +70,14 @@ macro_rules! list_operation {
                 self.send()
             }
 
+            fn unexpected_page(
+                self,
+                response: &$crate::Response<$page>,
+                problem: &$crate::UnexpectedPage,
+            ) -> $crate::Error {
+                self.request().unexpected_response(response.metadata(), problem.to_string())
+            }
+
             fn key(item: &$item) -> Option<u64> {
                 let key = $crate::operation_builder::list_operation!(@key $item, $($key $(($($method)*))?)?);
                 key(item)

@@ -16,6 +16,7 @@ mod paginator;
 mod position;
 mod prefetcher;
 mod stream;
+mod unexpected_page;
 
 pub use self::changes::ListChanges;
 pub use self::cursor::Cursor;
@@ -26,3 +27,4 @@ pub use self::list::{List, ListPage};
 pub use self::pages::Pages;
 pub(crate) use self::position::PageParams;
 pub use self::position::Position;
+pub use self::unexpected_page::UnexpectedPage;

@@ -16,7 +16,7 @@ use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-pub(crate) use self::retry_context::RetryContext;
+pub(crate) use self::retry_context::{CallRecord, RetryContext};
 use crate::auth::Auth;
 use crate::base_url::BaseUrl;
 use crate::clock::Clock;

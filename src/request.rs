@@ -86,15 +86,8 @@ impl Request {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let ClientInner { pipeline, options } = self.client;
-        // Only the path changes: no parameter can change the host, and no call parses the base URL anew.
-        let mut url = pipeline.base_url.current().clone();
-        url.set_path(&self.path);
-        if !self.query.is_empty() {
-            url.set_query(Some(&self.query));
-        }
-        let call =
-            Call { operation: self.operation, idempotent: self.idempotent, method: self.method, url, body: self.body };
+        let errors_in_success = self.operation.errors_in_success();
+        let (ClientInner { pipeline, options }, call) = self.into_call();
         let mut context = RetryContext::new(&pipeline, &call, &options);
         let span = context.open_span();
         let outcome = match &span {
@@ -107,19 +100,43 @@ impl Request {
             Err(error) => return Err(context.fail(error)),
         };
         let _entered = span.as_ref().map(Span::enter);
-        if self.operation.errors_in_success()
-            && let Some(error) = context.error_in_success(&response)
-        {
+        if errors_in_success && let Some(error) = context.error_in_success(&response) {
             return Err(context.fail(error));
         }
         let value = match decode(&response, &context) {
             Ok(value) => value,
             Err(error) => return Err(context.fail(error)),
         };
+        let record = context.record();
         context.succeed();
         let HttpResponse { status, headers, body } = response;
         let rate_limit = RateLimit::told(limits, pipeline.clock);
-        Ok(Response::new(value, ResponseMetadata { status, headers, body, rate_limit, vendor: pipeline.vendor }))
+        Ok(Response::new(
+            value,
+            ResponseMetadata { status, headers, body, rate_limit, vendor: pipeline.vendor, record },
+        ))
+    }
+
+    /// The error of a response to this request that does not fit it: what was received, what was expected, and what to do.
+    #[cold]
+    pub(crate) fn unexpected_response(self, response: &ResponseMetadata, reason: String) -> Error {
+        let (ClientInner { pipeline, options }, call) = self.into_call();
+        let context = RetryContext::of_ended(&pipeline, &call, &options, response.record);
+        let ResponseMetadata { status, headers, body, .. } = response;
+        let response = HttpResponse { status: *status, headers: headers.clone(), body: body.clone() };
+        context.unexpected_response(&response, reason)
+    }
+
+    /// The client and the call. No parameter may be invalid.
+    fn into_call(self) -> (ClientInner, Call) {
+        // Only the path changes: no parameter can change the host, and no call parses the base URL anew.
+        let mut url = self.client.base_url().clone();
+        url.set_path(&self.path);
+        if !self.query.is_empty() {
+            url.set_query(Some(&self.query));
+        }
+        let Self { client, operation, idempotent, method, body, .. } = self;
+        (client, Call { operation, idempotent, method, url, body })
     }
 
     /// Fills in the next parameter of the path. Call it in the order of the parameters in the path.

@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::limit::RateLimit;
+use crate::pipeline::CallRecord;
 use crate::vendor::Vendor;
 
 /// The response to a successful call. It dereferences to the decoded value.
@@ -39,6 +40,7 @@ pub(crate) struct ResponseMetadata {
     pub(crate) body: Bytes,
     pub(crate) rate_limit: RateLimit,
     pub(crate) vendor: &'static Vendor,
+    pub(crate) record: CallRecord,
 }
 
 impl<T> Response<T> {
@@ -49,6 +51,11 @@ impl<T> Response<T> {
     /// The vendor, by the name of its module.
     pub(crate) fn vendor(&self) -> &'static str {
         self.metadata.vendor.name
+    }
+
+    /// The response without the value.
+    pub(crate) fn metadata(&self) -> &ResponseMetadata {
+        &self.metadata
     }
 
     /// Returns the decoded value.

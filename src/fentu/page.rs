@@ -3,10 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::generated::types::PageMeta;
-use crate::error::Error;
 use crate::lenient::PositionalList;
-use crate::operation::Operation;
-use crate::page::{ListPage, Position, Sealed};
+use crate::page::{ListPage, Position, Sealed, UnexpectedPage};
 
 /// One page of a list.
 ///
@@ -32,16 +30,14 @@ impl<T: Send + 'static> ListPage for Page<T> {
     /// The position after the `requested` one; `None` after the last page.
     ///
     /// If the vendor sends no number of pages, the list ends at an empty page.
-    fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
+    fn after(&self, requested: Position) -> Result<Option<Position>, UnexpectedPage> {
         if self.items.is_empty() {
             return Ok(None);
         }
         let requested = page_number(requested);
         if let Some(received) = self.meta.current_page.filter(|received| *received != requested) {
-            let reason = format!(
-                "the vendor sent page {received} instead of {requested}; reading on would skip items: start again, and report it to the vendor if it happens again"
-            );
-            return Err(Error::invalid_request(operation.id(), "page", reason));
+            let problem = format!("the vendor sent page {received} instead of {requested}");
+            return Err(UnexpectedPage::skips_items(problem));
         }
         let more = self.meta.total_pages.is_none_or(|total| requested < total);
         Ok(requested.checked_add(1).filter(|_| more).map(Position::Page))
@@ -93,8 +89,6 @@ mod tests {
     use super::*;
     use crate::page::PageParams;
 
-    static LIST: Operation = Operation::new("list_work_orders", http::Method::GET, "/work-orders");
-
     fn page(items: usize, total: Option<u32>, current: Option<u32>) -> Page<()> {
         let meta = PageMeta { total_pages: total, current_page: current, ..PageMeta::default() };
         Page { items: vec![(); items], meta }
@@ -102,7 +96,7 @@ mod tests {
 
     impl Page<()> {
         fn next(&self, requested: Option<u32>) -> Option<u32> {
-            PageParams::from_position(self.after(&LIST, requested.position()).unwrap()?)
+            PageParams::from_position(self.after(requested.position()).unwrap()?)
         }
     }
 
@@ -118,7 +112,7 @@ mod tests {
     #[test]
     fn a_page_that_was_not_requested_is_an_error() {
         for (total, received) in [(Some(3), 1), (None, 1), (Some(3), 3)] {
-            let error = page(25, total, Some(received)).after(&LIST, Position::Page(2)).unwrap_err();
+            let error = page(25, total, Some(received)).after(Position::Page(2)).unwrap_err();
             let expected = format!("sent page {received} instead of 2");
             assert!(error.to_string().contains(&expected), "{error}");
         }

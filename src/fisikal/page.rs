@@ -6,10 +6,8 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::generated::types;
-use crate::error::Error;
 use crate::lenient::PositionalList;
-use crate::operation::Operation;
-use crate::page::{ListPage, Position, Sealed};
+use crate::page::{ListPage, Position, Sealed, UnexpectedPage};
 
 /// A type that the vendor sends in lists.
 pub trait ListItem: Sealed {
@@ -67,7 +65,7 @@ impl<T: Send + 'static> ListPage for Page<T> {
     ///
     /// Responses do not repeat the requested range. If the vendor ignored it, the only sign is a page with more items than
     /// can follow its start.
-    fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error> {
+    fn after(&self, requested: Position) -> Result<Option<Position>, UnexpectedPage> {
         let received = self.received();
         if received == 0 {
             return Ok(None);
@@ -76,11 +74,11 @@ impl<T: Send + 'static> ListPage for Page<T> {
         let Some(seen) = start.checked_add(received) else { return Ok(None) };
         let total = self.count.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         if start > 0 && (received > expected || total.is_some_and(|total| seen > total)) {
-            let reason = format!(
-                "the vendor sent {received} items, but at most {} can follow the first {start}; reading on would skip items: start again, and report it to the vendor if it happens again",
+            let problem = format!(
+                "the vendor sent {received} items, but at most {} can follow the first {start}",
                 total.map_or(expected, |total| expected.min((total - start).max(0))),
             );
-            return Err(Error::invalid_request(operation.id(), "limit", reason));
+            return Err(UnexpectedPage::skips_items(problem));
         }
         let more = total.map_or(received >= expected, |total| seen < total);
         Ok(more.then_some(Position::Window { start: seen, count: expected }))
@@ -171,11 +169,9 @@ mod tests {
     use super::*;
     use crate::page::PageParams;
 
-    static LIST: Operation = Operation::new("list_locations", http::Method::GET, "/clubs/locations");
-
     impl Page<()> {
         fn next(&self, limit: Option<PageLimit>) -> Option<PageLimit> {
-            PageParams::from_position(self.after(&LIST, limit.position()).unwrap()?)
+            PageParams::from_position(self.after(limit.position()).unwrap()?)
         }
     }
 
@@ -200,8 +196,7 @@ mod tests {
     fn more_items_than_can_follow_the_start_are_an_error() {
         let limit = PageLimit::new(25);
         for (count, items, after) in [(Some(60), 60, 25), (Some(60), 25, 50), (None, 26, 25)] {
-            let error =
-                page(count, items).after(&LIST, Some(limit.after(after)).position()).expect_err("another range");
+            let error = page(count, items).after(Some(limit.after(after)).position()).expect_err("another range");
             assert!(error.to_string().contains("would skip items"), "{error}");
         }
         assert_eq!(page(Some(60), 60).next(Some(limit)), None, "the whole list in one page is complete");

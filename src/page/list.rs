@@ -4,6 +4,7 @@ use std::future::Future;
 
 pub(crate) use self::sealed::Sealed;
 use super::position::Position;
+use super::unexpected_page::UnexpectedPage;
 use crate::error::Error;
 use crate::operation::Operation;
 use crate::response::Response;
@@ -37,6 +38,9 @@ pub trait List: Sealed + Clone + Send + 'static {
     /// Fetches the page at [`position`](Self::position).
     fn fetch(self) -> impl Future<Output = Result<Response<Self::Page>, Error>> + Send;
 
+    /// The error of a response to [`fetch`](Self::fetch) whose page is not the one at [`position`](Self::position).
+    fn unexpected_page(self, response: &Response<Self::Page>, problem: &UnexpectedPage) -> Error;
+
     /// A number that identifies an item, made from its id and stable across processes; `None` if the item has no id.
     fn key(item: &Self::Item) -> Option<u64>;
 
@@ -54,9 +58,8 @@ pub trait ListPage: Sealed + Send + 'static {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidRequest`] if the vendor sent another page than was requested. Continuing would lose items, or
-    /// never end.
-    fn after(&self, operation: &'static Operation, requested: Position) -> Result<Option<Position>, Error>;
+    /// [`UnexpectedPage`] if the vendor sent another page than was requested.
+    fn after(&self, requested: Position) -> Result<Option<Position>, UnexpectedPage>;
 
     /// The expected position of the `nth` page after this one, if all pages are like this one. `None` beyond the end of
     /// the list, or if the vendor does not send a total.

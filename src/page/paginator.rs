@@ -12,6 +12,7 @@ use super::deduplicator::{Deduplicator, PageDecision};
 use super::list::{List, ListPage};
 use super::position::Position;
 use super::prefetcher::Prefetcher;
+use super::unexpected_page::UnexpectedPage;
 use crate::error::Error;
 use crate::response::Response;
 
@@ -200,8 +201,8 @@ impl<L: List> Paginator<L> {
 
     /// Marks the duplicates of the page at `position`; `None` if an earlier page must be fetched first.
     fn check(&mut self, position: Position, page: Response<L::Page>) -> Result<Option<CheckedPage<L>>, Error> {
-        let operation = self.list.operation();
-        let next = page.after(operation, position)?;
+        let unexpected = |problem| self.list.clone().at(position).unexpected_page(&page, &problem);
+        let next = page.after(position).map_err(unexpected)?;
         let keys: Vec<_> = page.items().iter().map(L::key).collect();
         let duplicates = match self.deduplicator.check_page(position, &keys, page.total()) {
             PageDecision::Accept(duplicates) => duplicates,
@@ -211,15 +212,15 @@ impl<L: List> Paginator<L> {
                 return Ok(None);
             }
             PageDecision::SamePageAgain => {
-                let reason = "the vendor sent the previous page again; continuing would lose items";
-                return Err(Error::invalid_request(operation.id(), "page", reason));
+                let problem = "the vendor sent the previous page again instead of the next one";
+                return Err(unexpected(UnexpectedPage::skips_items(problem)));
             }
             PageDecision::NoNewItems => {
-                let reason = "the vendor keeps sending items that it has already sent; the list might never end";
-                return Err(Error::invalid_request(operation.id(), "page", reason));
+                let problem = "the vendor keeps sending items that it has already sent, instead of new ones";
+                return Err(unexpected(UnexpectedPage::never_ends(problem)));
             }
         };
-        self.deduplicator.latest_changes().emit_event(page.vendor(), operation);
+        self.deduplicator.latest_changes().emit_event(page.vendor(), self.list.operation());
         self.next = next;
         self.expected.clear();
         if let Some(next) = next

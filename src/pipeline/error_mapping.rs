@@ -90,11 +90,18 @@ impl RetryContext<'_> {
         path: Option<String>,
         source: Option<BoxError>,
     ) -> Error {
-        let mut call = self.call_error(reason);
-        self.add_response(&mut call, response);
-        call.maybe_applied = self.call.is_write();
+        let mut call = self.useless_success(response, reason);
         call.source = source.map(|source| self.cleaned(&*source));
         Error::Decode(Box::new(DecodeError { call, path }))
+    }
+
+    /// A success that was decoded, and found not to fit the request after the call had ended.
+    #[cold]
+    pub(crate) fn unexpected_response(&self, response: &HttpResponse, reason: impl Into<Cow<'static, str>>) -> Error {
+        let mut call = self.useless_success(response, reason);
+        call.elapsed = self.phase_started_at - self.started_at;
+        call.failed_at = self.pipeline.clock.wall_at(self.phase_started_at);
+        Error::Decode(Box::new(DecodeError { call, path: None }))
     }
 
     /// The vendor's id of the request, with secrets redacted.
@@ -235,6 +242,14 @@ impl RetryContext<'_> {
             is_transient: false,
             source: None,
         }
+    }
+
+    /// An error of a success that the caller cannot have.
+    fn useless_success(&self, response: &HttpResponse, reason: impl Into<Cow<'static, str>>) -> CallError {
+        let mut call = self.call_error(reason);
+        self.add_response(&mut call, response);
+        call.maybe_applied = self.call.is_write();
+        call
     }
 
     /// Adds the response: its status, request id and body, with secrets redacted. Returns the body if it is JSON.

@@ -49,6 +49,14 @@ pub(crate) struct RetryContext<'a> {
     pub(super) span: Option<Span>,
 }
 
+/// How often a call was sent, and when: what the error of a response needs that is found not to fit after the call has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallRecord {
+    attempts: u32,
+    started_at: Instant,
+    ended_at: Instant,
+}
+
 impl<'a> RetryContext<'a> {
     pub(crate) fn new(pipeline: &'a Pipeline, call: &'a Call, options: &'a ResolvedOptions) -> Self {
         let now = pipeline.clock.now();
@@ -67,6 +75,24 @@ impl<'a> RetryContext<'a> {
             alternative_url: None,
             span: None,
         }
+    }
+
+    /// The context of a call that has ended.
+    pub(crate) fn of_ended(
+        pipeline: &'a Pipeline,
+        call: &'a Call,
+        options: &'a ResolvedOptions,
+        record: CallRecord,
+    ) -> Self {
+        let mut context = Self::new(pipeline, call, options);
+        context.attempts = record.attempts;
+        (context.started_at, context.phase_started_at) = (record.started_at, record.ended_at);
+        context
+    }
+
+    /// The record of the call after its last attempt.
+    pub(crate) fn record(&self) -> CallRecord {
+        CallRecord { attempts: self.attempts, started_at: self.started_at, ended_at: self.phase_started_at }
     }
 
     pub(crate) fn pipeline(&self) -> &'a Pipeline {

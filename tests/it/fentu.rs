@@ -221,7 +221,7 @@ async fn a_page_that_was_not_requested_ends_the_walk_with_an_error() {
     let (client, script) = scripted([Step::json(200, first).repeat()]);
     let mut items = client.list_work_orders().items();
     assert!(items.next().await.is_some_and(|item| item.is_ok()));
-    let Some(Err(error)) = items.next().await else { panic!("the walk continued") };
+    let Some(Err(error @ Error::Decode(_))) = items.next().await else { panic!("the walk continued") };
     assert!(error.to_string().contains("page 1 instead of 2"), "{error}");
     assert!(items.next().await.is_none());
     assert_eq!(script.requests().len(), 2);

@@ -11,6 +11,8 @@ mod lists;
 mod prefetch;
 #[cfg(all(feature = "fentu", feature = "fisikal"))]
 mod resume;
+#[cfg(all(feature = "fentu", feature = "fisikal"))]
+mod unexpected;
 
 use std::collections::HashMap;
 
