@@ -5,6 +5,7 @@
 
 mod background;
 mod cached_token;
+mod credential_checks;
 mod expiry;
 mod file_io;
 mod file_lock;
@@ -50,6 +51,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 pub(crate) use self::background::TokenTransport;
+pub(crate) use self::credential_checks::{check_present, check_text, check_token, header_value};
 pub use self::file_store::FileStore;
 pub(crate) use self::grant::{Body, Grant, Granted, Lives, Place, TokenRequest, life};
 #[cfg(feature = "keychain")]

@@ -9,8 +9,10 @@ use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::credential_checks::check_token;
 use super::expiry::LOOK;
 use crate::clock::Clock;
+use crate::error::Error;
 
 /// A token that a person created, in the header that it is sent in.
 #[derive(Debug)]
@@ -21,14 +23,16 @@ pub(crate) struct StaticToken {
 }
 
 impl StaticToken {
-    /// A token that is sent as it is in `header`, after `scheme` if there is one.
+    /// A token that is sent as it is in `header`, after `scheme` if there is one. An error names it `field`.
     pub(crate) fn new(
+        field: &'static str,
         header: HeaderName,
         scheme: Option<&str>,
         token: SecretString,
         expires_at: Option<Timestamp>,
-    ) -> Result<Self, InvalidHeaderValue> {
-        let value = value(scheme, &token)?;
+    ) -> Result<Self, Error> {
+        check_token(field, &token, scheme)?;
+        let value = value(scheme, &token).expect("visible ASCII fits into a header");
         Ok(Self { header: Some((header, value)), token, expires_at })
     }
 
@@ -108,7 +112,7 @@ mod tests {
     }
 
     fn fixed(expires_at: Option<Timestamp>) -> StaticToken {
-        StaticToken::new(AUTHORIZATION, Some("Bearer"), "hush-hush".into(), expires_at).unwrap()
+        StaticToken::new("token", AUTHORIZATION, Some("Bearer"), "hush-hush".into(), expires_at).unwrap()
     }
 
     #[test]
@@ -133,6 +137,6 @@ mod tests {
 
     #[test]
     fn a_token_that_cannot_be_a_header_is_refused() {
-        assert!(StaticToken::new(AUTHORIZATION, None, "two\nlines".into(), None).is_err());
+        assert!(StaticToken::new("token", AUTHORIZATION, None, "two\nlines".into(), None).is_err());
     }
 }

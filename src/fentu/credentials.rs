@@ -2,10 +2,10 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::grant::CodeGrant;
-use crate::auth::{AuthConfig, AuthMethod, StaticToken, TokenSet, account};
+use crate::auth::{AuthConfig, AuthMethod, StaticToken, TokenSet, account, check_token};
 use crate::error::Error;
 
 /// How a client authenticates. `Debug` prints no secret, and secrets are sent to the client's base URL only.
@@ -73,32 +73,17 @@ impl Credentials {
     pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         match self.0 {
             Access::ApiKey(key) => {
-                if key.expose_secret().is_empty() || !is_visible_ascii(&key) {
-                    return Err(Error::config(
-                        "api_key",
-                        "is empty or contains a space, a line break, or a non-ASCII character; pass the key as the vendor showed it",
-                    ));
-                }
-                let token = StaticToken::new(AUTHORIZATION, Some("Bearer"), key, None);
-                token.map(AuthConfig::from).map_err(|_| Error::config("api_key", "cannot be sent in a header"))
+                StaticToken::new("api_key", AUTHORIZATION, Some("Bearer"), key, None).map(AuthConfig::from)
             }
             Access::Application { client_id, client_secret, tokens } => {
                 let account = account(&["oauth", &client_id]);
                 let grant = Box::new(CodeGrant::new(client_id, client_secret)?);
-                if tokens.as_ref().is_some_and(|tokens| !is_visible_ascii(tokens.access_token())) {
-                    return Err(Error::config(
-                        "tokens",
-                        "has an access token with a space, a line break, or a non-ASCII character; pass the token as the vendor sent it",
-                    ));
+                if let Some(tokens) = &tokens {
+                    check_token("access_token", tokens.access_token(), Some("Bearer"))?;
                 }
                 let method = AuthMethod::Granted { grant, tokens: tokens.map(|tokens| *tokens) };
                 Ok(AuthConfig { method, account, headers: HeaderMap::new() })
             }
         }
     }
-}
-
-/// Whether a token can be sent in a header.
-fn is_visible_ascii(token: &SecretString) -> bool {
-    token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::error_body;
-use crate::auth::{Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals};
+use crate::auth::{Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, check_text};
 use crate::error::Error;
 use crate::operation::Operation;
 
@@ -36,11 +36,8 @@ pub(super) struct CodeGrant {
 
 impl CodeGrant {
     pub(super) fn new(client_id: String, client_secret: SecretString) -> Result<Self, Error> {
-        for (field, text) in [("client_id", client_id.as_str()), ("client_secret", client_secret.expose_secret())] {
-            if text.is_empty() || text.trim() != text {
-                return Err(Error::config(field, "is empty, or starts or ends with white space"));
-            }
-        }
+        check_text("client_id", &client_id)?;
+        check_text("client_secret", client_secret.expose_secret())?;
         Ok(Self { client_id, client_secret })
     }
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::error_body;
 use crate::auth::{
-    Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, is_gateway_phrase,
+    Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, check_present, check_text,
+    is_gateway_phrase,
 };
 use crate::error::Error;
 use crate::operation::Operation;
@@ -38,10 +39,10 @@ impl PasswordGrant {
         username: String,
         password: SecretString,
     ) -> Result<Self, Error> {
-        trimmed("client_id", &client_id)?;
-        trimmed("client_secret", client_secret.expose_secret())?;
-        trimmed("username", &username)?;
-        present(&password)?;
+        check_text("client_id", &client_id)?;
+        check_text("client_secret", client_secret.expose_secret())?;
+        check_text("username", &username)?;
+        check_present("password", password.expose_secret())?;
         Ok(Self { client_id, client_secret, username, password })
     }
 
@@ -111,8 +112,8 @@ pub(super) struct SessionGrant {
 
 impl SessionGrant {
     pub(super) fn new(email: String, password: SecretString, roles: Vec<String>) -> Result<Self, Error> {
-        trimmed("email", &email)?;
-        present(&password)?;
+        check_text("email", &email)?;
+        check_present("password", password.expose_secret())?;
         if roles.is_empty() || roles.iter().any(|role| role.trim().is_empty()) {
             return Err(Error::config("roles", "has no role, or an empty one; the vendor's page shows [\"manager\"]"));
         }
@@ -161,21 +162,6 @@ impl Grant for SessionGrant {
     fn lives(&self) -> Lives {
         Lives::default()
     }
-}
-
-fn trimmed(field: &'static str, text: &str) -> Result<(), Error> {
-    if text.is_empty() || text.trim() != text {
-        return Err(Error::config(field, "is empty, or starts or ends with white space"));
-    }
-    Ok(())
-}
-
-/// A password may start or end with white space.
-fn present(password: &SecretString) -> Result<(), Error> {
-    if password.expose_secret().is_empty() {
-        return Err(Error::config("password", "is empty"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

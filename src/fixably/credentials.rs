@@ -2,7 +2,7 @@
 
 use http::header::AUTHORIZATION;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::auth::{AuthConfig, StaticToken};
 use crate::error::Error;
@@ -55,35 +55,10 @@ impl Credentials {
     }
 
     pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
-        let token = self.token.expose_secret();
-        if token.is_empty() {
-            return Err(Error::config("token", "is empty"));
-        }
-        if token.trim() != token {
-            return Err(Error::config(
-                "token",
-                "starts or ends with white space; was it read from a file with a line break at the end?",
-            ));
-        }
-        if matches!(self.token_type, TokenType::Bearer) && has_scheme(token) {
-            return Err(Error::config("token", "already starts with \"Bearer\"; pass the token without it"));
-        }
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::config(
-                "token",
-                "contains a space, a line break, or a non-ASCII character; pass the token as the vendor showed it",
-            ));
-        }
         let scheme = match self.token_type {
             TokenType::Bearer => Some("Bearer"),
             TokenType::User => None,
         };
-        StaticToken::new(AUTHORIZATION, scheme, self.token, self.expires_at)
-            .map(AuthConfig::from)
-            .map_err(|_| Error::config("token", "cannot be sent in a header"))
+        StaticToken::new("token", AUTHORIZATION, scheme, self.token, self.expires_at).map(AuthConfig::from)
     }
-}
-
-fn has_scheme(token: &str) -> bool {
-    token.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("bearer")) && token.as_bytes().get(6) == Some(&b' ')
 }

@@ -1,12 +1,11 @@
 //! The credentials of a Repairy client: a partner's app.
 
 use http::HeaderMap;
-use http::HeaderValue;
 use http::header::HeaderName;
 use secrecy::SecretString;
 
 use super::grant::AppGrant;
-use crate::auth::{AuthConfig, AuthMethod, account};
+use crate::auth::{AuthConfig, AuthMethod, account, header_value};
 use crate::error::Error;
 
 /// The header that identifies the partner on every request; documented
@@ -43,11 +42,7 @@ impl Credentials {
     }
 
     pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
-        if self.partner_id.is_empty() || self.partner_id.trim() != self.partner_id {
-            return Err(Error::config("partner_id", "is empty, or starts or ends with white space"));
-        }
-        let partner = HeaderValue::from_str(&self.partner_id)
-            .map_err(|_| Error::config("partner_id", "cannot be sent in a header"))?;
+        let partner = header_value("partner_id", &self.partner_id)?;
         let account = account(&[&self.partner_id, &self.app_key]);
         let grant = Box::new(AppGrant::new(self.app_key, self.app_secret)?);
         let headers = HeaderMap::from_iter([(PARTNER, partner)]);

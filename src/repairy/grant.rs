@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::error_body;
 use crate::auth::{
-    Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, is_gateway_phrase, life,
+    Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, check_text,
+    is_gateway_phrase, life,
 };
 use crate::error::Error;
 use crate::operation::Operation;
@@ -31,11 +32,8 @@ pub(super) struct AppGrant {
 
 impl AppGrant {
     pub(super) fn new(app_key: String, app_secret: SecretString) -> Result<Self, Error> {
-        for (field, text) in [("app_key", app_key.as_str()), ("app_secret", app_secret.expose_secret())] {
-            if text.is_empty() || text.trim() != text {
-                return Err(Error::config(field, "is empty, or starts or ends with white space"));
-            }
-        }
+        check_text("app_key", &app_key)?;
+        check_text("app_secret", app_secret.expose_secret())?;
         Ok(Self { app_key, app_secret })
     }
 }

@@ -112,6 +112,40 @@ fn a_malformed_token_is_rejected_without_being_shown() {
     }
 }
 
+#[cfg(all(feature = "fentu", feature = "fisikal", feature = "repairy"))]
+#[test]
+fn every_vendor_refuses_a_malformed_credential_with_the_same_words() {
+    use servicebay::{TokenSet, fentu, fisikal, repairy};
+
+    // The message after the field.
+    let reason = |(field, message): (&'static str, String)| {
+        message.strip_prefix(&format!("configuration: {field}: ")).expect("the message names the field").to_owned()
+    };
+    for token in ["", "two wrds", "line\nbrk", "s3cr3t\n", " s3cr3t", "s3crét", "Bearer s3cr3t", "s3\0cr3t"] {
+        let expected = reason(config_error(with_token(token)));
+        let key = fentu::Client::builder(fentu::Credentials::api_key(token)).build();
+        assert_eq!(reason(config_error(key)), expected, "{token:?}");
+        let tokens = fentu::Credentials::oauth("application", "secret", TokenSet::new(token));
+        let (field, message) = config_error(fentu::Client::builder(tokens).build());
+        assert_eq!((field, reason((field, message))), ("access_token", expected.clone()), "{token:?}");
+        let bearer = fisikal::Client::builder(fisikal::Credentials::bearer(token)).with_tenant("acme").build();
+        assert_eq!(reason(config_error(bearer)), expected, "{token:?}");
+    }
+    for text in ["", " id", "id\n"] {
+        let expected = reason(config_error(with_token(text)));
+        let fentu = fentu::Client::builder(fentu::Credentials::oauth_stored(text, "secret")).build();
+        let fisikal = fisikal::Credentials::password(text, "secret", "user", "password");
+        let fisikal = fisikal::Client::builder(fisikal).with_tenant("acme").build();
+        assert_eq!(reason(config_error(fentu)), expected, "{text:?}");
+        assert_eq!(reason(config_error(fisikal)), expected, "{text:?}");
+        for (key, partner) in [(text, "partner"), ("key", text)] {
+            let repairy = repairy::Client::builder(repairy::Credentials::app(key, "secret", partner));
+            let repairy = repairy.with_base_url("https://partner-api.example").build();
+            assert_eq!(reason(config_error(repairy)), expected, "{text:?}");
+        }
+    }
+}
+
 #[test]
 fn a_user_agent_that_cannot_be_a_header_is_rejected() {
     let builder = fixably::Client::builder(fixably::Credentials::bearer("t")).with_tenant("acme");
