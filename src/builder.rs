@@ -19,6 +19,7 @@ use crate::client_inner::ClientInner;
 use crate::error::Error;
 use crate::limit::RateLimitPolicy;
 use crate::observer::Observer;
+use crate::options::option_docs;
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
 use crate::transport::HttpConfig;
@@ -99,35 +100,31 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// The longest time that one attempt may take, including its response. Default 30 s, of which connecting may take 10 s.
+    #[doc = option_docs!(attempt_timeout)]
     pub fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
         self.config.options = self.config.options.with_attempt_timeout(timeout);
         self
     }
 
-    /// The longest time that a whole call may take, including waits and retries. Default none.
+    #[doc = option_docs!(operation_timeout)]
     pub fn with_operation_timeout(mut self, timeout: Duration) -> Self {
         self.config.options = self.config.options.with_operation_timeout(timeout);
         self
     }
 
-    /// The longest time that a call may wait in total: for a token, for the tenant's rate limit and between attempts. Default
-    /// 120 s; use hours for a batch job.
-    ///
-    /// With zero, a call that would have to wait fails immediately, even if it needs a login first. The login completes in
-    /// the background, and a later call uses its token.
+    #[doc = option_docs!(max_wait)]
     pub fn with_max_wait(mut self, wait: Duration) -> Self {
         self.config.options = self.config.options.with_max_wait(wait);
         self
     }
 
-    /// When calls are retried. Default [`RetryPolicy::new`].
+    #[doc = option_docs!(retry)]
     pub fn with_retry(mut self, policy: RetryPolicy) -> Self {
         self.config.options = self.config.options.with_retry(policy);
         self
     }
 
-    /// The largest response body, in bytes. Default 16 MiB. A larger one fails with [`Error::Decode`].
+    #[doc = option_docs!(max_body)]
     pub fn with_max_body(mut self, bytes: usize) -> Self {
         self.config.options = self.config.options.with_max_body(bytes);
         self
@@ -139,7 +136,7 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// The priority of the client's calls when they wait for the tenant's rate limit. Default [`Priority::Normal`].
+    #[doc = option_docs!(priority)]
     pub fn with_priority(mut self, priority: Priority) -> Self {
         self.config.options = self.config.options.with_priority(priority);
         self

@@ -5,9 +5,50 @@ use std::time::Duration;
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
 
+/// The documentation of each option: one text for the setters of [`CallOptions`] and of the builder.
+macro_rules! option_docs {
+    (attempt_timeout) => {
+        "The longest time that one attempt may take, from sending the request to the end of its response. Default 30 s. Any \
+         duration is valid; one of more than 100 years counts as 100 years.\n\n\
+         Opening the connection is part of it, and may take 10 s, or nine tenths of the attempt timeout that the client was \
+         built with if that is less.\n\n\
+         An attempt that takes longer is repeated if the [retry policy](crate::RetryPolicy) allows. If not, the call fails with \
+         [`Error::Timeout`](crate::Error::Timeout), or with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown) if it is a \
+         write that must not be repeated."
+    };
+    (operation_timeout) => {
+        "The longest time that a whole call may take, including waits and retries. Default: no limit. Any duration is valid; one \
+         of more than 100 years counts as 100 years. Each page of a list is a call.\n\n\
+         A wait that cannot end in time is not started. An attempt that is cut off fails the call as the attempt timeout does."
+    };
+    (max_wait) => {
+        "The longest time that a call may wait in total: for a token, for the tenant's rate limit and between attempts. Default \
+         120 s. Any duration is valid; use hours for a batch job.\n\n\
+         A call that would have to wait longer fails: with [`Error::RateLimited`](crate::Error::RateLimited) as soon as the limit \
+         is known not to have room in time, with [`Error::Timeout`](crate::Error::Timeout) if there is no token in time, and \
+         with the error of the last attempt if a retry would come too late.\n\n\
+         With zero, a call that would have to wait fails immediately, even if it needs a login first. The login completes in \
+         the background, and a later call uses its token."
+    };
+    (retry) => {
+        "Which failed attempts are repeated, how often and after which delay. Default \
+         [`RetryPolicy::new`](crate::RetryPolicy::new)."
+    };
+    (max_body) => {
+        "The largest response body that is read, in bytes. Default 16 MiB. Any number is valid. A call with a larger response \
+         fails with [`Error::Decode`](crate::Error::Decode)."
+    };
+    (priority) => {
+        "The priority of calls that wait for the tenant's rate limit. Default \
+         [`Priority::Normal`](crate::Priority::Normal)."
+    };
+}
+pub(crate) use option_docs;
+
 /// Options that override those of a client, for one call or for many.
 ///
-/// They have the names of the [builder](crate::ClientBuilder)'s options. An option that is not set keeps the client's value.
+/// They have the names and the meaning of the [builder](crate::ClientBuilder)'s options. An option that is not set keeps the
+/// client's value; the defaults are those of a client.
 ///
 /// # Example
 ///
@@ -40,34 +81,32 @@ impl CallOptions {
         Self::default()
     }
 
-    /// Sets how long one attempt may take, from sending the request to the end of the response. Default 30 s.
+    #[doc = option_docs!(attempt_timeout)]
     pub fn with_attempt_timeout(self, timeout: Duration) -> Self {
         Self { attempt_timeout: Some(timeout), ..self }
     }
 
-    /// Sets how long the whole call may take, including all waits and attempts. Default: no limit.
+    #[doc = option_docs!(operation_timeout)]
     pub fn with_operation_timeout(self, timeout: Duration) -> Self {
         Self { operation_timeout: Some(timeout), ..self }
     }
 
-    /// Sets how long a call may wait in total: for a token, for the tenant's rate limit, and between attempts. Default
-    /// 120 s. Raise it to hours for a batch job; set it to zero to fail at once instead of waiting.
+    #[doc = option_docs!(max_wait)]
     pub fn with_max_wait(self, wait: Duration) -> Self {
         Self { max_wait: Some(wait), ..self }
     }
 
-    /// Sets which failed attempts are repeated. Default [`RetryPolicy::new`].
+    #[doc = option_docs!(retry)]
     pub fn with_retry(self, policy: RetryPolicy) -> Self {
         Self { retry: Some(policy), ..self }
     }
 
-    /// Sets the largest response body that is read, in bytes. Default 16 MiB. A larger one fails the call with
-    /// [`Error::Decode`](crate::Error::Decode).
+    #[doc = option_docs!(max_body)]
     pub fn with_max_body(self, bytes: usize) -> Self {
         Self { max_body: Some(bytes), ..self }
     }
 
-    /// Sets the priority of calls that wait for the tenant's rate limit. Default [`Priority::Normal`].
+    #[doc = option_docs!(priority)]
     pub fn with_priority(self, priority: Priority) -> Self {
         Self { priority: Some(priority), ..self }
     }

@@ -2,10 +2,26 @@
 
 use servicebay::{Error, fixably};
 
+use crate::source_code::root;
+
 fn config_error<C: std::fmt::Debug>(result: Result<C, Error>) -> (&'static str, String) {
     match result {
         Err(Error::Config(error)) => (error.field(), error.to_string()),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_option_of_a_call_has_the_same_documentation_at_the_builder() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let (options, builder) = (read("src/options.rs"), read("src/builder.rs"));
+    let setters = options.split("    pub fn with_").skip(1);
+    let names: Vec<_> = setters.filter_map(|setter| Some(setter.split_once('(')?.0)).collect();
+    assert!(names.contains(&"max_wait") && names.contains(&"priority"), "{names:?}");
+    for name in names {
+        let documented = format!("    #[doc = option_docs!({name})]\n    pub fn with_{name}(");
+        assert!(options.contains(&documented), "CallOptions::with_{name}");
+        assert!(builder.contains(&documented), "ClientBuilder::with_{name}");
     }
 }
 
