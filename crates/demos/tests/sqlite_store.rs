@@ -85,43 +85,43 @@ async fn leases_that_expire_keep_the_contract_too() {
 }
 
 #[tokio::test]
-async fn a_process_killed_during_a_refresh_leaves_working_tokens_fifty_times() {
-    let scenario = Scenario { processes: 2, rounds: 50, seed: 13 };
+async fn a_process_killed_during_a_refresh_leaves_working_tokens_thirty_times() {
+    let scenario = Scenario { processes: 2, rounds: 30, seed: 13 };
     scenarios::kill_during_a_refresh::<SqliteStore>(scenario).await;
 }
 
 #[tokio::test]
 async fn a_process_killed_before_its_refresh_is_handled_or_after_its_tokens_are_stored_loses_no_tokens() {
-    let scenario = Scenario { processes: 4, rounds: 20, seed: 14 };
+    let scenario = Scenario { processes: 4, rounds: 12, seed: 14 };
     scenarios::kill_before_a_refresh_is_handled_or_after_it_is_stored::<SqliteStore>(scenario).await;
 }
 
 #[tokio::test]
 async fn processes_that_close_their_clients_at_any_moment_lose_no_tokens() {
-    let scenario = Scenario { processes: 4, rounds: 18, seed: 15 };
+    let scenario = Scenario { processes: 4, rounds: 12, seed: 15 };
     scenarios::close_at_any_moment::<SqliteStore>(scenario).await;
 }
 
 #[tokio::test]
 async fn a_process_stopped_during_its_refresh_for_longer_than_others_wait_loses_no_tokens() {
-    let scenario = Scenario { processes: 4, rounds: 8, seed: 16 };
+    let scenario = Scenario { processes: 4, rounds: 4, seed: 16 };
     scenarios::stop_for_longer_than_others_wait::<SqliteStore>(scenario).await;
 }
 
 #[tokio::test]
 async fn a_process_that_is_stopped_beyond_its_lease_does_not_present_what_another_has_presented() {
-    let scenario = Scenario { processes: 2, rounds: 8, seed: 17 };
+    let scenario = Scenario { processes: 2, rounds: 6, seed: 17 };
     scenarios::stop_beyond_the_lease::<SqliteStore>(scenario).await;
 }
 
 #[tokio::test]
 async fn of_two_processes_that_are_killed_stopped_and_ended_none_presents_a_token_twice_if_its_outcome_can_be_known() {
-    let scenario = Scenario { processes: 2, rounds: 16, seed: 18 };
+    let scenario = Scenario { processes: 2, rounds: 10, seed: 18 };
     scenarios::kill_stop_and_end::<SqliteStore>(scenario).await;
 }
 
 #[tokio::test]
 async fn of_four_processes_that_are_killed_stopped_and_ended_none_presents_a_token_twice_if_its_outcome_can_be_known() {
-    let scenario = Scenario { processes: 4, rounds: 16, seed: 19 };
+    let scenario = Scenario { processes: 4, rounds: 10, seed: 19 };
     scenarios::kill_stop_and_end::<SqliteStore>(scenario).await;
 }

@@ -38,6 +38,8 @@ pub(crate) const RETURN: &str = "return\n";
 const TIMEOUTS: &str = "calls that timed out: ";
 /// How long a call of a process may take.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long a process waits between two calls, so that the processes leave time to each other.
+const PAUSE: Duration = Duration::from_millis(10);
 /// How long a lease lasts that expires.
 pub(crate) const SHORT_LEASE: Duration = Duration::from_millis(500);
 /// How long a token request takes.
@@ -95,10 +97,17 @@ pub(crate) async fn call_until_told_to_end<S: SharedStore>() {
         input.1.store(line == CLOSE, Ordering::SeqCst);
         input.0.store(true, Ordering::SeqCst);
     });
-    let mut timeouts = 0;
+    let (mut timeouts, mut last_error) = (0, String::new());
     while !is_over.load(Ordering::SeqCst) {
         let started = Instant::now();
-        match client.get_work_order().id("wo-10001").send().await {
+        let result = client.get_work_order().id("wo-10001").send().await;
+        // For a test that fails.
+        let error = result.as_ref().err().map(Error::to_string).unwrap_or_default();
+        if error != last_error {
+            writeln!(io::stderr(), "{:?} {error}", Instant::now()).unwrap();
+            last_error = error;
+        }
+        match result {
             Ok(_) => {}
             // Another process is stopped, and keeps this one waiting.
             Err(Error::Timeout(_)) => timeouts += 1,
@@ -111,7 +120,7 @@ pub(crate) async fn call_until_told_to_end<S: SharedStore>() {
         }
         // This process may have been stopped meanwhile.
         assert!(started.elapsed() < MAX_WAIT / 2, "a call took {:?}", started.elapsed());
-        sleep(Duration::from_millis(4)).await;
+        sleep(PAUSE).await;
     }
     if closes.load(Ordering::SeqCst) {
         client.close().await.unwrap();
@@ -313,6 +322,9 @@ impl<S: SharedStore> SharedLogin<S> {
         let child = Command::new(env::current_exe().unwrap())
             .args([&*test, "--exact", "--nocapture"])
             .env(ARGUMENTS, format!("{}\n{folder}\n{}\n{name}", self.server.base_url(), S::LEASES_EXPIRE))
+            // To read all certificates of the machine takes most of the start, and the server has none.
+            .env("SSL_CERT_FILE", "/dev/null")
+            .env("SSL_CERT_DIR", folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -496,9 +508,12 @@ impl<S: SharedStore> SharedLogin<S> {
             format!("{name}: {} {}", output.status, String::from_utf8_lossy(&output.stderr))
         });
         let outputs = outputs.collect::<Vec<_>>().join("\n");
+        self.record_arrivals();
         let actions = self.actions.lock().unwrap();
-        let latest = &actions[actions.len().saturating_sub(20)..];
-        panic!("{reason}\n{outputs}\nat {:?}, after these actions: {latest:?}", Instant::now());
+        let latest = &actions[actions.len().saturating_sub(10)..];
+        let arrivals = &self.recorded[self.recorded.len().saturating_sub(5)..];
+        let (tokens, now) = (self.tokens(), Instant::now());
+        panic!("{reason}\n{outputs}\nat {now:?}, with {tokens:?}, after {latest:?} and {arrivals:?}");
     }
 
     /// Checks that no process made a token request while another's was in flight, which takes at least [`TOKEN_LATENCY`].
