@@ -77,6 +77,7 @@ fn stored() -> Credentials {
 }
 
 /// Runs one of the processes. In a normal test run, without arguments, it does nothing.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the test that starts this process reads its output")]
 pub(crate) async fn call_until_told_to_end<S: SharedStore>() {
     let Ok(arguments) = env::var(ARGUMENTS) else { return };
     let [base_url, folder, leases_expire, name] = arguments.lines().collect::<Vec<_>>().try_into().unwrap();
@@ -104,7 +105,7 @@ pub(crate) async fn call_until_told_to_end<S: SharedStore>() {
         // For a test that fails.
         let error = result.as_ref().err().map(Error::to_string).unwrap_or_default();
         if error != last_error {
-            writeln!(io::stderr(), "{:?} {error}", Instant::now()).unwrap();
+            eprintln!("{:?} {error}", Instant::now());
             last_error = error;
         }
         match result {
@@ -125,7 +126,7 @@ pub(crate) async fn call_until_told_to_end<S: SharedStore>() {
     if closes.load(Ordering::SeqCst) {
         client.close().await.unwrap();
     }
-    writeln!(io::stdout(), "{TIMEOUTS}{timeouts}").unwrap();
+    println!("{TIMEOUTS}{timeouts}");
 }
 
 /// A store whose leases expire, as those of a database do that has no locks: a lease is a record beside the tokens.
@@ -250,7 +251,7 @@ struct Death {
 pub(crate) struct SharedLogin<S> {
     pub(crate) server: MockServer,
     folder: Folder,
-    arrivals: Receiver<Arrival>,
+    arrivals: Mutex<Receiver<Arrival>>,
     recorded: Vec<Arrival>,
     running: Vec<(String, Child)>,
     processes: usize,
@@ -277,7 +278,7 @@ impl<S: SharedStore> SharedLogin<S> {
         let mut shared = Self {
             server,
             folder: Folder::new(),
-            arrivals,
+            arrivals: Mutex::new(arrivals),
             recorded: Vec::new(),
             running: Vec::new(),
             processes,
@@ -337,7 +338,7 @@ impl<S: SharedStore> SharedLogin<S> {
     pub(crate) fn next_token_request(&mut self) -> Arrival {
         loop {
             let first = self.recorded.len();
-            match self.arrivals.recv_timeout(MAX_WAIT) {
+            match self.arrivals.get_mut().unwrap().recv_timeout(MAX_WAIT) {
                 Ok(arrival) => self.recorded.push(arrival),
                 Err(error) => self.fail(&format!("no process requests tokens: {error}")),
             }
@@ -350,7 +351,7 @@ impl<S: SharedStore> SharedLogin<S> {
     }
 
     pub(crate) fn record_arrivals(&mut self) {
-        self.recorded.extend(self.arrivals.try_iter());
+        self.recorded.extend(self.arrivals.get_mut().unwrap().try_iter());
     }
 
     fn is_running(&self, name: &str) -> bool {
@@ -391,7 +392,7 @@ impl<S: SharedStore> SharedLogin<S> {
         self.log(format!("{name} is told to {}", how.trim()));
         let at = Instant::now();
         let child = self.take(name);
-        self.end_all([(name.to_owned(), child)], how);
+        self.end_all(vec![(name.to_owned(), child)], how);
         if how == RETURN {
             self.record_death(name, at);
         }
@@ -411,18 +412,17 @@ impl<S: SharedStore> SharedLogin<S> {
         self.start_missing();
     }
 
-    fn end_all(&mut self, processes: impl IntoIterator<Item = (String, Child)>, how: &str) {
-        let told = processes.into_iter().map(|(name, mut child)| {
+    fn end_all(&mut self, mut processes: Vec<(String, Child)>, how: &str) {
+        for (_, child) in &mut processes {
             // A process that has failed reads nothing any more. Its output says why.
             let _ = child.stdin.as_mut().unwrap().write_all(how.as_bytes());
-            (name, child)
-        });
-        for (name, child) in told.collect::<Vec<_>>() {
+        }
+        for (name, child) in processes {
             let output = self.wait(&name, child);
             self.log(format!("{name} has ended"));
             assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
             let output = String::from_utf8_lossy(&output.stdout);
-            let timeouts = output.lines().find_map(|line| line.strip_prefix(TIMEOUTS));
+            let timeouts = output.lines().find_map(|line| Some(line.split_once(TIMEOUTS)?.1));
             self.timeouts += timeouts.unwrap().parse::<u64>().unwrap();
         }
     }
