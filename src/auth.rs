@@ -57,6 +57,8 @@ pub(crate) use self::grant::{Body, Grant, Granted, Lives, Place, TokenRequest, l
 #[cfg(feature = "keychain")]
 pub use self::keychain_store::KeychainStore;
 pub use self::lease::Lease;
+#[cfg(feature = "fentu")]
+pub(crate) use self::lifecycle::BackgroundTask;
 pub(crate) use self::redaction::RedactedError;
 use self::redaction::Redaction;
 #[cfg(any(feature = "fisikal", feature = "repairy"))]
@@ -107,9 +109,9 @@ pub(crate) enum AuthMethod {
 }
 
 impl From<StaticToken> for AuthConfig {
-    fn from(fixed: StaticToken) -> Self {
-        let account = fixed.fingerprint().into();
-        Self { method: AuthMethod::StaticToken(fixed), account, headers: HeaderMap::new() }
+    fn from(token: StaticToken) -> Self {
+        let account = token.fingerprint().into();
+        Self { method: AuthMethod::StaticToken(token), account, headers: HeaderMap::new() }
     }
 }
 
@@ -149,12 +151,12 @@ impl Auth {
         scope: CallScope<'_>,
     ) -> Result<AuthHeader, NoToken> {
         match self {
-            Self::StaticToken(fixed) => {
-                let header = fixed.header(|| clock.wall()).map_err(NoToken::Expired)?;
+            Self::StaticToken(token) => {
+                let header = token.header(|| clock.wall()).map_err(NoToken::Expired)?;
                 Ok(AuthHeader { header, epoch: 0, was_awaited: false })
             }
             Self::Granted(cache) => match cache.ready() {
-                Some(pass) => Ok(pass),
+                Some(header) => Ok(header),
                 // Boxed, so that the wait, which is rare, does not make the future of every call larger.
                 None => Box::pin(scope.wait(Wait::Token, cache.next(latest))).await,
             },
@@ -173,7 +175,7 @@ impl Auth {
     /// Whether a token can still be sent after a wait.
     pub(crate) fn is_good(&self, token: &AuthHeader, clock: Clock) -> bool {
         match self {
-            Self::StaticToken(fixed) => fixed.is_alive(|| clock.wall()),
+            Self::StaticToken(token) => token.is_alive(|| clock.wall()),
             Self::Granted(cache) => token.was_awaited || cache.is_good(token.epoch),
         }
     }
@@ -194,11 +196,12 @@ impl Auth {
         }
     }
 
-    /// Refreshes tokens in time even if there are no calls; ends when the credentials yield none any more.
-    pub(crate) async fn keep_alive(&self, clock: Clock) -> NoToken {
+    /// Refreshes tokens in time even if there are no calls; ends when the credentials yield none any more, or with `None` when
+    /// the client is closed.
+    pub(crate) async fn keep_alive(&self, clock: Clock) -> Option<NoToken> {
         match self {
-            Self::StaticToken(fixed) => NoToken::Expired(fixed.end(clock).await),
-            Self::Granted(cache) => NoToken::TokenError(Arc::clone(cache).keep_alive().await),
+            Self::StaticToken(token) => token.closed.unless_closed(token.end(clock)).await.map(NoToken::Expired),
+            Self::Granted(cache) => Arc::clone(cache).keep_alive().await.map(NoToken::TokenError),
         }
     }
 
@@ -208,9 +211,9 @@ impl Auth {
             Self::StaticToken(_) => None,
             Self::Granted(cache) => {
                 let revoking = Arc::clone(cache);
-                let endpoint = &cache.setting.endpoint;
-                let revoked = endpoint.transport.run(async move { revoking.revoke().await }).await;
-                Some(revoked.unwrap_or_else(|| Err(Arc::new(no_outcome("revocation", endpoint.clock)))))
+                let revoked = cache.run_task(async move { revoking.revoke().await }).await;
+                let clock = cache.setting.endpoint.clock;
+                Some(revoked.unwrap_or_else(|| Err(Arc::new(no_outcome("revocation", clock)))))
             }
         }
     }
@@ -223,11 +226,24 @@ impl Auth {
         }
     }
 
-    /// Begins no refresh early any more, and settles.
+    /// Begins no refresh that no call waits for any more, and settles.
     pub(crate) async fn close(&self) -> Result<(), TokenError> {
         match self {
-            Self::StaticToken(_) => Ok(()),
+            Self::StaticToken(token) => {
+                token.closed.close();
+                Ok(())
+            }
             Self::Granted(cache) => cache.close().await,
+        }
+    }
+
+    /// Begins a task in the background that may bring new tokens to this client. [`settle`](Self::settle) waits until the
+    /// returned guard is dropped.
+    #[cfg(feature = "fentu")]
+    pub(crate) fn begin_task(&self) -> Option<BackgroundTask> {
+        match self {
+            Self::StaticToken(_) => None,
+            Self::Granted(cache) => Some(cache.begin_task()),
         }
     }
 
@@ -246,16 +262,16 @@ impl Auth {
             Self::StaticToken(_) => None,
             Self::Granted(cache) => {
                 let adopting = Arc::clone(cache);
-                let endpoint = &cache.setting.endpoint;
-                let adopted = endpoint.transport.run(async move { adopting.adopt_login(tokens).await }).await;
-                Some(adopted.unwrap_or_else(|| Err(no_outcome("storing of the new login", endpoint.clock))))
+                let adopted = cache.run_task(async move { adopting.adopt_login(tokens).await }).await;
+                let clock = cache.setting.endpoint.clock;
+                Some(adopted.unwrap_or_else(|| Err(no_outcome("storing of the new login", clock))))
             }
         }
     }
 
     pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {
         match self {
-            Self::StaticToken(fixed) => AuthStatus::of_static(fixed.expires_at(), wall),
+            Self::StaticToken(token) => AuthStatus::of_static(token.expires_at(), wall),
             Self::Granted(cache) => cache.status(wall),
         }
     }
@@ -277,7 +293,7 @@ impl Auth {
 
     fn redaction(&self) -> Redaction {
         match self {
-            Self::StaticToken(fixed) => Redaction::of([fixed.token()]),
+            Self::StaticToken(token) => Redaction::of([token.token()]),
             Self::Granted(cache) => Redaction::of(&cache.secrets()),
         }
     }

@@ -47,15 +47,22 @@ macro_rules! client {
             ///
             /// Spawn the returned future. It runs for as long as the credentials yield tokens, and returns the error that
             /// calls get from then on: a person has to log in again. With a token that was created by hand it waits
-            /// until that expires.
+            /// until that expires. When the client or a clone of it is [closed](Self::close), it ends at once with
+            /// [`Error::InvalidRequest`](crate::Error::InvalidRequest).
             pub fn keep_alive(&self) -> impl Future<Output = $crate::Error> + Send + use<> {
                 self.inner.clone().keep_alive()
             }
 
-            /// Waits until no tokens are under way: a refresh has completed, and new tokens are stored.
+            /// Waits until no tokens are under way: a refresh, the exchange of a code, a new login or a revocation has completed,
+            /// and new tokens are stored.
             ///
             /// Call it where the process may be frozen or ended afterwards, such as at the end of an invocation of a serverless
-            /// function. Without a refresh under way it returns at once. Dropping the future ends the wait, not the refresh.
+            /// function. If nothing is under way it returns at once. Dropping the future ends the wait, not the refresh.
+            ///
+            /// A refresh usually takes less than a second. At worst, each of its steps takes as long as it may: 3 minutes until
+            /// another client gives up its lease, 93 s for a token request with its retries, and 10 s for each operation of the
+            /// token store. So a refresh takes at most 10 minutes, and the revocation of several logins at most 20. Calls that
+            /// start refreshes meanwhile prolong the wait. For a shorter limit, use `tokio::time::timeout`.
             ///
             /// # Errors
             ///
@@ -66,7 +73,8 @@ macro_rules! client {
             }
 
             /// Ends the use of this client and its clones: waits as [`settle`](Self::settle) does, and starts no token refresh in
-            /// the background any more. Call it before `main` returns.
+            /// the background any more. Call it before `main` returns. It takes as long as `settle`; a
+            /// [`keep_alive`](Self::keep_alive) ends immediately.
             ///
             /// Calls still work: one that finds an expired token refreshes it, and needs another `close`.
             ///

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use http::Method;
 use url::Url;
 
-use crate::auth::{AuthStatus, Endpoint, NoToken, TokenSet, TokenTransport};
+use crate::auth::{AuthStatus, Endpoint, NoToken, TokenTransport};
+#[cfg(feature = "fentu")]
+use crate::auth::{BackgroundTask, TokenSet};
 use crate::error::Error;
 use crate::limit::RateLimit;
 use crate::operation::Operation;
@@ -72,10 +74,17 @@ impl ClientInner {
         Arc::strong_count(&self.pipeline) > 1 || !self.pipeline.auth.is_settled()
     }
 
-    /// Keeps the tokens fresh without calls. Returns the error that calls get once that is no longer possible.
+    /// Keeps the tokens fresh without calls. Returns the error that calls get once that is no longer possible, or one that says
+    /// that the client was closed.
     pub(crate) async fn keep_alive(self) -> Error {
-        let error = self.pipeline.auth.keep_alive(self.pipeline.clock).await;
-        self.token_error(error, &KEEP_ALIVE)
+        match self.pipeline.auth.keep_alive(self.pipeline.clock).await {
+            Some(error) => self.token_error(error, &KEEP_ALIVE),
+            None => {
+                let reason = "was closed, so its tokens are refreshed only if a call needs it: end `keep_alive` before `close`, \
+                              or ignore this error";
+                Error::invalid_request(KEEP_ALIVE.id(), "client", reason)
+            }
+        }
     }
 
     /// Waits until no tokens are under way.
@@ -102,6 +111,12 @@ impl ClientInner {
             Some(_) => return Ok(()),
         };
         Err(Error::invalid_request(ADOPT_LOGIN.id(), "client", reason))
+    }
+
+    /// Begins a task in the background that may bring new tokens, which [`settle`](Self::settle) waits for.
+    #[cfg(feature = "fentu")]
+    pub(crate) fn begin_task(&self) -> Option<BackgroundTask> {
+        self.pipeline.auth.begin_task()
     }
 
     /// Takes over the tokens of a new login.

@@ -128,6 +128,9 @@ impl Client {
     /// other client of the account on the same [store](crate::ClientBuilder::with_token_store) goes on with the new login too,
     /// within a second if its own was refused or revoked. Dropping the future does not stop it.
     ///
+    /// It takes as long as the token store does, which is 10 s at most for each operation. While another client is refreshing
+    /// its tokens, it also waits for that client's lease, 3 minutes at most. So it returns within 5 minutes.
+    ///
     /// # Errors
     ///
     /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for an API key. [`Error::Store`](crate::Error::Store) if the tokens
@@ -142,6 +145,10 @@ impl Client {
     /// The endpoint is documented, its parameters are those of RFC 7009
     /// ([source](https://docs.fentufsm.com/api-reference/authentication)). The refresh token is revoked first, then the
     /// access token.
+    ///
+    /// It waits for a refresh by another client, 3 minutes at most. Then each request takes 93 s at most with its retries: two for
+    /// the login, and two for each of up to four earlier logins that the client remembers. So it returns within 20 minutes, and
+    /// usually within a second. Dropping the future does not stop it.
     ///
     /// # Errors
     ///

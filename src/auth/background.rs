@@ -7,9 +7,12 @@
 //! A connection is driven by the runtime on which it was opened, so token requests have HTTP clients of their own
 //! ([`HttpConfig`]). [`TokenTransport`] alone uses these, and always on this runtime.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
@@ -97,6 +100,17 @@ pub(super) fn spawn(transport: &TokenTransport, future: impl Future<Output = ()>
         #[cfg(feature = "testing")]
         TokenTransport::Custom(transport) => transport.spawn(Box::pin(future)),
     }
+}
+
+/// The output of a future; `None` if it panicked.
+pub(super) async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    // The future is not polled again after a panic.
+    let output = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(output) => output.map(Some),
+        Err(_) => Poll::Ready(None),
+    });
+    output.await
 }
 
 /// The runtime; `None` if it cannot be made.

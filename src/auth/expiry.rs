@@ -8,16 +8,16 @@ use tokio::time::Instant;
 use super::token_set::TokenSet;
 
 /// A token with less than this left is not sent any more; a token with a shorter lifetime keeps a tenth of it.
-const HARD: Duration = Duration::from_secs(30);
+const EXPIRY_BUFFER: Duration = Duration::from_secs(30);
 /// A refresh begins at most this long before the end.
-const SOFT: Duration = Duration::from_secs(5 * 3600);
+const MAX_EARLY_REFRESH: Duration = Duration::from_secs(5 * 3600);
 
 /// How often a client that is kept alive checks its tokens although nothing is due.
-pub(super) const LOOK: Duration = Duration::from_secs(3600);
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 /// The shortest time between two refreshes that no caller asked for.
-pub(super) const BREATH: Duration = Duration::from_secs(10);
+pub(super) const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a rejected access token is remembered.
-pub(super) const FORGOTTEN: Duration = Duration::from_secs(600);
+pub(super) const REJECTION_MEMORY: Duration = Duration::from_secs(600);
 
 /// The times in the life of an access token, on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,8 +75,8 @@ impl Expiry {
     /// The expiry of a token that has `left` of its `whole` lifetime: all of it if it was just granted, less if it was found in
     /// a store.
     fn new(now: Instant, wall: Timestamp, left: Duration, whole: Duration, jitter: f64) -> Self {
-        let early = (whole / 5).min(SOFT).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 4.0);
-        let buffer = HARD.min(whole / 10);
+        let early = (whole / 5).min(MAX_EARLY_REFRESH).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 4.0);
+        let buffer = EXPIRY_BUFFER.min(whole / 10);
         Self {
             refresh_at: TwoClocks::new(now, wall, left.saturating_sub(early)),
             expires_at: TwoClocks::new(now, wall, left.saturating_sub(buffer)),

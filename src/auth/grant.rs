@@ -25,12 +25,15 @@ pub(crate) trait Grant: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// The request that logs in; `None` if only a person can.
+    /// Whether the credentials can log in. If not, only a person can.
+    fn can_log_in(&self) -> bool;
+
+    /// The request that logs in; `None` unless the credentials [can](Self::can_log_in).
     fn login(&self) -> Option<TokenRequest>;
 
-    /// The request that refreshes these tokens; `None` if they cannot be refreshed. `access_lives`: whether the access token
+    /// The request that refreshes these tokens; `None` if they cannot be refreshed. `access_is_valid`: whether the access token
     /// is still valid, which some vendors require.
-    fn refresh(&self, tokens: &TokenSet, access_lives: bool) -> Option<TokenRequest>;
+    fn refresh(&self, tokens: &TokenSet, access_is_valid: bool) -> Option<TokenRequest>;
 
     /// The requests that revoke these tokens; empty if the vendor has none.
     fn revoke(&self, tokens: &TokenSet) -> Vec<TokenRequest> {
@@ -57,7 +60,7 @@ pub(crate) trait Grant: fmt::Debug + Send + Sync + 'static {
     fn secrets(&self) -> Vec<&SecretString>;
 
     /// Whether a refresh requires a valid access token.
-    fn needs_living_access(&self) -> bool {
+    fn needs_valid_access(&self) -> bool {
         false
     }
 

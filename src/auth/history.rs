@@ -156,7 +156,7 @@ impl TokenHistory {
         let since = last.map(|last| now.saturating_duration_since(last));
         let counted = match since {
             None => Some(1),
-            Some(since) if since >= expiry::FORGOTTEN => Some(1),
+            Some(since) if since >= expiry::REJECTION_MEMORY => Some(1),
             Some(since) => (since >= expiry::pause(in_a_row)).then_some(in_a_row + 1),
         };
         if let Some(in_a_row) = counted {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::expiry::{self, TwoClocks};
 use super::refresh_state::Success;
-use super::token_cache::TokenCache;
+use super::token_cache::{RefreshPurpose, TokenCache};
 use super::token_error::{TokenError, TokenErrorKind};
 use super::token_set::TokenSet;
 
@@ -18,26 +18,31 @@ struct RefreshDue {
 }
 
 impl TokenCache {
-    /// Refreshes in time even if there are no calls. Ends with the reason when the credentials yield no token any more.
-    pub(crate) async fn keep_alive(self: Arc<Self>) -> Arc<TokenError> {
+    /// Refreshes in time even if there are no calls. Ends with the reason when the credentials yield no token any more, or with
+    /// `None` when the client is closed.
+    pub(crate) async fn keep_alive(self: Arc<Self>) -> Option<Arc<TokenError>> {
+        self.closed.unless_closed(self.refresh_in_time()).await
+    }
+
+    async fn refresh_in_time(self: &Arc<Self>) -> Arc<TokenError> {
         let clock = self.setting.endpoint.clock;
-        let mut kept = None;
+        let mut last_due = None;
         loop {
             let old = self.current.load_full();
-            match self.due(&mut kept) {
+            match self.due(&mut last_due) {
                 Some(due) if due.is_past(clock.now(), clock.wall()) => {}
                 // Checked now and then: another process may refresh, and the machine may sleep.
                 due => {
-                    let check = clock.now() + expiry::LOOK;
+                    let check = clock.now() + expiry::CHECK_INTERVAL;
                     clock.sleep_until(due.map_or(check, |due| due.at.min(check))).await;
                     continue;
                 }
             }
             let started = clock.now();
-            match self.refreshed(old.as_ref(), started + expiry::LOOK).await {
+            match self.refreshed(old.as_ref(), started + expiry::CHECK_INTERVAL, RefreshPurpose::KeepAlive).await {
                 Some(Err(error)) if error.kind == TokenErrorKind::Refused => return error,
                 // A refresh that leaves the expiry where it was must not be repeated at once.
-                Some(Ok(_)) => clock.sleep_until(clock.now() + expiry::BREATH).await,
+                Some(Ok(_)) => clock.sleep_until(clock.now() + expiry::MIN_REFRESH_INTERVAL).await,
                 Some(Err(_)) | None => {
                     let pause = expiry::pause(self.state().refresh.failures());
                     clock.sleep_until(clock.now().max(started) + pause).await;
@@ -47,7 +52,7 @@ impl TokenCache {
     }
 
     /// When to refresh so that nothing expires that is needed later; `None` if nothing can.
-    fn due(&self, kept: &mut Option<RefreshDue>) -> Option<TwoClocks> {
+    fn due(&self, last_due: &mut Option<RefreshDue>) -> Option<TwoClocks> {
         let clock = self.setting.endpoint.clock;
         let now = Success { at: clock.now(), wall: clock.wall() };
         let at_once = TwoClocks::new(now.at, now.wall, Duration::ZERO);
@@ -57,7 +62,7 @@ impl TokenCache {
             (newest, state.refresh.last_success())
         };
         let current = self.current.load();
-        if newest.refresh_expires_at().is_none() || self.setting.grant.needs_living_access() {
+        if newest.refresh_expires_at().is_none() || self.setting.grant.needs_valid_access() {
             return match current.as_ref() {
                 Some(current) => current.expiry.map(|expiry| expiry.refresh_at),
                 None => Some(at_once),
@@ -65,10 +70,10 @@ impl TokenCache {
         }
         let is_current = current.as_ref().is_some_and(|current| !current.tokens.differs(&newest));
         let since = last_success.filter(|_| is_current).unwrap_or(now);
-        if kept.as_ref().is_none_or(|kept| kept.tokens.differs(&newest)) {
-            *kept = Some(RefreshDue::new(newest, kept.take(), since));
+        if last_due.as_ref().is_none_or(|last_due| last_due.tokens.differs(&newest)) {
+            *last_due = Some(RefreshDue::new(newest, last_due.take(), since));
         }
-        kept.as_ref().map(|kept| kept.due)
+        last_due.as_ref().map(|last_due| last_due.due)
     }
 }
 
@@ -81,7 +86,7 @@ impl RefreshDue {
             // The refresh token stayed, and so does its expiry. If the vendor prolongs it all the same, refreshes go on after
             // that time.
             let left = before.expires_at.at.saturating_duration_since(since.at);
-            let due = TwoClocks::new(since.at, since.wall, (left - left / 5).max(expiry::LOOK));
+            let due = TwoClocks::new(since.at, since.wall, (left - left / 5).max(expiry::CHECK_INTERVAL));
             return Self { expires_at: before.expires_at, due, tokens };
         }
         let span = |from| {
@@ -91,7 +96,7 @@ impl RefreshDue {
         let left = span(since.wall).unwrap_or_default();
         let (left, due) = match tokens.obtained_at().map(span) {
             // The vendor accepted it when it seemed to have expired: the wall clock is wrong.
-            Some(None) => (Duration::ZERO, expiry::LOOK),
+            Some(None) => (Duration::ZERO, expiry::CHECK_INTERVAL),
             Some(Some(whole)) => (left.min(whole), left.min(whole).saturating_sub(whole / 5)),
             None => (left, left - left / 5),
         };

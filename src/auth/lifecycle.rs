@@ -1,7 +1,14 @@
 //! The end of a client: waits until no tokens are under way.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::store_error::StoreError;
 use super::token_cache::TokenCache;
@@ -12,16 +19,75 @@ use super::token_set::TokenSet;
 const SAVES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Whether a client was closed.
+#[derive(Debug, Default)]
+pub(super) struct CloseSignal {
+    is_closed: AtomicBool,
+    changed: Notify,
+}
+
+impl CloseSignal {
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// The output of a future, or `None` as soon as the client is closed.
+    pub(super) async fn unless_closed<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        // Before the look at the flag, so that no signal is missed.
+        let changed = pin!(self.changed.notified());
+        if self.is_closed() {
+            return None;
+        }
+        match select(changed, pin!(future)).await {
+            Either::Left(_) => None,
+            Either::Right((output, _)) => Some(output),
+        }
+    }
+}
+
+/// The tasks besides refreshes and saves that may bring or end tokens: code exchanges, new logins and revocations.
+#[derive(Debug, Default)]
+pub(super) struct BackgroundTasks {
+    running: AtomicUsize,
+    ended: Notify,
+}
+
+impl BackgroundTasks {
+    pub(super) fn are_done(&self) -> bool {
+        self.running.load(Ordering::Acquire) == 0
+    }
+
+    /// The next end of a task; `None` if there is no task.
+    fn next_end(&self) -> Option<Notified<'_>> {
+        // Before the look at the number, so that no end is missed.
+        let ended = self.ended.notified();
+        (!self.are_done()).then_some(ended)
+    }
+}
+
+/// A task in the background, until this is dropped: with the task, or with its runtime.
+#[derive(Debug)]
+pub(crate) struct BackgroundTask(Arc<TokenCache>);
+
+impl Drop for BackgroundTask {
+    fn drop(&mut self) {
+        self.0.tasks.running.fetch_sub(1, Ordering::AcqRel);
+        self.0.tasks.ended.notify_waiters();
+    }
+}
+
 impl TokenCache {
-    /// Waits for the refresh under way, and stores tokens that are in memory only. Fails if they cannot be stored.
+    /// Waits for the refresh and other tasks under way, and stores tokens that are in memory only. Fails if they cannot be stored.
     pub(crate) async fn settle(self: &Arc<Self>) -> Result<(), TokenError> {
         let clock = self.setting.endpoint.clock;
         let mut saves = 0;
         loop {
-            while let Some(mut refresh) = self.refresh_in_progress() {
-                // An error means that its task has ended without an outcome.
-                let _ = refresh.wait_for(Option::is_some).await;
-            }
+            self.wait_until_idle().await;
             if self.holds_nothing_alone() {
                 return Ok(());
             }
@@ -38,14 +104,50 @@ impl TokenCache {
         }
     }
 
-    /// Whether no refresh is under way and no tokens are in memory only.
+    /// Waits until no refresh and no other task that may bring or end tokens is under way.
+    async fn wait_until_idle(&self) {
+        loop {
+            if let Some(mut refresh) = self.refresh_in_progress() {
+                // An error means that its task has ended without an outcome.
+                let _ = refresh.wait_for(Option::is_some).await;
+            } else if let Some(ended) = self.tasks.next_end() {
+                ended.await;
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Runs a future to its end in the background, as [`TokenTransport::run`](super::TokenTransport::run) does.
+    /// [`settle`](Self::settle) waits for it.
+    pub(crate) async fn run_task<T: Send + 'static>(
+        self: &Arc<Self>,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let task = self.begin_task();
+        let running = async move {
+            let output = future.await;
+            drop(task);
+            output
+        };
+        self.setting.endpoint.transport.run(running).await
+    }
+
+    /// Begins a task that may bring or end tokens, until the guard is dropped.
+    pub(crate) fn begin_task(self: &Arc<Self>) -> BackgroundTask {
+        self.tasks.running.fetch_add(1, Ordering::AcqRel);
+        BackgroundTask(Arc::clone(self))
+    }
+
+    /// Whether no refresh and no other task is under way and no tokens are in memory only.
     fn holds_nothing_alone(&self) -> bool {
         let state = self.state();
         let is_stored = state.history.newest().is_none_or(|newest| state.record.holds(newest));
-        state.refresh.in_progress().is_none() && (is_stored || !state.record.is_saving())
+        let is_idle = state.refresh.in_progress().is_none() && self.tasks.are_done();
+        is_idle && (is_stored || !state.record.is_saving())
     }
 
-    /// Begins no refresh early any more, and [settles](Self::settle).
+    /// Begins no refresh any more that no call waits for, and [settles](Self::settle).
     pub(crate) async fn close(self: &Arc<Self>) -> Result<(), TokenError> {
         self.mark_closed();
         self.settle().await
@@ -53,7 +155,7 @@ impl TokenCache {
 
     /// Takes over the tokens of a login that a person has just completed, and stores them.
     pub(crate) async fn adopt_login(self: &Arc<Self>, tokens: TokenSet) -> Result<(), TokenError> {
-        let right = self.present_right().await;
+        let permission = self.acquire_permission().await;
         // If the store cannot be read, the conflict is resolved when the tokens are written.
         let _ = self.reload().await;
         let tokens = match tokens.obtained_at() {
@@ -62,7 +164,7 @@ impl TokenCache {
         };
         self.state().take_login(tokens.with_own_lineage());
         let saved = self.save().await.inspect_err(|_| self.save_later());
-        self.release(right);
+        self.release(permission);
         self.adopt_newest();
         saved.map_err(|error| self.store_error("the tokens of the new login are in memory only", &error))
     }

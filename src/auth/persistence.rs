@@ -1,13 +1,10 @@
 //! Loads and stores tokens. Tokens that cannot be stored are kept in memory, and stored as soon as that is possible.
 
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::{Arc, MutexGuard};
-use std::task::Poll;
 use std::time::Duration;
 
-use super::background;
+use super::background::{self, catch_panic};
 use super::store::CompareAndSwap;
 use super::store_error::StoreError;
 use super::token_cache::{CacheState, TokenCache};
@@ -103,11 +100,11 @@ impl TokenCache {
             state.record.undo_note();
             state.history.update_newest(|newest| newest.with_presented_at(None));
         }
-        self.keep().await;
+        self.persist().await;
     }
 
     /// Stores the newest tokens. If that fails, a task tries again.
-    pub(super) async fn keep(self: &Arc<Self>) {
+    pub(super) async fn persist(self: &Arc<Self>) {
         if self.save().await.is_err() {
             self.save_later();
         }
@@ -193,7 +190,7 @@ impl TokenCache {
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let clock = self.setting.endpoint.clock;
-        let result = clock.within(catch_panic(operation), clock.now() + OPERATION).await;
+        let result = clock.within(catch_store_panic(operation), clock.now() + OPERATION).await;
         result.unwrap_or_else(|| Err(StoreError::new(format!("no response within {} s", OPERATION.as_secs()))))
     }
 }
@@ -241,10 +238,10 @@ impl Drop for Saving {
     }
 }
 
-/// Takes note that no task is storing tokens any more, and releases the lease that was kept for it.
+/// Takes note that no task is storing tokens any more, and releases the lease that was retained for it.
 fn stop(mut state: MutexGuard<'_, CacheState>) {
     state.record.set_saving(false);
-    let lease = state.kept_lease.take();
+    let lease = state.retained_lease.take();
     // A store's code runs when its lease is dropped.
     drop(state);
     drop(lease);
@@ -252,12 +249,9 @@ fn stop(mut state: MutexGuard<'_, CacheState>) {
 
 /// The result of a store operation, or the error that it panicked: a store that panics has failed, and must not take a
 /// refresh with it whose tokens are in memory only.
-pub(super) async fn catch_panic<T>(operation: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let mut operation = pin!(operation);
-    // The future is not polled again after a panic.
-    let result = poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(context))) {
-        Ok(result) => result,
-        Err(_) => Poll::Ready(Err(StoreError::new("the store panicked; the panic message says where"))),
-    });
-    result.await
+pub(super) async fn catch_store_panic<T>(
+    operation: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let panicked = || Err(StoreError::new("the store panicked; the panic message says where"));
+    catch_panic(operation).await.unwrap_or_else(panicked)
 }

@@ -12,12 +12,13 @@ use http::header::{HeaderName, HeaderValue};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
+use super::background::catch_panic;
 use super::cached_token::CachedToken;
 use super::expiry::{Expiry, Stage};
 use super::grant::Granted;
 use super::lease::Lease;
-use super::persistence::{Noted, catch_panic};
-use super::spend::{MayPresent, OtherWays, SpendOutcome, UNKNOWN_WAIT};
+use super::persistence::{Noted, catch_store_panic};
+use super::spend::{Alternatives, MayPresent, SpendOutcome, UNKNOWN_WAIT};
 use super::static_token;
 use super::store_error::StoreError;
 use super::token_cache::TokenCache;
@@ -37,9 +38,9 @@ const LEASE_LOST: &str = "the lease was lost before the refresh token was presen
 /// How often the store is read while another client may bring new tokens.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The right to present refresh tokens, or the reason why there is none.
+/// The permission to present refresh tokens, or the reason why there is none.
 #[derive(Debug)]
-pub(super) struct PresentRight {
+pub(super) struct SpendPermission {
     lease: Option<Lease>,
     since: Instant,
     denied: Option<TokenError>,
@@ -49,7 +50,7 @@ pub(super) struct PresentRight {
 
 /// The outcome of trying to refresh the newest tokens.
 #[derive(Debug)]
-enum Step {
+enum RefreshStep {
     Granted(TokenSet),
     /// Other tokens are the newest now.
     Changed,
@@ -67,21 +68,23 @@ impl TokenCache {
         self: &Arc<Self>,
         old: Option<&Arc<CachedToken>>,
     ) -> Result<Arc<CachedToken>, TokenError> {
-        let mut right = self.present_right().await;
-        let result = self.refresh_with(&mut right, old).await;
-        self.release(right);
-        result
+        let mut permission = self.acquire_permission().await;
+        // After a panic too, the lease is retained if tokens are still to be stored.
+        let result = catch_panic(self.refresh_with(&mut permission, old)).await;
+        self.release(permission);
+        result.unwrap_or_else(|| Err(self.panicked()))
     }
 
     async fn refresh_with(
         self: &Arc<Self>,
-        right: &mut PresentRight,
+        permission: &mut SpendPermission,
         old: Option<&Arc<CachedToken>>,
     ) -> Result<Arc<CachedToken>, TokenError> {
         let is_changed = match self.reload().await {
             Ok(is_changed) => is_changed,
             Err(error) => {
-                right.deny(self.store_error("the token store cannot be read", &error), self.setting.store.is_shared());
+                permission
+                    .deny(self.store_error("the token store cannot be read", &error), self.setting.store.is_shared());
                 false
             }
         };
@@ -92,7 +95,7 @@ impl TokenCache {
         if let Some(current) = self.adopt().await {
             return Ok(current);
         }
-        let can_log_in = self.setting.grant.login().is_some();
+        let can_log_in = self.setting.grant.can_log_in();
         if !is_changed && let Some(error) = self.state().refresh.permanent_error(self.now(), can_log_in) {
             return Err(TokenError::clone(error));
         }
@@ -107,10 +110,10 @@ impl TokenCache {
             if let Some(current) = self.adopt().await {
                 return Ok(current);
             }
-            match self.present_newest(right).await {
-                Step::Granted(tokens) => return self.publish(tokens).await,
-                Step::Changed => rounds += 1,
-                Step::Refused(error) => {
+            match self.present_newest(permission).await {
+                RefreshStep::Granted(tokens) => return self.publish(tokens).await,
+                RefreshStep::Changed => rounds += 1,
+                RefreshStep::Refused(error) => {
                     failure = Some(error);
                     match self.reload().await {
                         Ok(true) => rounds += 1,
@@ -119,28 +122,33 @@ impl TokenCache {
                     }
                 }
                 // The vendor cannot be reached, or wants to be left alone.
-                Step::Failed(error) if error.kind.had_no_effect() => return Err(error),
-                Step::Failed(error) => {
+                RefreshStep::Failed(error) if error.kind.had_no_effect() => return Err(error),
+                RefreshStep::Failed(error) => {
                     failure = Some(error);
                     break;
                 }
                 // With a login of its own, the client needs no fallback.
-                Step::Impossible if !can_log_in && self.has_fallback() => self.fall_back(),
-                Step::Impossible => break,
+                RefreshStep::Impossible if !can_log_in && self.has_fallback() => self.fall_back(),
+                RefreshStep::Impossible => break,
             }
         }
         match self.setting.grant.login() {
             Some(login) => {
                 if !self.state().record.is_saving() {
-                    right.release_if_long_held(self.now());
+                    permission.release_if_long_held(self.now());
                 }
                 let login = login.with_secrets(self.secrets());
                 let granted = self.setting.endpoint.grant(&*self.setting.grant, login, Repeat::Harmless).await?;
                 let tokens = self.granted(granted, None);
                 self.publish(tokens).await
             }
-            None => Err(failure.or_else(|| right.denied.take()).unwrap_or_else(|| self.no_way_left())),
+            None => Err(failure.or_else(|| permission.denied.take()).unwrap_or_else(|| self.no_way_left())),
         }
+    }
+
+    /// The refresh panicked: a grant, a transport or an observer is broken.
+    pub(super) fn panicked(&self) -> TokenError {
+        self.error(TokenErrorKind::Failed, "the token refresh panicked; the panic message says where")
     }
 
     /// The current token if it has replaced `old` and is not due for a refresh.
@@ -151,77 +159,78 @@ impl TokenCache {
     }
 
     /// Waits for the lease, unless this client still has it.
-    pub(super) async fn present_right(&self) -> PresentRight {
+    pub(super) async fn acquire_permission(&self) -> SpendPermission {
         let clock = self.setting.endpoint.clock;
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let kept = self.state().kept_lease.take();
-        if let Some(lease) = kept.filter(Lease::is_held) {
-            return PresentRight { lease: Some(lease), since: clock.now(), denied: None, _turn: turn };
+        let retained = self.state().retained_lease.take();
+        if let Some(lease) = retained.filter(Lease::is_held) {
+            return SpendPermission { lease: Some(lease), since: clock.now(), denied: None, _turn: turn };
         }
-        let lease = catch_panic(async { self.setting.store.lease(&self.setting.key).await });
+        let lease = catch_store_panic(async { self.setting.store.lease(&self.setting.key).await });
         let lease = clock.within(lease, clock.now() + LEASE_WAIT).await;
-        let mut right = PresentRight { lease: None, since: clock.now(), denied: None, _turn: turn };
+        let mut permission = SpendPermission { lease: None, since: clock.now(), denied: None, _turn: turn };
         match lease {
-            Some(Ok(lease)) => right.lease = Some(lease),
+            Some(Ok(lease)) => permission.lease = Some(lease),
             Some(Err(error)) => {
                 self.store_failed(&error);
-                right.deny(self.store_error("the lease cannot be acquired", &error), self.setting.store.is_shared());
+                permission
+                    .deny(self.store_error("the lease cannot be acquired", &error), self.setting.store.is_shared());
             }
             None => {
                 let reason = "another client has been refreshing the tokens for more than 3 minutes, and holds their \
                               lease; if none is running, release it in the token store";
-                right.denied = Some(self.error(TokenErrorKind::Store, reason));
+                permission.denied = Some(self.error(TokenErrorKind::Store, reason));
             }
         }
-        right
+        permission
     }
 
     /// Releases the lease, unless tokens are still to be stored: until then, no other client may present what they replaced.
-    pub(super) fn release(&self, mut right: PresentRight) {
+    pub(super) fn release(&self, mut permission: SpendPermission) {
         let mut state = self.state();
-        if state.record.is_saving() && right.lease.is_some() {
-            state.kept_lease = right.lease.take();
+        if state.record.is_saving() && permission.lease.is_some() {
+            state.retained_lease = permission.lease.take();
         }
         // Without the lock: a store's code runs when its lease is dropped.
         drop(state);
-        drop(right);
+        drop(permission);
     }
 
     /// Presents the newest tokens to the vendor, if they may be presented.
-    async fn present_newest(self: &Arc<Self>, right: &PresentRight) -> Step {
+    async fn present_newest(self: &Arc<Self>, permission: &SpendPermission) -> RefreshStep {
         let grant = &*self.setting.grant;
-        let Some(newest) = self.state().history.newest().cloned() else { return Step::Impossible };
-        let can_log_in = grant.login().is_some();
+        let Some(newest) = self.state().history.newest().cloned() else { return RefreshStep::Impossible };
+        let can_log_in = grant.can_log_in();
         // Whether a refresh token has expired, the vendor knows best: our clock may have jumped. It is tried unless there is
         // another way.
         let wall = self.setting.endpoint.clock.wall();
         if can_log_in && newest.refresh_expires_at().is_some_and(|expiry| expiry <= wall) {
-            return Step::Impossible;
+            return RefreshStep::Impossible;
         }
         let access_is_valid = self.is_access_usable(&newest);
-        let Some(request) = grant.refresh(&newest, access_is_valid) else { return Step::Impossible };
-        self.learn_presentation(&newest, right);
-        let other = OtherWays { access_is_valid, can_log_in };
-        let may_present = self.state().spends.may_present(&newest, other, self.now());
+        let Some(request) = grant.refresh(&newest, access_is_valid) else { return RefreshStep::Impossible };
+        self.learn_presentation(&newest, permission);
+        let alternatives = Alternatives { access_is_valid, can_log_in };
+        let may_present = self.state().spends.may_present(&newest, alternatives, self.now());
         match may_present {
             MayPresent::Yes => {}
-            MayPresent::No => return Step::Impossible,
-            MayPresent::NotYet => return Step::Failed(self.unknown_outcome()),
+            MayPresent::No => return RefreshStep::Impossible,
+            MayPresent::NotYet => return RefreshStep::Failed(self.unknown_outcome()),
             MayPresent::After(moment) => return self.await_other_client(moment).await,
         }
-        if let Some(denied) = right.denied_at(self.now(), self.setting.endpoint.clock) {
-            return Step::Failed(denied);
+        if let Some(denied) = permission.denied_at(self.now(), self.setting.endpoint.clock) {
+            return RefreshStep::Failed(denied);
         }
         match self.note_presentation(&newest).await {
             Ok(Noted::Stored) => {}
-            Ok(Noted::Conflict) => return Step::Changed,
+            Ok(Noted::Conflict) => return RefreshStep::Changed,
             // A store that cannot be written stops no client. Until it has stored the new tokens, the client keeps the
             // lease, so that no other one presents what they replaced.
             Err(_) => {}
         }
-        if right.is_lost() {
+        if permission.is_lost() {
             self.undo_presentation().await;
-            return Step::Failed(self.error(TokenErrorKind::Store, LEASE_LOST));
+            return RefreshStep::Failed(self.error(TokenErrorKind::Store, LEASE_LOST));
         }
         {
             let mut state = self.state();
@@ -236,22 +245,22 @@ impl TokenCache {
         };
         self.state().spends.conclude(&newest, outcome);
         match (granted, outcome) {
-            (Ok(granted), _) => Step::Granted(self.granted(granted, Some(&newest))),
-            (Err(error), SpendOutcome::Refused) => Step::Refused(error),
+            (Ok(granted), _) => RefreshStep::Granted(self.granted(granted, Some(&newest))),
+            (Err(error), SpendOutcome::Refused) => RefreshStep::Refused(error),
             (Err(error), SpendOutcome::NoEffect) => {
                 self.undo_presentation().await;
-                Step::Failed(error)
+                RefreshStep::Failed(error)
             }
             (Err(error), _) => {
                 // The note, if it could not be written before.
-                self.keep().await;
-                Step::Failed(error)
+                self.persist().await;
+                RefreshStep::Failed(error)
             }
         }
     }
 
     /// Waits until another client has stored new tokens, at most until `moment`.
-    async fn await_other_client(&self, moment: Instant) -> Step {
+    async fn await_other_client(&self, moment: Instant) -> RefreshStep {
         let clock = self.setting.endpoint.clock;
         while self.now() < moment {
             clock.sleep_until(moment.min(self.now() + POLL)).await;
@@ -259,16 +268,16 @@ impl TokenCache {
                 break;
             }
         }
-        Step::Changed
+        RefreshStep::Changed
     }
 
     /// Learns from the record of the newest tokens whether another client has presented them, or this one before it was
     /// restarted.
-    fn learn_presentation(&self, newest: &TokenSet, right: &PresentRight) {
+    fn learn_presentation(&self, newest: &TokenSet, permission: &SpendPermission) {
         let clock = self.setting.endpoint.clock;
         let ago = match newest.presented_at() {
             None => Duration::ZERO,
-            Some(_) if right.is_last_holder_done() => UNKNOWN_WAIT,
+            Some(_) if permission.is_last_holder_done() => UNKNOWN_WAIT,
             // By the wall clock, which may be wrong.
             Some(moment) => Duration::try_from(clock.wall().duration_since(moment)).unwrap_or_default(),
         };
@@ -292,7 +301,7 @@ impl TokenCache {
     /// Puts the newest tokens in place if they are valid and not in place already, and stores them before.
     async fn adopt(self: &Arc<Self>) -> Option<Arc<CachedToken>> {
         self.adoptable()?;
-        self.keep().await;
+        self.persist().await;
         // Meanwhile, the store may have brought other tokens.
         self.adopt_newest()
     }
@@ -347,7 +356,7 @@ impl TokenCache {
         if header.is_ok() || tokens.refresh_token().is_some() {
             // From here on they are not lost to this process.
             self.state().history.replace(tokens.clone());
-            self.keep().await;
+            self.persist().await;
         }
         let header = header?;
         // The store may have brought tokens of a later login, which are the newest then.
@@ -413,8 +422,8 @@ impl TokenCache {
     }
 }
 
-impl PresentRight {
-    /// Denies the right, if the store is shared: what another client does is not known then.
+impl SpendPermission {
+    /// Denies the permission, if the store is shared: what another client does is not known then.
     fn deny(&mut self, error: TokenError, is_shared: bool) {
         if is_shared {
             self.denied.get_or_insert(error);
@@ -443,8 +452,9 @@ impl PresentRight {
         self.lease.as_ref().is_some_and(|lease| !lease.is_held())
     }
 
-    /// A login needs no lease. It may take too long for one that has been held for a while.
-    fn release_if_long_held(&mut self, now: Instant) {
+    /// Gives up a lease that could otherwise be held for longer than [`MAX_LEASE`](super::store::MAX_LEASE). For a login,
+    /// which needs none, and a revocation, whose first request is the one that needs it.
+    pub(super) fn release_if_long_held(&mut self, now: Instant) {
         if now >= self.since + LEASE_COVERS {
             self.lease = None;
         }

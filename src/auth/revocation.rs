@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::refresh::SpendPermission;
 use super::token_cache::TokenCache;
 use super::token_endpoint::Repeat;
 use super::token_error::{TokenError, TokenErrorKind};
@@ -9,13 +10,13 @@ use super::token_error::{TokenError, TokenErrorKind};
 impl TokenCache {
     /// Revokes the tokens at the vendor, those of fallbacks too, and forgets them here. From then on there is no token.
     pub(crate) async fn revoke(&self) -> Result<(), Arc<TokenError>> {
-        let right = self.present_right().await;
-        let revoked = self.revoke_all().await;
-        self.release(right);
+        let mut permission = self.acquire_permission().await;
+        let revoked = self.revoke_all(&mut permission).await;
+        self.release(permission);
         revoked
     }
 
-    async fn revoke_all(&self) -> Result<(), Arc<TokenError>> {
+    async fn revoke_all(&self, permission: &mut SpendPermission) -> Result<(), Arc<TokenError>> {
         // Without the store, the tokens in memory are all there are.
         let _ = self.reload().await;
         let tokens: Vec<_> = {
@@ -24,6 +25,8 @@ impl TokenCache {
         };
         for (set, tokens) in tokens.into_iter().enumerate() {
             for (revoked, request) in self.setting.grant.revoke(&tokens).into_iter().enumerate() {
+                // There may be ten requests. After the first one, no other client can refresh the newest tokens.
+                permission.release_if_long_held(self.now());
                 let request = request.with_secrets(self.secrets());
                 match self.setting.endpoint.ask(&*self.setting.grant, request, Repeat::Harmless).await {
                     Ok(_) => {}

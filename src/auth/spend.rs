@@ -81,22 +81,22 @@ pub(super) enum MayPresent {
     After(Instant),
 }
 
-/// The ways to a token besides a refresh.
+/// The ways to get a token without a refresh.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct OtherWays {
+pub(super) struct Alternatives {
     pub(super) access_is_valid: bool,
     pub(super) can_log_in: bool,
 }
 
 impl SpendLedger {
     /// Decides whether the refresh token may be presented now.
-    pub(super) fn may_present(&self, tokens: &TokenSet, other: OtherWays, now: Instant) -> MayPresent {
+    pub(super) fn may_present(&self, tokens: &TokenSet, alternatives: Alternatives, now: Instant) -> MayPresent {
         let Some(token) = tokens.refresh_fingerprint() else { return MayPresent::No };
         match self.state(token) {
             None => MayPresent::Yes,
             Some(SpendState::Refused) => MayPresent::No,
-            Some(SpendState::Unknown(_)) if other.access_is_valid => MayPresent::NotYet,
-            Some(SpendState::Unknown(_)) if other.can_log_in => MayPresent::No,
+            Some(SpendState::Unknown(_)) if alternatives.access_is_valid => MayPresent::NotYet,
+            Some(SpendState::Unknown(_)) if alternatives.can_log_in => MayPresent::No,
             Some(SpendState::Unknown(presentation)) => match presentation.since + UNKNOWN_WAIT {
                 late if now < late => MayPresent::After(late),
                 _ => MayPresent::Yes,
@@ -182,9 +182,9 @@ impl SpendOutcome {
 mod tests {
     use super::*;
 
-    const NO_OTHER: OtherWays = OtherWays { access_is_valid: false, can_log_in: false };
-    const VALID: OtherWays = OtherWays { access_is_valid: true, can_log_in: false };
-    const LOGIN: OtherWays = OtherWays { access_is_valid: false, can_log_in: true };
+    const NONE: Alternatives = Alternatives { access_is_valid: false, can_log_in: false };
+    const VALID: Alternatives = Alternatives { access_is_valid: true, can_log_in: false };
+    const LOGIN: Alternatives = Alternatives { access_is_valid: false, can_log_in: true };
 
     fn tokens(refresh: &str) -> TokenSet {
         TokenSet::new("access").with_refresh_token(refresh)
@@ -201,10 +201,10 @@ mod tests {
     #[test]
     fn a_token_that_was_not_presented_may_be() {
         let ledger = SpendLedger::default();
-        for other in [NO_OTHER, VALID, LOGIN] {
-            assert_eq!(ledger.may_present(&tokens("r"), other, Instant::now()), MayPresent::Yes);
+        for alternatives in [NONE, VALID, LOGIN] {
+            assert_eq!(ledger.may_present(&tokens("r"), alternatives, Instant::now()), MayPresent::Yes);
         }
-        assert_eq!(ledger.may_present(&TokenSet::new("access"), NO_OTHER, Instant::now()), MayPresent::No);
+        assert_eq!(ledger.may_present(&TokenSet::new("access"), NONE, Instant::now()), MayPresent::No);
     }
 
     #[test]
@@ -220,8 +220,8 @@ mod tests {
         let now = Instant::now();
         let mut ledger = ledger(SpendOutcome::Refused, now);
         ledger.learn(&tokens("r"), now);
-        for other in [NO_OTHER, VALID, LOGIN] {
-            assert_eq!(ledger.may_present(&tokens("r"), other, now + 100 * UNKNOWN_WAIT), MayPresent::No);
+        for alternatives in [NONE, VALID, LOGIN] {
+            assert_eq!(ledger.may_present(&tokens("r"), alternatives, now + 100 * UNKNOWN_WAIT), MayPresent::No);
         }
         assert!(ledger.is_refused(&tokens("r")) && !ledger.is_refused(&tokens("s")));
     }
@@ -235,8 +235,8 @@ mod tests {
             assert_eq!(ledger.may_present(&tokens("r"), VALID, moment), MayPresent::NotYet);
             assert_eq!(ledger.may_present(&tokens("r"), LOGIN, moment), MayPresent::No);
         }
-        assert_eq!(ledger.may_present(&tokens("r"), NO_OTHER, late - Duration::from_nanos(1)), MayPresent::After(late));
-        assert_eq!(ledger.may_present(&tokens("r"), NO_OTHER, late), MayPresent::Yes);
+        assert_eq!(ledger.may_present(&tokens("r"), NONE, late - Duration::from_nanos(1)), MayPresent::After(late));
+        assert_eq!(ledger.may_present(&tokens("r"), NONE, late), MayPresent::Yes);
     }
 
     fn noted(tokens: &TokenSet, second: i64) -> TokenSet {
@@ -250,10 +250,10 @@ mod tests {
         ledger.learn(&noted(&tokens("s"), 1), now);
         assert_eq!(ledger.may_present(&tokens("s"), VALID, now), MayPresent::NotYet);
         ledger.learn(&noted(&tokens("s"), 1), now + UNKNOWN_WAIT);
-        assert_eq!(ledger.may_present(&tokens("s"), NO_OTHER, now + UNKNOWN_WAIT), MayPresent::Yes, "the same note");
+        assert_eq!(ledger.may_present(&tokens("s"), NONE, now + UNKNOWN_WAIT), MayPresent::Yes, "the same note");
         ledger.learn(&noted(&tokens("s"), 2), now + UNKNOWN_WAIT);
         let late = now + 2 * UNKNOWN_WAIT;
-        assert_eq!(ledger.may_present(&tokens("s"), NO_OTHER, now + UNKNOWN_WAIT), MayPresent::After(late));
+        assert_eq!(ledger.may_present(&tokens("s"), NONE, now + UNKNOWN_WAIT), MayPresent::After(late));
         ledger.learn(&tokens("s"), late);
         assert_eq!(ledger.may_present(&tokens("s"), VALID, late), MayPresent::Yes, "taken back");
     }

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::credential_checks::check_token;
-use super::expiry::LOOK;
+use super::expiry::CHECK_INTERVAL;
+use super::lifecycle::CloseSignal;
 use crate::clock::Clock;
 use crate::error::Error;
 
@@ -20,6 +21,7 @@ pub(crate) struct StaticToken {
     header: Option<(HeaderName, HeaderValue)>,
     token: SecretString,
     expires_at: Option<Timestamp>,
+    pub(super) closed: CloseSignal,
 }
 
 impl StaticToken {
@@ -33,12 +35,12 @@ impl StaticToken {
     ) -> Result<Self, Error> {
         check_token(field, &token, scheme)?;
         let value = value(scheme, &token).expect("visible ASCII fits into a header");
-        Ok(Self { header: Some((header, value)), token, expires_at })
+        Ok(Self { header: Some((header, value)), token, expires_at, closed: CloseSignal::default() })
     }
 
     /// No token, for requests without authentication.
     pub(crate) fn none() -> Self {
-        Self { header: None, token: SecretString::default(), expires_at: None }
+        Self { header: None, token: SecretString::default(), expires_at: None, closed: CloseSignal::default() }
     }
 
     /// The header for one attempt.
@@ -73,7 +75,7 @@ impl StaticToken {
                 (Some(expires_at), Some(Err(_))) => return expires_at,
                 (Some(expires_at), Some(Ok(left))) if left.is_zero() => return expires_at,
                 // Checked now and then, because the clock may be set.
-                (_, Some(Ok(left))) => clock.sleep_until(clock.now() + left.min(LOOK)).await,
+                (_, Some(Ok(left))) => clock.sleep_until(clock.now() + left.min(CHECK_INTERVAL)).await,
                 _ => std::future::pending().await,
             }
         }
@@ -111,27 +113,27 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn fixed(expires_at: Option<Timestamp>) -> StaticToken {
+    fn static_token(expires_at: Option<Timestamp>) -> StaticToken {
         StaticToken::new("token", AUTHORIZATION, Some("Bearer"), "hush-hush".into(), expires_at).unwrap()
     }
 
     #[test]
-    fn a_living_token_is_sent_and_an_expired_one_is_not() {
+    fn a_valid_token_is_sent_and_an_expired_one_is_not() {
         let expiry = at("2026-03-01T12:00:00Z");
-        let fixed = fixed(Some(expiry));
-        let (name, value) = fixed.header(|| at("2026-03-01T11:59:59Z")).unwrap().unwrap();
+        let token = static_token(Some(expiry));
+        let (name, value) = token.header(|| at("2026-03-01T11:59:59Z")).unwrap().unwrap();
         assert_eq!((name, value.to_str().unwrap()), (AUTHORIZATION, "Bearer hush-hush"));
-        assert_eq!(fixed.header(|| expiry), Err(expiry));
+        assert_eq!(token.header(|| expiry), Err(expiry));
     }
 
     #[test]
     fn a_token_without_an_expiry_needs_no_clock() {
-        assert!(fixed(None).header(|| panic!("the clock was read")).is_ok());
+        assert!(static_token(None).header(|| panic!("the clock was read")).is_ok());
     }
 
     #[test]
     fn nothing_prints_the_token() {
-        let printed = format!("{:?}", fixed(None));
+        let printed = format!("{:?}", static_token(None));
         assert!(!printed.contains("hush"), "{printed}");
     }
 

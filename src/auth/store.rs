@@ -32,10 +32,14 @@ use super::token_set::TokenSet;
 /// [`presented_at`](TokenSet::presented_at) set, so that no other client presents them too, even if the lease is lost. After
 /// the response, it stores the new tokens, and then uses them.
 ///
-/// Its methods run on the crate's own runtime during a refresh, and on the runtimes of callers otherwise; what they await must
-/// not depend on one runtime being driven. Every write is a [`compare_and_swap`](Self::compare_and_swap) on the [revision](TokenSet::revision) of the record. A client
+/// Its methods run on the crate's own runtime; what they await must not depend on another runtime being driven. That runtime is
+/// one thread for all clients of the process: a method that blocks its thread stops their token requests too, and the limit of
+/// 10 s does not apply to it. Move blocking work, such as files or a synchronous database driver, to
+/// `tokio::task::spawn_blocking`.
+///
+/// Every write is a [`compare_and_swap`](Self::compare_and_swap) on the [revision](TokenSet::revision) of the record. A client
 /// gives a store 10 s for each operation, treats a panic as an error, and holds a lease for at most
-/// [`MAX_LEASE`] unless it cannot store the new tokens.
+/// [`MAX_LEASE`] unless it cannot store the new tokens. A revocation that takes longer gives the lease up and goes on.
 ///
 /// # When it fails
 ///

@@ -24,6 +24,7 @@ use super::expiry::{Expiry, Stage};
 use super::grant::Grant;
 use super::history::TokenHistory;
 use super::lease::Lease;
+use super::lifecycle::{BackgroundTasks, CloseSignal};
 use super::record::StoreRecord;
 use super::redaction::Redaction;
 use super::refresh_state::{RefreshResult, RefreshState, Success};
@@ -46,6 +47,9 @@ pub(crate) struct TokenCache {
     pub(super) writing: tokio::sync::Mutex<()>,
     /// Held by whoever has the lease, or waits for it, so that this client never waits for itself.
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+    /// Set under the lock of the state, so that no refresh begins early or to keep the client alive afterwards.
+    pub(super) closed: CloseSignal,
+    pub(super) tasks: BackgroundTasks,
 }
 
 /// What a cache works with.
@@ -66,11 +70,17 @@ pub(super) struct CacheState {
     pub(super) refresh: RefreshState,
     pub(super) record: StoreRecord,
     /// The lease, while tokens that another client must not miss are in memory only.
-    pub(super) kept_lease: Option<Lease>,
+    pub(super) retained_lease: Option<Lease>,
     /// The number of the last token that was put in place.
     epoch: u64,
-    /// Whether the client was closed: no refresh begins early any more.
-    is_closed: bool,
+}
+
+/// What a new token is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefreshPurpose {
+    Call,
+    /// The lifetime of the refresh token. A closed client begins no refresh for it.
+    KeepAlive,
 }
 
 /// Where the next token comes from.
@@ -89,6 +99,8 @@ impl TokenCache {
             state: Mutex::new(state),
             writing: tokio::sync::Mutex::default(),
             turn: Arc::default(),
+            closed: CloseSignal::default(),
+            tasks: BackgroundTasks::default(),
         }
     }
 
@@ -106,7 +118,7 @@ impl TokenCache {
 
     /// The next token, as soon as there is one.
     pub(crate) async fn next(self: &Arc<Self>, latest: Instant) -> Result<AuthHeader, NoToken> {
-        let error = match self.refreshed(None, latest).await {
+        let error = match self.refreshed(None, latest, RefreshPurpose::Call).await {
             // Even a token that has expired at once serves those who waited for it.
             Some(Ok(current)) => return Ok(current.auth_header(true)),
             Some(Err(error)) => NoToken::TokenError(error),
@@ -152,9 +164,10 @@ impl TokenCache {
         self: &Arc<Self>,
         old: Option<&Arc<CachedToken>>,
         latest: Instant,
+        purpose: RefreshPurpose,
     ) -> Option<Result<Arc<CachedToken>, Arc<TokenError>>> {
         for _ in 0..2 {
-            let mut refresh = match self.source(old) {
+            let mut refresh = match self.source(old, purpose) {
                 Ok(TokenSource::Refresh(refresh)) => refresh,
                 Ok(TokenSource::Current(current)) => return Some(Ok(current)),
                 Err(error) => return Some(Err(error)),
@@ -174,7 +187,7 @@ impl TokenCache {
         let mut state = self.state();
         // A refresh may have completed since the old token was read; the new one is not due.
         let is_current = self.current.load().as_ref().is_some_and(|current| Arc::ptr_eq(current, old));
-        if is_current && !state.is_closed && state.refresh.may_begin_early(self.now()) {
+        if is_current && !self.closed.is_closed() && state.refresh.may_begin_early(self.now()) {
             let (result, _) = state.refresh.begin();
             drop(state);
             self.spawn_refresh(result, Some(Arc::clone(old)));
@@ -182,7 +195,11 @@ impl TokenCache {
     }
 
     /// Joins the refresh under way, or starts one.
-    fn source(self: &Arc<Self>, old: Option<&Arc<CachedToken>>) -> Result<TokenSource, Arc<TokenError>> {
+    fn source(
+        self: &Arc<Self>,
+        old: Option<&Arc<CachedToken>>,
+        purpose: RefreshPurpose,
+    ) -> Result<TokenSource, Arc<TokenError>> {
         let mut state = self.state();
         if let Some(refresh) = state.refresh.in_progress() {
             return Ok(TokenSource::Refresh(refresh.clone()));
@@ -201,6 +218,9 @@ impl TokenCache {
         if let Some(error) = state.refresh.recent_failure(self.now()) {
             return Err(Arc::clone(error));
         }
+        if purpose == RefreshPurpose::KeepAlive && self.closed.is_closed() {
+            return Err(Arc::new(self.error(TokenErrorKind::Failed, "the client was closed")));
+        }
         let (result, refresh) = state.refresh.begin();
         let old = self.current.load_full();
         drop(state);
@@ -215,7 +235,9 @@ impl TokenCache {
         let cache = Arc::clone(self);
         let (started, span) = (self.now(), self.setting.endpoint.telemetry.refresh_span());
         let refreshing = async move {
-            let result = match cache.refresh(old.as_ref()).await {
+            // A panic counts as a failure too, so that the next caller does not start another refresh at once.
+            let refreshed = background::catch_panic(cache.refresh(old.as_ref())).await;
+            let result = match refreshed.unwrap_or_else(|| Err(cache.panicked())) {
                 Ok(current) => {
                     cache.setting.endpoint.telemetry.refreshed(current.tokens.generation(), started);
                     Ok(current)
@@ -263,7 +285,7 @@ impl TokenCache {
     /// Whether no tokens are under way, to the client or to the store.
     pub(crate) fn is_settled(&self) -> bool {
         let state = self.state();
-        !state.record.is_saving() && state.refresh.in_progress().is_none()
+        !state.record.is_saving() && state.refresh.in_progress().is_none() && self.tasks.are_done()
     }
 
     /// The refresh under way, if there is one.
@@ -271,9 +293,10 @@ impl TokenCache {
         self.state().refresh.in_progress().cloned()
     }
 
-    /// Begins no refresh early any more.
+    /// Begins no refresh any more that no call waits for.
     pub(super) fn mark_closed(&self) {
-        self.state().is_closed = true;
+        let _state = self.state();
+        self.closed.close();
     }
 
     pub(crate) fn status(&self, wall: Timestamp) -> AuthStatus {

@@ -68,7 +68,9 @@ impl CodeFlow {
         let endpoint = self.inner.endpoint();
         let (transport, clock) = (endpoint.transport.clone(), endpoint.clock);
         let (flow, client) = (self.clone(), client.cloned());
+        let task = client.as_ref().and_then(ClientInner::begin_task);
         let exchange = async move {
+            let _task = task;
             // If the outcome of the request is unknown, only a new login helps.
             let granted = endpoint.grant(&flow.grant, request, Repeat::Spends).await;
             let granted = granted.map_err(|error| flow.failed(error))?;

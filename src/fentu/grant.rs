@@ -69,11 +69,15 @@ impl Grant for CodeGrant {
         Some(&self.client_id)
     }
 
+    fn can_log_in(&self) -> bool {
+        false
+    }
+
     fn login(&self) -> Option<TokenRequest> {
         None
     }
 
-    fn refresh(&self, tokens: &TokenSet, _access_lives: bool) -> Option<TokenRequest> {
+    fn refresh(&self, tokens: &TokenSet, _access_is_valid: bool) -> Option<TokenRequest> {
         let mut fields = self.fields("refresh_token");
         fields.push(("refresh_token", tokens.refresh_token()?.expose_secret().to_owned()));
         let secrets = tokens.secrets();

@@ -55,6 +55,10 @@ impl PasswordGrant {
 }
 
 impl Grant for PasswordGrant {
+    fn can_log_in(&self) -> bool {
+        true
+    }
+
     fn login(&self) -> Option<TokenRequest> {
         let body = self.fields([
             ("grant_type", "password"),
@@ -64,7 +68,7 @@ impl Grant for PasswordGrant {
         Some(TokenRequest::new(&TOKEN, Place::Base, body))
     }
 
-    fn refresh(&self, tokens: &TokenSet, _access_lives: bool) -> Option<TokenRequest> {
+    fn refresh(&self, tokens: &TokenSet, _access_is_valid: bool) -> Option<TokenRequest> {
         let refresh = tokens.refresh_token()?.expose_secret();
         let body = self.fields([("grant_type", "refresh_token"), ("refresh_token", refresh)]);
         Some(TokenRequest::new(&REFRESH, Place::Base, body).with_secrets(tokens.secrets()))
@@ -122,13 +126,17 @@ impl SessionGrant {
 }
 
 impl Grant for SessionGrant {
+    fn can_log_in(&self) -> bool {
+        true
+    }
+
     fn login(&self) -> Option<TokenRequest> {
         let password = self.password.expose_secret();
         let body = json!({"email": self.email, "password": password, "roles": self.roles});
         Some(TokenRequest::new(&SESSIONS, Place::Base, Body::Json(body)))
     }
 
-    fn refresh(&self, _tokens: &TokenSet, _access_lives: bool) -> Option<TokenRequest> {
+    fn refresh(&self, _tokens: &TokenSet, _access_is_valid: bool) -> Option<TokenRequest> {
         None
     }
 

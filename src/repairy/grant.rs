@@ -39,6 +39,10 @@ impl AppGrant {
 }
 
 impl Grant for AppGrant {
+    fn can_log_in(&self) -> bool {
+        true
+    }
+
     fn login(&self) -> Option<TokenRequest> {
         let body = json!({"appKey": self.app_key, "appSecret": self.app_secret.expose_secret()});
         Some(TokenRequest::new(&LOGIN, Place::Base, Body::Json(body)))
@@ -46,8 +50,8 @@ impl Grant for AppGrant {
 
     /// The vendor requires both the refresh token and an access token that is still valid. Where to put them is not
     /// documented. The access token goes into the header, as in every request; the body is assumed for the refresh token.
-    fn refresh(&self, tokens: &TokenSet, access_lives: bool) -> Option<TokenRequest> {
-        let refresh = tokens.refresh_token().filter(|_| access_lives)?;
+    fn refresh(&self, tokens: &TokenSet, access_is_valid: bool) -> Option<TokenRequest> {
+        let refresh = tokens.refresh_token().filter(|_| access_is_valid)?;
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", tokens.access_token().expose_secret())).ok()?;
         bearer.set_sensitive(true);
         let body = json!({"refreshToken": refresh.expose_secret()});
@@ -93,7 +97,7 @@ impl Grant for AppGrant {
         vec![&self.app_secret]
     }
 
-    fn needs_living_access(&self) -> bool {
+    fn needs_valid_access(&self) -> bool {
         true
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use servicebay::fentu::{Application, Client, Credentials, Scope};
@@ -216,10 +217,19 @@ fn a_revocation_ends_both_tokens_after_its_caller_is_gone() {
     let dropped = runtime();
     dropped.block_on(until_arrival(&mut server, client.revoke()));
     drop(dropped);
+    let mut close = Box::pin(client.close());
+    assert!(close.as_mut().now_or_never().is_none(), "close waits for the revocation");
     server.respond();
     let second = runtime().block_on(server.arrival());
     assert!(second.contains("token=valid"), "{second}");
+    assert!(close.as_mut().now_or_never().is_none(), "close waits for the second request");
     server.respond();
+    runtime().block_on(async {
+        timeout(PATIENCE, close).await.expect("close returns").unwrap();
+        let error = call(&client).await.unwrap_err();
+        assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
+    });
+    assert_eq!(server.token_requests(), 2);
 }
 
 /// A store that reports every write.
@@ -267,9 +277,12 @@ fn a_code_exchange_completes_and_is_stored_after_its_caller_is_gone() {
         dropped.block_on(until_arrival(&mut server, application.exchange_into(&login, &redirected, &client)));
     assert!(exchange.contains("code=the-code"), "{exchange}");
     drop(dropped);
+    let mut settle = Box::pin(client.settle());
+    assert!(settle.as_mut().now_or_never().is_none(), "settle waits for the exchange");
     server.respond();
     runtime().block_on(async {
-        timeout(PATIENCE, reports.recv()).await.expect("the tokens are stored").unwrap();
+        timeout(PATIENCE, settle).await.expect("settle returns").unwrap();
+        reports.try_recv().expect("the tokens are stored");
         assert_eq!(stored(&store.0, &server).await.as_deref(), Some("new-refresh"));
         call(&client).await.unwrap();
         let other = server.client_with(application.stored_credentials(), store.0.clone());

@@ -350,3 +350,44 @@ async fn a_tracing_layer_can_read_the_status_during_a_failure_event() {
     let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(reader));
     call(&client).await.unwrap_err();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_panics_is_a_failed_one_and_is_followed_by_a_pause() {
+    let requests = std::sync::Arc::new(AtomicU64::new(0));
+    let counted = std::sync::Arc::clone(&requests);
+    let panic = move |_: &Request<bytes::Bytes>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        panic!("the transport is broken")
+    };
+    let script = server(panic, empty);
+    let client = repairy(&script).build().unwrap();
+    for _ in 0..60 {
+        let error = call(&client).await.unwrap_err();
+        assert!(error.to_string().contains("the token refresh panicked"), "{error}");
+        assert!(error.is_retryable(), "{error:?}");
+        sleep(SECOND).await;
+    }
+    // At 0, 1, 3, 7, 15, 31 s.
+    assert_eq!(requests.load(Ordering::Relaxed), 6);
+    assert!(client.auth_status().last_failure().is_some_and(|failure| failure.contains("panicked")));
+    client.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_in_the_background_that_panics_is_followed_by_a_pause_and_the_old_token_serves() {
+    let requests = std::sync::Arc::new(AtomicU64::new(0));
+    let counted = std::sync::Arc::clone(&requests);
+    let token = move |_: &Request<bytes::Bytes>| match counted.fetch_add(1, Ordering::Relaxed) {
+        0 => Step::json(200, json!({"accessToken": "a", "expiresIn": 3600})),
+        _ => panic!("the transport is broken"),
+    };
+    let script = server(token, empty);
+    let client = repairy(&script).build().unwrap();
+    call(&client).await.unwrap();
+    sleep(52 * 60 * SECOND).await;
+    for _ in 0..60 {
+        call(&client).await.unwrap();
+        sleep(SECOND).await;
+    }
+    assert_eq!(requests.load(Ordering::Relaxed), 3, "the login, and two refreshes that are 30 s apart");
+}

@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use servicebay::fixably;
 use servicebay::testing::{Fault, Script, Transport as _};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::*;
 
@@ -121,4 +121,28 @@ async fn keep_alive_of_a_fixed_token_ends_when_the_token_expires() {
     sleep(2 * SECOND).await;
     let error = keep_alive.now_or_never().expect("it has ended").unwrap();
     assert!(matches!(error, Error::Unauthorized(_)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keep_alive_ends_when_a_clone_of_the_client_is_closed_and_says_so() {
+    let (server, client) = fentu();
+    task(&client).await.unwrap();
+    let fixed = fixably::Client::builder(fixably::Credentials::bearer("t")).with_tenant("acme");
+    let fixed = fixed.with_transport(Script::new([])).build().unwrap();
+    let running = [tokio::spawn(client.keep_alive()), tokio::spawn(fixed.keep_alive())];
+    sleep(DAY / 48).await;
+    client.clone().close().await.unwrap();
+    fixed.clone().close().await.unwrap();
+    let closed = Instant::now();
+    let [first, second] = running;
+    // A closed client does not begin either.
+    let errors = [first.await.unwrap(), second.await.unwrap(), client.keep_alive().await, fixed.keep_alive().await];
+    for error in errors {
+        let Error::InvalidRequest(request) = &error else { panic!("{error:?}") };
+        assert_eq!(request.parameter(), "client");
+        assert!(error.to_string().contains("was closed"), "{error}");
+    }
+    assert_eq!(closed.elapsed(), Duration::ZERO);
+    sleep(60 * DAY).await;
+    assert_eq!(server.counters().refreshes(), 0);
 }
