@@ -178,6 +178,15 @@ mod tests {
     }
 
     #[test]
+    fn a_wall_clock_that_was_set_back_gives_stored_tokens_no_longer_life() {
+        let granted = wall(100 * HOUR);
+        let tokens = TokenSet::new("a").with_obtained_at(granted).with_access_expires_at(wall(101 * HOUR));
+        let now = Instant::now();
+        let expiry = Expiry::of(&tokens, now, wall(90 * HOUR), 0.0).unwrap();
+        assert_eq!(expiry.expires_at.at - now, HOUR - 30 * SECOND);
+    }
+
+    #[test]
     fn failures_are_spaced_from_30_seconds_to_5_minutes() {
         let pauses: Vec<u64> = (1..=6).map(|failures| pause(failures).as_secs()).collect();
         assert_eq!(pauses, [30, 60, 120, 240, 300, 300]);

@@ -242,4 +242,59 @@ mod tests {
         assert!(!history.merge(&noted, |_| false));
         assert_eq!(history.newest().unwrap().presented_at(), Some(Timestamp::UNIX_EPOCH));
     }
+
+    fn refreshed(login: &TokenSet, name: &str, generation: u64) -> TokenSet {
+        let obtained_at = login.obtained_at().unwrap();
+        TokenSet::new(name).with_lineage_of(login).with_generation(generation).with_obtained_at(obtained_at)
+    }
+
+    #[test]
+    fn refused_tokens_do_not_give_way_to_those_that_they_replaced() {
+        let first = login("first", 0);
+        let second = refreshed(&first, "second", 2);
+        let mut history = TokenHistory::new(Some(second.clone()));
+        assert!(!history.merge(&first, |tokens| !tokens.differs(&second)));
+        assert!(!history.newest().unwrap().differs(&second) && history.fallbacks().is_empty());
+    }
+
+    #[test]
+    fn of_one_other_login_the_latest_tokens_are_the_only_fallback() {
+        let other = login("other", 0);
+        let mut history = TokenHistory::new(Some(login("own", 1)));
+        history.merge(&other, |_| false);
+        history.merge(&refreshed(&other, "other-2", 2), |_| false);
+        assert_eq!(history.fallbacks().len(), 1);
+        assert!(!history.fallbacks()[0].differs(&TokenSet::new("other-2")));
+        assert!(history.generation() > 2, "above the record that they will replace");
+    }
+
+    #[test]
+    fn forgotten_tokens_can_still_be_quoted_and_have_no_fallback() {
+        let mut history = TokenHistory::new(Some(login("own", 1)));
+        history.merge(&login("other", 0), |_| false);
+        history.clear();
+        assert!(history.newest().is_none() && history.fallbacks().is_empty());
+        assert_eq!(history.all().map(|tokens| !tokens.differs(&login("own", 1))).collect::<Vec<_>>(), [true]);
+        history.clear();
+        assert_eq!(history.all().count(), 1, "a second time too");
+    }
+
+    #[test]
+    fn the_tokens_before_the_newest_can_be_quoted() {
+        let mut history = TokenHistory::new(Some(login("a", 0)));
+        history.replace(login("b", 1));
+        let quoted = |history: &TokenHistory, name| history.all().any(|tokens| !tokens.differs(&TokenSet::new(name)));
+        assert!(quoted(&history, "a") && quoted(&history, "b"));
+    }
+
+    #[test]
+    fn rejections_count_ever_more_rarely_until_ten_quiet_minutes_have_passed() {
+        let (mut history, now) = (TokenHistory::default(), Instant::now());
+        let counted: Vec<u64> =
+            (0..600).filter(|second| history.count_rejection(now + std::time::Duration::from_secs(*second))).collect();
+        assert_eq!(counted, [0, 30, 90, 210, 450]);
+        let later = now + std::time::Duration::from_secs(450) + expiry::REJECTION_MEMORY;
+        assert!(history.count_rejection(later), "forgotten");
+        assert!(history.count_rejection(later + std::time::Duration::from_secs(30)), "the count began anew");
+    }
 }

@@ -77,6 +77,14 @@ mod tests {
         assert_eq!(preferred(&login("a").with_obtained_at(at(0)), &login("b")), Preferred::Own);
     }
 
+    #[test]
+    fn tokens_without_a_lineage_belong_to_no_common_login() {
+        let (old, new) = (TokenSet::new("old").with_generation(9), TokenSet::new("new").with_generation(1));
+        let (old, new) = (old.with_obtained_at(at(0)), new.with_obtained_at(at(1)));
+        assert!(!is_same_lineage(&old, &new));
+        assert_eq!((preferred(&old, &new), preferred(&new, &old)), (Preferred::Stored, Preferred::Own));
+    }
+
     fn any_tokens() -> impl Strategy<Value = TokenSet> {
         (0..3_u8, 1..4_u64, proptest::option::of(0..3_i64), 0..3_u8, any::<bool>()).prop_map(
             |(lineage, generation, second, tokens, is_known)| {

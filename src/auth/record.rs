@@ -95,3 +95,52 @@ impl StoreRecord {
         self.is_saving = is_saving;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn noted(tokens: &TokenSet) -> TokenSet {
+        tokens.clone().with_presented_at(Some(Timestamp::UNIX_EPOCH)).with_new_revision()
+    }
+
+    #[test]
+    fn a_write_expects_the_revision_that_was_read_last() {
+        let mut record = StoreRecord::default();
+        assert_eq!((record.revision(), record.generation()), (0, 0));
+        let stored = TokenSet::new("a").with_generation(7).with_new_revision();
+        record.set(Some(stored.clone()));
+        assert_eq!((record.revision(), record.generation()), (stored.revision(), 7));
+        record.set(None);
+        assert_eq!((record.revision(), record.generation()), (0, 0));
+    }
+
+    #[test]
+    fn tokens_are_stored_only_with_their_note() {
+        let tokens = TokenSet::new("a");
+        let mut record = StoreRecord::default();
+        assert!(!record.holds(&tokens));
+        record.set(Some(tokens.clone()));
+        assert!(record.holds(&tokens) && !record.holds(&noted(&tokens)) && !record.holds(&TokenSet::new("b")));
+        record.set(Some(noted(&tokens)));
+        assert!(record.holds(&noted(&tokens)) && !record.holds(&tokens));
+    }
+
+    #[test]
+    fn a_note_that_this_client_undid_means_nothing_and_any_other_note_does() {
+        let (own, foreign) = (noted(&TokenSet::new("a")), noted(&TokenSet::new("a")));
+        let mut record = StoreRecord::default();
+        record.begin_note(own.revision());
+        assert!(record.without_own_note(own.clone()).presented_at().is_some());
+        record.set_unwritten_note();
+        assert!(record.has_unwritten_note() && record.without_own_note(own.clone()).presented_at().is_some());
+        record.undo_note();
+        assert!(!record.has_unwritten_note());
+        assert!(record.without_own_note(own.clone()).presented_at().is_none());
+        assert!(record.without_own_note(foreign).presented_at().is_some());
+        record.begin_note(own.revision());
+        assert!(record.without_own_note(own).presented_at().is_some(), "it was written again");
+    }
+}

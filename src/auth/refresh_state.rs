@@ -145,3 +145,133 @@ impl RefreshState {
         self.permanent_error = Some(PermanentError { error, since: None });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MOMENT: Duration = Duration::from_nanos(1);
+
+    fn error(kind: TokenErrorKind) -> TokenError {
+        TokenError::new(kind, "no token", Clock::System)
+    }
+
+    /// A state after a failure of this kind, and when it failed.
+    fn failed(kind: TokenErrorKind) -> (RefreshState, Instant) {
+        let mut state = RefreshState::default();
+        let error = error(kind);
+        let now = error.holds_until;
+        state.fail(error, now);
+        (state, now)
+    }
+
+    fn success(at: Instant) -> Success {
+        Success { at, wall: Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn failures_in_a_row_put_early_refreshes_off_ever_longer_until_one_succeeds() {
+        let (mut state, now) = failed(TokenErrorKind::Failed);
+        for (seconds, failures) in [(30, 1), (60, 2), (120, 3)] {
+            assert_eq!(state.failures(), failures);
+            assert!(!state.may_begin_early(now + seconds * SECOND - MOMENT));
+            assert!(state.may_begin_early(now + seconds * SECOND));
+            state.fail(error(TokenErrorKind::Failed), now);
+        }
+        state.succeed(success(now));
+        assert!(state.may_begin_early(now) && state.last_failure().is_none());
+        assert_eq!((state.failures(), state.last_success().map(|success| success.at)), (0, Some(now)));
+        state.fail(error(TokenErrorKind::Failed), now);
+        assert!(state.may_begin_early(now + 30 * SECOND), "the count begins anew");
+    }
+
+    #[test]
+    fn a_failure_is_the_error_of_callers_that_come_within_a_second() {
+        let (state, now) = failed(TokenErrorKind::Failed);
+        assert!(state.recent_failure(now + SECOND - MOMENT).is_some());
+        assert!(state.recent_failure(now + SECOND).is_none());
+    }
+
+    #[test]
+    fn an_endpoint_that_asks_for_a_pause_gets_it() {
+        let mut state = RefreshState::default();
+        let mut error = error(TokenErrorKind::Failed);
+        error.retry_after = Some(600 * SECOND);
+        let now = error.holds_until;
+        state.fail(error, now);
+        let end = now + 600 * SECOND;
+        assert!(state.recent_failure(end - MOMENT).is_some() && state.recent_failure(end).is_none());
+        assert!(!state.may_begin_early(end - MOMENT) && state.may_begin_early(end));
+    }
+
+    #[test]
+    fn a_refusal_stands_and_only_credentials_that_can_log_in_are_tried_again_after_an_hour() {
+        let (mut state, now) = failed(TokenErrorKind::Refused);
+        assert!(!state.may_begin_early(now + 100 * PROBE));
+        assert!(state.permanent_error(now + 100 * PROBE, false).is_some());
+        assert!(state.permanent_error(now + PROBE - MOMENT, true).is_some());
+        // A look into the store that finds the same refusal does not put the next request off.
+        state.fail(error(TokenErrorKind::Refused), now + PROBE / 2);
+        assert!(state.permanent_error(now + PROBE, true).is_none());
+        // The vendor was asked, and refused again.
+        state.fail(error(TokenErrorKind::Refused), now + PROBE);
+        assert!(state.permanent_error(now + 2 * PROBE - MOMENT, true).is_some());
+        assert!(state.permanent_error(now + 2 * PROBE, true).is_none());
+        state.accept();
+        assert!(state.permanent_error(now, false).is_none() && state.may_begin_early(now));
+    }
+
+    #[test]
+    fn a_refusal_is_looked_at_again_after_a_second_however_many_there_were() {
+        let (mut state, now) = failed(TokenErrorKind::Refused);
+        for _ in 0..10 {
+            state.fail(error(TokenErrorKind::Refused), now);
+        }
+        let held = state.last_failure().unwrap().holds_until;
+        assert!(state.recent_failure(held).is_none() && held < now + 2 * SECOND);
+    }
+
+    #[test]
+    fn after_a_revocation_the_vendor_is_never_asked_again() {
+        let mut state = RefreshState::default();
+        let error = Arc::new(error(TokenErrorKind::Refused));
+        let now = error.holds_until;
+        state.refuse(error);
+        for can_log_in in [false, true] {
+            assert!(state.permanent_error(now + 100 * PROBE, can_log_in).is_some());
+        }
+    }
+
+    #[test]
+    fn the_store_is_read_once_in_a_second() {
+        let (mut state, now) = (RefreshState::default(), Instant::now());
+        assert!(state.may_reload(now) && !state.may_reload(now) && !state.may_reload(now + SECOND - MOMENT));
+        assert!(state.may_reload(now + SECOND) && !state.may_reload(now + SECOND));
+    }
+
+    #[test]
+    fn a_refresh_whose_task_ended_without_an_outcome_is_not_in_progress() {
+        let mut state = RefreshState::default();
+        let (sender, _) = state.begin();
+        assert!(state.in_progress().is_some() && !state.may_begin_early(Instant::now()));
+        drop(sender);
+        assert!(state.in_progress().is_none() && state.may_begin_early(Instant::now()));
+    }
+
+    #[test]
+    fn the_end_of_a_refresh_does_not_forget_the_next_one() {
+        let mut state = RefreshState::default();
+        let outcome = || Some(Err(Arc::new(error(TokenErrorKind::Failed))));
+        let (first, _) = state.begin();
+        first.send_replace(outcome());
+        assert!(state.in_progress().is_none());
+        let (second, _) = state.begin();
+        state.end();
+        assert!(state.in_progress().is_some());
+        second.send_replace(outcome());
+        state.end();
+        assert!(state.in_progress.is_none());
+    }
+}

@@ -8,7 +8,7 @@ use http::Request;
 use serde_json::json;
 use servicebay::fentu::{self, Application, Scope};
 use servicebay::repairy::{Client, Credentials};
-use servicebay::testing::{Script, Step, probe};
+use servicebay::testing::{Script, Step, Transport as _, probe};
 use servicebay::{
     ClientBuilder, CompareAndSwap, Error, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
 };
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::support::{Log, print};
+use crate::tokens::no_leases::NoLeases;
 
 const SECOND: Duration = Duration::from_secs(1);
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
@@ -390,4 +391,36 @@ async fn a_refresh_in_the_background_that_panics_is_followed_by_a_pause_and_the_
         sleep(SECOND).await;
     }
     assert_eq!(requests.load(Ordering::Relaxed), 3, "the login, and two refreshes that are 30 s apart");
+}
+
+/// How long a call waits if the store says that another process began to present the refresh token 10 s ago.
+async fn wait_after_a_note(memory: &MemoryStore, store: impl TokenStore) -> Duration {
+    let grant = |_: &Request<bytes::Bytes>| {
+        Step::json(200, json!({"access_token": "b", "refresh_token": "s", "expires_in": 3600}))
+    };
+    let script = server(grant, empty);
+    let noted = json!({
+        "generation": 5, "access_token": "a", "refresh_token": "r", "access_expires_at": LONG_AGO,
+        "obtained_at": LONG_AGO, "revision": 17, "presented_at": script.wall() - jiff::SignedDuration::from_secs(10),
+    });
+    let key = TokenKey::new("fentu/api.fentu.io/acme/oauth/application");
+    memory.compare_and_swap(&key, 0, &serde_json::from_value(noted).unwrap()).await.unwrap();
+    let stored = fentu::Credentials::oauth_stored("application", "secret");
+    let client = fentu(&script, stored).with_token_store(store).build().unwrap();
+    let started = Instant::now();
+    // The response is no list, but the call was sent.
+    let error = orders(&client).await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    assert_eq!(client.auth_status().generation(), 6);
+    started.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_that_a_dead_process_presented_is_presented_again_when_nothing_can_arrive_any_more() {
+    let memory = MemoryStore::new();
+    let waited = wait_after_a_note(&memory, memory.clone()).await;
+    assert_eq!(waited, Duration::ZERO, "a lease that cannot be lost says that the process has ended");
+    let store = NoLeases::default();
+    let waited = wait_after_a_note(&store.0, store.clone()).await;
+    assert!((19 * SECOND..=21 * SECOND).contains(&waited), "30 s after it was presented: {waited:?}");
 }

@@ -179,3 +179,20 @@ async fn a_revocation_ends_the_login_of_the_fallback_too() {
         assert!(error.is_auth(), "{error:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_background_refreshes_a_failed_refresh_is_followed_by_a_pause_of_half_a_minute() {
+    let server = repairy_testing::MockServer::builder().in_memory();
+    let builder = server.client_builder(repairy_testing::Partner::Main).with_background_refresh(false);
+    let client = builder.build().unwrap();
+    booking(&client).await.unwrap();
+    sleep(45 * HOUR).await;
+    for path in ["/auth/refresh", "/auth/token"] {
+        server.fault(Fault::status(403).on("POST", path).always());
+    }
+    for _ in 0..25 {
+        booking(&client).await.unwrap();
+        sleep(SECOND).await;
+    }
+    assert_eq!(request_count(&server.requests(), "/auth/token"), 2, "the first login, and one try");
+}

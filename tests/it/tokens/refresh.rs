@@ -5,6 +5,7 @@ use servicebay::MemoryStore;
 use servicebay::testing::Fault;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::no_leases::NoLeases;
 use super::*;
 
 // A4
@@ -48,6 +49,27 @@ async fn clients_of_one_store_make_one_token_request() {
         assert_eq!(server.counters().refreshes(), hours);
     }
     assert_eq!((server.counters().refused_refreshes(), server.counters().unauthorized()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_waits_for_the_refresh_of_another_one_only_until_its_tokens_are_stored() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), NoLeases::default());
+    let tokens = consent(&server);
+    let client = || fentu_builder(&server, tokens.clone()).with_token_store(store.clone()).build().unwrap();
+    let (first, second) = (client(), client());
+    task(&first).await.unwrap();
+    task(&second).await.unwrap();
+    sleep(HOUR).await;
+    server.fault(Fault::delay(5 * SECOND).on("POST", "/oauth/token"));
+    let started = Instant::now();
+    let (called, waited) = tokio::join!(task(&first), async {
+        sleep(SECOND).await;
+        task(&second).await
+    });
+    called.unwrap();
+    waited.unwrap();
+    assert!(started.elapsed() <= 7 * SECOND, "{:?}", started.elapsed());
+    assert_eq!((server.counters().refreshes(), server.counters().repeated_refreshes()), (1, 0));
 }
 
 // A5

@@ -4,6 +4,7 @@ use servicebay::MemoryStore;
 use servicebay::testing::Fault;
 use tokio::time::{Instant, sleep};
 
+use super::no_leases::NoLeases;
 use super::*;
 
 /// How Repairy refuses a refresh.
@@ -261,4 +262,85 @@ async fn a_login_that_fails_after_a_refused_refresh_does_not_bring_the_refused_t
     booking(&client).await.unwrap();
     sleep(SECOND).await;
     assert_eq!((request_count(&server.requests(), "/auth/refresh"), server.counters().logins()), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_login_in_the_store_ends_a_refusal_even_if_its_first_refresh_fails() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), MemoryStore::new());
+    let client = |tokens| fentu_builder(&server, tokens).with_token_store(store.clone()).build().unwrap();
+    let first = client(consent(&server));
+    task(&first).await.unwrap();
+    server.revoke_all();
+    let error = task(&first).await.unwrap_err();
+    assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
+    sleep(SECOND).await;
+    let second = client(consent(&server));
+    task(&second).await.unwrap();
+    // Its access token expires before the first client looks.
+    sleep(HOUR).await;
+    server.fault(Fault::status(503).on("POST", "/oauth/token"));
+    let error = task(&first).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    sleep(60 * SECOND).await;
+    task(&first).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_stored_during_a_refused_refresh_is_used_at_once() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), NoLeases::default());
+    let client = || fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    let first = client();
+    task(&first).await.unwrap();
+    let second = client();
+    server.revoke_all();
+    server.fault(Fault::delay(3 * SECOND).on("POST", "/oauth/token"));
+    let (called, adopted) = tokio::join!(task(&first), async {
+        sleep(SECOND).await;
+        second.adopt_login(consent(&server)).await
+    });
+    adopted.unwrap();
+    called.unwrap();
+    assert_eq!(server.counters().refused_refreshes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_the_vendor_throttles_is_not_replaced_by_a_login() {
+    let (server, client) = repairy();
+    booking(&client).await.unwrap();
+    sleep(47 * HOUR).await;
+    server.fault(Fault::status(429).on("POST", "/auth/refresh").always());
+    for _ in 0..20 {
+        booking(&client).await.unwrap();
+        sleep(SECOND).await;
+    }
+    assert_eq!((request_count(&server.requests(), "/auth/refresh"), server.counters().logins()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_was_refused_is_no_way_back_when_the_next_one_is_refused_too() {
+    let (server, client) = fentu();
+    task(&client).await.unwrap();
+    for refused in 1..=2 {
+        server.revoke_all();
+        let error = task(&client).await.unwrap_err();
+        assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
+        assert_eq!(server.counters().refused_refreshes(), refused);
+        sleep(HOUR).await;
+        client.adopt_login(consent(&server)).await.unwrap();
+        task(&client).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_login_ends_a_refusal_even_if_its_access_token_has_expired() {
+    let (server, client) = fentu();
+    task(&client).await.unwrap();
+    server.revoke_all();
+    let error = task(&client).await.unwrap_err();
+    assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
+    let tokens = consent(&server);
+    sleep(HOUR).await;
+    client.adopt_login(tokens).await.unwrap();
+    task(&client).await.unwrap();
+    assert_eq!((server.counters().refreshes(), server.counters().refused_refreshes()), (1, 1));
 }

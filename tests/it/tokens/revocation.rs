@@ -1,11 +1,10 @@
 //! `revoke()`, which logs out.
 
-use std::sync::{Arc, Mutex};
-
 use servicebay::testing::Fault;
-use servicebay::{CompareAndSwap, Lease, MAX_LEASE, MemoryStore, StoreError, TokenKey, TokenStore};
+use servicebay::{MAX_LEASE, MemoryStore};
 use tokio::time::{Instant, sleep};
 
+use super::lease_timer::LeaseTimer;
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -82,65 +81,20 @@ async fn a_fixed_token_cannot_be_revoked_by_the_client() {
     assert_eq!(fentu.counters().requests() + fisikal.counters().requests(), 0);
 }
 
-/// A store in memory that records how long its leases were held.
-#[derive(Clone, Debug, Default)]
-struct LeaseTimer {
-    memory: MemoryStore,
-    held: Arc<Mutex<Vec<Duration>>>,
-}
-
-/// A lease, and when it was acquired.
-struct TimedLease {
-    _lease: Lease,
-    acquired: Instant,
-    held: Arc<Mutex<Vec<Duration>>>,
-}
-
-impl Drop for TimedLease {
-    fn drop(&mut self) {
-        self.held.lock().unwrap().push(self.acquired.elapsed());
-    }
-}
-
-impl TokenStore for LeaseTimer {
-    fn load(&self, key: &TokenKey) -> impl Future<Output = Result<Option<TokenSet>, StoreError>> + Send {
-        self.memory.load(key)
-    }
-
-    fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: u64,
-        tokens: &TokenSet,
-    ) -> impl Future<Output = Result<CompareAndSwap, StoreError>> + Send {
-        self.memory.compare_and_swap(key, expected, tokens)
-    }
-
-    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.memory.remove(key)
-    }
-
-    async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
-        let lease = self.memory.lease(key).await?;
-        Ok(Lease::new(TimedLease { _lease: lease, acquired: Instant::now(), held: Arc::clone(&self.held) }))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_slow_revocation_of_five_logins_gives_the_lease_up_in_time_and_ends_them_all() {
-    let (server, store) = (fentu_server(RefreshTokens::Rotated), LeaseTimer::default());
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), LeaseTimer::new(MemoryStore::new()));
     let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
     for _ in 0..4 {
         client.adopt_login(consent(&server)).await.unwrap();
         sleep(SECOND).await;
     }
-    store.held.lock().unwrap().clear();
+    store.clear();
     server.fault(Fault::delay(29 * SECOND).on("POST", "/oauth/revoke").always());
     let started = Instant::now();
     client.revoke().await.unwrap();
     assert!(started.elapsed() > MAX_LEASE, "{:?}", started.elapsed());
-    let held = store.held.lock().unwrap().clone();
     // The first request is under way for as long as it takes, and the next ones need no lease.
-    assert_eq!(held, [58 * SECOND]);
+    assert_eq!(store.held(), [58 * SECOND]);
     assert_eq!(server.counters().revocations(), 5);
 }

@@ -1,14 +1,16 @@
 //! Row A6: tokens are stored before they are used, and a store that fails stops no call.
 
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use servicebay::testing::Fault;
 use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
 use tokio::time::{Instant, sleep};
 
+use super::lease_timer::LeaseTimer;
 use super::*;
+use crate::hooked_store::{HookedStore, StoreOperation};
 
 /// A store whose next few operations of each kind fail or hang.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,10 @@ struct FlakyStore {
     saves: Arc<AtomicU32>,
     leases: Arc<AtomicU32>,
     hangs: bool,
+    /// Whether no other client uses it.
+    is_private: bool,
+    /// What was to be written, whether or not that failed.
+    written: Arc<Mutex<Vec<TokenSet>>>,
 }
 
 impl FlakyStore {
@@ -46,6 +52,7 @@ impl TokenStore for FlakyStore {
         expected: u64,
         tokens: &TokenSet,
     ) -> impl Future<Output = Result<CompareAndSwap, StoreError>> + Send {
+        self.written.lock().unwrap().push(tokens.clone());
         self.run(&self.saves, self.store.compare_and_swap(key, expected, tokens))
     }
 
@@ -55,6 +62,10 @@ impl TokenStore for FlakyStore {
 
     fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
         self.run(&self.leases, self.store.lease(key))
+    }
+
+    fn is_shared(&self) -> bool {
+        !self.is_private
     }
 }
 
@@ -178,4 +189,154 @@ async fn a_client_with_an_empty_store_requires_a_login_and_finds_its_tokens_late
     task(&other).await.unwrap();
     sleep(30 * SECOND).await;
     task(&client).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_writes_a_note_and_then_the_tokens_each_with_a_revision_of_its_own() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), FlakyStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    sleep(HOUR).await;
+    let before = server.now();
+    task(&client).await.unwrap();
+    let written = store.written.lock().unwrap().clone();
+    let notes: Vec<_> = written.iter().map(TokenSet::presented_at).collect();
+    assert_eq!(notes, [None, Some(before), None]);
+    assert_eq!(written.iter().map(TokenSet::generation).collect::<Vec<_>>(), [1, 1, 2]);
+    let mut revisions: Vec<_> = written.iter().map(TokenSet::revision).collect();
+    revisions.sort_unstable();
+    revisions.dedup();
+    assert!(revisions.len() == 3 && revisions[0] > 0, "{revisions:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_always_fails_is_asked_ever_more_rarely_and_not_at_all_for_expired_tokens() {
+    let store = FlakyStore::default();
+    store.saves.store(u32::MAX, Ordering::Relaxed);
+    let (server, client) = {
+        let server = fisikal_testing::MockServer::builder().in_memory();
+        let client = server.client_builder(manager(&server)).with_token_store(store.clone()).build().unwrap();
+        (server, client)
+    };
+    profile(&client).await.unwrap();
+    let writes = || store.written.lock().unwrap().len();
+    sleep(600 * SECOND).await;
+    // After 1, 3, 7, 15, 31 and 63 s, and then once a minute.
+    assert!((14..=17).contains(&writes()), "{}", writes());
+    let expires_at = client.auth_status().expires_at().unwrap();
+    let left = Duration::try_from(expires_at.duration_since(server.now())).unwrap();
+    sleep(left + 120 * SECOND).await;
+    let before = writes();
+    sleep(DAY).await;
+    assert_eq!(writes(), before, "no caller can use them any more");
+    client.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_into_the_store_does_not_hide_that_tokens_are_in_memory_only() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), FlakyStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    store.saves.store(u32::MAX, Ordering::Relaxed);
+    server.end_access_tokens();
+    task(&client).await.unwrap();
+    // A second rejection, so soon that the client only looks into the store.
+    server.end_access_tokens();
+    task(&client).await.unwrap_err();
+    assert!(client.auth_status().store_failure().is_some_and(|failure| failure.contains("the disk is full")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_whose_tokens_are_in_memory_only_refreshes_them_again_under_the_same_lease() {
+    let (server, memory) = (fentu_server(RefreshTokens::Rotated), MemoryStore::new());
+    let tokens = consent(&server);
+    let store = || FlakyStore { store: memory.clone(), ..FlakyStore::default() };
+    let (own, other) = (store(), store());
+    let client = |store: &FlakyStore| {
+        let builder = fentu_builder(&server, tokens.clone()).with_token_store(store.clone());
+        builder.build().unwrap()
+    };
+    let (first, second) = (client(&own), client(&other));
+    task(&first).await.unwrap();
+    task(&second).await.unwrap();
+    sleep(HOUR).await;
+    own.saves.store(u32::MAX, Ordering::Relaxed);
+    task(&first).await.unwrap();
+    // The second client waits for the lease: the record does not say that its refresh token was replaced.
+    let waiting = tokio::spawn(task(&second));
+    sleep(SECOND).await;
+    server.end_access_tokens();
+    task(&first).await.unwrap();
+    assert!(!waiting.is_finished());
+    own.saves.store(0, Ordering::Relaxed);
+    waiting.await.unwrap().unwrap();
+    let counters = server.counters();
+    assert_eq!((counters.refreshes(), counters.repeated_refreshes(), counters.refused_refreshes()), (2, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_login_after_a_slow_refresh_gives_the_lease_up() {
+    let (server, _) = fisikal(|server| server.with_refresh_tokens());
+    let store = LeaseTimer::new(HookedStore::slow(9 * SECOND, &[StoreOperation::Load, StoreOperation::Write]));
+    let client = server.client_builder(manager(&server)).with_token_store(store.clone()).build().unwrap();
+    profile(&client).await.unwrap();
+    sleep(client.auth_status().time_left().unwrap()).await;
+    store.clear();
+    // A load, a note, the refresh and a login that takes two attempts.
+    server.fault(Fault::status(500).delayed(29 * SECOND).on("POST", "/oauth/token").times(2));
+    profile(&client).await.unwrap();
+    let held = store.held();
+    assert!(held.len() == 1 && held[0] < 60 * SECOND, "{held:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_serves_no_call_before_it_is_stored() {
+    let server = fentu_server(RefreshTokens::Rotated);
+    let store = HookedStore::slow(5 * SECOND, &[StoreOperation::Write]);
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store).build().unwrap();
+    task(&client).await.unwrap();
+    sleep(HOUR).await;
+    let started = Instant::now();
+    let first = tokio::spawn(task(&client));
+    // The note is written, and the vendor has granted the tokens.
+    sleep(7 * SECOND).await;
+    assert_eq!(server.counters().refreshes(), 1);
+    task(&client).await.unwrap();
+    assert_eq!(started.elapsed(), 10 * SECOND);
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_no_other_client_uses_stops_no_refresh_when_it_cannot_be_read_or_leased() {
+    for is_private in [true, false] {
+        let server = fentu_server(RefreshTokens::Rotated);
+        let store = FlakyStore { is_private, ..FlakyStore::default() };
+        let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+        task(&client).await.unwrap();
+        sleep(HOUR).await;
+        store.loads.store(u32::MAX, Ordering::Relaxed);
+        store.leases.store(u32::MAX, Ordering::Relaxed);
+        let called = task(&client).await;
+        assert_eq!(called.is_ok(), is_private, "{called:?}");
+        assert_eq!(server.counters().refreshes(), u64::from(is_private));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_the_vendor_rejects_read_the_store_once_in_a_second() {
+    let (server, loads) = (fentu_server(RefreshTokens::Rotated), Arc::new(AtomicU32::new(0)));
+    let counted = Arc::clone(&loads);
+    let store = HookedStore::new(move |operation| {
+        counted.fetch_add(u32::from(operation == StoreOperation::Load), Ordering::Relaxed);
+        std::future::ready(Ok(()))
+    });
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store).build().unwrap();
+    task(&client).await.unwrap();
+    server.fault(Fault::status(401).on("GET", "/tasks/{id}").always());
+    task(&client).await.unwrap_err();
+    let before = loads.load(Ordering::Relaxed);
+    for _ in 0..50 {
+        task(&client).await.unwrap_err();
+    }
+    assert!(loads.load(Ordering::Relaxed) <= before + 1, "{before} and then {loads:?}");
 }
