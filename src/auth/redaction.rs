@@ -524,8 +524,9 @@ mod tests {
         #[test]
         fn a_percent_encoded_secret_is_found(secret in "[a-z+/=%&ü ]{4,12}") {
             let encoded = percent_encoding::utf8_percent_encode(&secret, percent_encoding::NON_ALPHANUMERIC).to_string();
-            let clean = Redaction::of([&secret.into()]).clean(&format!("https://a.example/{encoded}"));
-            prop_assert_eq!(clean, "https://a.example/[redacted]");
+            // In letters that no secret has: a part of the URL could be one, too.
+            let clean = Redaction::of([&secret.into()]).clean(&format!("HTTPS://A.EXAMPLE/Q{encoded}"));
+            prop_assert_eq!(clean, "HTTPS://A.EXAMPLE/Q[redacted]");
         }
     }
 }
