@@ -1,8 +1,8 @@
 //! Read first: the one loop that every call goes through.
 //!
-//! Each policy is called from here, and none calls another: authentication supplies the token, the rate limiter grants the
-//! permit, the transport sends the request, the limiter reads the response's headers, and the retry policy decides what
-//! comes next. Guards and questions change nothing; effects stand in the arms of the match.
+//! The loop calls every policy itself: authentication supplies the token, the rate limiter grants the permit, the transport
+//! sends the request, the limiter reads the response's headers, and the retry policy decides what comes next. No policy
+//! decides for another. Guards and questions change nothing; effects stand in the arms of the match.
 
 mod error_mapping;
 mod instrument;
