@@ -20,6 +20,7 @@ mod fixably;
 mod folder;
 mod front_page;
 mod generated;
+mod guides;
 mod hooked_store;
 mod layers;
 mod limits;
