@@ -8,8 +8,12 @@ use servicebay::fixably::{Client, Credentials};
 use servicebay::testing::{Script, Step};
 use servicebay_fuzz::run;
 
+/// The client's token, which it redacts in errors.
+const TOKEN: &str = "t0ken-9f3a";
+
 fuzz_target!(|body: &[u8]| {
-    if body.is_empty() {
+    // An empty body is null, and one with the token is not kept as it is.
+    if body.is_empty() || body.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()) {
         return;
     }
     let decoded = decode(body);
@@ -31,7 +35,7 @@ fuzz_target!(|body: &[u8]| {
 /// The value of a body, or nothing if the client refuses it with an error that has the whole body.
 fn decode(body: &[u8]) -> Option<Value> {
     let script = Script::new([Step::body(200, "application/json", body.to_vec())]);
-    let client = Client::builder(Credentials::bearer("token-in-no-body-9f3a"))
+    let client = Client::builder(Credentials::bearer(TOKEN))
         .with_tenant("acme")
         .with_transport(script)
         .build()
