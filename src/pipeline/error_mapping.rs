@@ -276,11 +276,12 @@ impl RetryContext<'_> {
 const NO_SUCH_OBJECT: &str = "no such object, or these credentials may not see it: check the id and the tenant";
 
 /// What an error status means and what to do about it.
-fn reason(response: &HttpResponse, cleaned: impl FnOnce(&str) -> String) -> Cow<'static, str> {
+fn reason(response: &HttpResponse, cleaned: impl Fn(&str) -> String) -> Cow<'static, str> {
     match response.status.as_u16() {
         300..=399 => match response.headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
             Some(location) => {
-                let location = cleaned(&without_query(location));
+                // Before the query is cut off too: a part of a secret would not be found.
+                let location = cleaned(&without_query(&cleaned(location)));
                 format!("redirected to {location}, which is not followed: check the base URL").into()
             }
             None => "redirected, which is not followed: check the base URL".into(),
@@ -302,5 +303,23 @@ fn without_query(location: &str) -> String {
     match Url::parse(location) {
         Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
         Err(_) => location.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn no_part_of_a_secret_is_left_where_a_redirect_is_cut_off() {
+        let secret = "Hush?Hush+token==";
+        for location in [format!("/login/{secret}"), format!("/{}{secret}", "x".repeat(190))] {
+            let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_str(&location).unwrap())]);
+            let response = HttpResponse { status: StatusCode::FOUND, headers, body: Bytes::new() };
+            let reason = reason(&response, |text| text.replace(secret, "[redacted]"));
+            assert!(reason.starts_with("redirected to /") && !reason.contains("Hush"), "{reason}");
+        }
     }
 }
