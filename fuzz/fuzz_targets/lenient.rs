@@ -1,7 +1,5 @@
-//! Reads any JSON as every type of the four vendors: an object is always read, and reads the same after it is written.
+//! Reads any JSON as every type of the four vendors: an object is always read, and what is written of it is stable.
 #![no_main]
-
-use std::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -37,13 +35,13 @@ fuzz_target!(|body: &[u8]| {
     }
 });
 
-fn check<T: Serialize + DeserializeOwned + Debug + PartialEq>(body: &[u8], is_object: bool) {
+fn check<T: Serialize + DeserializeOwned>(body: &[u8], is_object: bool) {
     let value: T = match serde_json::from_slice(body) {
         Ok(value) => value,
         Err(error) => return assert!(!is_object, "{}: {error}", std::any::type_name::<T>()),
     };
     let written = serde_json::to_string(&value).expect("what was read can be written");
     let again: T = serde_json::from_slice(written.as_bytes()).unwrap_or_else(|error| panic!("{written}: {error}"));
-    assert_eq!(again, value, "{written}");
+    // Not the values: an object of which only the URL could be read is written as a link.
     assert_eq!(serde_json::to_string(&again).expect("it was written before"), written);
 }

@@ -273,10 +273,19 @@ fn some_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Opt
 impl<T: Serialize> Serialize for Many<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.page {
-            Some(page) => page.serialize(serializer),
+            Some(page) => WrittenPage { href: self.href.as_deref(), page }.serialize(serializer),
             None => link(self.href.as_deref(), serializer),
         }
     }
+}
+
+/// A page as it is written, with the URL of its list if there is one.
+#[derive(serde::Serialize)]
+struct WrittenPage<'a, T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    href: Option<&'a str>,
+    #[serde(flatten)]
+    page: &'a Page<T>,
 }
 
 fn link<S: Serializer>(href: Option<&str>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -354,6 +363,16 @@ mod tests {
         assert_eq!(many.items().iter().filter_map(|line| line.id()).collect::<Vec<_>>(), [1.into(), 3.into()]);
         let link: Many<OrderLine> = serde_json::from_value(json!({"href": "/orders/1/lines"})).unwrap();
         assert_eq!((link.href(), link.expanded()), (Some("/orders/1/lines"), None));
+    }
+
+    #[test]
+    fn an_expanded_list_keeps_its_url_when_it_is_written() {
+        for href in [json!({"href": "/orders/1/lines"}), json!({})] {
+            let mut json = json!({"limit": 25, "offset": 0, "totalItems": 1, "items": [{"id": 1}]});
+            json.as_object_mut().unwrap().extend(href.as_object().unwrap().clone());
+            let many: Many<OrderLine> = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&many).unwrap(), json);
+        }
     }
 
     #[test]
