@@ -4,7 +4,9 @@
 //! person created is sent until it expires; the token cache refreshes one that a vendor granted.
 
 mod background;
+mod background_tasks;
 mod cached_token;
+mod close_signal;
 mod credential_checks;
 mod expiry;
 mod file_io;

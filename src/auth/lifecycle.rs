@@ -1,14 +1,7 @@
 //! The end of a client: waits until no tokens are under way.
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-
-use futures_util::future::{Either, select};
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 use super::store_error::StoreError;
 use super::token_cache::TokenCache;
@@ -19,65 +12,13 @@ use super::token_set::TokenSet;
 const SAVES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether a client was closed.
-#[derive(Debug, Default)]
-pub(super) struct CloseSignal {
-    is_closed: AtomicBool,
-    changed: Notify,
-}
-
-impl CloseSignal {
-    pub(super) fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
-        self.changed.notify_waiters();
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
-    }
-
-    /// The output of a future, or `None` as soon as the client is closed.
-    pub(super) async fn unless_closed<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        // Before the look at the flag, so that no signal is missed.
-        let changed = pin!(self.changed.notified());
-        if self.is_closed() {
-            return None;
-        }
-        match select(changed, pin!(future)).await {
-            Either::Left(_) => None,
-            Either::Right((output, _)) => Some(output),
-        }
-    }
-}
-
-/// The tasks besides refreshes and saves that may bring or end tokens: code exchanges, new logins and revocations.
-#[derive(Debug, Default)]
-pub(super) struct BackgroundTasks {
-    running: AtomicUsize,
-    ended: Notify,
-}
-
-impl BackgroundTasks {
-    pub(super) fn are_done(&self) -> bool {
-        self.running.load(Ordering::Acquire) == 0
-    }
-
-    /// The next end of a task; `None` if there is no task.
-    fn next_end(&self) -> Option<Notified<'_>> {
-        // Before the look at the number, so that no end is missed.
-        let ended = self.ended.notified();
-        (!self.are_done()).then_some(ended)
-    }
-}
-
 /// A task in the background, until this is dropped: with the task, or with its runtime.
 #[derive(Debug)]
 pub(crate) struct BackgroundTask(Arc<TokenCache>);
 
 impl Drop for BackgroundTask {
     fn drop(&mut self) {
-        self.0.tasks.running.fetch_sub(1, Ordering::AcqRel);
-        self.0.tasks.ended.notify_waiters();
+        self.0.tasks.end();
     }
 }
 
@@ -135,7 +76,7 @@ impl TokenCache {
 
     /// Begins a task that may bring or end tokens, until the guard is dropped.
     pub(crate) fn begin_task(self: &Arc<Self>) -> BackgroundTask {
-        self.tasks.running.fetch_add(1, Ordering::AcqRel);
+        self.tasks.begin();
         BackgroundTask(Arc::clone(self))
     }
 

@@ -9,9 +9,9 @@ use http::header::{HeaderName, HeaderValue, InvalidHeaderValue};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::close_signal::CloseSignal;
 use super::credential_checks::check_token;
 use super::expiry::CHECK_INTERVAL;
-use super::lifecycle::CloseSignal;
 use crate::clock::Clock;
 use crate::error::Error;
 

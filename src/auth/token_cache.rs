@@ -19,12 +19,13 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::background;
+use super::background_tasks::BackgroundTasks;
 use super::cached_token::CachedToken;
+use super::close_signal::CloseSignal;
 use super::expiry::{Expiry, Stage};
 use super::grant::Grant;
 use super::history::TokenHistory;
 use super::lease::Lease;
-use super::lifecycle::{BackgroundTasks, CloseSignal};
 use super::record::StoreRecord;
 use super::redaction::Redaction;
 use super::refresh_state::{RefreshResult, RefreshState, Success};
