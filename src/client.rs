@@ -91,6 +91,15 @@ macro_rules! client {
                 self.inner.rate_limit()
             }
 
+            /// Forgets what is known of the tenant's rate limit and what holds calls back, for all clients of this process:
+            /// the next call asks the vendor, and the others follow as its response allows.
+            ///
+            /// For a person who knows better than the vendor's last word: after a 429 that asked for a day, or when the
+            /// limit has been raised. [`rate_limit().held_back()`]($crate::RateLimit::held_back) says what holds calls back.
+            pub fn reopen_rate_limit(&self) {
+                self.inner.reopen_rate_limit();
+            }
+
             /// Returns the base URL of the client's requests.
             pub fn base_url(&self) -> &::url::Url {
                 self.inner.base_url()

@@ -55,8 +55,13 @@ impl ClientInner {
 
     /// How many calls the rate limit allows at once; `None` if that is not known.
     pub(crate) fn room(&self) -> Option<u64> {
-        let ask = self.pipeline.rate_limit_policy.ask(self.options.priority);
-        self.pipeline.rate_limiter.room(ask, self.pipeline.clock)
+        let pipeline = &self.pipeline;
+        pipeline.rate_limiter.room(&pipeline.rate_limit_policy, self.options.priority, pipeline.clock)
+    }
+
+    /// Forgets what holds calls back.
+    pub(crate) fn reopen_rate_limit(&self) {
+        self.pipeline.rate_limiter.reopen(self.pipeline.clock);
     }
 
     pub(crate) fn auth_status(&self) -> AuthStatus {

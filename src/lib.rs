@@ -87,7 +87,7 @@ pub use self::builder::ClientBuilder;
 pub use self::error::{
     CallError, ConfigError, DecodeError, Error, Postponed, RateLimitedError, RequestError, TenantError, ValidationError,
 };
-pub use self::limit::{RateLimit, RateLimitPolicy};
+pub use self::limit::{HoldBack, RateLimit, RateLimitPolicy};
 pub use self::observer::{CallOutcome, CountingObserver, Event, EventKind, Observer, Wait};
 pub use self::open::Open;
 pub use self::operation::{Confidence, Operation};

@@ -3,313 +3,337 @@
 //! A vendor counts the calls of a whole tenant, from any program. So there is one limiter for each vendor and tenant in the
 //! process, for all clients and clones: it learns from every response, sends calls while the vendor's window has room for
 //! them, and holds them back when it has none instead of letting each earn its own 429.
+//!
+//! Calls are sent at once if there is room. If not, they wait in a queue, and one [driver](RateLimiter::drive) for all of them
+//! lets time pass: a task that runs while a call waits, on no caller's runtime.
 
+mod acquire_request;
+mod external_usage;
 mod headers;
+mod learned_rate;
+mod pace;
+mod policy;
+mod queue;
 mod registry;
 mod reset;
+mod response_kind;
+mod snapshot;
 mod state;
+mod unconfirmed;
+mod vendor_clock;
+mod window;
+mod window_length;
+#[cfg(test)]
+mod world;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
-use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::acquire_request::AcquireRequest;
 pub(crate) use self::headers::{InvalidHeader, RateLimitHeaders, read_all};
+pub use self::policy::RateLimitPolicy;
 pub(crate) use self::registry::Registry;
-use self::state::{AcquireRequest, Completion, LimiterState, QueuePosition, Reservation, WaitDecision};
+pub(crate) use self::response_kind::ResponseKind;
+pub use self::snapshot::{HoldBack, RateLimit};
+use self::state::{Completion, LimiterState, QueuePosition, Reservation, VendorWord, WaitDecision};
+use self::vendor_clock::VendorClock;
 use crate::clock::Clock;
 use crate::observer::Wait;
 use crate::priority::Priority;
 use crate::telemetry::CallScope;
-use crate::transport::HttpResponse;
+use crate::transport::{HttpError, HttpResponse, Spawner};
 use crate::vendor::LimitHeaders;
 
-/// How a client treats the tenant's rate limit.
-///
-/// All clients of a tenant in the process share one rate limiter. It needs no configuration: it reads the limit, the remaining
-/// calls and the reset from the vendor's responses. Calls are sent immediately while the window has room, and wait for the reset
-/// when it has none; waiting calls are sent in order of their [`Priority`]. If other integrations use the tenant too, the
-/// limiter leaves them a margin as large as their observed usage. A vendor that sends no limit is called without waiting
-/// until its first 429.
-///
-/// # Example
-///
-/// ```
-/// use std::time::Duration;
-/// use servicebay::{Priority, RateLimitPolicy, fixably};
-///
-/// let export = fixably::Client::builder(fixably::Credentials::bearer("token-from-the-settings-page"))
-///     .with_tenant("acme")
-///     .with_priority(Priority::Bulk)
-///     .with_rate_limit(
-///         RateLimitPolicy::new()
-///             // Half of every window is for the tenant's accounting system.
-///             .with_bulk_reserve(0.5)
-///             // Windows are at most an hour: a later reset is an error in the header.
-///             .with_max_window(Duration::from_secs(3600)),
-///     )
-///     .build()?;
-/// # Ok::<(), servicebay::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a policy has no effect until it is passed to a builder"]
-#[non_exhaustive]
-pub struct RateLimitPolicy {
-    max_window: Duration,
-    /// In thousandths of a window.
-    bulk_reserve: u16,
-}
+/// How long the driver sleeps if only a response helps.
+const FAR: Duration = Duration::from_secs(3600);
 
-impl RateLimitPolicy {
-    /// The default: windows of at most 24 hours, of which bulk calls leave 20 % to others.
-    pub fn new() -> Self {
-        Self { max_window: Duration::from_secs(24 * 3600), bulk_reserve: 200 }
-    }
-
-    /// The longest window that the vendor can have. Default 24 h, at most a year. A reset further ahead is considered an error
-    /// in the header: it is ignored, and calls back off instead.
-    pub fn with_max_window(self, window: Duration) -> Self {
-        // What is longer could not be added to a moment.
-        Self { max_window: window.min(Duration::from_secs(365 * 24 * 3600)), ..self }
-    }
-
-    /// The share of every window that calls of [`Priority::Bulk`] leave to calls of a higher priority and to the tenant's other
-    /// integrations. Default 0.2, from 0 to 0.9; values outside are clamped, and NaN becomes 0. Raise it if other integrations
-    /// of the tenant run into the limit; set it to 0 if there are none.
-    ///
-    /// It has no effect if the vendor does not send the remaining calls. If it sends no limit, the calls that remained at the
-    /// start of the window stand for it.
-    pub fn with_bulk_reserve(self, share: f64) -> Self {
-        Self { bulk_reserve: (share.clamp(0.0, 0.9) * 1000.0).round() as u16, ..self }
-    }
-
-    /// What a call of this priority asks of the gate.
-    pub(crate) fn ask(&self, priority: Priority) -> AcquireRequest {
-        let reserve = if priority == Priority::Bulk { self.bulk_reserve } else { 0 };
-        AcquireRequest { priority, reserve }
-    }
-}
-
-impl Default for RateLimitPolicy {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// A snapshot of a tenant's rate limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RateLimit {
-    limit: Option<u64>,
-    remaining: Option<u64>,
-    reset_at: Option<Timestamp>,
-    closed_until: Option<Timestamp>,
-    in_flight: u64,
-    waiting: [usize; Priority::ALL.len()],
-    others_per_minute: u64,
-}
-
-impl RateLimit {
-    /// What one answer says.
-    pub(crate) fn told(signals: RateLimitHeaders, clock: Clock) -> Self {
-        Self {
-            limit: signals.limit,
-            remaining: signals.remaining,
-            reset_at: signals.reset.map(|ahead| clock.wall_in(ahead)),
-            closed_until: None,
-            in_flight: 0,
-            waiting: [0; Priority::ALL.len()],
-            others_per_minute: 0,
-        }
-    }
-
-    /// The number of requests that a window allows, if the vendor sends it.
-    pub fn limit(&self) -> Option<u64> {
-        self.limit
-    }
-
-    /// The number of requests left in the window, if the vendor sends it: the lowest value of any response in this window.
-    pub fn remaining(&self) -> Option<u64> {
-        self.remaining
-    }
-
-    /// When the window ends, if the vendor sends it. In the past after the window has ended.
-    pub fn reset_at(&self) -> Option<Timestamp> {
-        self.reset_at
-    }
-
-    /// Until when this process sends no calls to the tenant, because the vendor responded with a 429.
-    pub fn closed_until(&self) -> Option<Timestamp> {
-        self.closed_until
-    }
-
-    /// The number of this process's calls in flight.
-    pub fn in_flight(&self) -> u64 {
-        self.in_flight
-    }
-
-    /// The number of this process's calls that wait for the limit.
-    pub fn waiting(&self) -> usize {
-        self.waiting.iter().sum()
-    }
-
-    /// The number of this process's calls with this priority that wait for the limit.
-    pub fn waiting_at(&self, priority: Priority) -> usize {
-        self.waiting[priority.index()]
-    }
-
-    /// The calls per minute that other integrations and processes make to the tenant. An estimate: the remaining calls fall
-    /// faster than this process's own calls explain. Calls that could also be this process's own are not counted.
-    pub fn others_per_minute(&self) -> u64 {
-        self.others_per_minute
-    }
-}
-
-/// The budget of one tenant.
+/// The rate limiter of one tenant.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
-    gate: Mutex<LimiterState>,
+    state: Mutex<LimiterState>,
+    vendor_clock: Mutex<VendorClock>,
+    /// Wakes the driver when something is due earlier than it thinks.
+    driver: Notify,
+    spawner: Spawner,
+}
+
+/// Until when a call can wait for the rate limit, and where it stands in the queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LimitWait {
+    /// Until when it can wait. What may be sent at that moment still is.
+    pub(crate) until: Instant,
+    /// When the call has to be over: nothing is sent from then on.
+    pub(crate) send_before: Instant,
+    /// The place that it had before, if it has waited before.
+    pub(crate) place: Option<u64>,
 }
 
 impl RateLimiter {
-    pub(crate) fn new(headers: LimitHeaders) -> Self {
-        Self { gate: Mutex::new(LimiterState::new(headers)) }
-    }
-
-    /// Waits for the right to send one request, at most until `latest`.
-    ///
-    /// # Errors
-    ///
-    /// The moment at which there is room again, as soon as it is known to lie after `latest`.
-    pub(crate) async fn acquire(
-        &self,
-        ask: AcquireRequest,
-        clock: Clock,
-        latest: Instant,
-        scope: CallScope<'_>,
-    ) -> Result<Permit<'_>, Instant> {
-        let pass = self.gate().enter(ask);
-        match pass {
-            Some(pass) => Ok(self.permit(pass, clock)),
-            None => scope.wait(Wait::Limit, self.wait(ask, clock, latest)).await,
+    pub(crate) fn new(headers: LimitHeaders, spawner: Spawner) -> Self {
+        Self {
+            state: Mutex::new(LimiterState::new(headers)),
+            vendor_clock: Mutex::default(),
+            driver: Notify::new(),
+            spawner,
         }
     }
 
-    async fn wait(&self, ask: AcquireRequest, clock: Clock, latest: Instant) -> Result<Permit<'_>, Instant> {
-        let place = {
-            let (mut gate, now) = (self.gate(), clock.now());
-            if let Some(pass) = gate.enter_at(ask, now) {
-                return Ok(self.permit(pass, clock));
-            }
-            gate.queue(ask, now, latest)?
+    /// Waits for the right to send one request.
+    ///
+    /// # Errors
+    ///
+    /// The moment at which there is room again, as soon as it is known to be too late.
+    pub(crate) async fn acquire<'a>(
+        self: &'a Arc<Self>,
+        policy: &RateLimitPolicy,
+        priority: Priority,
+        wait: LimitWait,
+        clock: Clock,
+        scope: CallScope<'_>,
+    ) -> Result<Permit<'a>, Instant> {
+        let LimitWait { until: wait_until, send_before, place } = wait;
+        let request = AcquireRequest { priority, reserve: policy.reserve(priority), wait_until, send_before, place };
+        let reservation = self.state().try_acquire(request);
+        match reservation {
+            Some(reservation) => Ok(self.permit(reservation, clock)),
+            None => scope.wait(Wait::Limit, self.wait(request, clock)).await,
+        }
+    }
+
+    async fn wait(self: &Arc<Self>, request: AcquireRequest, clock: Clock) -> Result<Permit<'_>, Instant> {
+        let queued = {
+            let (mut state, now) = (self.state(), clock.now());
+            let queued = state.enqueue(request, now);
+            self.drive(state, now, clock);
+            queued?
         };
-        let waiting = QueueGuard { budget: self, place, clock };
+        let position = match queued {
+            Ok(reservation) => return Ok(self.permit(reservation, clock)),
+            Err(position) => position,
+        };
+        let waiting = QueueGuard { limiter: self, request, position, clock };
         loop {
-            let turn = self.gate().turn(waiting.place.ticket, clock.now());
-            match turn {
-                WaitDecision::Go(pass) => return Ok(self.permit(pass, clock)),
+            let decision = {
+                let (mut state, now) = (self.state(), clock.now());
+                let decision = state.claim(request, waiting.position.ticket, now);
+                self.drive(state, now, clock);
+                decision
+            };
+            match decision {
+                WaitDecision::Send(reservation) => return Ok(self.permit(reservation, clock)),
                 WaitDecision::GiveUp(resume_at) => return Err(resume_at),
-                WaitDecision::WaitUntil(moment) => {
+                WaitDecision::Wait(until) => {
                     // Woken or not, it looks again.
-                    let _ = clock.within(waiting.place.wake.notified(), moment).await;
+                    let _ = clock.within(waiting.position.wake.notified(), until).await;
                 }
             }
         }
     }
 
-    /// How many calls can be sent now without waiting, as far as it is known; `None` where the vendor tells nothing.
-    pub(crate) fn room(&self, ask: AcquireRequest, clock: Clock) -> Option<u64> {
-        self.gate().room(ask, clock.now())
+    /// Makes sure that the driver looks again when something is due.
+    fn drive(self: &Arc<Self>, mut state: MutexGuard<'_, LimiterState>, now: Instant, clock: Clock) {
+        if state.is_queue_empty() {
+            return;
+        }
+        let next = state.next_event(now).unwrap_or(now + FAR);
+        match state.driver() {
+            Some(wakes_at) if wakes_at <= next => {}
+            Some(_) => self.driver.notify_one(),
+            None => {
+                state.set_driver(Some(next));
+                // Not under the lock: a task that cannot be spawned is dropped at once.
+                drop(state);
+                self.spawner.spawn(Driver(Arc::clone(self)).run(clock));
+            }
+        }
     }
 
-    /// Whether what it knows still counts, even if nobody calls.
+    /// How many calls can be sent now without waiting, as far as it is known; `None` if the vendor reports nothing.
+    pub(crate) fn room(&self, policy: &RateLimitPolicy, priority: Priority, clock: Clock) -> Option<u64> {
+        let now = clock.now();
+        let reserve = policy.reserve(priority);
+        let request = AcquireRequest { priority, reserve, wait_until: now, send_before: now + FAR, place: None };
+        self.state().room(request, now)
+    }
+
+    /// Forgets what holds calls back.
+    pub(crate) fn reopen(self: &Arc<Self>, clock: Clock) {
+        let (mut state, now) = (self.state(), clock.now());
+        state.reopen(now);
+        self.drive(state, now, clock);
+    }
+
+    /// Whether what it knows still counts, even if no client is left.
     fn matters(&self, now: Instant) -> bool {
-        self.gate().matters_until().is_some_and(|until| now < until)
+        self.state().matters_until().is_some_and(|until| now < until)
     }
 
-    fn permit(&self, pass: Reservation, clock: Clock) -> Permit<'_> {
-        Permit { budget: self, pass: Some(pass), sent_at: None, clock }
+    fn permit(self: &Arc<Self>, reservation: Reservation, clock: Clock) -> Permit<'_> {
+        Permit { limiter: self, place: reservation.place, reservation: Some(reservation), sent_at: None, clock }
     }
 
     pub(crate) fn snapshot(&self, clock: Clock) -> RateLimit {
-        let gate = self.gate();
-        let window = gate.window();
+        let (state, now) = (self.state(), clock.now());
+        let window = state.window();
         RateLimit {
             limit: window.limit(),
             remaining: window.remaining(),
             reset_at: window.reset_at().map(|moment| clock.wall_at(moment)),
-            closed_until: gate.closed_until(clock.now()).map(|moment| clock.wall_at(moment)),
+            held_back: self.held_back(&state, now, clock),
             in_flight: window.in_flight(),
-            waiting: Priority::ALL.map(|priority| gate.waiting_at(priority)),
-            others_per_minute: (window.others() * 60.0).round() as u64,
+            waiting: Priority::ALL.map(|priority| state.waiting_at(priority)),
+            others_per_minute: (window.external() * 60.0).round() as u64,
         }
     }
 
-    fn gate(&self) -> MutexGuard<'_, LimiterState> {
-        // The gate is left whole by every call, so a panic elsewhere does not spoil it.
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held_back(&self, state: &LimiterState, now: Instant, clock: Clock) -> Option<HoldBack> {
+        match state.paused_until(now) {
+            Some((until, VendorWord::RateLimited)) => {
+                return Some(HoldBack::RateLimited { until: clock.wall_at(until) });
+            }
+            Some((until, VendorWord::Outage)) => return Some(HoldBack::Outage { until: clock.wall_at(until) }),
+            None => {}
+        }
+        if let Some(until) = state.window().exhausted_at(now) {
+            return Some(HoldBack::Exhausted { until: clock.wall_at(until) });
+        }
+        let learned =
+            state.learned_rate().map(|rate| HoldBack::LearnedRate { per_minute: (rate * 60.0).ceil() as u64 });
+        state.is_probing().then_some(HoldBack::Probing).or(learned)
+    }
+
+    fn state(&self) -> MutexGuard<'_, LimiterState> {
+        // Every call leaves the state whole, so a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The right to send one request. Dropped without an answer, it goes back.
+/// Lets time pass for all who wait; ends when no call waits any more.
+struct Driver(Arc<RateLimiter>);
+
+impl Driver {
+    async fn run(self, clock: Clock) {
+        let limiter = &self.0;
+        loop {
+            let next = {
+                let (mut state, now) = (limiter.state(), clock.now());
+                state.dispatch(now);
+                if state.is_queue_empty() {
+                    // Under the lock: a call that comes now starts another driver.
+                    state.set_driver(None);
+                    return;
+                }
+                let next = state.next_event(now).unwrap_or(now + FAR);
+                state.set_driver(Some(next));
+                next
+            };
+            let _ = clock.within(limiter.driver.notified(), next).await;
+        }
+    }
+}
+
+impl Drop for Driver {
+    /// The task may end with its runtime. Then one of the waiters starts another.
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        if !state.is_queue_empty() {
+            state.set_driver(None);
+            state.wake_all();
+        }
+    }
+}
+
+/// The right to send one request. Dropped without a response, it goes back.
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
-    budget: &'a RateLimiter,
-    pass: Option<Reservation>,
+    limiter: &'a Arc<RateLimiter>,
+    reservation: Option<Reservation>,
+    place: u64,
     /// When the request was sent, if it was.
     sent_at: Option<Instant>,
     clock: Clock,
 }
 
 impl Permit<'_> {
+    /// The place of the call in the queue, which it keeps if it has to wait again.
+    pub(crate) fn place(&self) -> u64 {
+        self.place
+    }
+
     /// The request is sent now.
-    pub(crate) fn leaves(&mut self, now: Instant) {
+    pub(crate) fn start(&mut self, now: Instant) {
         self.sent_at = Some(now);
     }
 
-    /// Gives the permit back together with what the answer says, where there was one. What makes no sense in it is told.
+    /// Gives the permit back together with what the response says, if there is one. Headers that make no sense are reported.
     pub(crate) fn observe(
         mut self,
-        answer: Option<&HttpResponse>,
+        outcome: Result<&HttpResponse, &HttpError>,
         policy: &RateLimitPolicy,
-        tell: &dyn Fn(InvalidHeader<'_>),
+        report: &dyn Fn(InvalidHeader<'_>),
     ) -> RateLimitHeaders {
-        let read =
-            |answer: &HttpResponse| headers::read(&answer.headers, || self.clock.wall(), policy.max_window, tell);
-        let signals = answer.map(read);
-        let refused = answer.is_some_and(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS);
-        self.give_back(match (self.sent_at, signals) {
-            (Some(sent_at), Some(signals)) if refused => Completion::Refused { sent_at, signals },
-            (Some(sent_at), Some(signals)) => Completion::Accepted { sent_at, signals },
-            _ => Completion::Failed,
-        });
-        signals.unwrap_or_default()
+        let (sent_at, now) = (self.sent_at.unwrap_or_else(|| self.clock.now()), self.clock.now());
+        let response = match outcome {
+            Ok(response) => response,
+            Err(error) => {
+                let not_sent = matches!(error, HttpError::NotSent(_));
+                self.give_back(if not_sent { Completion::NotSent } else { Completion::Failed }, now);
+                return RateLimitHeaders::default();
+            }
+        };
+        let vendor_now = |date| {
+            let wall = self.clock.wall();
+            match date {
+                Some(date) => self.limiter.vendor_clock.lock().unwrap_or_else(PoisonError::into_inner).now(date, wall),
+                None => wall,
+            }
+        };
+        let headers = headers::read(&response.headers, vendor_now, now - sent_at, policy.max_window(), report);
+        let kind = ResponseKind::of(response.status, &headers);
+        self.give_back(
+            match headers.is_cached {
+                // The vendor did not see the call.
+                true => Completion::Unused,
+                false => Completion::Responded { sent_at, headers, kind },
+            },
+            now,
+        );
+        headers
     }
 
-    fn give_back(&mut self, report: Completion) {
-        if let Some(pass) = self.pass.take() {
-            self.budget.gate().report(pass, report, self.clock.now());
+    fn give_back(&mut self, completion: Completion, now: Instant) {
+        if let Some(reservation) = self.reservation.take() {
+            let mut state = self.limiter.state();
+            state.complete(reservation, completion, now);
+            self.limiter.drive(state, now, self.clock);
         }
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.give_back(if self.sent_at.is_some() { Completion::Cancelled } else { Completion::Unused });
+        if self.reservation.is_some() {
+            let completion = if self.sent_at.is_some() { Completion::Canceled } else { Completion::Unused };
+            self.give_back(completion, self.clock.now());
+        }
     }
 }
 
-/// A place in the queue, left when its caller goes away.
+/// A place in the queue, which its caller leaves when it goes away.
 struct QueueGuard<'a> {
-    budget: &'a RateLimiter,
-    place: QueuePosition,
+    limiter: &'a Arc<RateLimiter>,
+    request: AcquireRequest,
+    position: QueuePosition,
     clock: Clock,
 }
 
 impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
-        self.budget.gate().leave(self.place.ticket, self.clock.now());
+        let (mut state, now) = (self.limiter.state(), self.clock.now());
+        state.leave(self.request, self.position.ticket, now);
+        self.limiter.drive(state, now, self.clock);
     }
 }

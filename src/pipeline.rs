@@ -21,7 +21,7 @@ use crate::auth::Auth;
 use crate::base_url::BaseUrl;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::limit::{RateLimitHeaders, RateLimitPolicy, RateLimiter};
+use crate::limit::{RateLimitHeaders, RateLimitPolicy, RateLimiter, ResponseKind};
 use crate::operation::Operation;
 use crate::retry::{self, AttemptOutcome, RetryBudget, RetryDecision};
 use crate::telemetry::{AttemptSpan, Telemetry};
@@ -82,24 +82,25 @@ impl Pipeline {
             // The token comes first: a call that waits for a token must not occupy a slot of the rate limit.
             let token = self.auth.token(self.clock, context.wait_deadline(), context.scope()).await;
             let mut token = token.map_err(|error| context.token_error(error))?;
-            let ask = self.rate_limit_policy.ask(options.priority);
-            let permit = self.rate_limiter.acquire(ask, self.clock, context.wait_deadline(), context.scope()).await;
+            let (policy, priority) = (&self.rate_limit_policy, options.priority);
+            let permit =
+                self.rate_limiter.acquire(policy, priority, context.limit_wait(), self.clock, context.scope()).await;
             let mut permit = permit.map_err(|resume_at| context.rate_limited_error(resume_at))?;
+            context.keep_place(permit.place());
             if !self.auth.is_good(&token, self.clock) {
                 // The token expired while the call was queued.
                 continue;
             }
-            permit.leaves(context.start_attempt());
+            permit.start(context.start_attempt());
 
             let request = self.http_request(context, token.header.take());
             let attempt = context.attempt_span();
             let span = attempt.as_deref().map(AttemptSpan::span);
             let outcome = self.transport.execute(request, context.attempt_deadline(), options.max_body, span).await;
-            let limits = permit
-                .observe(outcome.as_ref().ok(), &self.rate_limit_policy, &|header| context.invalid_header(header));
+            let limits = permit.observe(outcome.as_ref(), policy, &|header| context.invalid_header(header));
             context.record_attempt(&outcome, attempt);
 
-            match retry::decide(&options.retry, context.retry_state(), (&outcome).into()) {
+            match retry::decide(&options.retry, context.retry_state(), attempt_outcome(&outcome, &limits)) {
                 RetryDecision::Done => match context.alternative_url(&outcome) {
                     Some(url) => context.switch_base_url(url),
                     None => return context.finish(outcome, limits),
@@ -136,14 +137,16 @@ impl Pipeline {
     }
 }
 
-impl From<&Result<HttpResponse, HttpError>> for AttemptOutcome {
-    fn from(outcome: &Result<HttpResponse, HttpError>) -> Self {
-        match outcome {
-            Ok(response) => Self::Response(response.status),
-            Err(HttpError::NotSent(_)) => Self::NotSent,
-            Err(HttpError::Broken(..)) => Self::Broken,
-            Err(HttpError::TimedOut) => Self::TimedOut,
-            Err(HttpError::TooLarge(_)) => Self::TooLarge,
-        }
+/// The outcome of an attempt, as far as retries depend on it.
+fn attempt_outcome(outcome: &Result<HttpResponse, HttpError>, limits: &RateLimitHeaders) -> AttemptOutcome {
+    match outcome {
+        Ok(response) => match ResponseKind::of(response.status, limits) {
+            ResponseKind::Refused => AttemptOutcome::RateLimited,
+            ResponseKind::Accepted | ResponseKind::Unavailable => AttemptOutcome::Response(response.status),
+        },
+        Err(HttpError::NotSent(_)) => AttemptOutcome::NotSent,
+        Err(HttpError::Broken(..)) => AttemptOutcome::Broken,
+        Err(HttpError::TimedOut) => AttemptOutcome::TimedOut,
+        Err(HttpError::TooLarge(_)) => AttemptOutcome::TooLarge,
     }
 }

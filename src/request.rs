@@ -110,7 +110,7 @@ impl Request {
         let record = context.record();
         context.succeed();
         let HttpResponse { status, headers, body } = response;
-        let rate_limit = RateLimit::told(limits, pipeline.clock);
+        let rate_limit = RateLimit::of_response(limits, pipeline.clock);
         Ok(Response::new(
             value,
             ResponseMetadata { status, headers, body, rate_limit, vendor: pipeline.vendor, record },

@@ -3,6 +3,7 @@
 //! The transport decides nothing. It reports what happened, above all whether a failed request may have reached the vendor.
 
 mod http_config;
+mod spawner;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tracing::{Instrument as _, Span};
 use url::Url;
 
 pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig};
+pub(crate) use self::spawner::Spawner;
 use crate::error::BoxError;
 
 /// A body in the Debug of what holds it: its length alone, because a body may hold passwords and names customers.

@@ -1,27 +1,20 @@
 //! Runs token requests and saves on a runtime that no caller can end.
 //!
-//! A refresh on a caller's runtime would stop when that runtime ends or is not driven, after the vendor has replaced the
-//! refresh token and before the new one is stored. So this crate has a runtime of its own: one thread, started when it is
-//! first needed. Only token requests and token stores run on it.
-//!
 //! A connection is driven by the runtime on which it was opened, so token requests have HTTP clients of their own
 //! ([`HttpConfig`]). [`TokenTransport`] alone uses these, and always on this runtime.
 
-use std::future::{Future, pending, poll_fn};
-use std::io;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
-use std::thread;
 
-use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use crate::error::BoxError;
-use crate::transport::{HttpClient, HttpConfig, HttpError, HttpRequest, HttpResponse};
+use crate::transport::{HttpClient, HttpConfig, HttpError, HttpRequest, HttpResponse, Spawner};
 
 /// Sends token requests.
 #[derive(Clone, Debug)]
@@ -88,17 +81,11 @@ impl TokenTransport {
 }
 
 /// Runs a future to its end, whatever happens to the caller.
-#[expect(clippy::disallowed_methods, reason = "tokens must arrive and be stored even if no caller is left")]
 pub(super) fn spawn(transport: &TokenTransport, future: impl Future<Output = ()> + Send + 'static) {
     match transport {
-        TokenTransport::Http(_) => match runtime() {
-            Some(runtime) => drop(runtime.spawn(future)),
-            // Without threads for one more runtime, the caller's has to do.
-            None => drop(tokio::spawn(future)),
-        },
-        // In a simulation, time belongs to the test's runtime.
+        TokenTransport::Http(_) => Spawner::Own.spawn(future),
         #[cfg(feature = "testing")]
-        TokenTransport::Custom(transport) => transport.spawn(Box::pin(future)),
+        TokenTransport::Custom(transport) => Spawner::Custom(Arc::clone(transport)).spawn(future),
     }
 }
 
@@ -111,17 +98,4 @@ pub(super) async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T>
         Err(_) => Poll::Ready(None),
     });
     output.await
-}
-
-/// The runtime; `None` if it cannot be made.
-fn runtime() -> Option<&'static Handle> {
-    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
-    RUNTIME.get_or_init(|| start().ok()).as_ref()
-}
-
-fn start() -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
-    thread::Builder::new().name("servicebay-tokens".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
-    Ok(handle)
 }

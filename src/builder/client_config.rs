@@ -1,7 +1,6 @@
 //! The options of a client, and the steps that turn them into one.
 
 #[cfg(feature = "testing")]
-use std::any::Any;
 use std::sync::Arc;
 
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
@@ -25,7 +24,7 @@ use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::Pipeline;
 use crate::retry::RetryBudget;
 use crate::telemetry::Telemetry;
-use crate::transport::{HttpClient, HttpConfig};
+use crate::transport::{HttpClient, HttpConfig, Spawner};
 use crate::vendor::Vendor;
 
 const OWN_USER_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
@@ -208,17 +207,14 @@ impl ClientConfig {
     /// The rate limiter of the tenant, which all its clients in the process share.
     fn rate_limiter(&self, id: String, clock: Clock) -> Arc<RateLimiter> {
         #[cfg(feature = "testing")]
-        let (id, transport) = match &self.transport {
+        let (id, spawner) = match &self.transport {
             // The identity of a transport is unique only as long as the transport lives, so the limiter holds it.
-            Some(transport) => {
-                let held: Box<dyn Any + Send + Sync> = Box::new(Arc::clone(transport));
-                (format!("{id} over {}", transport.identity()), Some(held))
-            }
-            None => (id, None),
+            Some(transport) => (format!("{id} over {}", transport.identity()), Spawner::Custom(Arc::clone(transport))),
+            None => (id, Spawner::Own),
         };
         #[cfg(not(feature = "testing"))]
-        let transport = None;
-        Registry::global().budget(self.vendor, id, transport, clock)
+        let spawner = Spawner::Own;
+        Registry::global().limiter(self.vendor, id, spawner, clock)
     }
 
     /// Authentication: a fixed token, or a cache of tokens that the vendor grants.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use http::header::DATE;
+use http::header::{AGE, DATE};
 use http::{HeaderMap, HeaderValue};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::reset::{self, HeaderProblem};
 use crate::clock::Clock;
@@ -29,8 +30,14 @@ pub(crate) struct RateLimitHeaders {
     pub(crate) remaining: Option<u64>,
     /// Time to the end of the window.
     pub(crate) reset: Option<Duration>,
+    /// How long before the response's arrival the window ended, if it did. The response was under way then.
+    pub(crate) late: Duration,
+    /// The length of the window, if the vendor reports its policy.
+    pub(crate) window: Option<Duration>,
     /// How long the vendor asks this caller to stay away.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether a cache on the way responded, which knows nothing of the vendor's window.
+    pub(crate) is_cached: bool,
 }
 
 /// A header that makes no sense. What it says may be anything, even what the vendor should not repeat.
@@ -46,51 +53,85 @@ impl RateLimitHeaders {
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.retry_after.or(self.reset)
     }
+
+    /// When the window ends or ended, if the response arrives now.
+    pub(super) fn reset_instant(&self, now: Instant) -> Option<Instant> {
+        (now + self.reset?).checked_sub(self.late)
+    }
 }
 
-/// Reads every header that concerns the limit, without a policy and a caller to tell.
+/// Reads every header that concerns the limit, without a policy and an observer.
 pub(crate) fn read_all(headers: &HeaderMap, clock: Clock) -> RateLimitHeaders {
-    read(headers, || clock.wall(), MAX_WAIT, &|_| {})
+    read(headers, |date| date.unwrap_or_else(|| clock.wall()), Duration::ZERO, MAX_WAIT, &|_| {})
 }
 
-/// Reads every header that concerns the limit. A header that makes no sense is told, and otherwise as if it were missing.
+/// Reads every header that concerns the limit. A header that makes no sense is reported, and otherwise as if it were missing.
+///
+/// `vendor_now` is the vendor's time, given the date of the response. The response took `travel` at most, so what has happened
+/// meanwhile is no error.
 pub(crate) fn read(
     headers: &HeaderMap,
-    wall: impl Fn() -> Timestamp,
+    vendor_now: impl FnOnce(Option<Timestamp>) -> Timestamp,
+    travel: Duration,
     max_window: Duration,
-    tell: &dyn Fn(InvalidHeader<'_>),
+    report: &dyn Fn(InvalidHeader<'_>),
 ) -> RateLimitHeaders {
-    let vendor_now = || headers.get(DATE).and_then(text).and_then(reset::http_date).unwrap_or_else(&wall);
-    let mut signals = RateLimitHeaders::default();
-    let mut has_ietf = false;
-    // One pass over the headers: an answer has about ten, and to look each name up costs more.
+    let mut found = RateLimitHeaders::default();
+    let (mut has_ietf, mut has_times) = (false, false);
+    // One pass over the headers: a response has about ten, and to look each name up costs more.
     for (name, value) in headers {
         match name.as_str() {
-            LIMIT => signals.limit = signals.limit.or_else(|| count(LIMIT, value, tell)),
-            REMAINING => signals.remaining = signals.remaining.or_else(|| count(REMAINING, value, tell)),
-            // Said twice, the later moment counts: too early is refused again.
-            RESET => signals.reset = signals.reset.max(moment(RESET, value, vendor_now(), max_window, tell)),
-            RETRY_AFTER => {
-                let moment = moment(RETRY_AFTER, value, vendor_now(), max_window, tell);
-                signals.retry_after = signals.retry_after.max(moment);
-            }
+            LIMIT => found.limit = found.limit.or_else(|| count(LIMIT, value, report)),
+            REMAINING => found.remaining = found.remaining.or_else(|| count(REMAINING, value, report)),
+            RESET | RETRY_AFTER => has_times = true,
             RATELIMIT => has_ietf = true,
+            _ if *name == AGE => {
+                found.is_cached |= text(value).is_some_and(|age| age.parse::<u64>().is_ok_and(|age| age > 0))
+            }
             _ => {}
         }
     }
-    if has_ietf {
-        ietf(headers, max_window, &mut signals, tell);
+    if found.is_cached {
+        return RateLimitHeaders { is_cached: true, ..RateLimitHeaders::default() };
     }
-    signals
+    if has_times {
+        let date = headers.get(DATE).and_then(text).and_then(reset::http_date);
+        let vendor = VendorTime { now: vendor_now(date), travel, max_window };
+        // Sent twice, the later moment counts: too early is refused again.
+        for value in headers.get_all(RESET) {
+            let moment = moment(RESET, value, &vendor, report);
+            let late = moment.filter(|moment| moment.is_negative()).map(|moment| moment.unsigned_abs());
+            let reset = moment.map(|moment| Duration::try_from(moment).unwrap_or_default());
+            if reset > found.reset || found.reset.is_none() {
+                (found.reset, found.late) = (reset, late.unwrap_or_default());
+            }
+        }
+        for value in headers.get_all(RETRY_AFTER) {
+            let moment = moment(RETRY_AFTER, value, &vendor, report);
+            found.retry_after =
+                found.retry_after.max(moment.map(|moment| Duration::try_from(moment).unwrap_or_default()));
+        }
+    }
+    if has_ietf {
+        ietf(headers, max_window, &mut found, report);
+    }
+    found
+}
+
+/// What the times in headers are compared with.
+struct VendorTime {
+    now: Timestamp,
+    travel: Duration,
+    max_window: Duration,
 }
 
 /// Fills what the vendor's own headers left open from the IETF ones: `RateLimit: "default";r=50;t=30` and
 /// `RateLimit-Policy: "default";q=100;w=60`. Of several policies the one with the least left counts.
-fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut RateLimitHeaders, tell: &dyn Fn(InvalidHeader<'_>)) {
+fn ietf(headers: &HeaderMap, max_window: Duration, found: &mut RateLimitHeaders, report: &dyn Fn(InvalidHeader<'_>)) {
     let mut tightest: Option<(&str, u64, Option<u64>)> = None;
     for (name, item) in items(headers, RATELIMIT) {
         let Some(remaining) = parameter(item, "r") else {
-            tell(odd(RATELIMIT, item, HeaderProblem::Unreadable));
+            report(odd(RATELIMIT, item, HeaderProblem::Unreadable));
             continue;
         };
         if tightest.is_none_or(|(_, least, _)| remaining < least) {
@@ -98,17 +139,18 @@ fn ietf(headers: &HeaderMap, max_window: Duration, signals: &mut RateLimitHeader
         }
     }
     let Some((name, remaining, reset)) = tightest else { return };
-    signals.remaining = signals.remaining.or(Some(remaining));
-    if signals.limit.is_none() {
+    found.remaining = found.remaining.or(Some(remaining));
+    if found.limit.is_none() {
         let policy = items(headers, RATELIMIT_POLICY).find(|(policy, _)| *policy == name);
-        signals.limit = policy.and_then(|(_, item)| parameter(item, "q"));
+        found.limit = policy.and_then(|(_, item)| parameter(item, "q"));
+        found.window = policy.and_then(|(_, item)| parameter(item, "w")).map(Duration::from_secs);
     }
-    if let (None, Some(seconds)) = (signals.reset, reset) {
+    if let (None, Some(seconds)) = (found.reset, reset) {
         let ahead = Duration::from_secs(seconds);
         if ahead > max_window {
-            tell(odd(RATELIMIT, &seconds.to_string(), HeaderProblem::TooFar));
+            report(odd(RATELIMIT, &seconds.to_string(), HeaderProblem::TooFar));
         } else {
-            signals.reset = Some(ahead);
+            found.reset = Some(ahead);
         }
     }
 }
@@ -127,11 +169,11 @@ fn parameter(item: &str, name: &str) -> Option<u64> {
     item.split(';').skip(1).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-fn count(header: &str, value: &HeaderValue, tell: &dyn Fn(InvalidHeader<'_>)) -> Option<u64> {
+fn count(header: &str, value: &HeaderValue, report: &dyn Fn(InvalidHeader<'_>)) -> Option<u64> {
     let text = text(value).unwrap_or_default();
     let count = text.parse().ok();
     if count.is_none() {
-        tell(odd(header, text, HeaderProblem::Unreadable));
+        report(odd(header, text, HeaderProblem::Unreadable));
     }
     count
 }
@@ -139,15 +181,14 @@ fn count(header: &str, value: &HeaderValue, tell: &dyn Fn(InvalidHeader<'_>)) ->
 fn moment(
     header: &str,
     value: &HeaderValue,
-    vendor_now: Timestamp,
-    max_window: Duration,
-    tell: &dyn Fn(InvalidHeader<'_>),
-) -> Option<Duration> {
+    vendor: &VendorTime,
+    report: &dyn Fn(InvalidHeader<'_>),
+) -> Option<SignedDuration> {
     let text = text(value).unwrap_or_default();
-    match reset::read(text, vendor_now, max_window) {
+    match reset::read(text, vendor.now, vendor.travel, vendor.max_window) {
         Ok(ahead) => Some(ahead),
         Err(why) => {
-            tell(odd(header, text, why));
+            report(odd(header, text, why));
             None
         }
     }
@@ -185,7 +226,8 @@ mod tests {
                 headers.append(name, value);
                 headers
             });
-        read(&headers, || "2026-03-01T12:00:00Z".parse().unwrap(), HOUR, &|_| {})
+        let now = |date: Option<Timestamp>| date.unwrap_or_else(|| "2026-03-01T12:00:00Z".parse().unwrap());
+        read(&headers, now, Duration::ZERO, HOUR, &|_| {})
     }
 
     #[test]
@@ -198,7 +240,7 @@ mod tests {
                 limit: Some(100),
                 remaining: Some(7),
                 reset: Some(Duration::from_secs(30)),
-                retry_after: None
+                ..RateLimitHeaders::default()
             }
         );
     }
@@ -251,7 +293,8 @@ mod tests {
                 limit: Some(10),
                 remaining: Some(2),
                 reset: Some(Duration::from_secs(1)),
-                retry_after: None
+                window: Some(Duration::from_secs(1)),
+                ..RateLimitHeaders::default()
             }
         );
     }

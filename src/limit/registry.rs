@@ -1,6 +1,5 @@
 //! Finds the one rate limiter of a tenant, for any client.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -9,28 +8,27 @@ use tokio::time::Instant;
 
 use super::RateLimiter;
 use crate::clock::Clock;
+use crate::transport::Spawner;
 use crate::vendor::Vendor;
 
-/// The budgets of this process. Idle ones are dropped: those of a tenant that has no client any more, once the window is
-/// over of which something is known. Until then a new client has to know it too.
+/// The rate limiters of this process. Those of a tenant without clients are dropped once what they know does not count any
+/// more; until then a new client has to know it too.
 #[derive(Debug, Default)]
-pub(crate) struct Registry(Mutex<HashMap<Key, Held>>);
+pub(crate) struct Registry(Mutex<HashMap<TenantAddress, Held>>);
 
-/// Vendor, and the address of the tenant.
-type Key = (&'static str, String);
+/// The vendor's name, and the address of the tenant.
+type TenantAddress = (&'static str, String);
 
 #[derive(Debug)]
 struct Held {
-    budget: Arc<RateLimiter>,
-    /// Whether nobody else can come to have the address.
-    lasts: bool,
-    /// What the address is that of, where it could be another's once this is dropped.
-    _owner: Option<Box<dyn Any + Send + Sync>>,
+    limiter: Arc<RateLimiter>,
+    /// Whether no other tenant can get the address.
+    is_stable: bool,
 }
 
 impl Held {
     fn is_idle(&self, now: Instant) -> bool {
-        Arc::strong_count(&self.budget) == 1 && !(self.lasts && self.budget.matters(now))
+        Arc::strong_count(&self.limiter) == 1 && !(self.is_stable && self.limiter.matters(now))
     }
 }
 
@@ -41,24 +39,25 @@ impl Registry {
         &GLOBAL
     }
 
-    /// The budget of the tenant at this address, which is that of `owner` for as long as that lives.
-    pub(crate) fn budget(
+    /// The rate limiter of the tenant at this address. A transport of a test is part of the address, and lives as long as the
+    /// limiter, whose tasks it runs.
+    pub(crate) fn limiter(
         &self,
         vendor: &'static Vendor,
         address: String,
-        owner: Option<Box<dyn Any + Send + Sync>>,
+        spawner: Spawner,
         clock: Clock,
     ) -> Arc<RateLimiter> {
-        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.now();
         // Swept before it would grow, so that sweeping costs nothing per client.
-        if budgets.len() == budgets.capacity() {
-            budgets.retain(|_, held| !held.is_idle(now));
+        if limiters.len() == limiters.capacity() {
+            limiters.retain(|_, held| !held.is_idle(now));
         }
         // A port of this machine is one server's now and another's the next moment.
-        let lasts = !address.starts_with("http:");
-        let new = || Held { budget: Arc::new(RateLimiter::new(vendor.limit_headers)), lasts, _owner: owner };
-        let held = match budgets.entry((vendor.name, address)) {
+        let is_stable = !address.starts_with("http:");
+        let new = || Held { limiter: Arc::new(RateLimiter::new(vendor.limit_headers, spawner)), is_stable };
+        let held = match limiters.entry((vendor.name, address)) {
             Entry::Occupied(held) if held.get().is_idle(now) => {
                 let held = held.into_mut();
                 *held = new();
@@ -66,7 +65,7 @@ impl Registry {
             }
             held => held.or_insert_with(new),
         };
-        Arc::clone(&held.budget)
+        Arc::clone(&held.limiter)
     }
 }
 
@@ -75,8 +74,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::limit::acquire_request::AcquireRequest;
     use crate::limit::state::Completion;
-    use crate::limit::{RateLimitHeaders, RateLimitPolicy};
+    use crate::limit::{RateLimitHeaders, ResponseKind};
     use crate::priority::Priority;
     use crate::vendor::{LimitHeaders, VendorError};
 
@@ -96,27 +96,28 @@ mod tests {
     }
 
     fn open(registry: &Registry, vendor: &'static Vendor, address: &str) -> Arc<RateLimiter> {
-        registry.budget(vendor, address.to_owned(), None, Clock::System)
+        registry.limiter(vendor, address.to_owned(), Spawner::Own, Clock::System)
     }
 
-    /// Calls, and hears that the window of a minute is spent.
-    fn spend(budget: &RateLimiter) {
-        let (mut gate, now) = (budget.gate(), Instant::now());
-        let pass = gate.enter(RateLimitPolicy::new().ask(Priority::Normal)).unwrap();
-        let signals = RateLimitHeaders {
-            remaining: Some(0),
-            reset: Some(Duration::from_secs(60)),
-            ..RateLimitHeaders::default()
-        };
-        gate.report(pass, Completion::Accepted { sent_at: now, signals }, now);
+    /// Makes a call, whose response says that a window of a minute is exhausted.
+    fn exhaust(limiter: &RateLimiter) {
+        let (mut state, now) = (limiter.state(), Instant::now());
+        let reservation = state.try_acquire(AcquireRequest::test(Priority::Normal)).unwrap();
+        let reset = Some(Duration::from_secs(60));
+        let headers = RateLimitHeaders { remaining: Some(0), reset, ..RateLimitHeaders::default() };
+        let completion = Completion::Responded { sent_at: now, headers, kind: ResponseKind::Accepted };
+        state.complete(reservation, completion, now);
     }
 
-    fn has_room(budget: &RateLimiter) -> bool {
-        budget.gate().enter_at(RateLimitPolicy::new().ask(Priority::Normal), Instant::now()).is_some()
+    fn has_room(limiter: &RateLimiter) -> bool {
+        limiter
+            .state()
+            .enqueue(AcquireRequest::test(Priority::Normal), Instant::now())
+            .is_ok_and(|queued| queued.is_ok())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_tenant_has_one_budget_and_two_tenants_have_two() {
+    async fn a_tenant_has_one_limiter_and_two_tenants_have_two() {
         let registry = Registry::default();
         let one = open(&registry, &FIXABLY, "https://acme.fixably.com");
         let same = open(&registry, &FIXABLY, "https://acme.fixably.com");
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn budgets_without_clients_do_not_pile_up() {
+    async fn limiters_without_clients_do_not_pile_up() {
         let registry = Registry::default();
         for tenant in 0..10_000 {
             drop(open(&registry, &FIXABLY, &tenant.to_string()));
@@ -140,7 +141,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_known_of_a_window_outlives_the_clients_until_the_window_is_over() {
         let registry = Registry::default();
-        spend(&open(&registry, &FIXABLY, "https://acme.fixably.com"));
+        exhaust(&open(&registry, &FIXABLY, "https://acme.fixably.com"));
         assert!(!has_room(&open(&registry, &FIXABLY, "https://acme.fixably.com")));
         tokio::time::advance(Duration::from_secs(61)).await;
         for tenant in 0..100 {
@@ -150,9 +151,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_over_a_port_of_this_machine_begins_anew() {
+    async fn a_program_that_takes_over_a_port_of_this_machine_starts_anew() {
         let registry = Registry::default();
-        spend(&open(&registry, &FIXABLY, "http://127.0.0.1:4000"));
+        exhaust(&open(&registry, &FIXABLY, "http://127.0.0.1:4000"));
         assert!(has_room(&open(&registry, &FIXABLY, "http://127.0.0.1:4000")));
     }
 }

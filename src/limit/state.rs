@@ -1,88 +1,134 @@
 //! The state of a rate limiter: which calls may be sent, which wait, and in what order they continue.
 //!
-//! Pure: time comes in as a value, and decisions come out. The waiting itself happens in the rate limiter.
+//! Pure: time comes in as a value, and decisions come out. Waiting happens in the [rate limiter](super::RateLimiter).
 //!
-//! While the vendor's window has room, calls pass without queueing. When it is exhausted they wait for the reset; then one call
-//! probes, and the others follow as its response allows. A 429 pauses all calls. After it one call probes as well, and the
-//! others get send times spread over a short interval; calls that arrive meanwhile are sent at its end.
+//! Only the vendor's word closes the limiter: a window with nothing left, or a refusal. What is only a guess slows it to one
+//! call at a time, and never to none.
 
-mod external_usage;
-mod forecast;
-mod in_flight;
-mod queue;
-mod unconfirmed;
-mod window;
-#[cfg(test)]
-mod world;
-
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(super) use self::queue::QueuePosition;
-use self::queue::{PATIENCE, Queue, Standing};
-use self::window::{Heard, Observation, Sent, Window};
+use super::acquire_request::AcquireRequest;
 use super::headers::RateLimitHeaders;
+use super::learned_rate::LearnedRate;
+use super::pace::Pace;
+use super::queue::{Queue, Standing};
+use super::response_kind::ResponseKind;
+use super::window::{Heard, Sent, Window};
 use crate::priority::Priority;
 use crate::vendor::LimitHeaders;
 
-/// How long the answer to a probe may take before another probes: it may never come.
-const PROBE_PATIENCE: Duration = Duration::from_secs(5);
-/// After so many first probes without an answer there is nothing to be learnt from probing.
+/// How long the response to a probe may take before another call probes; doubled with each that does not come.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_PROBE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The pause after a probe that failed, doubled with each failure in a row.
+const PROBE_PAUSE: Duration = Duration::from_millis(500);
+const MAX_PROBE_PAUSE: Duration = Duration::from_secs(4);
+/// After so many first probes without a response there is nothing to be learned from probing.
 const FIRST_PROBES: u32 = 3;
-/// After a refusal without a usable reset: doubled with each refusal in a row.
-const MIN_CLOSURE: Duration = Duration::from_millis(500);
-const MAX_CLOSURE: Duration = Duration::from_secs(60);
-/// The queue follows a successful probe within this part of the closure, at most a second.
-const SPREAD: u32 = 10;
-const MAX_SPREAD: Duration = Duration::from_secs(1);
-/// A reset that turns out to be earlier by this much lets those who wait set their clocks anew.
-const EARLIER: Duration = Duration::from_millis(5);
+/// The pause after a refusal without a usable reset, doubled with each refusal in a row.
+const MIN_PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The waiters follow a successful probe within this part of the pause, at most a second.
+const RAMP: u32 = 10;
+const MAX_RAMP: Duration = Duration::from_secs(1);
+/// The part of a vendor's rate that is used if responses are too late to go by.
+const SLOW_SHARE: f64 = 0.97;
+/// What a refusal leaves of that part, how little it may become, and what each accepted call gives back.
+const SLOW_DECREASE: f64 = 0.95;
+const SLOW_MIN: f64 = 0.3;
+const SLOW_RECOVERY: f64 = 0.0005;
+/// A break of this length ends a burst of calls, and the least time that a burst counts as.
+const BREAK: Duration = Duration::from_secs(2);
+const BURST: Duration = Duration::from_millis(100);
+/// As far ahead as any caller is told of.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[derive(Debug)]
 pub(super) struct LimiterState {
     phase: Phase,
     window: Window,
-    lanes: Queue,
-    /// Refusals in a row.
+    queue: Queue,
+    /// The pace of the waiters after a pause, until its end.
+    ramp: Option<(Pace, Instant)>,
+    /// The pace at which calls are spaced, if the vendor's reports are too late or do not exist.
+    pace: Option<Pace>,
+    learned: Option<LearnedRate>,
+    /// The part of the vendor's rate that is used if its responses are late.
+    slow_share: f64,
+    /// Since when calls wait, and whether it is for the pace alone.
+    waiting_since: Option<(Instant, bool)>,
+    /// The calls that were accepted in the current burst of calls.
+    burst: Burst,
+    /// Refusals in a row, and the number of pauses, which tells responses to calls before one from those after it.
     refusals: u32,
-    /// Counts closures, so that answers to calls sent before one are told from those after it.
-    era: u64,
+    epoch: u64,
     /// Counts probes, so that one that was replaced is told from its replacement.
     probes: u64,
-    /// First probes that had no answer.
-    silent: u32,
-    /// How long the gate was last closed for a refusal; nothing after a window that ended by itself.
-    closure: Duration,
+    /// Probes in a row that failed, or did not get a response.
+    failed_probes: u32,
+    /// How long the last pause was; zero after a window that ended by itself.
+    pause: Duration,
+    /// When a call was last sent although guesses say that there is no room.
+    doubted_at: Option<Instant>,
+    /// When the driver will look again.
+    driver: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
-    /// The vendor is known to tell its limit, and has told nothing yet.
-    Unknown,
-    /// There may be room; the window tells.
+    /// Calls are sent as the window and the pace allow.
     Open,
-    /// The window is over and was spent.
-    Over,
-    /// The vendor refused a call.
-    Closed { until: Instant },
-    /// One call is on its way to ask.
-    Probing { since: Instant },
-    /// Those who waited go one by one.
-    Spreading { ends: Instant },
+    /// The next call asks alone, from this moment on.
+    ProbeNext { from: Option<Instant>, why: ProbeReason },
+    /// It is on its way.
+    Probing { since: Instant, why: ProbeReason },
+    /// The vendor asked for a pause.
+    Paused { until: Instant, word: VendorWord },
 }
 
-/// What a caller asks for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct AcquireRequest {
-    pub(super) priority: Priority,
-    /// What it leaves of every window to others, in thousandths.
-    pub(super) reserve: u16,
+/// Why one call asks alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ProbeReason {
+    /// The vendor is known to report its limit, and has reported nothing yet.
+    First,
+    /// The window is over, and was used up.
+    NewWindow,
+    /// A pause is over.
+    Pause,
 }
 
-impl AcquireRequest {
-    fn lane(self) -> usize {
-        self.priority.index()
+/// What the vendor said, if it asked for a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum VendorWord {
+    /// It refused a call because of its limit.
+    RateLimited,
+    /// It is down, and said until when.
+    Outage,
+}
+
+/// Calls that were accepted without a longer break.
+#[derive(Clone, Copy, Debug, Default)]
+struct Burst {
+    accepted: u64,
+    span: Option<(Instant, Instant)>,
+}
+
+impl Burst {
+    fn on_accepted(&mut self, now: Instant) {
+        let since = self.span.filter(|(_, last)| now < *last + BREAK).map(|(since, _)| since);
+        self.accepted = since.map_or(0, |_| self.accepted) + 1;
+        self.span = Some((since.unwrap_or(now), now));
+    }
+
+    /// Calls a second, with those in flight.
+    fn rate(&self, in_flight: u64, now: Instant) -> f64 {
+        let span = self.span.filter(|(_, last)| now < *last + BREAK);
+        let (accepted, time) = span.map_or((0, Duration::ZERO), |(since, _)| (self.accepted, now - since));
+        (accepted + in_flight) as f64 / time.max(BURST).as_secs_f64()
     }
 }
 
@@ -90,52 +136,68 @@ impl AcquireRequest {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Reservation {
     sent: Sent,
-    era: u64,
+    epoch: u64,
     /// The number of the probe, if it is one.
     probe: Option<u64>,
+    /// Its place in the order of arrival.
+    pub(super) place: u64,
 }
 
-/// What a caller may do now.
+/// A place in the queue.
+#[derive(Debug)]
+pub(super) struct QueuePosition {
+    pub(super) ticket: u64,
+    pub(super) wake: Arc<Notify>,
+}
+
+/// What a waiter may do now.
 #[derive(Debug)]
 pub(super) enum WaitDecision {
-    /// Send.
-    Go(Reservation),
-    /// Nothing until then, or until woken.
-    WaitUntil(Instant),
-    /// There will be no room before then, which is later than the caller can wait.
+    Send(Reservation),
+    /// Nothing until it is woken, or until this moment.
+    Wait(Instant),
+    /// There will be no room before this moment, which is too late for it.
     GiveUp(Instant),
 }
 
-/// How a call that had a pass ended.
+/// How a call that had a reservation ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Completion {
-    /// The vendor took it.
-    Accepted { sent_at: Instant, signals: RateLimitHeaders },
-    /// The vendor refused it with 429.
-    Refused { sent_at: Instant, signals: RateLimitHeaders },
-    /// No answer came.
+    /// The vendor responded to it.
+    Responded { sent_at: Instant, headers: RateLimitHeaders, kind: ResponseKind },
+    /// It may have arrived, and there is no response.
     Failed,
-    /// Nobody waits for the answer any more.
-    Cancelled,
-    /// It was not sent.
+    /// It was sent and did not arrive.
+    NotSent,
+    /// Its caller is gone. It may have arrived.
+    Canceled,
+    /// Its caller did not send it.
     Unused,
 }
 
 impl LimiterState {
-    /// A gate before the first call to a vendor that is known to tell its limit, or is not.
+    /// The state before the first call to a vendor that is known to report its limit, or is not.
     pub(super) fn new(headers: LimitHeaders) -> Self {
         Self {
             phase: match headers {
-                LimitHeaders::Sent => Phase::Unknown,
+                LimitHeaders::Sent => Phase::ProbeNext { from: None, why: ProbeReason::First },
                 LimitHeaders::Unsure => Phase::Open,
             },
             window: Window::default(),
-            lanes: Queue::default(),
+            queue: Queue::default(),
+            ramp: None,
+            pace: None,
+            learned: None,
+            slow_share: SLOW_SHARE,
+            waiting_since: None,
+            burst: Burst::default(),
             refusals: 0,
-            era: 0,
+            epoch: 0,
             probes: 0,
-            silent: 0,
-            closure: Duration::ZERO,
+            failed_probes: 0,
+            pause: Duration::ZERO,
+            doubted_at: None,
+            driver: None,
         }
     }
 
@@ -143,817 +205,604 @@ impl LimiterState {
         &self.window
     }
 
-    /// How many wait at one priority.
     pub(super) fn waiting_at(&self, priority: Priority) -> usize {
-        self.lanes.len(priority.index())
+        self.queue.len(priority.index())
     }
 
-    /// Until when the gate is closed because the vendor refused a call.
-    pub(super) fn closed_until(&self, now: Instant) -> Option<Instant> {
+    /// Until when calls pause because the vendor said so, and what it said.
+    pub(super) fn paused_until(&self, now: Instant) -> Option<(Instant, VendorWord)> {
         match self.phase {
-            Phase::Closed { until } if until > now => Some(until),
+            Phase::Paused { until, word } if until > now => Some((until, word)),
             _ => None,
         }
     }
 
-    /// Passes at once if there is room: the common case, which reads no clock.
-    pub(super) fn enter(&mut self, ask: AcquireRequest) -> Option<Reservation> {
-        let room = self.phase == Phase::Open && self.window.room(ask) > self.lanes.expected();
-        (room && !self.window.has_others()).then(|| self.pass(None))
+    /// The rate that was learned from refusals, in calls a second.
+    pub(super) fn learned_rate(&self) -> Option<f64> {
+        self.learned.map(|learned| learned.rate())
     }
 
-    /// Passes at once if there is room now: what time has changed counts too.
-    pub(super) fn enter_at(&mut self, ask: AcquireRequest, now: Instant) -> Option<Reservation> {
-        self.window.pass_time(now);
-        let room = self.phase == Phase::Open && self.window.room_at(ask, now) > self.lanes.expected();
-        room.then(|| self.pass(None))
+    /// Reserves a slot at once if there is room: the common case, which reads no clock.
+    pub(super) fn try_acquire(&mut self, request: AcquireRequest) -> Option<Reservation> {
+        let is_free =
+            self.phase == Phase::Open && self.pace.is_none() && self.ramp.is_none() && !self.queue.is_waiting();
+        (is_free && self.window.room(request) > 0 && !self.window.has_external()).then(|| self.reserve(request, None))
     }
 
-    /// Queues up a caller that can wait until `latest`, unless there is no point.
-    pub(super) fn queue(
+    /// Reserves a slot at once if there is room now, or else adds a waiter to the queue.
+    ///
+    /// # Errors
+    ///
+    /// The moment at which there will be room, if that is known and too late for the caller.
+    pub(super) fn enqueue(
         &mut self,
-        ask: AcquireRequest,
+        request: AcquireRequest,
         now: Instant,
-        latest: Instant,
-    ) -> Result<QueuePosition, Instant> {
-        let ahead = self.lanes.ahead(ask.lane());
-        let soonest = match self.phase {
-            // Nothing is known yet that would turn anybody away.
-            Phase::Probing { .. } if latest <= now && self.window.limit().is_some() => Some(now + PATIENCE),
-            Phase::Spreading { ends } if latest <= now && now < ends => Some(ends),
-            _ => self.room_for(ask, ahead + self.lanes.expected(), now),
-        };
-        match soonest.filter(|soonest| latest < *soonest) {
-            Some(soonest) => Err(soonest),
-            None => Ok(self.lanes.push(ask, latest)),
+    ) -> Result<Result<Reservation, QueuePosition>, Instant> {
+        self.dispatch(now);
+        if now >= request.send_before {
+            return Err(self.room_at(request, self.queue.end(), now).unwrap_or(now));
         }
+        if !self.queue.is_waiting() && self.is_open() && self.may_send(request, now) {
+            return Ok(Ok(self.send(request, now)));
+        }
+        let ticket = request.place.unwrap_or_else(|| self.queue.end());
+        let room_at = match self.phase {
+            // What the probe finds decides. A caller that cannot wait for it is told to come back.
+            Phase::Probing { why: ProbeReason::NewWindow | ProbeReason::Pause, .. } if request.wait_until <= now => {
+                Some(now + self.window.round_trip().max(PROBE_PAUSE))
+            }
+            _ => self.room_at(request, ticket, now),
+        };
+        if let Some(room_at) = room_at.filter(|room_at| request.is_too_late(*room_at)) {
+            return Err(room_at);
+        }
+        let (ticket, wake) = self.queue.push(request, request.place);
+        self.dispatch(now);
+        Ok(Err(QueuePosition { ticket, wake }))
     }
 
-    /// What the holder of `ticket` may do now.
-    pub(super) fn turn(&mut self, ticket: u64, now: Instant) -> WaitDecision {
-        self.dispatch(now, Some(ticket));
-        if self.lanes.standing(ticket).is_some_and(|standing| self.is_outdated(standing, now)) {
-            self.lanes.requeue(ticket);
-            self.dispatch(now, Some(ticket));
-        }
-        match self.lanes.standing(ticket) {
-            Some(Standing::Called { at, latest, .. }) if now < at.min(latest) => {
-                WaitDecision::WaitUntil(at.min(latest))
-            }
-            Some(Standing::Called { .. } | Standing::Overslept(_)) => {
-                self.lanes.go(ticket);
-                WaitDecision::Go(self.admit(now))
-            }
-            Some(Standing::Waiting { latest }) if now < latest => {
-                WaitDecision::WaitUntil(self.next_look(now).min(latest))
-            }
+    /// What a waiter may do now.
+    pub(super) fn claim(&mut self, request: AcquireRequest, ticket: u64, now: Instant) -> WaitDecision {
+        self.dispatch(now);
+        let lane = request.lane();
+        match self.queue.standing(lane, ticket) {
+            // Only a waiter removes its own ticket, so it asks again after it was told.
+            None => return WaitDecision::GiveUp(now),
             Some(Standing::TooLate(moment)) if now < moment => {
-                self.leave(ticket, now);
-                WaitDecision::GiveUp(moment)
+                self.queue.remove(lane, ticket);
+                return WaitDecision::GiveUp(moment);
             }
-            Some(Standing::Waiting { .. } | Standing::TooLate(_)) => self.end_of_patience(ticket, now),
-            // Only a holder removes its own ticket, so this is a second question after the answer.
-            None => WaitDecision::GiveUp(now),
+            Some(Standing::Offered { is_expected })
+                if now < request.send_before && self.may_claim(request, is_expected, now) =>
+            {
+                self.queue.remove(lane, ticket);
+                let request = AcquireRequest { place: Some(ticket), ..request };
+                return WaitDecision::Send(if is_expected {
+                    self.send_offered(request, now)
+                } else {
+                    self.send(request, now)
+                });
+            }
+            Some(Standing::Offered { .. } | Standing::TooLate(_)) => self.queue.wait_again(lane, ticket),
+            Some(Standing::Waiting) => {}
         }
+        if now >= request.send_before || now >= request.wait_until {
+            return self.end_wait(request, ticket, now);
+        }
+        WaitDecision::Wait(request.wait_until.min(request.send_before))
     }
 
-    /// Whether the room for which one was called has gone since.
-    fn is_outdated(&self, standing: Standing, now: Instant) -> bool {
-        let open = matches!(self.phase, Phase::Open | Phase::Spreading { .. });
-        match standing {
-            // What it leaves to others it left when it was called; they may have taken it since.
-            Standing::Called { ask, .. } => open && self.window.room_at(AcquireRequest { reserve: 0, ..ask }, now) == 0,
-            Standing::Overslept(ask) => !open || self.window.room_at(ask, now) <= self.lanes.expected(),
-            Standing::Waiting { .. } | Standing::TooLate(_) => false,
-        }
+    /// A waiter leaves the queue.
+    pub(super) fn leave(&mut self, request: AcquireRequest, ticket: u64, now: Instant) {
+        self.queue.remove(request.lane(), ticket);
+        self.dispatch(now);
     }
 
-    /// Takes the holder of `ticket` out of the queue; harmless when it has left.
-    pub(super) fn leave(&mut self, ticket: u64, now: Instant) {
-        if self.lanes.standing(ticket).is_some() {
-            self.lanes.remove(ticket);
-            self.dispatch(now, None);
-        }
-    }
-
-    /// Takes back a pass.
-    pub(super) fn report(&mut self, pass: Reservation, report: Completion, now: Instant) {
-        let reset_at = self.window.reset_at();
-        let probing = matches!(self.phase, Phase::Probing { .. });
-        let mut changed = false;
-        match report {
-            Completion::Accepted { sent_at, signals } => {
-                changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Observation::Taken, now);
-                // An answer to a call sent before the gate closed says nothing about now.
-                if pass.era == self.era {
-                    self.refusals = 0;
-                }
-                if probing && pass.probe.is_some() {
-                    self.spread(now);
-                }
+    /// A waiter can wait no longer.
+    fn end_wait(&mut self, request: AcquireRequest, ticket: u64, now: Instant) -> WaitDecision {
+        self.queue.remove(request.lane(), ticket);
+        let request = AcquireRequest { place: Some(ticket), ..request };
+        let decision = match self.phase {
+            _ if now >= request.send_before => WaitDecision::GiveUp(self.later(request, now)),
+            Phase::Paused { until, .. } if now < until => WaitDecision::GiveUp(until),
+            // It has waited for the reset, and the reset has come. What holds it back is our caution alone.
+            Phase::ProbeNext { .. } | Phase::Probing { .. } if self.window.exhausted_until(request, now).is_none() => {
+                WaitDecision::Send(self.send(request, now))
             }
-            Completion::Refused { sent_at, signals } => {
-                changed = self.window.hear(Heard { sent: pass.sent, sent_at, signals }, Observation::Refused, now);
-                changed |= self.close(pass, signals, now);
+            Phase::Open if self.ramp.is_some() && self.window.room_at(request, now) > 0 => {
+                WaitDecision::Send(self.send(request, now))
             }
-            Completion::Failed | Completion::Cancelled => self.window.miss(pass.sent, now),
-            Completion::Unused => self.window.end(pass.sent),
-        }
-        if probing && pass.probe == Some(self.probes) {
-            match report {
-                Completion::Failed => self.give_up_probe(now),
-                // The next in line probes instead.
-                Completion::Cancelled | Completion::Unused => self.probe_anew(now),
-                Completion::Accepted { .. } | Completion::Refused { .. } => {}
-            }
-        }
-        self.open_with_the_window(now);
-        if !self.lanes.is_waiting() {
-            return;
-        }
-        if changed {
-            self.judge(now);
-        }
-        self.dispatch(now, None);
-        // Who waits looks at the moment that it was told. It has to hear of another.
-        let moved = match (reset_at, self.window.reset_at()) {
-            (Some(before), Some(after)) => after > before || after + EARLIER < before,
-            (before, after) => before != after,
+            _ => WaitDecision::GiveUp(self.later(request, now)),
         };
-        if moved || (changed && probing) || matches!(report, Completion::Refused { .. }) {
-            self.lanes.wake_all();
-        }
+        self.dispatch(now);
+        decision
     }
 
-    /// Closes the gate after a refusal. Says whether that is news.
-    fn close(&mut self, pass: Reservation, signals: RateLimitHeaders, now: Instant) -> bool {
-        // Of the calls that were under way together only the first refusal counts. The others may say better how long
-        // it takes, as long as it takes; once it is over they speak of what is past.
-        let first = pass.era == self.era;
-        let closed = self.closed_until(now);
-        if first {
-            self.refusals += 1;
-            self.era += 1;
-        } else if closed.is_none() {
-            return false;
-        }
-        let until = now + self.closure_for(signals, now);
-        let until = closed.map_or(until, |closed| closed.max(until));
-        self.closure = until - now;
-        self.phase = Phase::Closed { until };
-        self.lanes.call_off();
-        true
+    /// When a caller that gives up now should come back.
+    fn later(&self, request: AcquireRequest, now: Instant) -> Instant {
+        let soon = now + self.window.round_trip().max(PROBE_PAUSE);
+        self.room_at(request, self.queue.end(), now).unwrap_or(soon).max(now + Duration::from_millis(1))
     }
 
-    /// What the vendor asks for, unless that is so short that taking it would be knocking without pause. Where it asks for
-    /// nothing, the rest of the window if that is spent.
-    fn closure_for(&self, signals: RateLimitHeaders, now: Instant) -> Duration {
-        let rest = self.window.spent_until(now).map(|reset_at| reset_at - now);
-        match signals.wait().or(rest) {
-            Some(wait) if wait >= MIN_CLOSURE => wait,
-            _ => MIN_CLOSURE.saturating_mul(1 << self.refusals.saturating_sub(1).min(16)).min(MAX_CLOSURE),
-        }
+    fn is_open(&self) -> bool {
+        self.phase == Phase::Open
     }
 
-    /// The probe was taken: the others follow, after a refusal each at a moment of its own.
-    fn spread(&mut self, now: Instant) {
-        self.phase = Phase::Open;
-        let span = (self.closure / SPREAD).min(MAX_SPREAD);
-        if span.is_zero() || !self.lanes.is_waiting() {
-            return;
-        }
-        self.phase = Phase::Spreading { ends: now + span };
-        let (window, lanes) = (&self.window, &mut self.lanes);
-        let going = lanes.fitting(|ask, before| window.room_at(ask, now) > before);
-        for index in 0..going {
-            lanes.call(now + span * index / going, |_| true);
-        }
+    /// Whether one more such call may be sent, besides those that were offered a slot.
+    fn may_send(&self, request: AcquireRequest, now: Instant) -> bool {
+        self.has_room(request, self.queue.offers(), now)
+            && self.ready_at(request).is_none_or(|ready_at| ready_at <= now)
     }
 
-    /// Calls those who may go now, or somebody to probe. The one that asks, if one does, is `here` for certain.
-    fn dispatch(&mut self, now: Instant, here: Option<u64>) {
-        self.lanes.expire(now);
-        self.window.pass_time(now);
+    /// Whether the window has room for a call besides `others`. Guesses alone let one call at a time pass.
+    fn has_room(&self, request: AcquireRequest, others: u64, now: Instant) -> bool {
+        self.window.slow_rate().is_some() && self.window.exhausted_until(request, now).is_none()
+            || self.window.room_at(request, now) > others
+            || (others == 0 && self.may_doubt(request, now))
+    }
+
+    /// Whether a call may be sent to find out if guesses are right that say that there is no room.
+    fn may_doubt(&self, request: AcquireRequest, now: Instant) -> bool {
+        self.window.is_held_back_by_guesses(request, now)
+            && (self.window.in_flight() == 0 || self.doubted_at.is_some_and(|at| now >= at + PROBE_TIMEOUT))
+    }
+
+    /// When the pace lets such a call pass.
+    fn ready_at(&self, request: AcquireRequest) -> Option<Instant> {
+        let ramp = self.ramp.map(|(pace, _)| pace.ready_at(request));
+        ramp.max(self.pace.map(|pace| pace.ready_at(request)))
+    }
+
+    /// Whether a waiter may claim a slot.
+    fn may_claim(&self, request: AcquireRequest, is_expected: bool, now: Instant) -> bool {
         match self.phase {
-            Phase::Probing { since } if now >= since + PROBE_PATIENCE => self.give_up_probe(now),
-            Phase::Spreading { ends } if now >= ends => self.phase = Phase::Open,
-            _ => {}
-        }
-        if !self.lanes.is_waiting() {
-            return;
-        }
-        match self.phase {
-            Phase::Unknown | Phase::Over => self.call_probe(now, here),
-            Phase::Closed { until } if now >= until => self.call_probe(now, here),
-            Phase::Closed { .. } | Phase::Probing { .. } => {}
-            Phase::Spreading { ends } => self.call(ends, now, here),
-            Phase::Open => {
-                self.call(now, now, here);
-                if self.lanes.is_waiting() && self.window.is_over(now) {
-                    self.closure = Duration::ZERO;
-                    self.phase = Phase::Over;
-                    self.call_probe(now, here);
-                }
+            Phase::Paused { .. } | Phase::Probing { .. } => false,
+            Phase::ProbeNext { from, .. } => {
+                from.is_none_or(|from| from <= now) && (is_expected || self.queue.offers() == 0)
             }
+            // It was offered the slot, so its own offer is not in its way, and the pace has counted it.
+            Phase::Open if is_expected => self.has_room(request, 0, now),
+            Phase::Open => self.may_send(request, now),
         }
     }
 
-    /// Calls as many as there is room for.
-    fn call(&mut self, at: Instant, now: Instant, here: Option<u64>) {
-        let window = &self.window;
-        if let Some(here) = here {
-            let expected = self.lanes.expected();
-            self.lanes.call_instead(here, at, |ask| window.room_at(ask, now) > expected);
-        }
-        loop {
-            let expected = self.lanes.expected();
-            // Where they seem to be asleep, one is called to see whether they are, and the room is left to who comes.
-            let enough = self.lanes.are_dozing() && expected > 0;
-            if enough || !self.lanes.call(at, |ask| window.room_at(ask, now) > expected) {
-                break;
-            }
-        }
+    /// Sends a call that the pace has not counted yet.
+    fn send(&mut self, request: AcquireRequest, now: Instant) -> Reservation {
+        self.count_in_pace(request, now);
+        self.send_offered(request, now)
     }
 
-    fn call_probe(&mut self, now: Instant, here: Option<u64>) {
-        if self.lanes.expected() > 0 || !self.window.may_probe(0) {
-            return;
+    fn send_offered(&mut self, request: AcquireRequest, now: Instant) -> Reservation {
+        if self.is_open() && self.window.is_known() && self.window.room(request) == 0 {
+            self.doubted_at = Some(now);
         }
-        if let Some(here) = here {
-            self.lanes.call_instead(here, now, |_| true);
-        }
-        if self.lanes.expected() == 0 {
-            self.lanes.call(now, |_| true);
-        }
-    }
-
-    /// The probe has no answer: the next in line probes instead. Where nothing was ever heard, and goes on not to be,
-    /// probing only adds to what callers suffer from a vendor that is down.
-    fn give_up_probe(&mut self, now: Instant) {
-        self.probe_anew(now);
-        if self.era == 0 && self.window.reset_at().is_none() {
-            self.silent += 1;
-            if self.silent >= FIRST_PROBES {
-                self.phase = Phase::Open;
-            }
-        }
-    }
-
-    /// Back to where the probe came from.
-    fn probe_anew(&mut self, now: Instant) {
-        self.phase = match self.window.reset_at() {
-            _ if !self.closure.is_zero() => Phase::Closed { until: now },
-            Some(_) => Phase::Over,
-            None => Phase::Unknown,
-        };
-    }
-
-    /// Any answer that tells of the new window does for the probe's, unless the vendor has refused a call.
-    fn open_with_the_window(&mut self, now: Instant) {
-        let asking = matches!(self.phase, Phase::Unknown | Phase::Over | Phase::Probing { .. });
-        if asking && self.closure.is_zero() && self.window.is_running(now) {
-            self.phase = Phase::Open;
-        }
-    }
-
-    /// Lets one go whose turn it is.
-    fn admit(&mut self, now: Instant) -> Reservation {
-        match self.phase {
-            Phase::Unknown | Phase::Over | Phase::Closed { .. } | Phase::Probing { .. } => {
-                self.phase = Phase::Probing { since: now };
+        let probe = match self.phase {
+            Phase::ProbeNext { why, .. } | Phase::Probing { why, .. } => {
+                self.phase = Phase::Probing { since: now, why };
                 self.probes += 1;
-                self.pass(Some(self.probes))
+                Some(self.probes)
             }
-            Phase::Open | Phase::Spreading { .. } => self.pass(None),
+            Phase::Open | Phase::Paused { .. } => None,
+        };
+        self.reserve(request, probe)
+    }
+
+    fn reserve(&mut self, request: AcquireRequest, probe: Option<u64>) -> Reservation {
+        let place = request.place.unwrap_or_else(|| self.queue.next_place());
+        Reservation { sent: self.window.send(), epoch: self.epoch, probe, place }
+    }
+
+    fn count_in_pace(&mut self, request: AcquireRequest, now: Instant) {
+        if let Some((ramp, _)) = &mut self.ramp {
+            ramp.take(request, now);
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.take(request, now);
         }
     }
 
-    fn pass(&mut self, probe: Option<u64>) -> Reservation {
-        Reservation { sent: self.window.send(), era: self.era, probe }
+    /// Takes back a reservation.
+    pub(super) fn complete(&mut self, reservation: Reservation, completion: Completion, now: Instant) {
+        self.pass_time(now);
+        let reset_at = self.window.reset_at();
+        let changed = match completion {
+            Completion::Responded { sent_at, headers, kind } => {
+                self.on_response(reservation, sent_at, headers, kind, now)
+            }
+            Completion::Failed => {
+                self.window.on_failure(reservation.sent);
+                self.on_failed_call(reservation, now);
+                false
+            }
+            Completion::NotSent => {
+                self.window.end(reservation.sent);
+                self.on_failed_call(reservation, now);
+                false
+            }
+            Completion::Canceled => {
+                self.window.on_failure(reservation.sent);
+                self.repeat_probe(reservation);
+                false
+            }
+            Completion::Unused => {
+                self.window.end(reservation.sent);
+                self.repeat_probe(reservation);
+                false
+            }
+        };
+        self.update_pace(now);
+        if changed || reset_at != self.window.reset_at() {
+            self.refuse_late(now);
+        }
+        self.dispatch(now);
     }
 
-    /// One that was not called can wait no longer.
-    fn end_of_patience(&mut self, ticket: u64, now: Instant) -> WaitDecision {
-        self.lanes.remove(ticket);
+    fn on_response(
+        &mut self,
+        reservation: Reservation,
+        sent_at: Instant,
+        headers: RateLimitHeaders,
+        kind: ResponseKind,
+        now: Instant,
+    ) -> bool {
+        let says_nothing = kind == ResponseKind::Unavailable && headers.remaining.is_none();
+        let changed = match says_nothing {
+            true => {
+                self.window.on_failure(reservation.sent);
+                false
+            }
+            false => {
+                let is_refused = kind == ResponseKind::Refused;
+                self.window.on_response(&Heard { sent: reservation.sent, sent_at, headers, is_refused }, now)
+            }
+        };
+        match kind {
+            ResponseKind::Refused => {
+                self.on_refused(reservation, headers, now);
+                return true;
+            }
+            ResponseKind::Unavailable => {
+                if let Some(wait) = headers.retry_after.filter(|wait| *wait >= MIN_PAUSE) {
+                    self.pause_for(wait, VendorWord::Outage, now);
+                    return true;
+                }
+                if says_nothing {
+                    self.on_failed_call(reservation, now);
+                }
+            }
+            ResponseKind::Accepted => self.on_accepted(reservation, now),
+        }
+        // A response of a running window does for the probe's, unless the vendor has refused a call.
+        let asks = matches!(self.phase, Phase::ProbeNext { why, .. } | Phase::Probing { why, .. } if why != ProbeReason::Pause);
+        if asks && self.window.is_running(now) {
+            self.open(now);
+        }
+        changed
+    }
+
+    fn on_accepted(&mut self, reservation: Reservation, now: Instant) {
+        self.burst.on_accepted(now);
+        if let Some(learned) = &mut self.learned {
+            learned.on_accepted();
+        }
+        self.slow_share = (self.slow_share + SLOW_RECOVERY).min(SLOW_SHARE);
+        // A response to a call before a pause says nothing about now.
+        if reservation.epoch == self.epoch {
+            self.refusals = 0;
+        }
+        if matches!(self.phase, Phase::Probing { .. }) && reservation.probe.is_some() {
+            self.open(now);
+        }
+    }
+
+    /// The vendor refused a call because of its limit.
+    fn on_refused(&mut self, reservation: Reservation, headers: RateLimitHeaders, now: Instant) {
+        // Of the calls that were in flight together only the first refusal counts. The others may say better how long it
+        // takes, as long as it takes; once it is over they speak of what is past.
+        let is_first = reservation.epoch == self.epoch;
+        let paused = self.paused_until(now);
+        if !is_first && paused.is_none() {
+            return;
+        }
+        let pause = self.pause_after(headers, is_first, now);
+        if is_first {
+            self.window.distrust();
+            if headers.remaining.is_none() && !self.window.is_known() {
+                self.learn(now);
+            }
+            if self.window.slow_rate().is_some() {
+                self.slow_share = (self.slow_share * SLOW_DECREASE).max(SLOW_MIN);
+            }
+        }
+        self.pause_for(pause, VendorWord::RateLimited, now);
+    }
+
+    fn learn(&mut self, now: Instant) {
+        match &mut self.learned {
+            Some(learned) => learned.on_refused(now),
+            None => {
+                let rate = self.burst.rate(self.window.in_flight() + 1, now);
+                self.learned = Some(LearnedRate::new(rate, now));
+            }
+        }
+    }
+
+    /// What the vendor asks for, unless that is so short that it would be asked without pause. If it asks for nothing, the
+    /// rest of the window if that is used up.
+    fn pause_after(&mut self, headers: RateLimitHeaders, is_first: bool, now: Instant) -> Duration {
+        self.refusals += u32::from(is_first);
+        let rest = self.window.spent_until(now).map(|reset_at| reset_at - now);
+        match headers.wait().or(rest) {
+            Some(wait) if wait >= MIN_PAUSE => wait,
+            _ => MIN_PAUSE.saturating_mul(1 << self.refusals.saturating_sub(1).min(16)).min(MAX_PAUSE),
+        }
+    }
+
+    fn pause_for(&mut self, pause: Duration, word: VendorWord, now: Instant) {
+        let until = match self.phase {
+            Phase::Paused { until, .. } => until.max(now + pause),
+            _ => {
+                self.epoch += 1;
+                now + pause
+            }
+        };
+        self.pause = until.saturating_duration_since(now);
+        self.phase = Phase::Paused { until, word };
+        self.ramp = None;
+        self.queue.revoke_offers();
+    }
+
+    /// Sends calls again. After a pause the waiters follow each at a moment of its own.
+    fn open(&mut self, now: Instant) {
+        self.phase = Phase::Open;
+        self.failed_probes = 0;
+        let span = (self.pause / RAMP).min(MAX_RAMP);
+        let waiting = self.queue.count_waiting();
+        if !span.is_zero() && waiting > 0 {
+            self.ramp = Some((Pace::new(waiting as f64 / span.as_secs_f64(), now), now + span));
+        }
+        self.pause = Duration::ZERO;
+    }
+
+    /// A call failed without a word about the limit.
+    fn on_failed_call(&mut self, reservation: Reservation, now: Instant) {
+        if self.window.is_assumed() {
+            // Nothing has shown yet that the vendor's window has begun, or that the vendor is there.
+            self.window.distrust();
+            self.window.end_assumed(now);
+        }
+        if !self.is_probe_of(reservation) {
+            return;
+        }
+        let Phase::Probing { why, .. } = self.phase else { return };
+        self.failed_probes += 1;
+        if why == ProbeReason::First && self.failed_probes >= FIRST_PROBES {
+            self.open(now);
+            return;
+        }
+        let pause = PROBE_PAUSE.saturating_mul(1 << (self.failed_probes - 1).min(8)).min(MAX_PROBE_PAUSE);
+        // Nothing is known that a first call could do harm to.
+        let from = (why != ProbeReason::First).then_some(now + pause);
+        self.phase = Phase::ProbeNext { from, why };
+    }
+
+    /// A probe went without a response through its caller's fault: the next in line probes.
+    fn repeat_probe(&mut self, reservation: Reservation) {
+        if let (true, Phase::Probing { why, .. }) = (self.is_probe_of(reservation), self.phase) {
+            self.phase = Phase::ProbeNext { from: None, why };
+        }
+    }
+
+    fn is_probe_of(&self, reservation: Reservation) -> bool {
+        reservation.probe == Some(self.probes)
+    }
+
+    /// Lets time pass: pauses, windows, probes and offers end.
+    fn pass_time(&mut self, now: Instant) {
+        if let Phase::Paused { until, .. } = self.phase
+            && now >= until
+        {
+            self.phase = Phase::ProbeNext { from: None, why: ProbeReason::Pause };
+        }
+        if let Phase::Probing { since, why } = self.phase
+            && now >= since + self.probe_timeout()
+        {
+            self.failed_probes += 1;
+            self.phase = Phase::ProbeNext { from: None, why };
+            if why == ProbeReason::First && self.failed_probes >= FIRST_PROBES {
+                self.open(now);
+            }
+        }
+        if self.ramp.is_some_and(|(_, ends)| now >= ends) {
+            self.ramp = None;
+        }
+        self.window.pass_time(now);
+        self.queue.expire_offers(now);
+        self.update_pace(now);
+    }
+
+    fn probe_timeout(&self) -> Duration {
+        let late = self.window.round_trip().saturating_mul(4);
+        PROBE_TIMEOUT.max(late).saturating_mul(1 << self.failed_probes.min(3)).min(MAX_PROBE_TIMEOUT)
+    }
+
+    /// The pace follows what is known of the vendor's rate.
+    fn update_pace(&mut self, now: Instant) {
+        if self.learned.is_some_and(|learned| learned.is_forgotten(now)) || self.window.is_known() {
+            self.learned = None;
+        }
+        if let Some(learned) = &mut self.learned {
+            if let Some((since, is_paced)) = self.waiting_since {
+                learned.on_waited(now.saturating_duration_since(since), is_paced);
+            }
+            self.waiting_since = self.queue.has_waiting().then_some((now, self.phase == Phase::Open));
+        }
+        let rate = match self.window.slow_rate() {
+            Some(rate) => Some(rate * self.slow_share),
+            None => self.learned.map(|learned| learned.rate()),
+        };
+        match (rate, &mut self.pace) {
+            (Some(rate), Some(pace)) => pace.set_rate(rate),
+            (Some(rate), None) => self.pace = Some(Pace::new(rate, now)),
+            (None, _) => self.pace = None,
+        }
+    }
+
+    /// Offers slots to those who may go now.
+    pub(super) fn dispatch(&mut self, now: Instant) {
+        self.pass_time(now);
+        while self.queue.has_waiting() && self.offer_one(now) {}
+    }
+
+    fn offer_one(&mut self, now: Instant) -> bool {
         match self.phase {
-            Phase::Closed { until } if now < until => WaitDecision::GiveUp(until),
-            Phase::Open | Phase::Spreading { .. } => WaitDecision::GiveUp(self.next_look(now)),
-            // It has waited for the reset, and the reset has come: what is left is our own caution.
-            _ if self.window.may_probe(self.lanes.expected()) => WaitDecision::Go(self.pass(None)),
-            _ => WaitDecision::GiveUp(self.next_look(now)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-    const MINUTE: Duration = Duration::from_secs(60);
-
-    fn wait(seconds: u64) -> RateLimitHeaders {
-        RateLimitHeaders { retry_after: Some(Duration::from_secs(seconds)), ..RateLimitHeaders::default() }
-    }
-
-    const NORMAL: AcquireRequest = AcquireRequest { priority: Priority::Normal, reserve: 0 };
-
-    fn accepted(signals: RateLimitHeaders, now: Instant) -> Completion {
-        Completion::Accepted { sent_at: now, signals }
-    }
-
-    fn refused(signals: RateLimitHeaders, now: Instant) -> Completion {
-        Completion::Refused { sent_at: now, signals }
-    }
-
-    /// A gate that a refusal has closed for ten seconds.
-    fn closed(now: Instant) -> LimiterState {
-        let mut gate = LimiterState::new(LimitHeaders::Unsure);
-        let pass = gate.enter(NORMAL).unwrap();
-        gate.report(pass, refused(wait(10), now), now);
-        gate
-    }
-
-    fn go(gate: &mut LimiterState, place: &QueuePosition, now: Instant) -> Reservation {
-        match gate.turn(place.ticket, now) {
-            WaitDecision::Go(pass) => pass,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_open_gate_lets_everybody_pass() {
-        let mut gate = LimiterState::new(LimitHeaders::Unsure);
-        assert!((0..1000).all(|_| gate.enter(NORMAL).is_some()));
-        assert_eq!(gate.window().in_flight(), 1000);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_closes_the_gate_for_everybody_until_the_reset() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        assert!(gate.enter(NORMAL).is_none());
-        assert_eq!(gate.closed_until(now), Some(now + 10 * SECOND));
-        let place = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(at) if at == now + 10 * SECOND));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_cannot_wait_for_the_reset_is_told_at_once_when_it_comes() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        assert_eq!(gate.queue(NORMAL, now, now + 9 * SECOND).unwrap_err(), now + 10 * SECOND);
-        assert_eq!(gate.waiting_at(Priority::Normal), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_the_reset_one_probes_and_the_rest_follow_in_order_and_spread() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let places: Vec<QueuePosition> = (0..5).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
-        let reset = now + 10 * SECOND;
-
-        let probe = go(&mut gate, &places[0], reset);
-        assert!(probe.probe.is_some());
-        assert!(matches!(gate.turn(places[1].ticket, reset), WaitDecision::WaitUntil(_)));
-
-        let answered = reset + SECOND / 10;
-        gate.report(probe, accepted(RateLimitHeaders::default(), answered), answered);
-        for (place, quarters) in places[1..].iter().zip(0..) {
-            let slot = answered + quarters * SECOND / 4;
-            if quarters > 0 {
-                assert!(matches!(gate.turn(place.ticket, answered), WaitDecision::WaitUntil(at) if at == slot));
+            Phase::Paused { .. } | Phase::Probing { .. } => return false,
+            Phase::ProbeNext { from, .. } => {
+                let is_due = from.is_none_or(|from| from <= now) && self.queue.offers() == 0;
+                let offered = if is_due { self.queue.offer(now, |_| true) } else { None };
+                if let Some(request) = offered {
+                    self.count_in_pace(request, now);
+                }
+                return offered.is_some();
             }
-            assert!(go(&mut gate, place, slot).probe.is_none());
+            Phase::Open => {}
+        }
+        let mut queue = std::mem::take(&mut self.queue);
+        let others = queue.offers();
+        let offered = queue.offer(now, |request| {
+            self.has_room(request, others, now) && self.ready_at(request).is_none_or(|ready_at| ready_at <= now)
+        });
+        self.queue = queue;
+        if let Some(request) = offered {
+            self.count_in_pace(request, now);
+            return true;
+        }
+        // A window that is over and used up: one call asks what the next one holds.
+        if self.window.is_over(now) && self.pace.is_none() && self.queue.offers() == 0 {
+            self.pause = Duration::ZERO;
+            self.phase = Phase::ProbeNext { from: None, why: ProbeReason::NewWindow };
+            return true;
+        }
+        false
+    }
+
+    /// When something changes by itself; `None` if no call waits, or if only a response helps.
+    pub(super) fn next_event(&self, now: Instant) -> Option<Instant> {
+        if self.queue.is_empty() {
+            return None;
+        }
+        let offers = self.queue.next_expiry();
+        let waits = self.queue.has_waiting();
+        let phase = match self.phase {
+            _ if !waits => None,
+            Phase::Paused { until, .. } => Some(until),
+            Phase::Probing { since, .. } => Some(since + self.probe_timeout()),
+            Phase::ProbeNext { from, .. } => from,
+            Phase::Open => {
+                let pace = self.pace.map(|pace| pace.next_at()).max(self.ramp.map(|(pace, _)| pace.next_at()));
+                let doubt = self.doubted_at.map(|at| at + PROBE_TIMEOUT);
+                let events = [pace, self.ramp.map(|(_, ends)| ends), self.window.reset_at(), doubt];
+                events.into_iter().flatten().filter(|event| *event > now).min()
+            }
+        };
+        [offers, phase].into_iter().flatten().filter(|event| *event > now).min()
+    }
+
+    /// How many such calls can be sent without waiting, if that is known.
+    pub(super) fn room(&mut self, request: AcquireRequest, now: Instant) -> Option<u64> {
+        self.pass_time(now);
+        match self.phase {
+            _ if self.queue.is_waiting() => Some(0),
+            Phase::Open if self.pace.is_some() => Some(u64::from(self.may_send(request, now))),
+            // A window that has begun since the last response is whole.
+            Phase::Open if self.window.is_over(now) => self.window.share(request),
+            Phase::Open => self.window.left(request).map(|_| self.window.room_at(request, now)),
+            Phase::ProbeNext { why: ProbeReason::First, .. } => None,
+            Phase::ProbeNext { .. } | Phase::Probing { .. } | Phase::Paused { .. } => Some(0),
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_comes_during_the_spread_goes_at_its_end_and_opens_the_gate() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let probe = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let _asleep = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let reset = now + 10 * SECOND;
-        let pass = go(&mut gate, &probe, reset);
-        gate.report(pass, accepted(RateLimitHeaders::default(), reset), reset);
-        assert!(gate.enter(NORMAL).is_none());
-        let late = gate.queue(NORMAL, reset, now + MINUTE).unwrap();
-        assert!(matches!(gate.turn(late.ticket, reset), WaitDecision::WaitUntil(at) if at == reset + SECOND));
-        go(&mut gate, &late, reset + SECOND);
-        assert!(gate.enter(NORMAL).is_some(), "whoever sleeps in the queue does not keep it closed");
+    /// The earliest moment at which there is room for a caller with this ticket, if it is known and not now.
+    fn room_at(&self, request: AcquireRequest, ticket: u64, now: Instant) -> Option<Instant> {
+        self.room_after(request, self.queue.ahead(request.lane(), ticket), now)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_closure_that_has_passed_turns_nobody_away() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let begun = now + MINUTE;
-        let place = gate.queue(NORMAL, begun + Duration::from_nanos(1), begun).unwrap();
-        assert!(go(&mut gate, &place, begun + Duration::from_nanos(1)).probe.is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_has_waited_for_the_reset_goes_when_its_time_is_up_and_does_not_fail() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let probe = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let hasty = gate.queue(NORMAL, now, now + 10 * SECOND).unwrap();
-        let reset = now + 10 * SECOND;
-        go(&mut gate, &probe, reset);
-        assert!(go(&mut gate, &hasty, reset).probe.is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_probe_that_was_replaced_does_not_undo_its_replacement() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let places: Vec<QueuePosition> = (0..3).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
-        let reset = now + 10 * SECOND;
-        let stale = go(&mut gate, &places[0], reset);
-        let replaced = reset + PROBE_PATIENCE;
-        go(&mut gate, &places[1], replaced);
-        gate.report(stale, Completion::Cancelled, replaced);
-        assert!(matches!(gate.turn(places[2].ticket, replaced), WaitDecision::WaitUntil(_)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_overtakes_the_queue() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let first = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let second = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let reset = now + 10 * SECOND;
-        assert!(gate.enter(NORMAL).is_none());
-        assert!(matches!(gate.turn(second.ticket, reset), WaitDecision::WaitUntil(_)));
-        go(&mut gate, &first, reset);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refused_probe_closes_the_gate_again_and_tells_those_who_cannot_wait() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let probe = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let hasty = gate.queue(NORMAL, now, now + 15 * SECOND).unwrap();
-        let patient = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let reset = now + 10 * SECOND;
-        let pass = go(&mut gate, &probe, reset);
-        gate.report(pass, refused(wait(10), reset), reset);
-        assert!(matches!(gate.turn(hasty.ticket, reset), WaitDecision::GiveUp(at) if at == reset + 10 * SECOND));
-        assert!(matches!(gate.turn(patient.ticket, reset), WaitDecision::WaitUntil(at) if at == reset + 10 * SECOND));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cancelled_probe_is_followed_by_the_next_in_line() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let first = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let second = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let reset = now + 10 * SECOND;
-        let pass = go(&mut gate, &first, reset);
-        gate.report(pass, Completion::Cancelled, reset);
-        assert!(go(&mut gate, &second, reset).probe.is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_waiter_that_nobody_polls_does_not_hold_up_the_others() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let _asleep = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let awake = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let reset = now + 10 * SECOND;
-        assert!(matches!(gate.turn(awake.ticket, reset), WaitDecision::WaitUntil(at) if at == reset + PATIENCE));
-        assert!(go(&mut gate, &awake, reset + PATIENCE).probe.is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_probe_whose_answer_does_not_come_is_replaced() {
-        let now = Instant::now();
-        let mut gate = closed(now);
-        let first = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
-        let second = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
-        let reset = now + 10 * SECOND;
-        go(&mut gate, &first, reset);
-        go(&mut gate, &second, reset + PROBE_PATIENCE);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_waits_for_a_closed_gate_or_for_a_probe_does_not_look_at_every_turn_of_a_window_of_no_time() {
-        let (mut gate, now) = open(0);
-        let probe = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
-        let place = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
-        let at = now + MINUTE;
-        let pass = go(&mut gate, &probe, at);
-        assert!(matches!(gate.turn(place.ticket, at), WaitDecision::WaitUntil(look) if look == at + PATIENCE));
-        gate.report(pass, refused(told(0, 0), at), at);
-        let until = gate.closed_until(at).unwrap();
-        let later = at + MIN_CLOSURE / 2;
-        assert!(matches!(gate.turn(place.ticket, later), WaitDecision::WaitUntil(look) if look == until));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn refusals_without_a_reset_close_for_longer_each_time() {
-        let mut now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Unsure);
-        let mut pass = gate.enter(NORMAL).unwrap();
-        for seconds in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-            gate.report(pass, refused(RateLimitHeaders::default(), now), now);
-            assert_eq!(gate.closed_until(now).unwrap() - now, Duration::from_secs_f64(seconds));
-            let place = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
-            now = gate.closed_until(now).unwrap();
-            pass = go(&mut gate, &place, now);
+    fn room_after(&self, request: AcquireRequest, ahead: u64, now: Instant) -> Option<Instant> {
+        if let Phase::Paused { until, .. } = self.phase
+            && now < until
+        {
+            return Some(self.after_windows(until, request, ahead));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_refused_together_count_as_one_refusal() {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Unsure);
-        let passes: Vec<Reservation> = (0..50).map(|_| gate.enter(NORMAL).unwrap()).collect();
-        for pass in passes {
-            gate.report(pass, refused(RateLimitHeaders::default(), now), now);
+        if self.phase != Phase::Open {
+            return match self.phase {
+                Phase::ProbeNext { from, .. } => from.filter(|from| now < *from),
+                _ => None,
+            };
         }
-        assert_eq!(gate.closed_until(now), Some(now + MIN_CLOSURE));
-        assert_eq!(gate.window().in_flight(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_late_answer_from_before_the_closure_does_not_open_the_gate() {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Unsure);
-        let early = gate.enter(NORMAL).unwrap();
-        let late = gate.enter(NORMAL).unwrap();
-        gate.report(late, refused(wait(10), now), now);
-        gate.report(early, accepted(RateLimitHeaders::default(), now), now);
-        assert!(gate.enter(NORMAL).is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn every_answer_teaches_and_silence_forgets_nothing() {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Unsure);
-        let told = RateLimitHeaders { limit: Some(100), remaining: Some(9), reset: Some(SECOND), retry_after: None };
-        for signals in [told, RateLimitHeaders::default()] {
-            let pass = gate.enter(NORMAL).unwrap();
-            gate.report(pass, accepted(signals, now), now);
+        if let Some(pace) = self.pace {
+            let exhausted = self.window.exhausted_until(request, now);
+            return Some(pace.ready_after(request, ahead)).max(exhausted).filter(|moment| now < *moment);
         }
-        let known = gate.window();
-        assert_eq!((known.limit(), known.remaining(), known.reset_at()), (Some(100), Some(9), Some(now + SECOND)));
+        let reset_at = self.window.reset_at().filter(|reset_at| now < *reset_at)?;
+        let beyond = ahead.checked_sub(self.window.left(request)?)?;
+        Some(self.after_windows(reset_at, request, beyond))
     }
 
-    fn told(remaining: u64, seconds: u64) -> RateLimitHeaders {
-        let reset = Some(Duration::from_secs(seconds));
-        RateLimitHeaders { limit: Some(100), remaining: Some(remaining), reset, retry_after: None }
+    /// When there is room for a call that has so many before it, if the first window begins at `moment`.
+    fn after_windows(&self, moment: Instant, request: AcquireRequest, ahead: u64) -> Instant {
+        let windows = self.window.share(request).map_or(0, |share| ahead / share);
+        let windows = u32::try_from(windows).unwrap_or(u32::MAX);
+        moment + self.window.length().saturating_mul(windows).min(FAR)
     }
 
-    /// A gate before a window of a minute with so much left.
-    fn open(remaining: u64) -> (LimiterState, Instant) {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Unsure);
-        let pass = gate.enter(NORMAL).unwrap();
-        gate.report(pass, accepted(told(remaining, 60), now), now);
-        (gate, now)
+    /// Tells those for whom there will be room too late.
+    fn refuse_late(&mut self, now: Instant) {
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.refuse_late(|request, ahead| self.room_after(request, ahead, now));
+        self.queue = queue;
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn where_the_limit_is_told_the_first_call_probes_and_the_others_wait_for_its_answer() {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Sent);
-        assert!(gate.enter(NORMAL).is_none());
-        let places: Vec<QueuePosition> = (0..4).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
-        let probe = go(&mut gate, &places[0], now);
-        assert!(matches!(gate.turn(places[1].ticket, now), WaitDecision::WaitUntil(_)));
-        gate.report(probe, accepted(told(2, 60), now), now);
-        go(&mut gate, &places[1], now);
-        go(&mut gate, &places[2], now);
-        assert!(matches!(gate.turn(places[3].ticket, now), WaitDecision::WaitUntil(_)), "two were left");
+    /// Until when what is known of the tenant has to be kept even if no call is made: the vendor's window runs on.
+    pub(super) fn matters_until(&self) -> Option<Instant> {
+        let paused = match self.phase {
+            Phase::Paused { until, .. } => Some(until),
+            _ => None,
+        };
+        paused.max(self.window.reset_at()).max(self.learned.map(|learned| learned.remembered_until()))
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_first_answer_that_says_nothing_lets_everybody_pass() {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Sent);
-        let places: Vec<QueuePosition> = (0..4).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
-        let probe = go(&mut gate, &places[0], now);
-        gate.report(probe, accepted(RateLimitHeaders::default(), now), now);
-        for place in &places[1..] {
-            go(&mut gate, place, now);
-        }
-        assert!(gate.enter(NORMAL).is_some());
+    /// Forgets what holds calls back. The next call asks.
+    pub(super) fn reopen(&mut self, now: Instant) {
+        self.window.forget();
+        (self.ramp, self.pace, self.learned) = (None, None, None);
+        (self.refusals, self.failed_probes, self.pause) = (0, 0, Duration::ZERO);
+        self.slow_share = SLOW_SHARE;
+        self.phase = Phase::ProbeNext { from: None, why: ProbeReason::First };
+        self.epoch += 1;
+        self.dispatch(now);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn first_probes_that_fail_open_the_gate_after_a_few() {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Sent);
-        let places: Vec<QueuePosition> = (0..5).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
-        for place in &places[..3] {
-            let probe = go(&mut gate, place, now);
-            assert!(matches!(gate.turn(places[4].ticket, now), WaitDecision::WaitUntil(_)));
-            gate.report(probe, Completion::Failed, now);
-        }
-        go(&mut gate, &places[3], now);
-        go(&mut gate, &places[4], now);
+    pub(super) fn is_queue_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_cannot_wait_at_all_is_not_turned_away_for_a_first_probe() {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Sent);
-        for _ in 0..2 {
-            let place = gate.queue(NORMAL, now, now).unwrap();
-            go(&mut gate, &place, now);
-        }
+    /// Whether one call is asking, and the others wait for its response.
+    pub(super) fn is_probing(&self) -> bool {
+        matches!(self.phase, Phase::ProbeNext { .. } | Phase::Probing { .. }) && !self.queue.is_empty()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn at_the_end_of_the_window_callers_wait_for_the_reset() {
-        let (mut gate, now) = open(2);
-        let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
-        assert!(gate.enter(NORMAL).is_none());
-        let place = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        for (pass, remaining) in passes.into_iter().zip([1, 0]) {
-            assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(_)));
-            gate.report(pass, accepted(told(remaining, 60), now), now);
-        }
-        assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(at) if at == now + MINUTE));
-        assert!(go(&mut gate, &place, now + MINUTE).probe.is_some());
+    /// Lets every waiter look again.
+    pub(super) fn wake_all(&self) {
+        self.queue.wake_all();
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_without_a_word_closes_a_spent_window_until_its_reset_and_another_for_a_moment() {
-        for (left, until) in [(1, MINUTE), (2, MIN_CLOSURE)] {
-            let (mut gate, now) = open(left);
-            let pass = gate.enter(NORMAL).unwrap();
-            gate.report(pass, refused(RateLimitHeaders::default(), now), now);
-            assert_eq!(gate.closed_until(now), Some(now + until), "{left} were left");
-        }
+    /// When the driver looks again; `None` without a driver.
+    pub(super) fn driver(&self) -> Option<Instant> {
+        self.driver
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn after_a_window_that_was_spent_one_probes_and_the_rest_follow_at_once() {
-        let (mut gate, now) = open(0);
-        let places: Vec<QueuePosition> = (0..20).map(|_| gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap()).collect();
-        let reset = now + MINUTE;
-        let probe = go(&mut gate, &places[0], reset);
-        assert!(matches!(gate.turn(places[1].ticket, reset), WaitDecision::WaitUntil(_)));
-        gate.report(probe, accepted(told(99, 60), reset), reset);
-        for place in &places[1..] {
-            go(&mut gate, place, reset);
-        }
-        assert!(gate.enter(NORMAL).is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_cannot_wait_for_the_reset_is_told_at_once_and_so_is_who_would_be_too_late_after_it() {
-        let (mut gate, now) = open(0);
-        let asked = gate.queue(NORMAL, now, now + MINUTE - SECOND);
-        assert_eq!(asked.unwrap_err(), now + MINUTE);
-        let places: Vec<QueuePosition> = (0..100).map(|_| gate.queue(NORMAL, now, now + MINUTE).unwrap()).collect();
-        let asked = gate.queue(NORMAL, now, now + MINUTE + SECOND);
-        assert_eq!(asked.unwrap_err(), now + 2 * MINUTE, "a window takes a hundred");
-        drop(places);
-        assert!(gate.queue(NORMAL, now, now + 2 * MINUTE).is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn those_for_whom_a_new_window_holds_less_than_they_hoped_are_told_when_it_begins() {
-        let (mut gate, now) = open(0);
-        let places: Vec<QueuePosition> =
-            (0..10).map(|_| gate.queue(NORMAL, now, now + MINUTE + SECOND).unwrap()).collect();
-        let reset = now + MINUTE;
-        let probe = go(&mut gate, &places[0], reset);
-        gate.report(probe, accepted(told(3, 60), reset), reset);
-        for place in &places[1..4] {
-            go(&mut gate, place, reset);
-        }
-        assert!(matches!(gate.turn(places[4].ticket, reset), WaitDecision::GiveUp(at) if at == reset + MINUTE));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bulk_waits_at_its_reserve_and_others_do_not() {
-        let (mut gate, now) = open(21);
-        let bulk = AcquireRequest { priority: Priority::Bulk, reserve: 200 };
-        let pass = gate.enter(bulk).unwrap();
-        gate.report(pass, accepted(told(20, 60), now), now);
-        assert!(gate.enter(bulk).is_none());
-        let place = gate.queue(bulk, now, now + 2 * MINUTE).unwrap();
-        assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(at) if at == now + MINUTE));
-        assert!((0..20).all(|_| gate.enter(NORMAL).is_some()), "the reserve is there for these");
-        assert_eq!(gate.waiting_at(Priority::Bulk), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bulk_that_was_called_goes_though_a_hurried_call_has_taken_what_it_left() {
-        let (mut gate, now) = open(0);
-        let bulk = AcquireRequest { priority: Priority::Bulk, reserve: 200 };
-        let place = gate.queue(bulk, now, now + 2 * MINUTE).unwrap();
-        let reset = now + MINUTE;
-        let probe = go(&mut gate, &place, reset);
-        let place = gate.queue(bulk, reset, reset + 2 * MINUTE).unwrap();
-        gate.report(probe, accepted(told(21, 60), reset), reset);
-        assert_eq!((0..20).filter(|_| gate.enter(NORMAL).is_some()).count(), 20, "one place is its own");
-        assert!(gate.enter(NORMAL).is_none());
-        go(&mut gate, &place, reset);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_that_nobody_polls_any_more_do_not_keep_their_places_for_ever() {
-        let (mut gate, now) = open(3);
-        let asleep = [(); 3].map(|()| gate.enter(NORMAL).unwrap());
-        for (window, room) in [(1, 0), (2, 0), (3, 2)] {
-            let at = now + window * MINUTE;
-            let place = gate.queue(NORMAL, at, at + MINUTE).unwrap();
-            let probe = go(&mut gate, &place, at);
-            gate.report(probe, accepted(told(2, 60), at), at);
-            assert_eq!(gate.room(NORMAL, at), Some(room), "window {window}");
-        }
-        for pass in asleep {
-            gate.report(pass, Completion::Cancelled, now + 4 * MINUTE);
-        }
-        assert_eq!(gate.window().in_flight(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn room_that_comes_back_goes_to_those_who_wait_and_nobody_overtakes_them() {
-        let (mut gate, now) = open(2);
-        let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
-        let first = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        gate.report(passes[0], Completion::Unused, now);
-        assert!(gate.enter(NORMAL).is_none() && gate.enter_at(NORMAL, now).is_none());
-        go(&mut gate, &first, now);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_was_called_and_left_makes_way_for_the_next() {
-        let (mut gate, now) = open(1);
-        let pass = gate.enter(NORMAL).unwrap();
-        let first = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        let second = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        gate.report(pass, Completion::Unused, now);
-        assert!(matches!(gate.turn(second.ticket, now), WaitDecision::WaitUntil(at) if at <= now + PATIENCE));
-        gate.leave(first.ticket, now);
-        go(&mut gate, &second, now);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_that_was_called_and_sleeps_loses_its_place_after_a_second_and_takes_it_again_later() {
-        let (mut gate, now) = open(1);
-        let pass = gate.enter(NORMAL).unwrap();
-        let asleep = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        let awake = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        gate.report(pass, Completion::Unused, now);
-        go(&mut gate, &awake, now + PATIENCE);
-        assert!(matches!(gate.turn(asleep.ticket, now + PATIENCE), WaitDecision::WaitUntil(_)));
-        go(&mut gate, &asleep, now + MINUTE);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn many_that_sleep_cost_the_others_one_second_and_not_one_each() {
-        let (mut gate, now) = open(0);
-        let _asleep: Vec<QueuePosition> = (0..50).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
-        let awake = gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap();
-        let reset = now + MINUTE;
-        assert!(matches!(gate.turn(awake.ticket, reset), WaitDecision::WaitUntil(at) if at == reset + PATIENCE));
-        assert!(go(&mut gate, &awake, reset + PATIENCE).probe.is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn beside_many_that_sleep_the_others_fill_a_window_without_a_second_for_each() {
-        let (mut gate, now) = open(0);
-        let _asleep: Vec<QueuePosition> = (0..50).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
-        let awake: Vec<QueuePosition> = (0..10).map(|_| gate.queue(NORMAL, now, now + 5 * MINUTE).unwrap()).collect();
-        let at = now + MINUTE;
-        assert!(matches!(gate.turn(awake[0].ticket, at), WaitDecision::WaitUntil(_)));
-        let at = at + PATIENCE;
-        let probe = go(&mut gate, &awake[0], at);
-        gate.report(probe, accepted(told(20, 60), at), at);
-        for place in &awake[1..] {
-            go(&mut gate, place, at);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_calls_off_those_that_were_called() {
-        let (mut gate, now) = open(2);
-        let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
-        let place = gate.queue(NORMAL, now, now + 2 * MINUTE).unwrap();
-        gate.report(passes[0], Completion::Unused, now);
-        gate.report(passes[1], refused(wait(10), now), now);
-        assert!(matches!(gate.turn(place.ticket, now), WaitDecision::WaitUntil(at) if at == now + 10 * SECOND));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_of_a_call_from_before_the_closure_does_not_close_the_gate_again() {
-        let now = Instant::now();
-        let mut gate = LimiterState::new(LimitHeaders::Unsure);
-        let passes = [gate.enter(NORMAL).unwrap(), gate.enter(NORMAL).unwrap()];
-        gate.report(passes[0], refused(wait(10), now), now);
-        let place = gate.queue(NORMAL, now, now + MINUTE).unwrap();
-        let reset = now + 10 * SECOND;
-        let probe = go(&mut gate, &place, reset);
-        gate.report(probe, accepted(RateLimitHeaders::default(), reset), reset);
-        gate.report(passes[1], refused(wait(10), now), reset);
-        assert!(gate.enter(NORMAL).is_some());
+    pub(super) fn set_driver(&mut self, wakes_at: Option<Instant>) {
+        self.driver = wakes_at;
     }
 }

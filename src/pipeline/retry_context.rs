@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{Call, Pipeline};
 use crate::error::Error;
-use crate::limit::RateLimitHeaders;
+use crate::limit::{LimitWait, RateLimitHeaders};
 use crate::observer::Wait;
 use crate::options::ResolvedOptions;
 use crate::retry::RetryState;
@@ -41,6 +41,8 @@ pub(crate) struct RetryContext<'a> {
     waited: Duration,
     /// When the current wait or the current attempt started.
     pub(super) phase_started_at: Instant,
+    /// The place of the call in the queue of the rate limiter, which it keeps across attempts.
+    place: Option<u64>,
     /// The last response with 429.
     pub(super) rate_limited: Option<(HttpResponse, RateLimitHeaders)>,
     /// The URL at the vendor's alternative base URL, once the call has switched to it.
@@ -71,6 +73,7 @@ impl<'a> RetryContext<'a> {
             maybe_applied: false,
             waited: Duration::ZERO,
             phase_started_at: now,
+            place: None,
             rate_limited: None,
             alternative_url: None,
             span: None,
@@ -125,6 +128,16 @@ impl<'a> RetryContext<'a> {
     pub(super) fn wait_deadline(&self) -> Instant {
         let allowed = self.options.max_wait.saturating_sub(self.waited).min(FOREVER);
         (self.phase_started_at + allowed).min(self.operation_deadline())
+    }
+
+    /// Until when the call may wait for the rate limit. Nothing is sent that has no time left.
+    pub(super) fn limit_wait(&self) -> LimitWait {
+        LimitWait { until: self.wait_deadline(), send_before: self.operation_deadline(), place: self.place }
+    }
+
+    /// Keeps the place in the queue of the rate limiter for the next attempt.
+    pub(super) fn keep_place(&mut self, place: u64) {
+        self.place = Some(place);
     }
 
     /// Until when the attempt may take.

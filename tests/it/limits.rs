@@ -1,4 +1,4 @@
-//! The tenant's rate limit: rows L1 to L10 of the contract, one by one. `pacing.rs` tests all of them together, with many
+//! The tenant's rate limit: rows L1 to L15 of the contract, one by one. `pacing.rs` tests all of them together, with many
 //! callers.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::testing::{Fault, Script, Step, Transport as _};
-use servicebay::{CallOptions, Error, Priority, RateLimitPolicy, fentu, fixably};
+use servicebay::{CallOptions, Error, HoldBack, Priority, RateLimitPolicy, fentu, fixably};
 use tokio::time::Instant;
 
 use crate::support::{builder, client, order, refused};
@@ -685,4 +685,206 @@ async fn the_usage_of_others_is_detected_and_left_to_them() {
     assert!(refused <= 3, "{refused} of {}", server.counters().requests());
     let external = client.rate_limit().others_per_minute();
     assert!((20..=120).contains(&external), "there are sixty: {external}");
+}
+
+// L11
+
+/// A vendor of 50 calls a minute that cannot be reached, or fails, from one second to another.
+fn vendor_with_outage(from: f64, to: f64, outage: fn() -> Step) -> Script {
+    let started = Instant::now();
+    let windows = std::sync::Mutex::new(std::collections::HashMap::<u64, u64>::new());
+    let respond = move || {
+        let now = started.elapsed().as_secs_f64();
+        if (from..to).contains(&now) {
+            return outage();
+        }
+        let mut windows = windows.lock().unwrap();
+        let used = windows.entry((now / 60.0) as u64).or_default();
+        let reset = (60.0 - now % 60.0).ceil();
+        if *used == 50 {
+            return refused(&reset.to_string());
+        }
+        *used += 1;
+        order()
+            .header("x-ratelimit-limit", "50")
+            .header("x-ratelimit-remaining", (50 - *used).to_string())
+            .header("x-ratelimit-reset", reset.to_string())
+    };
+    Script::new([Step::with(move |_| respond().delay(SECOND / 20)).repeat()])
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_calls_flow_again_within_seconds() {
+    let outages: [fn() -> Step; 3] = [Step::connect_error, Step::dropped, || Step::status(503)];
+    for outage in outages {
+        // Over the end of a window, and in the middle of one.
+        for (from, to) in [(59.0, 61.0), (30.0, 31.1)] {
+            let script = vendor_with_outage(from, to, outage);
+            let client = builder(&script).with_max_wait(DAY).build().unwrap();
+            let workers = join_all((0..10).map(|worker| {
+                let client = client.clone();
+                async move {
+                    tokio::time::sleep(SECOND * worker / 10).await;
+                    let mut last = Duration::ZERO;
+                    let started = Instant::now();
+                    while started.elapsed() < Duration::from_secs_f64(to + 6.0) {
+                        if client.get_order().id(1).send().await.is_ok() {
+                            last = started.elapsed();
+                        }
+                        tokio::time::sleep(3 * SECOND).await;
+                    }
+                    last.as_secs_f64() > to - 1.0
+                }
+            }));
+            let served = workers.await.into_iter().filter(|served| *served).count();
+            assert!(served >= 5, "{served} of 10 after an outage until {to}");
+            assert_eq!(client.rate_limit().closed_until(), None);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn responses_without_headers_slow_callers_down_and_do_not_lock_them_out() {
+    let script = Script::new([order_with_remaining(8, "3600"), order().delay(SECOND / 10).repeat()]);
+    let client = builder(&script).with_max_wait(Duration::ZERO).build().unwrap();
+    for id in 0..30 {
+        client.get_order().id(id).send().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_not_polled_does_not_turn_away_callers_that_cannot_wait() {
+    let steps = [order_with_remaining(0, "60"), order().delay(DAY), order_with_remaining(9, "60")];
+    let script = Script::new(steps);
+    let client = builder(&script).with_max_wait(Duration::ZERO).with_attempt_timeout(2 * DAY).build().unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    client.get_order().id(2).send().await.unwrap_err();
+    tokio::time::advance(MINUTE).await;
+    let mut parked = Box::pin(client.get_order().id(3).send());
+    assert!((&mut parked).now_or_never().is_none());
+    tokio::time::advance(10 * SECOND).await;
+    client.get_order().id(4).send().await.unwrap();
+    assert_eq!(requested_ids(&script), ["1", "3", "4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_503_that_says_until_when_pauses_all_callers() {
+    let script = Script::new([Step::status(503).header("retry-after", "20"), order().repeat()]);
+    let client = builder(&script).build().unwrap();
+    let (first, second) = tokio::join!(client.get_order().id(1).send(), async {
+        tokio::time::sleep(SECOND).await;
+        assert!(matches!(client.rate_limit().held_back(), Some(HoldBack::Outage { .. })));
+        client.get_order().id(2).send().await
+    });
+    first.unwrap();
+    second.unwrap();
+    let at = arrivals(&script);
+    assert!(at[1] >= 20.0, "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_can_be_reopened_by_hand_and_says_what_holds_calls_back() {
+    let script = Script::new([refused("43200"), order().repeat()]);
+    let client = builder(&script).build().unwrap();
+    client.get_order().id(1).send().await.unwrap_err();
+    let Some(HoldBack::RateLimited { until, .. }) = client.rate_limit().held_back() else {
+        panic!("{:?}", client.rate_limit())
+    };
+    assert!(until.duration_since(script.wall()).as_secs() > 43_000);
+    client.get_order().id(2).send().await.unwrap_err();
+    client.reopen_rate_limit();
+    assert_eq!(client.rate_limit().held_back(), None);
+    client.get_order().id(3).send().await.unwrap();
+    assert_eq!(requested_ids(&script), ["1", "3"]);
+}
+
+// L12
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_reports_nothing_is_called_at_the_rate_that_it_accepts() {
+    let used = std::sync::Mutex::new(std::collections::HashMap::<u64, u64>::new());
+    let started = Instant::now();
+    let script = Script::new([Step::with(move |_| {
+        let mut used = used.lock().unwrap();
+        let used = used.entry(started.elapsed().as_secs()).or_default();
+        *used += 1;
+        if *used > 10 { Step::status(429) } else { order() }.delay(SECOND / 20)
+    })
+    .repeat()]);
+    let client = builder(&script).with_max_wait(DAY).build().unwrap();
+    let accepted = std::sync::atomic::AtomicU64::new(0);
+    let workers = join_all((0..64).map(|_| async {
+        loop {
+            client.get_order().id(1).send().await.unwrap();
+            if started.elapsed() > 60 * SECOND {
+                accepted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    }));
+    assert!(tokio::time::timeout(180 * SECOND, workers).await.is_err());
+    let sent = arrivals(&script).iter().filter(|at| **at > 60.0).count() as u64;
+    let accepted = accepted.into_inner();
+    assert!(accepted >= 1080 && sent - accepted <= sent / 20, "{accepted} of 1200 accepted, {sent} sent");
+    assert!(matches!(client.rate_limit().held_back(), Some(HoldBack::LearnedRate { .. })), "{:?}", client.rate_limit());
+}
+
+// L14
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_refused_keeps_its_place_in_the_queue() {
+    let script = Script::new([refused("10"), refused("10"), order().repeat()]);
+    let client = builder(&script).build().unwrap();
+    let calls = (0..4).map(|id| {
+        let client = client.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(id)).await;
+            client.get_order().id(i64::try_from(id).unwrap()).send().await.unwrap();
+        }
+    });
+    join_all(calls).await;
+    assert_eq!(requested_ids(&script)[..4], ["0", "0", "0", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_that_has_no_time_left() {
+    let script = Script::new([refused("10"), order().delay(SECOND).repeat()]);
+    let client = builder(&script).build().unwrap();
+    client.get_order().id(1).send().now_or_never();
+    let timely = client.with_options(CallOptions::new().with_operation_timeout(Duration::from_millis(10_400)));
+    let probe = client.get_order().id(1).send();
+    let late = join_all((0..5).map(|_| timely.request(http::Method::POST, "orders").send::<serde_json::Value>()));
+    let (probe, late) = tokio::join!(probe, late);
+    probe.unwrap();
+    for result in late {
+        assert!(matches!(result, Err(Error::RateLimited(_))), "{result:?}");
+    }
+    assert!(script.requests().iter().all(|request| request.method == http::Method::GET));
+}
+
+// L15
+
+#[tokio::test(start_paused = true)]
+async fn a_403_that_says_when_to_come_back_means_slow_down() {
+    for slow_down in [
+        Step::status(403).header("retry-after", "5"),
+        Step::status(403).header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "5"),
+    ] {
+        let (client, script) = client([slow_down, order()]);
+        client.get_order().id(1).send().await.unwrap();
+        assert!((5.0..5.1).contains(&arrivals(&script)[1]));
+    }
+    let (client, _script) = client([Step::status(403)]);
+    assert!(matches!(client.get_order().id(1).send().await, Err(Error::Forbidden(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cached_response_teaches_nothing() {
+    let script = Script::new([order_with_remaining(0, "60").header("age", "600"), order().repeat()]);
+    let client = builder(&script).build().unwrap();
+    let started = Instant::now();
+    for id in 1..=3 {
+        client.get_order().id(id).send().await.unwrap();
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(client.rate_limit().remaining(), None);
 }

@@ -70,6 +70,8 @@ async fn an_observer_receives_all_events_in_order_with_vendor_tenant_and_operati
         "attempt 2: Some(503) 2s",
         "retry 2: Some(503)",
         "wait: backoff 0",
+        // The attempt after a 429 is a probe, and after a probe that failed the next one waits half a second.
+        "wait: limit 0",
         "attempt 3: Some(404) 3s",
         "call: not_found 3 35",
     ];

@@ -24,6 +24,8 @@ pub(crate) struct Scenario {
     /// The calls that another integration makes in every window.
     pub(crate) external: u64,
     pub(crate) fault: RemainingFault,
+    /// Whether callers give up.
+    pub(crate) cancels: bool,
     pub(crate) workers: Vec<Worker>,
 }
 
@@ -102,12 +104,19 @@ impl Scenario {
             max_travel,
             external: if random.u32(0..3) == 0 { limit / 2 } else { 0 },
             fault,
+            cancels,
             workers: (0..workers)
                 .map(|_| {
                     Worker::of(random, calls.div_ceil(workers), window, [mixed_priorities, patient, eager, cancels])
                 })
                 .collect(),
         }
+    }
+
+    /// How many calls beyond the limit a window may be asked for. While nothing is in flight, one call at a time finds out what
+    /// became of calls that ended without a word about the limit.
+    pub(crate) fn tolerance(&self) -> u64 {
+        if self.cancels || matches!(self.fault, RemainingFault::Absent(_)) { 2 } else { 0 }
     }
 
     pub(crate) fn has_external(&self) -> bool {
@@ -122,7 +131,7 @@ impl Scenario {
     /// How many 429s a call may get before it succeeds: none from an honest vendor whose limit has no other user.
     pub(crate) fn max_429s(&self) -> u32 {
         match self.fault {
-            RemainingFault::None | RemainingFault::TooLow(_) | RemainingFault::Absent(_) if !self.has_external() => 0,
+            RemainingFault::None | RemainingFault::TooLow(_) if !self.has_external() && !self.cancels => 0,
             _ => 50,
         }
     }

@@ -101,7 +101,8 @@ impl SimulatedVendor {
             assert_eq!(state.rejected, 0, "seed {seed}: {scenario:?}");
         }
         if scenario.fault == RemainingFault::None {
-            let few = 3 + state.sent.len() as u64 / 50;
+            let windows = 1 + state.past.len() as u64;
+            let few = 3 + state.sent.len() as u64 / 50 + windows * scenario.tolerance();
             assert!(
                 state.rejected <= few,
                 "seed {seed}: {} of {} rejected: {scenario:?}",
@@ -128,7 +129,7 @@ impl SimulatedVendor {
         let accepted = state.count(self, 1);
         let window = state.window.unwrap();
         state.sent[index].window = Some(window.number);
-        if window.ours > self.scenario.limit
+        if window.ours > self.scenario.limit + self.scenario.tolerance()
             && state.violation.is_none()
             && !matches!(self.scenario.fault, RemainingFault::TooHigh(_) | RemainingFault::Constant(_))
         {

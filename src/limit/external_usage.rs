@@ -77,7 +77,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_else_leaves_no_margin() {
+    async fn without_other_users_there_is_no_margin() {
         let now = Instant::now();
         let mut others = ExternalUsage::default();
         others.turn(now);

@@ -1,0 +1,759 @@
+//! What is left of the vendor's window.
+//!
+//! A response reports what remained when the vendor wrote it, and responses arrive out of order. So what counts is the least
+//! that any response of the window reported, less the calls that it may not include: calls in flight, and calls that ended
+//! without a word about the limit. That can only be too low, and is exact once no call is in flight.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::acquire_request::AcquireRequest;
+use super::external_usage::ExternalUsage;
+use super::headers::RateLimitHeaders;
+use super::unconfirmed::Unconfirmed;
+use super::window_length::WindowLength;
+
+/// Resets are whole seconds, rounded up, and so are the dates that they are compared with, rounded down.
+const RESOLUTION: Duration = Duration::from_secs(2);
+/// So many windows in a row have to begin when the vendor said, before one is taken to begin without asking.
+const TRUSTED: u32 = 2;
+const MAX_TRUSTED: u32 = 1024;
+/// So many responses in a row without limit headers are put down to chance in a window, and at the beginning of one.
+const SILENT: u32 = 16;
+const SILENT_AT_TURN: u32 = 3;
+/// Travel times above this part of the window leave too few responses in time to go by.
+const SLOW: u32 = 3;
+
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// Calls of this process, ever.
+    sent: u64,
+    ended: u64,
+    /// Calls in flight that were sent in this window, and in the one before. Older ones cannot count any more.
+    in_flight: u64,
+    carried: u64,
+    /// Counts windows.
+    number: u64,
+    limit: Option<u64>,
+    /// The most that a window was seen to take, if the vendor does not report the limit.
+    largest: Option<u64>,
+    /// What remained at last, if the vendor reports that without a reset.
+    remaining: Option<u64>,
+    current: Option<Current>,
+    length: WindowLength,
+    unconfirmed: Unconfirmed,
+    /// How many responses without limit headers are still put down to chance.
+    silent_left: u32,
+    /// How many windows in a row began when the vendor said.
+    confirmed: u32,
+    /// How many are needed: more with each window that did not begin as it was taken to.
+    needed: u32,
+    external: ExternalUsage,
+    /// How long calls take, smoothed.
+    round_trip: Duration,
+    /// What others are likely to use while a call travels.
+    margin: u64,
+    is_slow: bool,
+}
+
+/// The window that is known last.
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    /// The least that remained, as far as it is known.
+    least: u64,
+    /// The number of the first call that was sent after that was known.
+    mark: u64,
+    /// When it began, at the earliest.
+    started_at: Instant,
+    reset_at: Instant,
+    /// Whether a response of this window has arrived. If not, it is taken to have begun at the reset of the one before.
+    is_reported: bool,
+    /// What the first response reported, and how many calls it could include.
+    first: (u64, u64),
+}
+
+/// A call that was sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sent {
+    /// How many were sent before it, and how many of these had ended.
+    number: u64,
+    ended: u64,
+    /// The window in which it was sent.
+    window: u64,
+}
+
+/// A call that got a response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    pub(super) sent: Sent,
+    pub(super) sent_at: Instant,
+    pub(super) headers: RateLimitHeaders,
+    /// Whether the vendor refused it because of the limit.
+    pub(super) is_refused: bool,
+}
+
+/// The window that a response belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Belongs {
+    Previous,
+    Current,
+    Next,
+}
+
+impl Current {
+    /// Which window a response belongs to follows from when its call was sent and from what it reports. The reset alone does
+    /// not tell two short windows apart: vendors round it to whole seconds.
+    fn classify(&self, call: &Heard, remaining: u64, length: Duration, now: Instant) -> Belongs {
+        let tolerance = RESOLUTION.max(length / 2);
+        let is_later = |reset_at: Instant| reset_at >= self.reset_at + tolerance;
+        let earliest = call.headers.reset.map(|ahead| call.sent_at + ahead);
+        // A call that leaves as much as there was when it was sent shows that the vendor began anew.
+        let rises = self.is_reported && !call.is_refused && call.sent.number >= self.mark && remaining >= self.least;
+        if rises || call.sent_at >= self.reset_at || earliest.is_some_and(is_later) {
+            return Belongs::Next;
+        }
+        let is_earlier = match call.headers.reset {
+            Some(ahead) => now + ahead + tolerance < self.reset_at,
+            None => call.sent_at < self.started_at,
+        };
+        if is_earlier { Belongs::Previous } else { Belongs::Current }
+    }
+}
+
+impl Window {
+    /// Counts a call that is sent.
+    pub(super) fn send(&mut self) -> Sent {
+        let sent = Sent { number: self.sent, ended: self.ended, window: self.number };
+        self.sent += 1;
+        self.in_flight += 1;
+        sent
+    }
+
+    /// A call has ended and counts no more: it was not sent, or its response said what remains.
+    pub(super) fn end(&mut self, call: Sent) {
+        self.ended += 1;
+        match self.number - call.window {
+            0 => self.in_flight -= 1,
+            1 => self.carried -= 1,
+            _ => {}
+        }
+    }
+
+    /// A call ended without a word about the limit. It counts until a response has to include it.
+    pub(super) fn on_failure(&mut self, call: Sent) {
+        self.end(call);
+        self.unconfirmed.add(self.sent);
+    }
+
+    /// A response arrived. Returns whether that changes the prospects of those who wait.
+    pub(super) fn on_response(&mut self, call: &Heard, now: Instant) -> bool {
+        let headers = &call.headers;
+        let trip = now.saturating_duration_since(call.sent_at);
+        self.round_trip = if self.round_trip.is_zero() { trip } else { (self.round_trip * 7 + trip) / 8 };
+        // A window that holds nothing would take no call: zero is how some write that there is no limit.
+        self.limit = headers.limit.filter(|limit| *limit > 0).or(self.limit);
+        self.remaining = headers.remaining.or(self.remaining);
+        if let Some(reset_at) = headers.reset_instant(now) {
+            self.length.on_reset(reset_at, headers.reset.unwrap_or_default());
+        }
+        self.length.on_policy(headers.window);
+        let changed = match (headers.remaining, headers.reset) {
+            (Some(remaining), Some(ahead)) => self.on_report(call, remaining, now + ahead, now),
+            // Until when it has to last is not known, but within a window it counts all the same.
+            (Some(remaining), None) if self.current.is_some() => {
+                let reset_at = self.current.map_or(now, |current| current.reset_at.max(call.sent_at + self.length()));
+                self.on_report(call, remaining, reset_at, now)
+            }
+            (Some(_), None) => {
+                self.end(call.sent);
+                false
+            }
+            (None, _) if call.is_refused => {
+                self.end(call.sent);
+                false
+            }
+            (None, _) => {
+                self.on_failure(call.sent);
+                self.expire_if_silent(call.sent_at)
+            }
+        };
+        self.update_slow();
+        changed
+    }
+
+    fn on_report(&mut self, call: &Heard, remaining: u64, reset_at: Instant, now: Instant) -> bool {
+        self.silent_left = SILENT;
+        let length = self.length();
+        match self.current.map(|current| (current, current.classify(call, remaining, length, now))) {
+            None => {
+                self.begin(call, remaining, reset_at, now);
+                true
+            }
+            Some((current, Belongs::Next)) => {
+                if !call.is_refused {
+                    self.largest = self.largest.max(Some(remaining.saturating_add(1)));
+                }
+                self.confirm(call, &current, remaining, reset_at);
+                self.begin(call, remaining, reset_at, now);
+                true
+            }
+            Some((current, Belongs::Previous)) => {
+                if call.sent_at >= current.started_at && !current.is_reported {
+                    // It was sent when this window was taken to have begun, and had not.
+                    self.confirmed = 0;
+                }
+                self.on_failure(call.sent);
+                false
+            }
+            Some((current, Belongs::Current)) => {
+                self.end(call.sent);
+                self.update(call, current, remaining, reset_at, now)
+            }
+        }
+    }
+
+    /// The first response of a new window shows whether the window before ended when the vendor said, and whether a whole one
+    /// followed.
+    fn confirm(&mut self, call: &Heard, current: &Current, remaining: u64, reset_at: Instant) {
+        let is_later = reset_at > current.reset_at + self.length() / 2;
+        let is_whole = self.size().is_some_and(|size| remaining + (self.sent - current.mark) >= size);
+        self.confirmed = if is_later && is_whole && !call.is_refused { self.confirmed.saturating_add(1) } else { 0 };
+    }
+
+    /// A response of the current window arrived.
+    fn update(&mut self, call: &Heard, mut current: Current, remaining: u64, reset_at: Instant, now: Instant) -> bool {
+        let is_first = !current.is_reported;
+        if is_first {
+            current.is_reported = true;
+            current.reset_at = reset_at;
+            current.first = (remaining, call.sent.ended + 1);
+            if call.is_refused {
+                self.confirmed = 0;
+            }
+        }
+        if is_first || remaining < current.least {
+            current.least = remaining.min(current.least);
+            current.mark = self.sent;
+        }
+        // Of all resets that are reported for a window the earliest is closest to the truth. Only a bucket that is refilled is
+        // full again later the more of it was used.
+        if remaining > 0 || reset_at <= current.reset_at + RESOLUTION / 2 {
+            current.reset_at = current.reset_at.min(reset_at);
+        } else {
+            current.reset_at = reset_at;
+        }
+        self.current = Some(current);
+        let (first, known) = current.first;
+        let unexplained = first.saturating_sub(remaining).saturating_sub(self.sent.saturating_sub(known));
+        self.unconfirmed.settle(call.sent.number, self.sent);
+        let more = self.external.see(unexplained, now);
+        if more {
+            self.update_margin();
+        }
+        more || is_first
+    }
+
+    /// The first response of a window arrived.
+    fn begin(&mut self, call: &Heard, remaining: u64, reset_at: Instant, now: Instant) {
+        let started_at = self.current.map_or(call.sent_at, |current| current.reset_at.min(call.sent_at));
+        // What ended while this call was on its way may have come to the vendor after it.
+        let meanwhile = self.ended - call.sent.ended;
+        self.end(call.sent);
+        self.turn(Current {
+            least: remaining,
+            mark: self.sent,
+            started_at,
+            reset_at,
+            is_reported: true,
+            first: (remaining, call.sent.ended + 1),
+        });
+        self.unconfirmed = Unconfirmed::default();
+        self.unconfirmed.add_all(meanwhile, self.sent);
+        self.external.turn(now);
+        self.update_margin();
+    }
+
+    fn turn(&mut self, current: Current) {
+        self.current = Some(current);
+        self.number += 1;
+        (self.carried, self.in_flight) = (self.in_flight, 0);
+    }
+
+    /// Takes a window that is over to be followed by a whole one, if the vendor's resets have proved right. Calls that ended
+    /// in the last moments may count in the new window.
+    pub(super) fn pass_time(&mut self, now: Instant) {
+        let Some(current) = self.current.filter(|current| current.is_reported && now >= current.reset_at) else {
+            return;
+        };
+        let (Some(size), Some(length)) = (self.size(), self.length.get()) else { return };
+        if self.confirmed < self.needed.max(TRUSTED) || self.has_external() || self.is_slow {
+            return;
+        }
+        self.turn(Current {
+            least: size,
+            mark: self.sent,
+            started_at: current.reset_at,
+            reset_at: now + length,
+            is_reported: false,
+            first: (size, self.ended),
+        });
+        self.external.turn(now);
+    }
+
+    /// Ends a window of which no response has shown that it has begun.
+    pub(super) fn end_assumed(&mut self, now: Instant) {
+        if let Some(current) = self.current.as_mut().filter(|current| !current.is_reported) {
+            (current.least, current.reset_at, current.is_reported) = (0, now, true);
+        }
+    }
+
+    /// A call failed, or was refused: ask before the next window is taken to have begun.
+    pub(super) fn distrust(&mut self) {
+        self.confirmed = 0;
+        if self.is_assumed() {
+            self.needed = (self.needed.max(TRUSTED) * 2).min(MAX_TRUSTED);
+        }
+    }
+
+    /// The vendor accepted a call and said nothing of the limit. At the beginning of a window a few such responses mean that
+    /// there is none any more, within a window many.
+    fn expire_if_silent(&mut self, sent_at: Instant) -> bool {
+        let Some(current) = self.current else { return false };
+        self.silent_left = self.silent_left.saturating_sub(1);
+        if sent_at >= current.reset_at {
+            self.silent_left = self.silent_left.min(SILENT_AT_TURN - 1);
+        }
+        if self.silent_left == 0 {
+            self.current = None;
+            self.unconfirmed = Unconfirmed::default();
+        }
+        self.silent_left == 0
+    }
+
+    /// What others are likely to use between a response and the next call.
+    fn update_margin(&mut self) {
+        // No more than a quarter is left for what is only a guess.
+        let most = self.size().unwrap_or_default() / 4;
+        self.margin = if self.has_external() { self.external.within(self.round_trip).min(most) } else { 0 };
+    }
+
+    fn update_slow(&mut self) {
+        let slow = match (self.size(), self.length.get()) {
+            (Some(_), Some(length)) if self.is_slow => self.round_trip * (SLOW + 1) > length,
+            (Some(_), Some(length)) => self.round_trip * SLOW > length,
+            _ => false,
+        };
+        self.is_slow = slow;
+    }
+
+    /// How many such calls may be sent: all there is if nothing is known.
+    pub(super) fn room(&self, request: AcquireRequest) -> u64 {
+        match &self.current {
+            Some(current) => current.least.saturating_sub(self.pending() + self.margin + self.reserve(request)),
+            None => u64::MAX,
+        }
+    }
+
+    /// The same, less what others are likely to have used since the last response.
+    pub(super) fn room_at(&self, request: AcquireRequest, now: Instant) -> u64 {
+        let room = self.room(request);
+        if self.pending() == 0 || !self.has_external() || self.is_over(now) {
+            return room;
+        }
+        room.saturating_sub(self.external.since_heard(now))
+    }
+
+    /// Calls that the least that remains may not include.
+    fn pending(&self) -> u64 {
+        self.in_flight + self.carried + self.unconfirmed.count()
+    }
+
+    /// What will be left for those who wait once no call is in flight, if that is all until the reset.
+    pub(super) fn left(&self, request: AcquireRequest) -> Option<u64> {
+        self.current.map(|current| current.least.saturating_sub(self.margin + self.reserve(request)))
+    }
+
+    /// Whether the vendor said that there is room, and only guesses say that there is none.
+    pub(super) fn is_held_back_by_guesses(&self, request: AcquireRequest, now: Instant) -> bool {
+        let reported = |current: &Current| now < current.reset_at && current.least > self.reserve(request);
+        self.current.as_ref().is_some_and(reported)
+    }
+
+    /// When the vendor said that there is nothing left, and until when.
+    pub(super) fn exhausted_until(&self, request: AcquireRequest, now: Instant) -> Option<Instant> {
+        let current = self.current.filter(|current| current.is_reported && now < current.reset_at)?;
+        (current.least <= self.reserve(request)).then_some(current.reset_at)
+    }
+
+    /// When the window ends of which the vendor said that nothing is left.
+    pub(super) fn exhausted_at(&self, now: Instant) -> Option<Instant> {
+        let current = self.current.filter(|current| current.is_reported && now < current.reset_at)?;
+        (current.least == 0).then_some(current.reset_at)
+    }
+
+    /// The end of the window, if all of it is used but for a call that the vendor has just refused.
+    pub(super) fn spent_until(&self, now: Instant) -> Option<Instant> {
+        let current = self.current.filter(|current| now < current.reset_at)?;
+        (current.least.saturating_sub(self.pending() + self.margin) <= 1).then_some(current.reset_at)
+    }
+
+    /// What a call leaves to others.
+    fn reserve(&self, request: AcquireRequest) -> u64 {
+        // In thousandths; no window is so large that this overflows.
+        let first = || self.current.map(|current| current.first.0.saturating_add(1));
+        let size = || self.size().or_else(first).unwrap_or_default();
+        if request.reserve == 0 { 0 } else { size().saturating_mul(request.reserve.into()) / 1000 }
+    }
+
+    /// What a whole window holds for a call of this kind.
+    pub(super) fn share(&self, request: AcquireRequest) -> Option<u64> {
+        self.size().map(|size| size.saturating_sub(self.reserve(request)).max(1))
+    }
+
+    /// How many calls a window takes, as the vendor reports or as was seen.
+    fn size(&self) -> Option<u64> {
+        self.limit.or(self.largest)
+    }
+
+    /// Calls a second over whole windows, if responses are too late to go by and calls have to be spaced instead.
+    pub(super) fn slow_rate(&self) -> Option<f64> {
+        let (limit, length) = (self.size()?, self.length.get()?);
+        self.is_slow.then(|| limit as f64 / length.as_secs_f64())
+    }
+
+    /// Whether others use the tenant so much that it matters how old the last response is.
+    pub(super) fn has_external(&self) -> bool {
+        self.external.rate() > 0.0 && self.external.rate() * self.length().as_secs_f64() >= 1.0
+    }
+
+    /// Whether the window is known to be over.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.current.is_some_and(|current| now >= current.reset_at)
+    }
+
+    /// Whether a response of a window has arrived that is not over.
+    pub(super) fn is_running(&self, now: Instant) -> bool {
+        self.current.is_some_and(|current| current.is_reported && now < current.reset_at)
+    }
+
+    /// Whether the vendor reports when its windows end.
+    pub(super) fn is_known(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Whether the window is taken to have begun, without a response that says so.
+    pub(super) fn is_assumed(&self) -> bool {
+        self.current.is_some_and(|current| !current.is_reported)
+    }
+
+    pub(super) fn length(&self) -> Duration {
+        self.length.get_or_longest().unwrap_or_default()
+    }
+
+    pub(super) fn round_trip(&self) -> Duration {
+        self.round_trip
+    }
+
+    /// Calls in flight, of all windows.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.sent - self.ended
+    }
+
+    pub(super) fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    pub(super) fn remaining(&self) -> Option<u64> {
+        self.current.filter(|current| current.is_reported).map(|current| current.least).or(self.remaining)
+    }
+
+    pub(super) fn reset_at(&self) -> Option<Instant> {
+        self.current.map(|current| current.reset_at)
+    }
+
+    /// Calls a second that others use.
+    pub(super) fn external(&self) -> f64 {
+        self.external.rate()
+    }
+
+    /// Forgets all that responses said.
+    pub(super) fn forget(&mut self) {
+        self.current = None;
+        self.unconfirmed = Unconfirmed::default();
+        self.confirmed = 0;
+        self.external = ExternalUsage::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::priority::Priority;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn normal() -> AcquireRequest {
+        AcquireRequest::test(Priority::Normal)
+    }
+
+    fn headers(remaining: u64, seconds: u64) -> RateLimitHeaders {
+        let reset = Some(Duration::from_secs(seconds));
+        RateLimitHeaders { limit: Some(100), remaining: Some(remaining), reset, ..RateLimitHeaders::default() }
+    }
+
+    fn respond(window: &mut Window, sent: Sent, sent_at: Instant, headers: RateLimitHeaders, now: Instant) {
+        window.on_response(&Heard { sent, sent_at, headers, is_refused: false }, now);
+    }
+
+    /// A window of a minute with so much left.
+    fn window(remaining: u64) -> (Window, Instant) {
+        let now = Instant::now();
+        let mut window = Window::default();
+        let sent = window.send();
+        respond(&mut window, sent, now, headers(remaining, 60), now);
+        (window, now)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_in_flight_count_against_what_remains() {
+        let (mut window, now) = window(10);
+        let calls: Vec<Sent> = (0..4).map(|_| window.send()).collect();
+        assert_eq!((window.room(normal()), window.in_flight()), (6, 4));
+        respond(&mut window, calls[0], now, headers(9, 60), now);
+        assert_eq!(window.room(normal()), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_responses_out_of_order_the_least_counts() {
+        let (mut window, now) = window(10);
+        let calls: Vec<Sent> = (0..4).map(|_| window.send()).collect();
+        for (call, remaining) in calls.into_iter().zip([7, 9, 6, 8]) {
+            respond(&mut window, call, now, headers(remaining, 60), now);
+        }
+        assert_eq!((window.room(normal()), window.remaining()), (6, Some(6)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_fails_counts_until_a_response_to_a_later_one_includes_it() {
+        let (mut window, now) = window(10);
+        let (earlier, lost) = (window.send(), window.send());
+        window.on_failure(lost);
+        assert_eq!(window.room(normal()), 8);
+        respond(&mut window, earlier, now, headers(9, 60), now);
+        assert_eq!(window.room(normal()), 8, "the response may not include it");
+        let later = window.send();
+        respond(&mut window, later, now, headers(7, 60), now);
+        assert_eq!(window.room(normal()), 7, "this one does");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failed_calls_settle_although_there_are_always_others_in_flight() {
+        let (mut window, now) = window(90);
+        let mut earlier = window.send();
+        for remaining in (0..20).rev() {
+            let later = window.send();
+            let lost = window.send();
+            window.on_failure(lost);
+            respond(&mut window, earlier, now, headers(remaining * 2, 60), now);
+            earlier = later;
+        }
+        assert!(window.unconfirmed.count() <= 3, "{:?}", window.unconfirmed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_not_sent_gives_its_place_back() {
+        let (mut window, _) = window(10);
+        let call = window.send();
+        window.end(call);
+        assert_eq!((window.room(normal()), window.in_flight()), (10, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_sent_after_the_reset_reports_the_new_window() {
+        let (mut window, now) = window(0);
+        let reset = now + 60 * SECOND;
+        assert!(window.is_over(reset) && !window.is_over(reset - SECOND));
+        let probe = window.send();
+        respond(&mut window, probe, reset, headers(99, 60), reset + SECOND);
+        assert_eq!((window.room(normal()), window.reset_at()), (99, Some(reset + 61 * SECOND)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_of_an_older_window_says_nothing_of_this_one() {
+        let (mut window, now) = window(5);
+        let late = window.send();
+        let reset = now + 60 * SECOND;
+        let probe = window.send();
+        respond(&mut window, probe, reset, headers(99, 60), reset);
+        assert_eq!(window.room(normal()), 98, "the late one may come to count in this window");
+        respond(&mut window, late, now, headers(4, 0), reset);
+        assert_eq!(window.room(normal()), 98);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_that_turns_before_its_reset_is_recognized_by_what_the_response_says() {
+        let (mut window, now) = window(50);
+        let call = window.send();
+        let early = now + 30 * SECOND;
+        respond(&mut window, call, early, headers(30, 60), early);
+        assert_eq!(window.reset_at(), Some(early + 60 * SECOND), "its reset is far beyond");
+        let call = window.send();
+        respond(&mut window, call, early, headers(98, 60), early);
+        assert_eq!(window.room(normal()), 98, "more is left than before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_earliest_reset_of_a_window_counts() {
+        let (mut window, now) = window(50);
+        // In whole seconds, the reset seems to wander with the time of the call.
+        for (millis, seconds) in [(300, 60), (900, 60), (1050, 59), (1500, 59)] {
+            let call = window.send();
+            let at = now + Duration::from_millis(millis);
+            respond(&mut window, call, at, headers(49 - millis / 100, seconds), at);
+        }
+        assert_eq!(window.reset_at(), Some(now + 60 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_remains_without_a_reset_holds_no_call_back() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        let call = window.send();
+        respond(&mut window, call, now, RateLimitHeaders { reset: None, ..headers(0, 0) }, now);
+        assert_eq!((window.room(normal()), window.remaining()), (u64::MAX, Some(0)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vendor_that_stops_reporting_its_limit_holds_no_call_back_after_a_few_windows_or_many_calls() {
+        let (mut window, now) = window(0);
+        let reset = now + 60 * SECOND;
+        for _ in 0..SILENT_AT_TURN {
+            assert_eq!(window.room(normal()), 0);
+            let call = window.send();
+            respond(&mut window, call, reset, RateLimitHeaders::default(), reset);
+        }
+        assert_eq!(window.room(normal()), u64::MAX);
+
+        let (mut window, now) = self::window(50);
+        for call in 0..SILENT {
+            assert_eq!(window.room(normal()), 50 - u64::from(call));
+            let call = window.send();
+            respond(&mut window, call, now, RateLimitHeaders::default(), now);
+        }
+        assert_eq!(window.room(normal()), u64::MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_of_zero_is_none() {
+        let (mut window, now) = window(30);
+        let call = window.send();
+        respond(&mut window, call, now, RateLimitHeaders { limit: Some(0), ..headers(29, 60) }, now);
+        assert_eq!((window.limit(), window.share(normal())), (Some(100), Some(100)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reserve_is_a_share_of_the_window() {
+        let (window, _) = window(30);
+        assert_eq!(window.room(AcquireRequest { reserve: 200, ..normal() }), 10);
+        assert_eq!(window.room(AcquireRequest { reserve: 900, ..normal() }), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_our_calls_do_not_explain_was_used_by_others() {
+        let (mut window, now) = window(99);
+        let mut remaining = 99;
+        for tenth in 1..=10 {
+            let call = window.send();
+            remaining -= 5;
+            let sent_at = now + SECOND / 10 * tenth;
+            respond(&mut window, call, sent_at, headers(remaining, 60), sent_at + SECOND / 10);
+        }
+        assert!((30.0..45.0).contains(&window.external()), "{}", window.external());
+        assert!((5..=12).contains(&window.margin), "4 are used in a round trip: {}", window.margin);
+        assert!(window.has_external());
+        assert_eq!(window.room(normal()), 49 - window.margin);
+        let in_flight = window.send();
+        assert!(window.room_at(normal(), now + 5 * SECOND) < 10, "{in_flight:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn our_own_calls_are_not_taken_for_those_of_others_in_whatever_order_responses_arrive() {
+        let (mut window, now) = window(99);
+        let calls: Vec<Sent> = (0..64).map(|_| window.send()).collect();
+        for (call, remaining) in calls.into_iter().rev().zip(35..) {
+            respond(&mut window, call, now, headers(remaining, 60), now + SECOND / 10);
+        }
+        assert_eq!(window.external(), 0.0);
+    }
+
+    /// A window of a minute and two calls, after so many others that were used up. Returns its reset.
+    fn used_up(windows: u32) -> (Window, Instant) {
+        let mut window = Window::default();
+        let reset = turn(&mut window, Instant::now(), windows + 1);
+        (window, reset)
+    }
+
+    /// Windows that are used up. Returns the reset of the last one.
+    fn turn(window: &mut Window, mut reset: Instant, windows: u32) -> Instant {
+        for _ in 0..windows {
+            for remaining in [1, 0] {
+                let call = window.send();
+                respond(window, call, reset, RateLimitHeaders { limit: Some(2), ..headers(remaining, 60) }, reset);
+            }
+            reset += 60 * SECOND;
+        }
+        reset
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_begins_without_asking_once_two_began_when_the_vendor_said() {
+        for (windows, room) in [(1, 0), (2, 2)] {
+            let (mut window, reset) = used_up(windows);
+            window.pass_time(reset - Duration::from_millis(1));
+            assert_eq!(window.room(normal()), 0);
+            window.pass_time(reset);
+            assert_eq!(window.room(normal()), room, "after {windows} windows");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_that_does_not_begin_as_expected_is_not_expected_again_for_a_while() {
+        let (mut window, reset) = used_up(2);
+        window.pass_time(reset);
+        window.distrust();
+        window.end_assumed(reset);
+        assert_eq!((window.room(normal()), window.is_over(reset)), (0, true));
+        let reset = turn(&mut window, reset, 3);
+        window.pass_time(reset);
+        assert_eq!(window.room(normal()), 0);
+        let reset = turn(&mut window, reset, 1);
+        window.pass_time(reset);
+        assert_eq!(window.room(normal()), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_in_flight_at_the_turn_of_a_window_count_in_the_next_one_and_not_in_the_one_after() {
+        let (mut window, reset) = used_up(3);
+        let unpolled = window.send();
+        window.pass_time(reset);
+        assert_eq!(window.room(normal()), 1);
+        let reset = turn(&mut window, reset, 1);
+        window.pass_time(reset);
+        assert_eq!((window.room(normal()), window.in_flight()), (2, 1));
+        window.end(unpolled);
+        assert_eq!((window.room(normal()), window.in_flight()), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_responses_make_calls_go_at_an_even_rate() {
+        let (mut window, reset) = used_up(2);
+        assert_eq!(window.slow_rate(), None);
+        for number in 0..40 {
+            let call = window.send();
+            respond(&mut window, call, reset, headers(90 - number, 60), reset + 30 * SECOND);
+        }
+        let rate = window.slow_rate().unwrap();
+        assert!((1.6..1.7).contains(&rate), "{rate}");
+    }
+}

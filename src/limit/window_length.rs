@@ -1,0 +1,97 @@
+//! How long the vendor's windows are, which few vendors say.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How many turns of a window are remembered.
+const TURNS: usize = 4;
+
+/// After so many reports without a jump of the reset, windows slide, and the longest time to a reset is their length.
+const REPORTS: u32 = 16;
+
+/// What is known of the length of a window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct WindowLength {
+    /// As the vendor's policy says.
+    policy: Option<Duration>,
+    /// The latest reset that was reported.
+    reset_at: Option<Instant>,
+    /// How many were reported.
+    reports: u32,
+    /// The times between the last resets.
+    turns: [Option<Duration>; TURNS],
+    /// The longest time to a reset that was reported: at most the length of a window.
+    longest: Option<Duration>,
+}
+
+impl WindowLength {
+    /// A response reported its reset. It may lie before the response's arrival, while `ahead` is the time that was left.
+    pub(super) fn on_reset(&mut self, reset_at: Instant, ahead: Duration) {
+        self.longest = self.longest.max(Some(ahead));
+        self.reports = self.reports.saturating_add(1);
+        let apart = self.reset_at.map_or(Duration::ZERO, |last| reset_at.saturating_duration_since(last));
+        self.reset_at = self.reset_at.max(Some(reset_at));
+        // A reset that moves on by less belongs to the same window, or to one that slides.
+        if !apart.is_zero() && apart >= self.longest.unwrap_or_default() / 2 {
+            self.turns.rotate_right(1);
+            self.turns[0] = Some(apart);
+        }
+    }
+
+    pub(super) fn on_policy(&mut self, window: Option<Duration>) {
+        self.policy = window.filter(|window| !window.is_zero()).or(self.policy);
+    }
+
+    /// The length, if it is known: the second shortest time between two resets. Longer ones may contain windows without calls,
+    /// and the shortest may come from a reset that was rounded.
+    pub(super) fn get(&self) -> Option<Duration> {
+        let mut turns: Vec<_> = self.turns.iter().flatten().copied().collect();
+        turns.sort_unstable();
+        let sliding = self.longest.filter(|_| self.reports >= REPORTS);
+        self.policy.or_else(|| turns.get(1).or_else(|| turns.first()).copied()).or(sliding)
+    }
+
+    /// The length, or else the longest time to a reset that was reported.
+    pub(super) fn get_or_longest(&self) -> Option<Duration> {
+        self.get().or(self.longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn length(reports: impl IntoIterator<Item = (u64, u64)>) -> WindowLength {
+        let now = Instant::now();
+        let mut length = WindowLength::default();
+        for (at, left) in reports {
+            length.on_reset(now + SECOND * u32::try_from(at + left).unwrap(), SECOND * u32::try_from(left).unwrap());
+        }
+        length
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_between_two_resets_is_the_length() {
+        assert_eq!(length([(0, 60), (10, 50)]).get(), None);
+        assert_eq!(length([(0, 60), (10, 50)]).get_or_longest(), Some(60 * SECOND));
+        assert_eq!(length([(50, 10), (60, 60)]).get(), Some(60 * SECOND));
+        assert_eq!(length([(0, 60), (180, 60), (240, 60), (300, 60)]).get(), Some(60 * SECOND), "after a break");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reset_that_moves_on_with_each_call_is_of_a_window_that_slides() {
+        assert_eq!(length((0..100).map(|at| (at, 60))).get(), Some(60 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_vendors_policy_counts_more_than_what_is_seen() {
+        let mut length = length([(0, 60), (60, 60)]);
+        length.on_policy(Some(30 * SECOND));
+        length.on_policy(None);
+        length.on_policy(Some(Duration::ZERO));
+        assert_eq!(length.get(), Some(30 * SECOND));
+    }
+}

@@ -1,0 +1,53 @@
+//! Runs tasks that no caller can end.
+//!
+//! A task on a caller's runtime would stop when that runtime ends or is not driven: a token refresh after the vendor has
+//! replaced the refresh token and before the new one is stored, or the timers of all who wait for a tenant's rate limit. So
+//! this crate has a runtime of its own: one thread, started when it is first needed.
+
+use std::future::{Future, pending};
+use std::io;
+#[cfg(feature = "testing")]
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+
+/// Where the background tasks of a client run.
+#[derive(Clone, Debug)]
+pub(crate) enum Spawner {
+    /// On this crate's runtime.
+    Own,
+    /// In a simulation time belongs to the test's runtime, and so do its tasks.
+    #[cfg(feature = "testing")]
+    Custom(Arc<dyn super::Transport>),
+}
+
+impl Spawner {
+    /// Runs a future to its end, whatever happens to the caller.
+    #[expect(clippy::disallowed_methods, reason = "these tasks must go on even if no caller is left")]
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        match self {
+            Self::Own => match runtime() {
+                Some(runtime) => drop(runtime.spawn(future)),
+                // Without threads for one more runtime, the caller's has to do.
+                None => drop(tokio::spawn(future)),
+            },
+            #[cfg(feature = "testing")]
+            Self::Custom(transport) => transport.spawn(Box::pin(future)),
+        }
+    }
+}
+
+/// The runtime; `None` if it cannot be made.
+fn runtime() -> Option<&'static Handle> {
+    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
+    RUNTIME.get_or_init(|| start().ok()).as_ref()
+}
+
+fn start() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new().name("servicebay".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
+    Ok(handle)
+}
