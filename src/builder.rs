@@ -157,10 +157,15 @@ impl<C> ClientBuilder<C> {
     /// run on your runtime, and token requests on one of this crate's own. So it must return the same settings each time. Your
     /// program needs the dependency `reqwest` 0.13.
     ///
-    /// Four settings are this crate's, whatever the closure sets: redirects are not followed, because one could send a token to
+    /// Some settings are this crate's, whatever the closure sets: redirects are not followed, because one could send a token to
     /// another host; nothing is retried, because a retry could book twice; connecting may take 10 s, or nine tenths of a
-    /// shorter [attempt timeout](Self::with_attempt_timeout); and requests to this machine over plain http use no proxy. Do not
-    /// set a timeout for whole requests: it would also end calls that may take longer.
+    /// shorter [attempt timeout](Self::with_attempt_timeout); responses are decompressed here, within
+    /// [`with_max_body`](Self::with_max_body); and requests to this machine over plain http use no proxy and no certificates.
+    /// Do not set a timeout for whole requests: it would also end calls that may take longer.
+    ///
+    /// Without a closure, idle connections are closed after 20 s (128 to a host are kept), an HTTP/2 connection is asked for a
+    /// sign of life every 20 s while a request is under way, and TLS is rustls if the feature is on. The HTTP client has no
+    /// bound on open connections: over HTTP/1 there are as many as calls at a time.
     ///
     /// # Errors
     ///

@@ -92,7 +92,8 @@ fn decode_error<T: DeserializeOwned>(
         return error;
     }
     if let Some(encoding) = response.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
-        let reason = format!("the response is encoded as {encoding}, which the client did not ask for");
+        let reason =
+            format!("the response is encoded as {encoding}, which cannot be read: it is damaged, or was not asked for");
         return context.decode_error(response, reason, None, None);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);

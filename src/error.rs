@@ -57,8 +57,8 @@ pub use self::validation::ValidationError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The vendor rejected the call with a status that has no variant of its own: another 4xx, or a redirect, which is
-    /// never followed. Or the token endpoint, or a proxy or firewall before it, rejected a token request for a reason other than
+    /// The vendor rejected the call with a status that has no variant of its own: another 4xx, a redirect, which is never
+    /// followed, or 304 to a request with a condition. Or the token endpoint, or a proxy or firewall before it, rejected a token request for a reason other than
     /// the credentials.
     ///
     /// Not applied, except for a redirected write, whose outcome is unknown: see [`CallError::maybe_applied`].
@@ -73,7 +73,8 @@ pub enum Error {
     Config(Box<ConfigError>),
     /// The call conflicts with the state of the object (409, 412).
     ///
-    /// Not applied. Troubleshooting: read the object again, and decide anew.
+    /// Not applied. Troubleshooting: read the object again, and decide anew. If [`CallError::may_be_own_effect`] returns true,
+    /// an earlier attempt of the same call may have made the change: compare.
     #[error(transparent)]
     Conflict(Box<CallError>),
     /// The connection could not be opened, or broke before the whole response arrived.
@@ -103,7 +104,8 @@ pub enum Error {
     InvalidRequest(Box<RequestError>),
     /// The object does not exist, or the credentials may not see it (404, 410).
     ///
-    /// Not applied. Troubleshooting: check the id and the tenant.
+    /// Not applied. Troubleshooting: check the id and the tenant. If [`CallError::may_be_own_effect`] returns true, a DELETE
+    /// found its object gone after an attempt whose response was lost: it has what it wanted.
     #[error(transparent)]
     NotFound(Box<CallError>),
     /// A write was sent, and no response reports its outcome. It was **not** repeated.

@@ -17,7 +17,10 @@ const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 /// * the request was not sent, whatever its method,
 /// * the vendor's rate limit rejected it (429), whatever its method, as soon as the limit allows. This costs waiting
 ///   time, and does not count as an attempt,
-/// * the call is idempotent, and the attempt ended with 408, 500, 502, 503, 504, a timeout or a broken connection.
+/// * the call is idempotent, and the attempt ended with 408, 500, 502, 503, 504, a failure that a content delivery network
+///   reports in its own codes (520 to 524, 527, 530), a timeout or a broken connection.
+///
+/// A request was not sent if it got no connection, or if the server refused its HTTP/2 stream.
 ///
 /// A POST or PATCH that may have reached the vendor is never repeated, unless the vendor's API makes repeating it harmless.
 ///
@@ -148,7 +151,7 @@ pub(crate) fn decide(policy: &RetryPolicy, state: RetryState, outcome: AttemptOu
         AttemptOutcome::Response(status) => match status.as_u16() {
             401 if !reauthorized => RetryDecision::Reauthorize,
             408 => retry_if(idempotent, RetryBudget::TIMEOUT),
-            500 | 502 | 503 | 504 => retry_if(idempotent, RetryBudget::FAILURE),
+            500 | 502 | 503 | 504 | 520..=524 | 527 | 530 => retry_if(idempotent, RetryBudget::FAILURE),
             _ => RetryDecision::Done,
         },
         AttemptOutcome::NotSent => retry_if(true, RetryBudget::FAILURE),
@@ -237,7 +240,7 @@ mod tests {
 
     #[test]
     fn transient_statuses_are_retried_only_if_the_call_is_idempotent() {
-        for status in [500, 502, 503, 504] {
+        for status in [500, 502, 503, 504, 520, 521, 522, 523, 524, 527, 530] {
             assert_eq!(after_the_first(true, response(status)), RetryDecision::Retry { cost: 5 }, "{status}");
             assert_eq!(after_the_first(false, response(status)), FAIL, "{status}");
         }
@@ -255,7 +258,7 @@ mod tests {
 
     #[test]
     fn successes_and_all_other_errors_are_returned() {
-        for status in [200, 201, 204, 302, 400, 403, 404, 409, 422, 501, 505] {
+        for status in [200, 201, 204, 302, 400, 403, 404, 409, 422, 501, 505, 519, 525, 526, 528, 529, 531] {
             assert_eq!(after_the_first(true, response(status)), DONE, "{status}");
         }
     }

@@ -2,22 +2,27 @@
 //!
 //! The transport decides nothing. It reports what happened, above all whether a failed request may have reached the vendor.
 
+mod compression;
 mod http_config;
+mod http_error;
+mod outgoing_body;
 mod spawner;
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 use url::Url;
 
-pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig};
+use self::compression::{Decompressed, decompress, is_compressed};
+pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
+pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge};
+use self::outgoing_body::{OutgoingBody, SendProgress};
 pub(crate) use self::spawner::Spawner;
-use crate::error::BoxError;
 
 /// A body in the Debug of what holds it: its length alone, because a body may hold passwords and names customers.
 pub(crate) struct BodyLength(usize);
@@ -69,7 +74,41 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
+impl HttpRequest {
+    /// Adds the headers that every request has, whoever made it.
+    fn add_headers(&mut self) {
+        self.headers.entry(ACCEPT_ENCODING).or_insert(compression::ACCEPTED);
+        // Of a method that usually has a body, servers want to hear that there is none (RFC 9110, section 8.6).
+        if self.body.is_none() && matches!(self.method, Method::PATCH | Method::POST | Method::PUT) {
+            self.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
+        }
+    }
+}
+
 impl HttpResponse {
+    /// Decompresses the body, up to `max_body` bytes.
+    fn decompressed(mut self, max_body: usize) -> Result<Self, HttpError> {
+        if !is_compressed(&self.headers) || self.body.is_empty() {
+            return Ok(self);
+        }
+        let body = match decompress(&self.body, max_body) {
+            Decompressed::Whole(body) => body,
+            // The status alone makes it an error response, however much of its body can be read.
+            Decompressed::TooLarge(body) | Decompressed::Damaged(body) if !self.status.is_success() => body,
+            Decompressed::TooLarge(_) => {
+                let size = BodySize::Compressed(self.body.len());
+                return Err(HttpError::TooLarge(TooLarge::Body(self.status, size)));
+            }
+            // The body stays as it is. What decodes it will find the encoding in the headers.
+            Decompressed::Damaged(_) => return Ok(self),
+        };
+        self.body = body.into();
+        for name in [CONTENT_ENCODING, CONTENT_LENGTH] {
+            self.headers.remove(name);
+        }
+        Ok(self)
+    }
+
     /// Whether the response is a web page, as proxies, login forms and maintenance notices send it.
     pub(crate) fn is_html(&self) -> bool {
         let html = b"text/html";
@@ -78,38 +117,11 @@ impl HttpResponse {
     }
 }
 
-/// A request without a whole response.
-#[derive(Debug)]
-pub(crate) enum HttpError {
-    /// The request was not sent.
-    NotSent(BoxError),
-    /// The request may have arrived. The connection broke, perhaps after the head of the response with this status.
-    Broken(Option<StatusCode>, BoxError),
-    /// The request may have arrived. No whole response came in time.
-    TimedOut,
-    /// The response body exceeds the limit. Its head arrived, with this successful status.
-    TooLarge(StatusCode),
-}
-
-impl HttpError {
-    /// The `error.type` of spans.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::NotSent(_) => "not_sent",
-            Self::Broken(..) => "broken",
-            Self::TimedOut => "timeout",
-            Self::TooLarge(_) => "too_large",
-        }
-    }
-}
-
 /// The status of a response, even if no more than its head arrived.
 pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<StatusCode> {
     match outcome {
         Ok(response) => Some(response.status),
-        Err(HttpError::Broken(status, _)) => *status,
-        Err(HttpError::TooLarge(status)) => Some(*status),
-        Err(HttpError::NotSent(_) | HttpError::TimedOut) => None,
+        Err(error) => error.status(),
     }
 }
 
@@ -123,16 +135,17 @@ pub(crate) enum HttpClient {
 }
 
 impl HttpClient {
-    /// Sends a request and reads its response: at most until `deadline`, at most `max_body` bytes of body, and inside `span`
-    /// if there is one.
+    /// Sends a request and reads its response: at most until `deadline`, at most `max_body` bytes of body, compressed or not,
+    /// and inside `span` if there is one.
     pub(crate) async fn execute(
         &self,
-        request: HttpRequest,
+        mut request: HttpRequest,
         deadline: Instant,
         max_body: usize,
         span: Option<&Span>,
     ) -> Result<HttpResponse, HttpError> {
-        match (self, span) {
+        request.add_headers();
+        let response = match (self, span) {
             (Self::Reqwest { client, .. }, None) => over_http(client, request, deadline, max_body).await,
             // In a box of its own, so that a call without a subscriber pays nothing for it.
             (Self::Reqwest { client, .. }, Some(span)) => {
@@ -144,7 +157,8 @@ impl HttpClient {
                 let exchange = exchange.instrument(span.cloned().unwrap_or_else(Span::none));
                 exchange.await.unwrap_or(Err(HttpError::TimedOut))
             }
-        }
+        };
+        response?.decompressed(max_body)
     }
 }
 
@@ -156,9 +170,14 @@ async fn over_http(
 ) -> Result<HttpResponse, HttpError> {
     let mut request = reqwest::Request::new(http_request.method, http_request.url);
     *request.headers_mut() = http_request.headers;
-    *request.body_mut() = http_request.body.map(Into::into);
-    let head = timeout_at(deadline, client.execute(request)).await.map_err(|_| HttpError::TimedOut)?;
-    let mut response = head.map_err(send_error)?;
+    let progress = Arc::new(SendProgress::default());
+    let body = OutgoingBody::new(http_request.body.unwrap_or_default(), Arc::clone(&progress));
+    *request.body_mut() = Some(reqwest::Body::wrap(body));
+    let mut response = match timeout_at(deadline, client.execute(request)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => return Err(HttpError::of_request(error, progress.cancel())),
+        Err(_) => return Err(HttpError::of_deadline(progress.cancel())),
+    };
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
@@ -166,22 +185,14 @@ async fn over_http(
         Ok(Ok(body)) => Ok(HttpResponse { status, headers, body }),
         // The status alone makes it an error response, however much of its body arrived.
         _ if !status.is_success() => Ok(HttpResponse { status, headers, body: body.freeze() }),
-        Ok(Err(BodyError::TooLarge)) => Err(HttpError::TooLarge(status)),
+        Ok(Err(BodyError::TooLarge(size))) => Err(HttpError::TooLarge(TooLarge::Body(status, size))),
         Ok(Err(BodyError::Broken(error))) => Err(HttpError::Broken(Some(status), Box::new(error.without_url()))),
         Err(_) => Err(HttpError::TimedOut),
     }
 }
 
-fn send_error(error: reqwest::Error) -> HttpError {
-    // Certainly not sent: a connection that did not open, a request that could not be built. Anything else may have
-    // arrived.
-    let not_sent = error.is_connect() || error.is_builder();
-    let error = Box::new(error.without_url());
-    if not_sent { HttpError::NotSent(error) } else { HttpError::Broken(None, error) }
-}
-
 enum BodyError {
-    TooLarge,
+    TooLarge(BodySize),
     Broken(reqwest::Error),
 }
 
@@ -194,13 +205,13 @@ async fn read_body(
 ) -> Result<Bytes, BodyError> {
     let announced = response.content_length().unwrap_or_default();
     if announced > max_body as u64 {
-        return Err(BodyError::TooLarge);
+        return Err(BodyError::TooLarge(BodySize::Announced(announced)));
     }
     let Some(first) = response.chunk().await.map_err(BodyError::Broken)? else {
         return Ok(Bytes::new());
     };
     if first.len() > max_body {
-        return Err(BodyError::TooLarge);
+        return Err(BodyError::TooLarge(BodySize::Unannounced));
     }
     let next = match response.chunk().await {
         Ok(None) => return Ok(first),
@@ -212,7 +223,7 @@ async fn read_body(
     let mut next = next.map_err(BodyError::Broken)?;
     while let Some(chunk) = next {
         if chunks.len() + chunk.len() > max_body {
-            return Err(BodyError::TooLarge);
+            return Err(BodyError::TooLarge(BodySize::Unannounced));
         }
         chunks.extend_from_slice(&chunk);
         next = response.chunk().await.map_err(BodyError::Broken)?;
@@ -235,7 +246,7 @@ mod in_memory {
     use http::StatusCode;
     use jiff::Timestamp;
 
-    use super::{HttpError, HttpRequest, HttpResponse};
+    use super::{BodySize, HttpError, HttpRequest, HttpResponse, TooLarge};
     use crate::clock::WallClock;
 
     /// A vendor's server in memory: receives requests and returns responses without sockets, on tokio's clock.
@@ -370,7 +381,8 @@ mod in_memory {
         })?;
         let (head, body) = response.into_parts();
         if body.len() > max_body && head.status.is_success() {
-            return Err(HttpError::TooLarge(head.status));
+            let size = BodySize::Announced(body.len() as u64);
+            return Err(HttpError::TooLarge(TooLarge::Body(head.status, size)));
         }
         let body = body.slice(..body.len().min(max_body));
         Ok(HttpResponse { status: head.status, headers: head.headers, body })

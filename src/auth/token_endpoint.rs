@@ -256,9 +256,9 @@ impl Endpoint {
         };
         let mut token_error = TokenError::new(kind, reason, self.clock);
         token_error.source = source.map(|source| redaction.error(&**source));
-        match error {
-            HttpError::Broken(Some(status), _) | HttpError::TooLarge(status) => token_error.with_status(*status),
-            _ => token_error,
+        match error.status() {
+            Some(status) => token_error.with_status(status),
+            None => token_error,
         }
     }
 }

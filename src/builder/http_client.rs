@@ -1,6 +1,7 @@
 //! The HTTP clients that calls are sent with.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,10 +33,22 @@ impl HttpClientNeeds {
     /// A new HTTP client.
     pub(super) fn build(self, config: &Arc<HttpConfig>) -> Result<HttpClient, Error> {
         let client = config.build(self.is_plain_http, self.connect_timeout);
-        let client = client
-            .map_err(|error| Error::config("http_config", format!("the HTTP client cannot be built: {error}")))?;
+        let client = client.map_err(|error| Error::config("http_config", reason(&error)))?;
         Ok(HttpClient::Reqwest { client, config: Arc::clone(config) })
     }
+}
+
+/// Why an HTTP client cannot be built, and what to do about it.
+fn reason(error: &reqwest::Error) -> String {
+    let cause = std::iter::successors(error.source(), |&error| error.source()).last();
+    let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+    if cause.contains("No CA certificates") {
+        return "this machine has no certificates of authorities, so that https cannot be verified: install them (package \
+                `ca-certificates`), name a file in the environment variable SSL_CERT_FILE, or add them with \
+                `tls_certs_only`"
+            .to_owned();
+    }
+    format!("the HTTP client cannot be built: {cause}")
 }
 
 /// The HTTP clients of many tenants with one configuration. Each is built when it is first needed; there is only one unless

@@ -138,6 +138,20 @@ impl CallError {
         self.maybe_applied
     }
 
+    /// Whether the vendor may have refused the call because an earlier attempt of it was applied: a DELETE that got no
+    /// response and then found nothing to delete (404, 410), or a repeated write that conflicts with the state of its object
+    /// (409, 412). [`reason`](Self::reason) then says so.
+    ///
+    /// False if no earlier attempt may have been applied: the object was gone, or had changed, before the call.
+    pub fn may_be_own_effect(&self) -> bool {
+        self.maybe_applied
+            && match self.status.map(|status| status.as_u16()) {
+                Some(404 | 410) => self.method == Method::DELETE,
+                Some(409 | 412) => true,
+                _ => false,
+            }
+    }
+
     pub(crate) fn is_idempotent(&self) -> bool {
         self.idempotent
     }

@@ -15,7 +15,9 @@ use super::retry_context::RetryContext;
 use crate::auth::{NoToken, TokenError, TokenErrorKind};
 use crate::error::{BoxError, CallError, DecodeError, Error, RateLimitedError, ValidationError};
 use crate::limit::RateLimitHeaders;
-use crate::transport::{HttpError, HttpResponse};
+use crate::transport::{
+    BodySize, HttpError, HttpResponse, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, NoConnectionInTime, TooLarge,
+};
 use crate::vendor::VendorError;
 
 impl RetryContext<'_> {
@@ -161,6 +163,16 @@ impl RetryContext<'_> {
             // If both base URLs responded with 404, the error names the one that was configured.
             call.url = self.call.url.clone();
         }
+        if call.may_be_own_effect() {
+            call.reason = match status.as_u16() {
+                404 | 410 => "the object is gone, perhaps because of an earlier attempt of this call, whose outcome is unknown",
+                _ => {
+                    "the call conflicts with the state of the object, perhaps because of an earlier attempt of this call, \
+                     whose outcome is unknown: read the object again, and compare"
+                }
+            }
+            .into();
+        }
         if status == StatusCode::FORBIDDEN {
             let scopes = self.call.operation.required_scopes();
             if !scopes.is_empty() {
@@ -174,7 +186,7 @@ impl RetryContext<'_> {
             409 | 412 => Error::Conflict(Box::new(call)),
             400 | 422 => Error::Validation(Box::new(ValidationError { call, fields })),
             // A gateway without a response, or a server without the whole request, cannot say what became of a write.
-            408 | 502 | 504 if !self.call.idempotent => Error::OutcomeUnknown(Box::new(call)),
+            408 | 502 | 504 | 520..=524 | 527 | 530 if !self.call.idempotent => Error::OutcomeUnknown(Box::new(call)),
             408 => Error::Timeout(Box::new(call)),
             500..=599 => Error::Server(Box::new(call)),
             _ => Error::Api(Box::new(call)),
@@ -185,7 +197,13 @@ impl RetryContext<'_> {
         let is_outcome_unknown = self.call.is_write() && !self.call.idempotent;
         match error {
             HttpError::NotSent(source) => {
-                let mut call = self.call_error("could not connect; the request was not sent: check DNS, proxy and TLS");
+                let mut call = self.call_error(match source.is::<NoConnectionInTime>() {
+                    true => {
+                        "no connection was ready in time; the request was not sent: raise with_attempt_timeout or \
+                         with_operation_timeout, or check DNS, proxy and TLS"
+                    }
+                    false => "could not connect; the request was not sent: check DNS, proxy and TLS",
+                });
                 call.source = Some(self.cleaned(&*source));
                 Error::Connect(Box::new(call))
             }
@@ -200,9 +218,27 @@ impl RetryContext<'_> {
                 let call = Box::new(self.call_error(reason));
                 if is_outcome_unknown { Error::OutcomeUnknown(call) } else { Error::Timeout(call) }
             }
-            HttpError::TooLarge(status) => {
+            HttpError::TooLarge(TooLarge::Head) => {
+                let call = self.call_error(format!(
+                    "the response has more header fields than this client reads ({MAX_HEAD_FIELDS}, or {} KiB): have the \
+                     vendor, or a proxy before it, send fewer",
+                    MAX_HEAD_BYTES / 1024
+                ));
+                // The status is unknown too.
+                if is_outcome_unknown {
+                    return Error::OutcomeUnknown(Box::new(call));
+                }
+                Error::Decode(Box::new(DecodeError { call, path: None }))
+            }
+            HttpError::TooLarge(TooLarge::Body(status, size)) => {
+                let size: Cow<'_, str> = match size {
+                    BodySize::Announced(bytes) => format!("it has {bytes}").into(),
+                    BodySize::Unannounced => "it does not say how large it is".into(),
+                    BodySize::Compressed(bytes) => format!("it arrived as {bytes} compressed ones").into(),
+                };
                 let mut call = self.call_error(format!(
-                    "the response is larger than {} bytes: request less, or raise with_max_body",
+                    "the response is larger than {} bytes ({size}), and none of its body is kept: request less, or raise \
+                     with_max_body",
                     self.options.max_body
                 ));
                 call.status = Some(status);
@@ -278,6 +314,7 @@ const NO_SUCH_OBJECT: &str = "no such object, or these credentials may not see i
 /// What an error status means and what to do about it.
 fn reason(response: &HttpResponse, cleaned: impl Fn(&str) -> String) -> Cow<'static, str> {
     match response.status.as_u16() {
+        304 => "not modified since the version that the request names: use your copy, or send no condition".into(),
         300..=399 => match response.headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
             Some(location) => {
                 // Before the query is cut off too: a part of a secret would not be found.

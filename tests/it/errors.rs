@@ -36,6 +36,7 @@ async fn every_status_maps_to_its_variant() {
     for (status, expected) in [
         (301, "api"),
         (302, "api"),
+        (304, "api"),
         (307, "api"),
         (400, "validation"),
         (401, "unauthorized"),
@@ -56,6 +57,10 @@ async fn every_status_maps_to_its_variant() {
         (502, "server"),
         (503, "server"),
         (504, "server"),
+        (520, "server"),
+        (522, "server"),
+        (524, "server"),
+        (530, "server"),
         (599, "server"),
     ] {
         let error = failing(Step::status(status)).await;
@@ -147,6 +152,14 @@ async fn a_redirect_is_not_followed_and_the_error_names_its_target() {
     assert!(matches!(error, Error::Api(_)), "{error:?}");
     assert!(error.to_string().contains("https://evil.example/login,"), "{error}");
     assert!(!error.to_string().contains("token=abc"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_304_is_not_modified_and_not_redirected() {
+    let error = failing(Step::status(304)).await;
+    assert!(error.to_string().contains("304, not modified since the version that the request names"), "{error}");
+    assert!(!error.to_string().contains("redirect"), "{error}");
+    assert!(!error.is_retryable());
 }
 
 #[tokio::test(start_paused = true)]

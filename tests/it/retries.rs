@@ -23,6 +23,13 @@ async fn a_read_is_repeated_through_every_transient_failure() {
         Step::status(502),
         Step::status(503),
         Step::status(504),
+        Step::status(520),
+        Step::status(521),
+        Step::status(522),
+        Step::status(523),
+        Step::status(524),
+        Step::status(527),
+        Step::status(530),
         Step::dropped(),
         Step::truncated(),
         Step::connect_error(),
@@ -54,6 +61,10 @@ async fn a_post_that_may_have_arrived_is_never_repeated() {
         (Step::status(502), false),
         (Step::status(504), false),
         (Step::status(408), false),
+        (Step::status(520), false),
+        (Step::status(522), false),
+        (Step::status(524), false),
+        (Step::status(530), false),
         (Step::json(201, json!([])).delay(Duration::from_secs(31)), false),
         (Step::status(500), true),
         (Step::status(503), true),
@@ -220,5 +231,47 @@ async fn a_write_stays_maybe_applied_after_an_attempt_that_may_have_applied_it()
         let body = OrderUpdate::new().status(450);
         let error = client.update_order().id(1).body(body).send().await.unwrap_err();
         assert!(error.maybe_applied(), "{shown}: {error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_finds_its_object_gone_after_a_lost_response_may_have_deleted_it() {
+    for (lost, gone) in [(Step::dropped(), 404), (Step::status(502), 410)] {
+        let (client, script) = client([lost, Step::status(gone)]);
+        let error = client.request(Method::DELETE, "orders/1/notes/7").send::<()>().await.unwrap_err();
+        assert!(matches!(error, Error::NotFound(_)), "{error:?}");
+        assert!(error.maybe_applied() && error.call_error().unwrap().may_be_own_effect(), "{error:?}");
+        assert!(error.to_string().contains("gone, perhaps because of an earlier attempt of this call"), "{error}");
+        assert_eq!(script.requests().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_after_a_lost_response_may_be_with_the_own_write() {
+    for (method, status) in [(Method::PUT, 409), (Method::PUT, 412), (Method::DELETE, 409)] {
+        let (client, _script) = client([Step::dropped(), Step::status(status)]);
+        let error = client.request(method.clone(), "orders/1").send::<()>().await.unwrap_err();
+        assert!(matches!(error, Error::Conflict(_)), "{method} {status}: {error:?}");
+        assert!(error.call_error().unwrap().may_be_own_effect(), "{method} {status}: {error:?}");
+        assert!(error.to_string().contains("perhaps because of an earlier attempt of this call"), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_no_own_effect_if_no_earlier_attempt_can_have_caused_it() {
+    for (method, steps) in [
+        (Method::DELETE, vec![Step::status(404)]),
+        (Method::DELETE, vec![Step::connect_error(), Step::status(404)]),
+        (Method::PUT, vec![Step::connect_error(), Step::status(409)]),
+        // A write that was applied would not be missing its object.
+        (Method::PUT, vec![Step::dropped(), Step::status(404)]),
+        (Method::DELETE, vec![Step::dropped(), Step::status(403)]),
+        (Method::GET, vec![Step::dropped(), Step::status(404)]),
+    ] {
+        let shown = format!("{method} {steps:?}");
+        let (client, _script) = client(steps);
+        let error = client.request(method, "orders/1").send::<()>().await.unwrap_err();
+        assert!(!error.call_error().unwrap().may_be_own_effect(), "{shown}: {error:?}");
+        assert!(!error.to_string().contains("perhaps"), "{shown}: {error}");
     }
 }

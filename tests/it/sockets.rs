@@ -2,8 +2,15 @@
 //!
 //! No test waits for time to pass: the servers respond at once, misbehave at once, or close.
 
-use std::future::Future;
+mod connecting;
+mod http2;
 
+use std::future::Future;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::Method;
 use servicebay::{Error, RetryPolicy, fixably};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -178,7 +185,8 @@ async fn a_20_mb_body_is_rejected_by_its_announced_length() {
     let (url, _seen) = server(vec![json(&"x".repeat(20_000_000))]).await;
     let error = client(&url).get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
-    assert!(error.to_string().contains("larger than"), "{error}");
+    let expected = "larger than 16777216 bytes (it has 20000000), and none of its body is kept";
+    assert!(error.to_string().contains(expected), "{error}");
 }
 
 #[tokio::test]
@@ -188,6 +196,114 @@ async fn a_body_without_an_announced_length_is_rejected_once_it_is_too_large() {
     let (url, _seen) = server(vec![endless]).await;
     let error = client(&url).get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    assert!(error.to_string().contains("larger than 16777216 bytes (it does not say how large it is)"), "{error}");
+}
+
+/// A response with this content, compressed.
+fn gzip(status: &str, content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(content).unwrap();
+    response(
+        &format!("{status}\r\ncontent-type: application/json\r\ncontent-encoding: gzip"),
+        encoder.finish().unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn a_compressed_response_is_asked_for_and_read() {
+    let content = br#"{"id": 20000010, "reference": "R-1"}"#;
+    let (url, seen) = server(vec![gzip("200 OK", content)]).await;
+    let order = client(&url).get_order().id(20000010).send().await.unwrap();
+    assert_eq!(order.reference.as_deref(), Some("R-1"));
+    assert_eq!(&order.body()[..], content);
+    assert!(!order.headers().contains_key("content-encoding"), "{:?}", order.headers());
+    assert!(seen.await[0].contains("accept-encoding: gzip\r\n"));
+}
+
+#[tokio::test]
+async fn an_error_response_may_be_compressed() {
+    let (url, _seen) = server(vec![gzip("404 Not Found", br#"{"developerMessage": "No such order"}"#)]).await;
+    let error = client(&url).get_order().id(1).send().await.unwrap_err();
+    assert_eq!(error.call_error().unwrap().message(), Some("No such order"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_compression_bomb_is_too_large() {
+    let bomb = gzip("200 OK", &vec![b' '; 100_000_000]);
+    assert!(bomb.len() < 200_000, "{}", bomb.len());
+    let (url, seen) = server(vec![bomb]).await;
+    let error = client(&url).get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    assert!(error.to_string().contains("larger than 16777216 bytes (it arrived as"), "{error}");
+    assert_eq!(seen.await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_compressed_response_is_an_error_that_says_so() {
+    let damaged = response("200 OK\r\ncontent-encoding: gzip", b"\x1f\x8b\x08 damaged");
+    let (url, seen) = server(vec![damaged]).await;
+    let error = client(&url).get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    assert!(error.to_string().contains("encoded as gzip, which cannot be read"), "{error}");
+    assert_eq!(seen.await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_without_a_body_says_that_it_has_none() {
+    for (method, expected) in [
+        (Method::POST, true),
+        (Method::PUT, true),
+        (Method::PATCH, true),
+        (Method::GET, false),
+        (Method::DELETE, false),
+    ] {
+        let (url, seen) = server(vec![json("{}")]).await;
+        client(&url).request(method.clone(), "orders/1/close").send::<serde_json::Value>().await.unwrap();
+        let request = seen.await.remove(0);
+        assert_eq!(request.contains("content-length: 0\r\n"), expected, "{method}: {request}");
+        assert!(!request.contains("transfer-encoding"), "{method}: {request}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_sent_with_its_length() {
+    let (url, seen) = server(vec![json(r#"{"id": 1}"#)]).await;
+    let body = fixably::types::OrderUpdate::new().status(450);
+    client(&url).update_order().id(1).body(body).send().await.unwrap();
+    let request = seen.await.remove(0);
+    assert!(request.contains("content-length: 21\r\n") && request.ends_with(r#"{"status":{"id":450}}"#), "{request}");
+    assert!(!request.contains("transfer-encoding"), "{request}");
+}
+
+/// A response with this many header fields.
+fn with_fields(fields: usize) -> Vec<u8> {
+    // Three of them are in every response.
+    let more: String = (3..fields).map(|field| format!("\r\nx-field-{field}: value")).collect();
+    response(&format!("200 OK\r\ncontent-type: application/json{more}"), r#"{"id": 1}"#)
+}
+
+#[tokio::test]
+async fn a_response_may_have_a_thousand_header_fields() {
+    for fields in [150, 1000] {
+        let (url, seen) = server(vec![with_fields(fields)]).await;
+        let order = client(&url).get_order().id(1).send().await.unwrap();
+        assert_eq!(order.headers().len(), fields);
+        assert_eq!(seen.await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_http1_head_beyond_the_bounds_is_an_error_that_says_so_after_one_attempt() {
+    let (url, seen) = server(vec![with_fields(1100)]).await;
+    let error = client(&url).get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::Decode(_)), "{error:?}");
+    assert!(error.to_string().contains("more header fields than this client reads (1024, or 256 KiB)"), "{error}");
+    assert_eq!(seen.await.len(), 1);
+
+    let (url, seen) = server(vec![with_fields(1100)]).await;
+    let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+    assert_eq!(seen.await.len(), 1);
 }
 
 #[tokio::test]

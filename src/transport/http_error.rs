@@ -1,0 +1,121 @@
+//! A request without a whole response: what happened, and whether the request may have arrived.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use h2::Reason;
+use http::StatusCode;
+
+use crate::error::BoxError;
+
+/// A request without a whole response.
+#[derive(Debug)]
+pub(crate) enum HttpError {
+    /// The request was not sent: it had no connection, or the server refused it before any of it was processed.
+    NotSent(BoxError),
+    /// The request may have arrived. The connection broke, perhaps after the head of the response with this status.
+    Broken(Option<StatusCode>, BoxError),
+    /// The request may have arrived. No whole response came in time.
+    TimedOut,
+    /// The response exceeds a limit, and would again.
+    TooLarge(TooLarge),
+}
+
+/// The part of a response that exceeds a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TooLarge {
+    /// The head has more fields, or more bytes, than are read.
+    Head,
+    /// The body is larger than `max_body`. The head arrived, with this successful status.
+    Body(StatusCode, BodySize),
+}
+
+/// What is known about the size of a body that is not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodySize {
+    /// The head announces this number of bytes.
+    Announced(u64),
+    /// It does not announce the length, and more than `max_body` bytes arrived.
+    Unannounced,
+    /// The body arrived as this number of compressed bytes.
+    Compressed(usize),
+}
+
+impl HttpError {
+    /// The error of a request that got no head of a response. `started` says whether a connection began to write the
+    /// request.
+    pub(super) fn of_request(error: reqwest::Error, started: bool) -> Self {
+        let is_not_sent = !started || error.is_connect() || error.is_builder() || is_refused_stream(&error);
+        if !is_not_sent && is_head_too_large(&error) {
+            return Self::TooLarge(TooLarge::Head);
+        }
+        let error = Box::new(error.without_url());
+        if is_not_sent { Self::NotSent(error) } else { Self::Broken(None, error) }
+    }
+
+    /// The error of a request whose deadline passed before the head of a response arrived.
+    pub(super) fn of_deadline(started: bool) -> Self {
+        if started { Self::TimedOut } else { Self::NotSent(Box::new(NoConnectionInTime)) }
+    }
+
+    /// The `error.type` of spans.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Broken(..) => "broken",
+            Self::TimedOut => "timeout",
+            Self::TooLarge(_) => "too_large",
+        }
+    }
+
+    /// The status of the response, if its head arrived.
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Broken(status, _) => *status,
+            Self::TooLarge(TooLarge::Body(status, _)) => Some(*status),
+            Self::NotSent(_) | Self::TimedOut | Self::TooLarge(TooLarge::Head) => None,
+        }
+    }
+}
+
+/// The time of an attempt was over before a connection, or a stream of one, was free for the request.
+#[derive(Debug)]
+pub(crate) struct NoConnectionInTime;
+
+impl fmt::Display for NoConnectionInTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no connection was ready before the time of the attempt was over")
+    }
+}
+
+impl StdError for NoConnectionInTime {}
+
+/// Whether the server says that it processed nothing of the request (RFC 9113, section 8.7): it refused the stream, or it
+/// closes the connection and names an earlier stream as the last one that it processed. h2 reports a GOAWAY frame to later
+/// streams only.
+///
+/// Only what the server says counts. h2 uses the same codes for errors of its own.
+fn is_refused_stream(error: &reqwest::Error) -> bool {
+    h2_error(error).is_some_and(|error| {
+        error.is_remote()
+            && (error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))
+    })
+}
+
+/// Whether the head of the response exceeds a limit of this client.
+fn is_head_too_large(error: &reqwest::Error) -> bool {
+    match h2_error(error) {
+        // h2 reports a head that breaks HTTP/2's rules in the same way. It would break them again.
+        Some(error) => error.is_library() && error.is_reset() && error.reason() == Some(Reason::PROTOCOL_ERROR),
+        // hyper says it only in words. `an_http1_head_beyond_the_bounds_..` in tests/it/sockets.rs notices other words.
+        None => sources(error).last().is_some_and(|error| error.to_string() == "message head is too large"),
+    }
+}
+
+fn h2_error(error: &reqwest::Error) -> Option<&h2::Error> {
+    sources(error).find_map(|error| error.downcast_ref())
+}
+
+fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
