@@ -1,4 +1,4 @@
-//! An amount of money, as close to what the vendor sent as JSON allows.
+//! An amount of money, with the digits that the vendor sent.
 
 mod digits;
 
@@ -8,23 +8,22 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use self::digits::Digits;
-use crate::lenient::Scalar;
+use crate::lenient::{KeepsDigits, Scalar};
 
 /// An amount of money in the tenant's currency.
 ///
-/// It is often unclear whether a vendor sends `12.5` or `"12.50"`, so both are read. Text is kept to the letter. A JSON
-/// number passes through a float, which is exact for up to 15 significant digits and drops zeros at the end; if a vendor
-/// sends more, the response's raw body has every digit. For sums, parse [`as_str`](Self::as_str) with a decimal type of
-/// your choice.
+/// It is often unclear whether a vendor sends `12.50` or `"12.50"`, so both are read, and both are kept to the letter. Two amounts
+/// are equal if their digits are: `12.5` is not equal to `12.50`. For sums, parse [`as_str`](Self::as_str) with a decimal type
+/// of your choice.
 ///
 /// # Example
 ///
 /// ```
 /// use servicebay::Amount;
 ///
-/// let number: Amount = serde_json::from_str("12.5").unwrap();
-/// let text: Amount = serde_json::from_str("\"12.50\"").unwrap();
-/// assert_eq!((number.as_str(), text.as_str()), ("12.5", "12.50"));
+/// let number: Amount = serde_json::from_str("12.50").unwrap();
+/// let text: Amount = serde_json::from_str("\"12.5\"").unwrap();
+/// assert_eq!((number.as_str(), text.as_str()), ("12.50", "12.5"));
 /// assert_eq!(number.to_f64(), text.to_f64());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -71,8 +70,14 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 impl Scalar for Amount {
+    const KEEPS_DIGITS: KeepsDigits = KeepsDigits::Always;
+
     fn from_text(text: &str) -> Option<Self> {
         Some(Self { digits: text.into(), quoted: true })
+    }
+
+    fn from_digits(digits: &str) -> Option<Self> {
+        Some(Self { digits: digits.into(), quoted: false })
     }
 
     fn from_float(number: f64) -> Option<Self> {
@@ -89,19 +94,32 @@ impl Scalar for Amount {
 }
 
 impl Serialize for Amount {
-    /// Writes a number if the vendor sent one, and text if it sent text.
+    /// Writes a number of the same value if the vendor sent a number, and text if it sent text. A number that no integer and no
+    /// float has exactly is written as text: what is sent back must not be another amount.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits = self.as_str();
         if self.quoted {
-            return serializer.serialize_str(self.as_str());
+            return serializer.serialize_str(digits);
         }
-        if let Ok(integer) = self.as_str().parse::<i128>() {
-            return serializer.serialize_i128(integer);
+        if let Ok(integer) = digits.parse::<i64>() {
+            return serializer.serialize_i64(integer);
         }
-        match self.to_f64() {
+        if let Ok(integer) = digits.parse::<u64>() {
+            return serializer.serialize_u64(integer);
+        }
+        match self.to_f64().filter(|number| is_exact(digits, *number)) {
             Some(number) => serializer.serialize_f64(number),
-            None => serializer.serialize_str(self.as_str()),
+            None => serializer.serialize_str(digits),
         }
     }
+}
+
+/// Whether a float stands for these digits and no others.
+fn is_exact(digits: &str, number: f64) -> bool {
+    let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
+    let significant = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').count();
+    // Any number of 15 significant digits is the only one of its float.
+    significant <= f64::DIGITS as usize || Digits::from(number).as_str() == digits
 }
 
 #[cfg(test)]
@@ -110,9 +128,28 @@ mod tests {
 
     #[test]
     fn an_amount_is_written_as_it_was_read() {
-        for text in ["12.5", "\"12.50\"", "0", "-3", "\"n/a\"", "1299.99", "18446744073709551615"] {
+        for text in
+            ["12.5", "\"12.50\"", "0", "-3", "\"n/a\"", "1299.99", "18446744073709551615", "0.30000000000000004"]
+        {
             let amount: Amount = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&amount).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn the_digits_of_a_number_are_kept_and_its_value_is_written() {
+        for (digits, written) in [
+            ("1.10", "1.1"),
+            ("0.00", "0.0"),
+            ("1e2", "100.0"),
+            ("-0", "0"),
+            ("123456789012345.00", "\"123456789012345.00\""),
+            ("12345678901234567890123", "\"12345678901234567890123\""),
+            ("0.1000000000000000055511151231257827", "\"0.1000000000000000055511151231257827\""),
+        ] {
+            let amount: Amount = serde_json::from_str(digits).unwrap();
+            assert_eq!((amount.as_str(), serde_json::to_string(&amount).unwrap().as_str()), (digits, written));
+            assert_eq!(serde_json::to_value(&amount).unwrap().is_string(), written.starts_with('"'));
         }
     }
 

@@ -9,6 +9,7 @@ use serde_path_to_error::Track;
 use crate::envelope::Envelope;
 use crate::error::Error;
 use crate::json_repair;
+use crate::lenient::{self, FastPass, ReadReport};
 use crate::pipeline::RetryContext;
 use crate::transport::HttpResponse;
 
@@ -41,10 +42,16 @@ fn decode<T: DeserializeOwned>(
     // An empty body is null to the decoder: a type that can be absent accepts it.
     let document: &[u8] = if response.body.is_empty() { b"null" } else { &response.body };
     let content = envelope.inside(document);
+    let pass = FastPass::begin();
     // Returned right here, because every step that passes a large value on copies it.
     if let Some(content) = content
         && let Some(value) = read(content, envelope)
+        && !pass.has_lost_digits()
     {
+        return Ok(value);
+    }
+    drop(pass);
+    if let Some(value) = content.and_then(|content| read_again(content, envelope)) {
         return Ok(value);
     }
     decode_repaired(document, envelope)
@@ -61,14 +68,25 @@ fn read<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Option<T> {
     Some(value)
 }
 
+/// Reads a body whose fast pass lost digits, or failed: perhaps at a number that no float holds, in a field of text.
+#[cold]
+fn read_again<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Option<T> {
+    // The values that were skipped are skipped once more.
+    ReadReport::take();
+    read(body, envelope)
+}
+
 #[cold]
 fn decode_repaired<T: DeserializeOwned>(body: &[u8], envelope: Envelope) -> Option<T> {
     let repaired = json_repair::repair(body);
-    // By way of a `Value`, in which the last of several members of one name wins.
-    let content: Value = serde_json::from_slice(envelope.inside(repaired.as_bytes())?).ok()?;
-    let value = envelope.read(content).ok()?;
-    tracing::warn!(name: "servicebay.repaired_body", bytes = body.len(), "repaired a body that was not valid JSON");
-    Some(value)
+    let content = envelope.inside(repaired.as_bytes())?;
+    lenient::report_repaired();
+    read(content, envelope).or_else(|| {
+        // By way of a `Value`, in which the last of several members of one name wins.
+        let content: Value = serde_json::from_slice(content).ok()?;
+        lenient::report_repaired();
+        envelope.read(content).ok()
+    })
 }
 
 #[cold]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-use crate::lenient::Numeric;
+use crate::lenient::{Numeric, Scalar};
 use crate::request::Param;
 
 /// Implements comparison, hashing and formatting of the `Id<T>` in scope through its `id`. A derive would require them of
@@ -138,6 +138,24 @@ impl<T> Serialize for Id<T> {
 
 impl<'de, T> Deserialize<'de> for Id<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::lenient::required(deserializer).map(|Numeric(id): Numeric<i64>| Self::new(id))
+        crate::lenient::required(deserializer)
+    }
+}
+
+impl<T> Scalar for Id<T> {
+    fn from_text(text: &str) -> Option<Self> {
+        Numeric::from_text(text).map(|Numeric(id)| Self::new(id))
+    }
+
+    fn from_float(number: f64) -> Option<Self> {
+        Numeric::from_float(number).map(|Numeric(id)| Self::new(id))
+    }
+
+    fn from_integer(number: i128) -> Option<Self> {
+        Numeric::from_integer(number).map(|Numeric(id)| Self::new(id))
+    }
+
+    fn from_flag(_: bool) -> Option<Self> {
+        None
     }
 }

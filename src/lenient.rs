@@ -8,10 +8,13 @@
 //! `deserialize_with`, or call them in their own `Deserialize`.
 
 mod list;
+mod number;
 pub(crate) mod object;
+mod pass;
 mod resumed_map;
 mod scalar;
 mod shape;
+mod skipped_value;
 mod visitor;
 
 use std::any::type_name;
@@ -19,16 +22,21 @@ use std::any::type_name;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error};
 
-pub(crate) use self::list::{FittingList, PositionalList};
+pub(crate) use self::list::{FittingList, PositionalList, ScalarList};
 pub(crate) use self::object::serde_object;
+pub(crate) use self::pass::{FastPass, ReadReport, report_lost_digits, report_repaired};
 pub(crate) use self::resumed_map::{FieldName, ResumedMap};
-pub(crate) use self::scalar::{Numeric, Scalar};
+pub(crate) use self::scalar::{KeepsDigits, Numeric, Scalar};
 pub(crate) use self::shape::body;
+pub use self::skipped_value::SkippedValue;
 use self::visitor::{Mismatch, ScalarVisitor, ValueVisitor};
 
-/// Text. A number or a boolean is kept as its text.
+/// The name of a field with its type, if the reader knows it. A reference to the text, which is half as long.
+pub(crate) type FieldLabel = Option<&'static &'static str>;
+
+/// Text. A number is kept as its digits, and a boolean as its text.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    ScalarVisitor::new().deserialize(deserializer).map(or_report)
+    ScalarVisitor::new().deserialize(deserializer).map(|text| or_report(text, None))
 }
 
 /// A number. Text that holds one is read.
@@ -37,8 +45,8 @@ where
     D: Deserializer<'de>,
     Numeric<T>: Scalar,
 {
-    let number = ScalarVisitor::new().deserialize(deserializer).map(or_report)?;
-    Ok(number.map(|Numeric(number)| number))
+    let number = ScalarVisitor::new().deserialize(deserializer)?;
+    Ok(or_report(number, None).map(|Numeric(number)| number))
 }
 
 /// A scalar that must be present: for the types that hold whatever a vendor sends.
@@ -54,7 +62,7 @@ where
     T: Deserialize<'de>,
 {
     let mut value = None;
-    ValueVisitor::new(|fitting| value = Some(fitting)).deserialize(deserializer)?;
+    ValueVisitor::new(None, |fitting| value = Some(fitting)).deserialize(deserializer)?;
     Ok(value)
 }
 
@@ -69,22 +77,25 @@ where
 
 /// The scalar; if the value was none, reports it.
 #[inline]
-fn or_report<T>(scalar: Result<Option<T>, Mismatch>) -> Option<T> {
+fn or_report<T>(scalar: Result<Option<T>, Mismatch>, field: FieldLabel) -> Option<T> {
     scalar.unwrap_or_else(|Mismatch(found)| {
-        report_mismatch::<T>(found);
+        report_mismatch::<T>(field, found);
         None
     })
 }
 
 /// Reports that a vendor sent something other than the type that was expected.
 #[cold]
-fn report_mismatch<T>(found: &str) {
+fn report_mismatch<T>(field: FieldLabel, found: &'static str) {
+    let (field, expected) = (field.copied(), type_name::<T>());
     tracing::debug!(
         name: "servicebay.skipped_value",
-        expected = type_name::<T>(),
+        field,
+        expected,
         found,
-        "a field has another shape than expected and is left out"
+        "a value has another shape than expected and is left out"
     );
+    pass::report_skipped(SkippedValue { field, expected, found });
 }
 
 #[cfg(test)]
@@ -115,8 +126,8 @@ mod tests {
 
     serde_object! {
         Object {
-            text: text, integer: number, float: number, flag: flag, date: value, amount: value, color: value,
-            free: value, inner: value, list: list, names: list,
+            text: text, integer: number, float: number, flag: flag, date: scalar, amount: scalar, color: value,
+            free: value, inner: value, list: list, names: scalars,
         }
     }
 
@@ -234,7 +245,7 @@ mod tests {
             ("text", json!(2.5), json!({"text": "2.5"})),
             ("integer", json!("17"), json!({"integer": 17})),
             ("free", json!([1, "a"]), json!({"free": [1, "a"]})),
-            ("names", json!(["a", 1, null, ["b"], "c"]), json!({"names": ["a", "c"]})),
+            ("names", json!(["a", 1, null, ["b"], "c"]), json!({"names": ["a", "1", "c"]})),
         ] {
             let object = read(json!({ field: json }));
             assert_eq!(serde_json::to_value(&object).unwrap(), kept, "{field}: {json}");

@@ -20,6 +20,7 @@ mod pipeline;
 
 mod auth;
 mod limit;
+mod list_changes;
 mod retry;
 mod transport;
 
@@ -87,12 +88,14 @@ pub use self::builder::ClientBuilder;
 pub use self::error::{
     CallError, ConfigError, DecodeError, Error, Postponed, RateLimitedError, RequestError, TenantError, ValidationError,
 };
+pub use self::lenient::SkippedValue;
 pub use self::limit::{HoldBack, RateLimit, RateLimitPolicy};
+pub use self::list_changes::ListChanges;
 pub use self::observer::{CallOutcome, CountingObserver, Event, EventKind, Observer, Wait};
-pub use self::open::Open;
+pub use self::open::{Open, UnknownValue};
 pub use self::operation::{Confidence, Operation};
 pub use self::options::CallOptions;
-pub use self::page::{Cursor, Items, List, ListChanges, ListPage, Pages, Position, UnexpectedPage};
+pub use self::page::{Cursor, Items, List, ListPage, Pages, Position, UnexpectedPage};
 pub use self::priority::Priority;
 pub use self::raw::RawRequest;
 pub use self::reconcile::{Reconcile, ReconcileOutcome, UnknownOutcome, Write, WriteStatus};

@@ -1,7 +1,5 @@
 //! The changes to a list that its stream noticed.
 
-use crate::operation::Operation;
-
 /// The changes to a list that [`Items`](crate::Items) or [`Pages`](crate::Pages) noticed while reading it.
 ///
 /// A page is a window on a list that other users keep changing. Items added before the window shift those behind them into
@@ -17,38 +15,36 @@ use crate::operation::Operation;
 /// * **If more items are added than it remembers**, [`maybe_repeated`](Self::maybe_repeated) is the number of items that may
 ///   have been yielded twice.
 ///
-/// Each change is also an event: `servicebay.list_changed`, or `servicebay.list_loss` if items may be missing or repeated.
+/// * **If the vendor sends empty pages although its own count says that more items follow**, the stream goes on behind them, past
+///   ten of them in a row at most. At the end, [`maybe_missed`](Self::maybe_missed) includes the items that the vendor counted
+///   and never sent.
+///
+/// Each change is also an event: `servicebay.list_changed`, or `servicebay.list_loss` if items may be missing or repeated. The
+/// client's observer gets [`EventKind::ListChanged`](crate::EventKind::ListChanged). A stream that [resumes](crate::Items::resume)
+/// at a [`Cursor`](crate::Cursor) continues the sums of the streams before it.
+///
 /// A change that leaves no trace cannot be noticed: as many items removed as added between two pages, none of them on either
 /// page. Lists sorted by id or creation time are the most stable; a list sorted by a field that users edit has no stable
 /// order to follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListChanges {
-    pub(super) total_before: Option<u64>,
-    pub(super) total_now: Option<u64>,
-    pub(super) repeated: u64,
-    pub(super) backtracks: u64,
-    pub(super) maybe_missed: u64,
-    pub(super) maybe_repeated: u64,
+    pub(crate) total_before: Option<u64>,
+    pub(crate) total_now: Option<u64>,
+    pub(crate) repeated: u64,
+    pub(crate) backtracks: u64,
+    pub(crate) maybe_missed: u64,
+    pub(crate) maybe_repeated: u64,
 }
 
 impl ListChanges {
-    /// Emits an event with what was noticed on one page, if anything.
-    pub(super) fn emit_event(self, vendor: &'static str, operation: &'static Operation) {
-        let Self { total_before, total_now, repeated, maybe_missed, maybe_repeated, .. } = self;
-        let operation = operation.id();
-        if maybe_missed + maybe_repeated > 0 {
-            tracing::warn!(
-                name: "servicebay.list_loss",
-                vendor, operation, total_before, total_now, repeated, maybe_missed, maybe_repeated,
-                "the list changed too much while it was read: items may be missing or repeated"
-            );
-        } else if !self.is_none() {
-            tracing::info!(
-                name: "servicebay.list_changed",
-                vendor, operation, total_before, total_now, repeated,
-                "the list changed while it was read; no item is missing or repeated"
-            );
-        }
+    /// Adds what was noticed later.
+    pub(crate) fn add(&mut self, later: Self) {
+        self.total_before = self.total_before.or(later.total_before);
+        self.total_now = later.total_now.or(self.total_now);
+        self.repeated += later.repeated;
+        self.backtracks += later.backtracks;
+        self.maybe_missed += later.maybe_missed;
+        self.maybe_repeated += later.maybe_repeated;
     }
 
     /// Whether the stream noticed no change.
@@ -76,7 +72,7 @@ impl ListChanges {
         self.backtracks
     }
 
-    /// The most items that may be missing, according to the totals. Zero means none.
+    /// The most items that may be missing, according to the totals. Zero means none: if the vendor sends no total, zero as well.
     pub fn maybe_missed(&self) -> u64 {
         self.maybe_missed
     }

@@ -38,10 +38,10 @@
 //! | `servicebay.store_failure` | WARN | `vendor` `tenant` `reason` | The token store failed; memory holds the tokens |
 //! | `servicebay.no_file_locks` | WARN | `folder` `error` | The file system of a `FileStore` has no locks: only one process may use the folder |
 //! | `servicebay.invalid_token_lifetime` | WARN | `seconds` | A token endpoint returned an implausible lifetime, and the documented one is used. Inside `servicebay.token_refresh` |
-//! | `servicebay.repaired_body` | WARN | `bytes` | A response body was not valid JSON and was repaired. Inside `servicebay.call` |
-//! | `servicebay.skipped_value` | DEBUG | `expected` `found` | A field has an unexpected shape and is left out. Inside `servicebay.call` |
-//! | `servicebay.list_changed` | INFO | `vendor` `operation` `total_before` `total_now` `repeated` | A list changed while its pages were fetched; no item was lost |
-//! | `servicebay.list_loss` | WARN | `vendor` `operation` `total_before` `total_now` `repeated` `maybe_missed` `maybe_repeated` | A list changed by more than the paginator can make up for; items may be missing or repeated |
+//! | `servicebay.repaired_body` | WARN | `vendor` `tenant` `operation` `bytes` | A response body was not valid JSON and was repaired |
+//! | `servicebay.skipped_value` | DEBUG | `field` `expected` `found` | A field, or an element of a list, has an unexpected shape and is left out. Inside `servicebay.call`. Observers get them once for each response, at any level |
+//! | `servicebay.list_changed` | INFO | `vendor` `tenant` `operation` `total_before` `total_now` `repeated` | A list changed while its pages were fetched; no item was lost |
+//! | `servicebay.list_loss` | WARN | `vendor` `tenant` `operation` `total_before` `total_now` `repeated` `maybe_missed` `maybe_repeated` | A list changed by more than the paginator can make up for, or its pages had fewer items than the vendor counts; items may be missing or repeated |
 //! | `servicebay.observer_panic` | ERROR | `vendor` `tenant` `operation` | The observer panicked; the client goes on |
 //!
 //! Fields ending in `_ms` are whole milliseconds. All targets begin with `servicebay`.

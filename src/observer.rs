@@ -10,6 +10,8 @@ use http::StatusCode;
 
 pub use self::counting::CountingObserver;
 use crate::error::Error;
+use crate::lenient::SkippedValue;
+use crate::list_changes::ListChanges;
 use crate::operation::Operation;
 
 /// Receives what a client does as it happens: for metrics, without `tracing`.
@@ -99,6 +101,12 @@ pub enum EventKind<'a> {
         /// From its start to its end, including waits.
         elapsed: Duration,
     },
+    /// A stream of pages or items noticed that its list changed, or that the vendor sent fewer items than it counts.
+    #[non_exhaustive]
+    ListChanged {
+        /// What was noticed on one page.
+        changes: ListChanges,
+    },
     /// The vendor's rate limit rejected an attempt (429).
     #[non_exhaustive]
     RateLimited {
@@ -113,6 +121,13 @@ pub enum EventKind<'a> {
         /// From its start to its end.
         elapsed: Duration,
     },
+    /// The body of a successful response was not valid JSON and was repaired. See
+    /// [`Response::is_repaired`](crate::Response::is_repaired).
+    #[non_exhaustive]
+    RepairedBody {
+        /// The length of the body.
+        bytes: usize,
+    },
     /// An attempt of a call or a token request failed, and will be repeated after a delay.
     #[non_exhaustive]
     Retry {
@@ -122,6 +137,15 @@ pub enum EventKind<'a> {
         status: Option<StatusCode>,
         /// The delay before the next attempt.
         delay: Duration,
+    },
+    /// Values of a response had another shape than expected and were left out: fields, and elements of lists. Reported once for
+    /// each response.
+    #[non_exhaustive]
+    SkippedValues {
+        /// How many.
+        count: u64,
+        /// The first 16 of them.
+        values: &'a [SkippedValue],
     },
     /// A wait ended, successfully or not, or its caller was dropped.
     #[non_exhaustive]

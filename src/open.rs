@@ -1,22 +1,25 @@
 //! Values that are known, or kept as the vendor wrote them: [`Open`], and the generated open enums.
 
 mod text_enum;
+mod unknown_value;
 
 use std::fmt;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+use self::sealed::OpenValue;
 pub(crate) use self::text_enum::{OpenEnum, open_enum};
-use crate::lenient::Scalar;
+pub use self::unknown_value::UnknownValue;
+use crate::lenient::{KeepsDigits, Scalar, report_lost_digits};
 
 /// A known value, or the vendor's text if it is not one.
 ///
 /// Vendors write dates in more ways than they document. A date that does not parse keeps its text, so that the object
-/// around it is not lost.
+/// around it is not lost. A civil date or time (`Open<Date>`, `Open<DateTime>`) that the vendor sends with an offset or a time zone keeps its
+/// text as well: which day that is depends on where the reader is.
 ///
 /// # Example
 ///
@@ -29,15 +32,15 @@ use crate::lenient::Scalar;
 ///
 /// let odd: Open<Timestamp> = "1 March, noon".into();
 /// assert_eq!(odd.known(), None);
-/// assert_eq!(odd.to_string(), "1 March, noon");
+/// assert_eq!(odd.unknown(), Some("1 March, noon"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a value is known or it is not")]
 pub enum Open<T> {
     /// The value.
     Known(T),
-    /// The vendor's text, which is not a `T`.
-    Other(String),
+    /// The vendor's text, which is not a `T`. [`unknown`](Self::unknown) returns it.
+    Other(UnknownValue),
 }
 
 impl<T> Open<T> {
@@ -49,6 +52,14 @@ impl<T> Open<T> {
         }
     }
 
+    /// The vendor's text, if it is not a `T`.
+    pub fn unknown(&self) -> Option<&str> {
+        match self {
+            Self::Known(_) => None,
+            Self::Other(text) => Some(text.as_str()),
+        }
+    }
+
     /// The value, or the vendor's text.
     ///
     /// # Errors
@@ -57,8 +68,12 @@ impl<T> Open<T> {
     pub fn into_known(self) -> Result<T, String> {
         match self {
             Self::Known(value) => Ok(value),
-            Self::Other(text) => Err(text),
+            Self::Other(text) => Err(text.into_string()),
         }
+    }
+
+    fn other(text: impl Into<String>) -> Self {
+        Self::Other(UnknownValue::new(text))
     }
 }
 
@@ -66,20 +81,56 @@ impl<T: fmt::Display> fmt::Display for Open<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known(value) => value.fmt(f),
-            Self::Other(text) => f.write_str(text),
+            Self::Other(text) => f.write_str(text.as_str()),
         }
     }
 }
 
-impl<T: FromStr> From<&str> for Open<T> {
-    fn from(text: &str) -> Self {
-        text.parse().map_or_else(|_| Self::Other(text.to_owned()), Self::Known)
+mod sealed {
+    /// A value that is written as text: what [`Open`](super::Open) can know.
+    #[expect(unnameable_types, reason = "being unnameable is what seals a trait")]
+    pub trait OpenValue: Sized {
+        /// The value, if the text means it wherever it is read.
+        fn from_text(text: &str) -> Option<Self>;
     }
 }
 
-impl<T: FromStr> From<String> for Open<T> {
+impl OpenValue for Timestamp {
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+macro_rules! civil {
+    ($($civil:ty),*) => {$(
+        impl OpenValue for $civil {
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok().filter(|_| !has_offset(text))
+            }
+        }
+    )*};
+}
+
+civil!(Date, DateTime);
+
+/// Whether a text that is a date has an offset or a time zone, which the parser of civil dates ignores.
+fn has_offset(text: &str) -> bool {
+    let time = text.split_once([' ', 'T', 't']).map(|(_, time)| time);
+    text.contains('[') || time.is_some_and(|time| time.contains(['+', '-', 'Z', 'z']))
+}
+
+impl<T: OpenValue> From<&str> for Open<T> {
+    fn from(text: &str) -> Self {
+        T::from_text(text).map_or_else(|| Self::other(text), Self::Known)
+    }
+}
+
+impl<T: OpenValue> From<String> for Open<T> {
     fn from(text: String) -> Self {
-        text.parse().map_or(Self::Other(text), Self::Known)
+        match T::from_text(&text) {
+            Some(value) => Self::Known(value),
+            None => Self::other(text),
+        }
     }
 }
 
@@ -101,27 +152,34 @@ impl From<Timestamp> for Open<Timestamp> {
     }
 }
 
-impl<'de, T: FromStr> Deserialize<'de> for Open<T> {
+impl<'de, T: OpenValue> Deserialize<'de> for Open<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         crate::lenient::required(deserializer)
     }
 }
 
-impl<T: FromStr> Scalar for Open<T> {
+impl<T: OpenValue> Scalar for Open<T> {
+    const KEEPS_DIGITS: KeepsDigits = KeepsDigits::UnlessFast;
+
     fn from_text(text: &str) -> Option<Self> {
         Some(text.into())
     }
 
+    fn from_digits(digits: &str) -> Option<Self> {
+        Some(Self::other(digits))
+    }
+
     fn from_float(number: f64) -> Option<Self> {
-        Some(Self::Other(number.to_string()))
+        report_lost_digits();
+        Some(Self::other(number.to_string()))
     }
 
     fn from_integer(number: i128) -> Option<Self> {
-        Some(Self::Other(number.to_string()))
+        Some(Self::other(number.to_string()))
     }
 
     fn from_flag(flag: bool) -> Option<Self> {
-        Some(Self::Other(flag.to_string()))
+        Some(Self::other(flag.to_string()))
     }
 }
 
@@ -147,7 +205,7 @@ mod tests {
     #[test]
     fn a_number_in_place_of_a_date_keeps_its_digits() {
         let read: Open<Timestamp> = serde_json::from_str("1772366400").unwrap();
-        assert_eq!(read, Open::Other("1772366400".to_owned()));
+        assert_eq!((read.known(), read.unknown()), (None, Some("1772366400")));
     }
 
     #[test]

@@ -86,6 +86,10 @@ macro_rules! list_operation {
             fn rate_limit_headroom(&self) -> Option<u64> {
                 self.client.room()
             }
+
+            fn report_changes(&self, changes: $crate::ListChanges) {
+                self.client.pipeline.telemetry.list_changed(&$operation, changes);
+            }
         }
     };
     (@whole $list:ident) => { $list };

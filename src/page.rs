@@ -5,7 +5,6 @@
 //! [`Deduplicator`](deduplicator::Deduplicator), which makes good for changes to the list while it is read. The decisions behind
 //! them are in `docs/design/paging.md`.
 
-mod changes;
 mod cursor;
 mod deduplicator;
 mod fingerprint;
@@ -18,7 +17,6 @@ mod prefetcher;
 mod stream;
 mod unexpected_page;
 
-pub use self::changes::ListChanges;
 pub use self::cursor::Cursor;
 pub(crate) use self::fingerprint::{Fingerprint, key};
 pub use self::items::Items;

@@ -20,6 +20,7 @@ pub(crate) use self::param::Param;
 use self::param::{QUERY, SEGMENT};
 use crate::client_inner::ClientInner;
 use crate::error::Error;
+use crate::lenient::ReadReport;
 use crate::limit::RateLimit;
 use crate::open::Open;
 use crate::operation::Operation;
@@ -103,17 +104,24 @@ impl Request {
         if errors_in_success && let Some(error) = context.error_in_success(&response) {
             return Err(context.fail(error));
         }
+        // What this thread has read outside of calls does not count.
+        ReadReport::take();
         let value = match decode(&response, &context) {
             Ok(value) => value,
             Err(error) => return Err(context.fail(error)),
         };
+        let report = ReadReport::take();
+        let report = (!report.is_clean()).then(|| Box::new(report));
+        if let Some(report) = &report {
+            pipeline.telemetry.read_leniently(call.operation, report, response.body.len());
+        }
         let record = context.record();
         context.succeed();
         let HttpResponse { status, headers, body } = response;
         let rate_limit = RateLimit::of_response(limits, pipeline.clock);
         Ok(Response::new(
             value,
-            ResponseMetadata { status, headers, body, rate_limit, vendor: pipeline.vendor, record },
+            ResponseMetadata { status, headers, body, rate_limit, vendor: pipeline.vendor, record, report },
         ))
     }
 

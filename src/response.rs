@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
+use crate::lenient::{ReadReport, SkippedValue};
 use crate::limit::RateLimit;
 use crate::pipeline::CallRecord;
 use crate::vendor::Vendor;
@@ -41,16 +42,13 @@ pub(crate) struct ResponseMetadata {
     pub(crate) rate_limit: RateLimit,
     pub(crate) vendor: &'static Vendor,
     pub(crate) record: CallRecord,
+    /// What was not as it should be in the body, if anything.
+    pub(crate) report: Option<Box<ReadReport>>,
 }
 
 impl<T> Response<T> {
     pub(crate) fn new(value: T, metadata: ResponseMetadata) -> Self {
         Self { value, metadata }
-    }
-
-    /// The vendor, by the name of its module.
-    pub(crate) fn vendor(&self) -> &'static str {
-        self.metadata.vendor.name
     }
 
     /// The response without the value.
@@ -90,6 +88,41 @@ impl<T> Response<T> {
     /// The body as it was received, including fields that this crate does not model.
     pub fn body(&self) -> &Bytes {
         &self.metadata.body
+    }
+
+    /// Whether the body was not valid JSON, and was repaired before it was decoded: numbers such as `NaN` became null, and bytes
+    /// of another encoding the replacement character. [`body`](Self::body) has what was received.
+    pub fn is_repaired(&self) -> bool {
+        self.metadata.report.as_ref().is_some_and(|report| report.is_repaired)
+    }
+
+    /// How many values had another shape than expected and were left out: fields, and elements of lists. An element of a page
+    /// leaves an empty item in its place.
+    pub fn skipped_count(&self) -> u64 {
+        self.metadata.report.as_ref().map_or(0, |report| report.skipped)
+    }
+
+    /// The first 16 of the values that were left out.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use servicebay::testing::{Script, Step};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+    /// # let script = Script::new([Step::body(200, "application/json", r#"{"id": 7, "reference": ["R", 1]}"#)]);
+    /// # let credentials = servicebay::fixably::Credentials::bearer("test");
+    /// # let builder = servicebay::fixably::Client::builder(credentials).with_tenant("acme");
+    /// # let client = builder.with_transport(script).build()?;
+    /// let order = client.get_order().id(7).send().await?;
+    /// assert_eq!(order.skipped_count(), 1);
+    /// for skipped in order.skipped_values() {
+    ///     println!("order 7: {skipped}");
+    ///     # assert_eq!((skipped.field(), skipped.found()), (Some("Order.reference"), "list"));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn skipped_values(&self) -> &[SkippedValue] {
+        self.metadata.report.as_ref().map_or(&[], |report| &report.described)
     }
 
     /// Decodes the body as another type, for fields that this crate does not model.

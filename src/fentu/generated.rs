@@ -37,8 +37,8 @@ pub mod types {
 
     serde_object! {
         WorkOrderSummary {
-            id: value, work_order_number: text, status: value, customer: value, scheduled_date: value, priority: value,
-            created_at: value,
+            id: scalar, work_order_number: text, status: value, customer: value, scheduled_date: scalar,
+            priority: value, created_at: scalar,
         }
     }
 
@@ -83,9 +83,9 @@ pub mod types {
 
     serde_object! {
         WorkOrder {
-            id: value, work_order_number: text, status: value, priority: value, description: text, customer: value,
-            contact: value, scheduled_date: value, estimated_duration: number, technician: value, tasks: list,
-            created_at: value, updated_at: value,
+            id: scalar, work_order_number: text, status: value, priority: value, description: text, customer: value,
+            contact: value, scheduled_date: scalar, estimated_duration: number, technician: value, tasks: list,
+            created_at: scalar, updated_at: scalar,
         }
     }
 
@@ -100,7 +100,7 @@ pub mod types {
         /// Full name. Documented.
         pub name: Option<String>,
     }
-    serde_object! { Technician { id: value, name: text } }
+    serde_object! { Technician { id: scalar, name: text } }
 
     /// A customer, with the fields that other records show; `get_customer` returns the rest.
     ///
@@ -116,7 +116,7 @@ pub mod types {
         /// Address on one line. Only in a work order; a customer has an object here. Documented.
         pub address: Option<String>,
     }
-    serde_object! { CustomerReference { id: value, name: text, address: text } }
+    serde_object! { CustomerReference { id: scalar, name: text, address: text } }
 
     /// A contact person. A work order has only `id`, `name`, and `phone`; a customer's contacts have the other
     /// fields too.
@@ -139,7 +139,7 @@ pub mod types {
         /// Whether this is the customer's main contact. Only on a customer's contacts. Documented.
         pub is_primary: Option<bool>,
     }
-    serde_object! { Contact { id: value, name: text, title: text, email: text, phone: text, is_primary: flag } }
+    serde_object! { Contact { id: scalar, name: text, title: text, email: text, phone: text, is_primary: flag } }
 
     /// A customer in the short form that lists have. Taken from the vendor's sample.
     ///
@@ -167,8 +167,8 @@ pub mod types {
 
     serde_object! {
         CustomerSummary {
-            id: value, name: text, customer_number: text, status: value, email: text, phone: text, address: value,
-            created_at: value,
+            id: scalar, name: text, customer_number: text, status: value, email: text, phone: text, address: value,
+            created_at: scalar,
         }
     }
 
@@ -217,9 +217,9 @@ pub mod types {
 
     serde_object! {
         Customer {
-            id: value, name: text, customer_number: text, status: value, customer_type: value, email: text, phone: text,
-            fax: text, website: text, address: value, billing_address: value, contacts: list, branch: value,
-            tax_id: text, payment_terms: text, created_at: value, updated_at: value,
+            id: scalar, name: text, customer_number: text, status: value, customer_type: value, email: text,
+            phone: text, fax: text, website: text, address: value, billing_address: value, contacts: list,
+            branch: value, tax_id: text, payment_terms: text, created_at: scalar, updated_at: scalar,
         }
     }
 
@@ -291,7 +291,7 @@ pub mod types {
         /// Name. Documented.
         pub name: Option<String>,
     }
-    serde_object! { Branch { id: value, name: text } }
+    serde_object! { Branch { id: scalar, name: text } }
 
     /// An installed machine in the short form that lists have. Taken from the vendor's sample.
     ///
@@ -321,8 +321,8 @@ pub mod types {
 
     serde_object! {
         AssetSummary {
-            id: value, name: text, serial_number: text, product: value, customer: value, location: text, status: value,
-            warranty_expiry: value, last_service: value,
+            id: scalar, name: text, serial_number: text, product: value, customer: value, location: text, status: value,
+            warranty_expiry: scalar, last_service: scalar,
         }
     }
 
@@ -369,9 +369,9 @@ pub mod types {
 
     serde_object! {
         Asset {
-            id: value, name: text, asset_tag: text, serial_number: text, model_number: text, product: value,
-            customer: value, object: value, location: text, status: value, install_date: value, warranty_start: value,
-            warranty_expiry: value, last_service: value, created_at: value, updated_at: value,
+            id: scalar, name: text, asset_tag: text, serial_number: text, model_number: text, product: value,
+            customer: value, object: value, location: text, status: value, install_date: scalar, warranty_start: scalar,
+            warranty_expiry: scalar, last_service: scalar, created_at: scalar, updated_at: scalar,
         }
     }
 
@@ -388,7 +388,7 @@ pub mod types {
         /// Manufacturer. Only in the response of `get_asset`. Documented.
         pub manufacturer: Option<String>,
     }
-    serde_object! { Product { id: value, name: text, manufacturer: text } }
+    serde_object! { Product { id: scalar, name: text, manufacturer: text } }
 
     /// A site or building of a customer, which the vendor calls an object, with the fields that assets show. The
     /// API has no operation for objects.
@@ -404,7 +404,7 @@ pub mod types {
         /// Address on one line. Documented.
         pub address: Option<String>,
     }
-    serde_object! { Object { id: value, name: text, address: text } }
+    serde_object! { Object { id: scalar, name: text, address: text } }
 
     /// A step of a work order in the short form that lists have. Taken from the vendor's samples. Two fields differ
     /// from `Task`: `duration` is called `actual_duration` there, and `parts_required` is in the place of
@@ -437,8 +437,8 @@ pub mod types {
 
     serde_object! {
         TaskSummary {
-            id: value, name: text, description: text, status: value, technician: value, started_at: value,
-            completed_at: value, duration: number, parts_required: list,
+            id: scalar, name: text, description: text, status: value, technician: value, started_at: scalar,
+            completed_at: scalar, duration: number, parts_required: list,
         }
     }
 
@@ -487,9 +487,9 @@ pub mod types {
 
     serde_object! {
         Task {
-            id: value, work_order_id: value, name: text, description: text, status: value, sequence: number,
+            id: scalar, work_order_id: scalar, name: text, description: text, status: value, sequence: number,
             estimated_duration: number, actual_duration: number, technician: value, checklist: value, parts_used: list,
-            parts_required: list, notes: text, photos: list, started_at: value, completed_at: value,
+            parts_required: list, notes: text, photos: list, started_at: scalar, completed_at: scalar,
         }
     }
 
@@ -504,7 +504,7 @@ pub mod types {
         /// Name. Documented.
         pub name: Option<String>,
     }
-    serde_object! { Checklist { id: value, name: text } }
+    serde_object! { Checklist { id: scalar, name: text } }
 
     /// A photo of a task.
     ///
@@ -517,7 +517,7 @@ pub mod types {
         /// URL of the image. Whether it needs credentials is unknown; this crate sends none there. Documented.
         pub url: Option<String>,
     }
-    serde_object! { Photo { id: value, url: text } }
+    serde_object! { Photo { id: scalar, url: text } }
 
     /// A part in the catalog, and a quantity of it.
     ///
@@ -532,7 +532,7 @@ pub mod types {
         /// Quantity. A whole number in the samples. Documented.
         pub quantity: Option<f64>,
     }
-    serde_object! { PartLine { part_id: value, name: text, quantity: number } }
+    serde_object! { PartLine { part_id: scalar, name: text, quantity: number } }
 
     open_enum! {
         /// Progress of a work order. Which transitions are allowed is unknown.
@@ -651,8 +651,8 @@ pub mod types {
 
     serde_object! {
         write WorkOrderCreate {
-            customer_id: required, description: required, contact_id: value, technician_id: value, priority: value,
-            status: value, scheduled_date: value, estimated_duration: number, asset_id: value,
+            customer_id: required, description: required, contact_id: scalar, technician_id: scalar, priority: value,
+            status: value, scheduled_date: scalar, estimated_duration: number, asset_id: scalar,
         } extra
     }
 
@@ -754,8 +754,8 @@ pub mod types {
 
     serde_object! {
         write WorkOrderUpdate {
-            description: text, customer_id: value, contact_id: value, technician_id: value, priority: value,
-            status: value, scheduled_date: value, estimated_duration: number, asset_id: value,
+            description: text, customer_id: scalar, contact_id: scalar, technician_id: scalar, priority: value,
+            status: value, scheduled_date: scalar, estimated_duration: number, asset_id: scalar,
         } extra
     }
 
@@ -864,7 +864,7 @@ pub mod types {
     serde_object! {
         write CustomerCreate {
             name: required, address: required, customer_type: value, status: value, email: text, phone: text, fax: text,
-            website: text, billing_address: value, branch_id: value, tax_id: text, payment_terms: text,
+            website: text, billing_address: value, branch_id: scalar, tax_id: text, payment_terms: text,
         } extra
     }
 
@@ -993,7 +993,7 @@ pub mod types {
     serde_object! {
         write CustomerUpdate {
             name: text, address: value, customer_type: value, status: value, email: text, phone: text, fax: text,
-            website: text, billing_address: value, branch_id: value, tax_id: text, payment_terms: text,
+            website: text, billing_address: value, branch_id: scalar, tax_id: text, payment_terms: text,
         } extra
     }
 
@@ -1120,9 +1120,9 @@ pub mod types {
 
     serde_object! {
         write AssetCreate {
-            name: required, customer_id: required, product_id: value, object_id: value, location: text, asset_tag: text,
-            serial_number: text, model_number: text, status: value, install_date: value, warranty_start: value,
-            warranty_expiry: value,
+            name: required, customer_id: required, product_id: scalar, object_id: scalar, location: text,
+            asset_tag: text, serial_number: text, model_number: text, status: value, install_date: scalar,
+            warranty_start: scalar, warranty_expiry: scalar,
         } extra
     }
 
@@ -1252,9 +1252,9 @@ pub mod types {
 
     serde_object! {
         write AssetUpdate {
-            name: text, customer_id: value, product_id: value, object_id: value, location: text, asset_tag: text,
-            serial_number: text, model_number: text, status: value, install_date: value, warranty_start: value,
-            warranty_expiry: value,
+            name: text, customer_id: scalar, product_id: scalar, object_id: scalar, location: text, asset_tag: text,
+            serial_number: text, model_number: text, status: value, install_date: scalar, warranty_start: scalar,
+            warranty_expiry: scalar,
         } extra
     }
 
@@ -1357,7 +1357,7 @@ pub mod types {
         pub quantity: Option<u32>,
         extra: Map<String, Value>,
     }
-    serde_object! { write AssetPartCreate { part_id: value, quantity: number } extra }
+    serde_object! { write AssetPartCreate { part_id: scalar, quantity: number } extra }
 
     impl AssetPartCreate {
         /// An object without fields. Fields that are not set are not sent.

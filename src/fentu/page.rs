@@ -43,6 +43,16 @@ impl<T: Send + 'static> ListPage for Page<T> {
         Ok(requested.checked_add(1).filter(|_| more).map(Position::Page))
     }
 
+    /// The next page, as long as the vendor counts more pages; if it counts none, as long as it counts more records.
+    fn after_empty(&self, requested: Position, received: Option<u64>, _: u64) -> Option<Position> {
+        let requested = page_number(requested);
+        let more = match self.meta.total_pages {
+            Some(pages) => requested < pages,
+            None => received.zip(self.meta.total_count).is_some_and(|(received, total)| received < total),
+        };
+        requested.checked_add(1).filter(|_| more).map(Position::Page)
+    }
+
     /// The position of the `nth` page after the `requested` one, if the total includes it.
     fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.meta.total_pages.filter(|_| !self.items.is_empty())?;
@@ -119,10 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_is_the_last_regardless_of_the_total() {
-        assert_eq!(page(0, Some(1_000_000), Some(3)).next(Some(3)), None);
-        assert_eq!(page(0, Some(0), Some(1)).next(None), None);
-        assert_eq!(page(0, Some(3), Some(3)).next(Some(9)), None);
+    fn after_an_empty_page_the_list_goes_on_as_long_as_the_vendor_counts_more() {
+        let after = |pages, requested| page(0, pages, None).after_empty(requested, Some(50), 25);
+        assert_eq!(after(Some(3), Position::Page(2)), Some(Position::Page(3)));
+        assert_eq!(after(Some(3), Position::Start), Some(Position::Page(2)));
+        for (pages, requested) in [(Some(3), 3), (Some(3), 9), (Some(0), 1), (None, 2), (Some(u32::MAX), u32::MAX)] {
+            assert_eq!(after(pages, Position::Page(requested)), None, "{requested} of {pages:?}");
+            assert_eq!(page(0, pages, None).next(Some(requested)), None);
+        }
+        let counted = Page::<()> { meta: PageMeta { total_count: Some(60), ..PageMeta::default() }, items: Vec::new() };
+        let after = |received| counted.after_empty(Position::Page(2), received, 25);
+        assert_eq!([after(Some(59)), after(Some(60)), after(None)], [Some(Position::Page(3)), None, None]);
     }
 
     #[test]

@@ -190,8 +190,8 @@ pub mod types {
 
     serde_object! {
         User {
-            id: value, alt_id: text, club_id: value, name: text, email: text, image_url: text, cover_photo_url: text,
-            role: text = "type", home_location_id: value, club_name: text, access_pin: value, auth_token: value,
+            id: scalar, alt_id: text, club_id: scalar, name: text, email: text, image_url: text, cover_photo_url: text,
+            role: text = "type", home_location_id: scalar, club_name: text, access_pin: value, auth_token: value,
         }
     }
 
@@ -211,7 +211,7 @@ pub mod types {
         /// Name of its time zone. Times in the API are in UTC. Observed.
         pub time_zone: Option<String>,
     }
-    serde_object! { Club { id: value, name: text, image_url: text, time_zone: text } }
+    serde_object! { Club { id: scalar, name: text, image_url: text, time_zone: text } }
 
     /// A location. One without `parent_id` is a site; its children are rooms.
     ///
@@ -250,7 +250,7 @@ pub mod types {
 
     serde_object! {
         Location {
-            id: value, parent_id: value, parent_name: text, region_id: value, alt_id: text, name: text,
+            id: scalar, parent_id: scalar, parent_name: text, region_id: scalar, alt_id: text, name: text,
             short_code: text, number: text, latitude: number, longitude: number, hidden: flag,
             directory_is_enabled: flag, directory: value,
         }
@@ -295,9 +295,9 @@ pub mod types {
 
     serde_object! {
         Directory {
-            id: value, location_id: value, name: text, description: text, address: text, postcode: text, phone_no: text,
-            image_url: text, cover_image_urls: list, schedule_pdf_url: text, link_to_pdf_enabled: flag,
-            link_to_schedule_enabled: flag, service_category: value, opening_hours: list,
+            id: scalar, location_id: scalar, name: text, description: text, address: text, postcode: text,
+            phone_no: text, image_url: text, cover_image_urls: scalars, schedule_pdf_url: text,
+            link_to_pdf_enabled: flag, link_to_schedule_enabled: flag, service_category: value, opening_hours: list,
         }
     }
 
@@ -319,7 +319,7 @@ pub mod types {
         /// Closing time, in the vendor's format. Observed.
         pub end_time: Option<String>,
     }
-    serde_object! { OpeningHours { id: value, directory_id: value, title: text, start_time: text, end_time: text } }
+    serde_object! { OpeningHours { id: scalar, directory_id: scalar, title: text, start_time: text, end_time: text } }
 
     /// A region: a group of locations.
     ///
@@ -333,7 +333,7 @@ pub mod types {
         /// Name. Observed.
         pub name: Option<String>,
     }
-    serde_object! { Region { id: value, name: text } }
+    serde_object! { Region { id: scalar, name: text } }
 
     /// The settings of the caller's club.
     ///
@@ -380,10 +380,10 @@ pub mod types {
 
     serde_object! {
         ClubSettings {
-            id: number, locale: text, other_locales: list, booking_minutes_interval: number, facebook_url: text,
+            id: number, locale: text, other_locales: scalars, booking_minutes_interval: number, facebook_url: text,
             twitter_url: text, instagram_url: text, tiktok_url: text, club_logo_url: text,
             client_default_cover_wall_url: text, trainer_default_cover_wall_url: text,
-            golfzone_integration_enabled: flag, strike_service_category_ids: list, strike_service_ids: list,
+            golfzone_integration_enabled: flag, strike_service_category_ids: scalars, strike_service_ids: scalars,
             access_control_enabled: flag, otp_interval: number, wallet_settings: value,
         }
     }
@@ -430,7 +430,7 @@ pub mod types {
         /// The categories in it. Observed.
         pub service_categories: Vec<ServiceCategory>,
     }
-    serde_object! { AppSection { id: value, section: text, title: text, service_categories: list } }
+    serde_object! { AppSection { id: scalar, section: text, title: text, service_categories: list } }
 
     /// A category of services.
     ///
@@ -455,7 +455,7 @@ pub mod types {
 
     serde_object! {
         ServiceCategory {
-            id: value, name: text, name_in_member_app: text, description: text, logo_url: text, video_url: text,
+            id: scalar, name: text, name_in_member_app: text, description: text, logo_url: text, video_url: text,
         }
     }
 
@@ -471,7 +471,7 @@ pub mod types {
         /// Name. Observed.
         pub name: Option<String>,
     }
-    serde_object! { ActivityCategory { id: value, name: text } }
+    serde_object! { ActivityCategory { id: scalar, name: text } }
 
     /// A country.
     ///
@@ -490,7 +490,7 @@ pub mod types {
         /// Observed.
         pub dialing_code: Option<String>,
     }
-    serde_object! { Country { id: value, name: text, abbr: text, dialing_code: text } }
+    serde_object! { Country { id: scalar, name: text, abbr: text, dialing_code: text } }
 
     /// A class or booking in the schedule.
     ///
@@ -576,13 +576,13 @@ pub mod types {
 
     serde_object! {
         Occurrence {
-            id: value, occurs_at: value, duration_in_hours: number, duration_in_minutes: number, service_id: value,
-            service_title: text, service_description: text, service_logo_url: text, activity_category_id: value,
-            service_group_size: number, attended_clients_count: number, show_free_spaces: flag, trainer_id: value,
+            id: scalar, occurs_at: scalar, duration_in_hours: number, duration_in_minutes: number, service_id: scalar,
+            service_title: text, service_description: text, service_logo_url: text, activity_category_id: scalar,
+            service_group_size: number, attended_clients_count: number, show_free_spaces: flag, trainer_id: scalar,
             trainer_name: text, location_name: text, sub_location_name: text, is_joined: flag, is_waiting: flag,
             is_requested: flag, is_readonly: flag, is_online: flag, position_on_waiting_list: number,
             restrict_to_book_in_advance_time_in_days: number, restrict_to_book_in_advance_time_in_hours: number,
-            seconds_until_booking_open: number, lock_version: number, actions: list, can_be_prompted: flag,
+            seconds_until_booking_open: number, lock_version: number, actions: scalars, can_be_prompted: flag,
             can_be_rated: flag, livestream_url: text, livestream_origin: text, livestream_vimeo_id: text,
             livestream_youtube_id: text, livestream_available_prior: value, livestream_available_after: value,
         }
@@ -598,7 +598,7 @@ pub mod types {
         /// Number of the appointment, assumed because every other object has one. Assumed.
         pub id: Option<Id<Appointment>>,
     }
-    serde_object! { Appointment { id: value } }
+    serde_object! { Appointment { id: scalar } }
 
     /// A free slot.
     ///
@@ -614,7 +614,7 @@ pub mod types {
         /// The offer: the service, the trainer, and the location. Observed.
         pub trainer_activity: Option<TrainerActivity>,
     }
-    serde_object! { TimeSlot { since: value, till: value, trainer_activity: value } }
+    serde_object! { TimeSlot { since: scalar, till: scalar, trainer_activity: value } }
 
     /// A service that can be booked.
     ///
@@ -650,7 +650,7 @@ pub mod types {
 
     serde_object! {
         Service {
-            id: value, service_title: text, duration_in_hours: number, duration_in_minutes: number, group_size: number,
+            id: scalar, service_title: text, duration_in_hours: number, duration_in_minutes: number, group_size: number,
             logo_url: text, service_image_url: text, video_url: text, declaration: text, show_free_spaces: flag,
             starred: flag,
         }
@@ -672,7 +672,7 @@ pub mod types {
         /// The location. Observed.
         pub location: Option<Location>,
     }
-    serde_object! { TrainerActivity { id: value, trainer: value, service: value, location: value } }
+    serde_object! { TrainerActivity { id: scalar, trainer: value, service: value, location: value } }
 
     /// A trainer. Lists contain only the first members.
     ///
@@ -709,7 +709,7 @@ pub mod types {
 
     serde_object! {
         Trainer {
-            id: value, name: text, role: text = "type", email: text, alt_id: text, image: text, qualifications: text,
+            id: scalar, name: text, role: text = "type", email: text, alt_id: text, image: text, qualifications: text,
             bio: text, cover_photo: text, tags: list, relationships: value,
         }
     }
@@ -739,7 +739,7 @@ pub mod types {
 
     serde_object! {
         Tag {
-            id: value, name: text, description: text, translations: value, tag_image_url: text, editable: flag,
+            id: scalar, name: text, description: text, translations: value, tag_image_url: text, editable: flag,
             tag_category: value,
         }
     }
@@ -767,7 +767,7 @@ pub mod types {
 
     serde_object! {
         TagCategory {
-            id: value, disabled: flag, human_user_visibility: list, translations: list, tag_category_entities: list,
+            id: scalar, disabled: flag, human_user_visibility: scalars, translations: list, tag_category_entities: list,
             logo_url: text,
         }
     }
@@ -869,12 +869,12 @@ pub mod types {
 
     serde_object! {
         ServicePackage {
-            id: value, name: text, description: text, logo_url: text, service_package_image_url: text, video: value,
+            id: scalar, name: text, description: text, logo_url: text, service_package_image_url: text, video: value,
             price: value, custom_price: value, product_id: number, disabled: flag, subscribed: flag, subscribable: flag,
             pause_allowance_enabled: flag, pause_allowance_type: text, pause_allowance_limit: number,
-            restrict_bookings_to_payee: flag, payee_id: value, user_visibility: list, subscription_payment_type: text,
-            service_package_services: list, single: flag, expirable: flag, expires_in: number,
-            expires_period_type: text, expires_ends_in: number, bookings_limit: number, tags: list,
+            restrict_bookings_to_payee: flag, payee_id: scalar, user_visibility: scalars,
+            subscription_payment_type: text, service_package_services: list, single: flag, expirable: flag,
+            expires_in: number, expires_period_type: text, expires_ends_in: number, bookings_limit: number, tags: list,
             service_package_tags: list,
         }
     }
@@ -895,7 +895,7 @@ pub mod types {
         /// The service. Not in lists. Observed.
         pub service: Option<Service>,
     }
-    serde_object! { ServicePackageService { id: value, amount: number, price: value, service: value } }
+    serde_object! { ServicePackageService { id: scalar, amount: number, price: value, service: value } }
 
     /// A package that a client owns.
     ///
@@ -930,8 +930,8 @@ pub mod types {
 
     serde_object! {
         ClientServicePackage {
-            id: value, assigned_at: value, expires_at: value, total_credits: number, used_credits: number,
-            refunded: flag, paused: flag, pause_start_on: value, pause_end_on: value, cost_discount: value,
+            id: scalar, assigned_at: scalar, expires_at: scalar, total_credits: number, used_credits: number,
+            refunded: flag, paused: flag, pause_start_on: scalar, pause_end_on: scalar, cost_discount: value,
             service_package: value,
         }
     }
@@ -1023,12 +1023,12 @@ pub mod types {
 
     serde_object! {
         Profile {
-            id: value, alt_id: text, title: text, name: text, nickname: text, email: text, dob: value, sex: value,
-            address_1: text, address_2: text, address_3: text, town: text, postcode: text, country_id: value,
+            id: scalar, alt_id: text, title: text, name: text, nickname: text, email: text, dob: scalar, sex: value,
+            address_1: text, address_2: text, address_3: text, town: text, postcode: text, country_id: scalar,
             phone_no: text, mobile_no: text, work_no: text, height: number, weight: number, main_hand: text,
-            locale: text, image: text, cover_photo: text, home_location_id: value, default_location_id: value,
-            last_login_at: value, linked_clients: list, receive_newsletter: flag, strike_count: number,
-            strike_out_from: value, strike_out_till: value, wallet_enabled: flag, credit_card: value,
+            locale: text, image: text, cover_photo: text, home_location_id: scalar, default_location_id: scalar,
+            last_login_at: scalar, linked_clients: scalars, receive_newsletter: flag, strike_count: number,
+            strike_out_from: scalar, strike_out_till: scalar, wallet_enabled: flag, credit_card: value,
             gocardless_mandates: list, hashed_permissions: value, shipping_address: value, errors: list,
         } extra
     }
@@ -1305,7 +1305,7 @@ pub mod types {
     serde_object! {
         ShippingAddress {
             title: text, name: text, email: text, address_1: text, address_2: text, address_3: text, town: text,
-            postcode: text, country_id: value, phone_no: text, mobile_no: text, work_no: text,
+            postcode: text, country_id: scalar, phone_no: text, mobile_no: text, work_no: text,
         } extra
     }
 
@@ -1407,7 +1407,7 @@ pub mod types {
         pub title: Option<String>,
         extra: Map<String, Value>,
     }
-    serde_object! { CreditCard { id: value, title: text } extra }
+    serde_object! { CreditCard { id: scalar, title: text } extra }
 
     impl CreditCard {
         /// An object without fields. Fields that are not set are not sent.
@@ -1447,7 +1447,7 @@ pub mod types {
         pub title: Option<String>,
         extra: Map<String, Value>,
     }
-    serde_object! { GocardlessMandate { id: value, title: text } extra }
+    serde_object! { GocardlessMandate { id: scalar, title: text } extra }
 
     impl GocardlessMandate {
         /// An object without fields. Fields that are not set are not sent.
@@ -1487,7 +1487,7 @@ pub mod types {
         pub email_redirection_for: Vec<Id<User>>,
         extra: Map<String, Value>,
     }
-    serde_object! { HashedPermissions { book_for: list, email_redirection_for: list } extra }
+    serde_object! { HashedPermissions { book_for: scalars, email_redirection_for: scalars } extra }
 
     impl HashedPermissions {
         /// An object without fields. Fields that are not set are not sent.
@@ -1532,7 +1532,7 @@ pub mod types {
         /// Permissions of the family. Observed.
         pub hashed_permissions: Option<HashedPermissions>,
     }
-    serde_object! { LinkedClient { id: value, name: text, image_url: text, dob: value, hashed_permissions: value } }
+    serde_object! { LinkedClient { id: scalar, name: text, image_url: text, dob: scalar, hashed_permissions: value } }
 
     /// A movement of money. The view is documented by name; its members are the ones that a client reads.
     ///
@@ -1595,11 +1595,11 @@ pub mod types {
 
     serde_object! {
         MoneyTransaction {
-            id: value, created_at: value, paid_at: value, quantity: number, section: text, product_name: text,
+            id: scalar, created_at: scalar, paid_at: scalar, quantity: number, section: text, product_name: text,
             transaction_type: text, reference: text, document_ref: text, note: text, created_by: text, code: text,
-            payment_method: text, payee: text, client_name: text, client_id: value, location_name: text,
-            installment_number: number, installments_count: number, balance: value, amount: value, total: value,
-            discounts_amount: value, receipt_url: text, payment_id: number,
+            payment_method: text, payee: text, client_name: text, client_id: scalar, location_name: text,
+            installment_number: number, installments_count: number, balance: scalar, amount: scalar, total: scalar,
+            discounts_amount: scalar, receipt_url: text, payment_id: number,
         }
     }
 
@@ -1616,7 +1616,7 @@ pub mod types {
         /// Creation time. Assumed.
         pub created_at: Option<Open<Timestamp>>,
     }
-    serde_object! { CreditTransaction { id: value, created_at: value } }
+    serde_object! { CreditTransaction { id: scalar, created_at: scalar } }
 
     /// The response to a purchase: an order that is not paid yet.
     ///
@@ -1657,8 +1657,8 @@ pub mod types {
 
     serde_object! {
         PaymentIntent {
-            order_id: value, flow: value, payment_layouts: list, payment_provider: value, valid: flag, tos: text,
-            credit_card_id: value,
+            order_id: scalar, flow: value, payment_layouts: list, payment_provider: value, valid: flag, tos: text,
+            credit_card_id: scalar,
         }
     }
 
@@ -1702,7 +1702,7 @@ pub mod types {
         /// Discount as an amount. Whether it is in minor units is unknown. Observed.
         pub amount_off: Option<f64>,
     }
-    serde_object! { Discount { id: value, name: text, percentage_off: number, amount_off: number } }
+    serde_object! { Discount { id: scalar, name: text, percentage_off: number, amount_off: number } }
 
     /// The effect of a promo code.
     ///
@@ -1743,7 +1743,7 @@ pub mod types {
 
     serde_object! {
         SpreedlyPage {
-            amount: text, company_name: text, full_name: text, email: text, order_id: value, payment_provider: value,
+            amount: text, company_name: text, full_name: text, email: text, order_id: scalar, payment_provider: value,
             url_schema: text, key: value,
         }
     }
@@ -1775,8 +1775,8 @@ pub mod types {
 
     serde_object! {
         NotificationSettingsSet {
-            id: value, club_id: value, user_id: value, created_at: value, updated_at: value, lead_client_name: text,
-            global_notifications_enabled_by_lead_client: flag, notification_settings: list,
+            id: scalar, club_id: scalar, user_id: scalar, created_at: scalar, updated_at: scalar,
+            lead_client_name: text, global_notifications_enabled_by_lead_client: flag, notification_settings: list,
         }
     }
 
@@ -1829,7 +1829,7 @@ pub mod types {
 
     serde_object! {
         NotificationSetting {
-            id: value, notification_settings_set_id: value, key: text, created_at: value, updated_at: value,
+            id: scalar, notification_settings_set_id: scalar, key: text, created_at: scalar, updated_at: scalar,
             to_client: flag, to_trainer: flag, to_manager: flag, to_front_house_manager: flag, to_system: flag,
             to_administrator: flag, to_self_employed: flag, to_independent_trainer: flag, to_sjd_accountant: flag,
             to_content_provider: flag, to_accountant: flag, to_content_user: flag, to_pt_manager: flag,
@@ -1992,8 +1992,8 @@ pub mod types {
 
     serde_object! {
         write SignUp {
-            name: text, email: text, password: value, mobile_no: text, tos: flag, sex: value, dob: value,
-            country_id: value, home_location_id: value, receive_newsletter: flag, club_id: value,
+            name: text, email: text, password: value, mobile_no: text, tos: flag, sex: value, dob: scalar,
+            country_id: scalar, home_location_id: scalar, receive_newsletter: flag, club_id: scalar,
         } extra
     }
 
@@ -2113,7 +2113,7 @@ pub mod types {
     serde_object! {
         write ClientCreate {
             name: text, email: text, password: value, password_confirmation: value, mobile_no: text, tos: flag,
-            sex: value, dob: value, country_id: value, home_location_id: value, receive_newsletter: flag,
+            sex: value, dob: scalar, country_id: scalar, home_location_id: scalar, receive_newsletter: flag,
             disabled: flag,
         } extra
     }
@@ -2298,7 +2298,7 @@ pub mod types {
 
     serde_object! {
         write PurchaseItem {
-            product_id: required, product_type: required, quantity: required, target_user_id: value,
+            product_id: required, product_type: required, quantity: required, target_user_id: scalar,
         } extra
     }
 
@@ -2348,8 +2348,8 @@ pub mod types {
 
     serde_object! {
         write PurchaseCreate {
-            purchases: required, location_id: value, promocode: text, client_id: value, internal_payment: value,
-            discounts: list = "discount_internal_payments_attributes", target_user_id: value,
+            purchases: required, location_id: scalar, promocode: text, client_id: scalar, internal_payment: value,
+            discounts: list = "discount_internal_payments_attributes", target_user_id: scalar,
         } extra
     }
 
@@ -2613,7 +2613,7 @@ pub mod types {
 
     serde_object! {
         write NotificationSettingsUpdate {
-            id: required, club_id: value, user_id: value,
+            id: required, club_id: scalar, user_id: scalar,
             notification_settings: list = "notification_settings_attributes",
         } extra
     }

@@ -84,6 +84,14 @@ impl<T: Send + 'static> ListPage for Page<T> {
         Ok(more.then_some(Position::Window { start: seen, count: expected }))
     }
 
+    /// The next window, as long as it starts before the count.
+    fn after_empty(&self, requested: Position, _: Option<u64>, _: u64) -> Option<Position> {
+        let Position::Window { start, count } = requested else { return None };
+        let start = start.checked_add(count)?;
+        let more = count > 0 && u64::try_from(start).ok()? < self.count?;
+        more.then_some(Position::Window { start, count })
+    }
+
     /// The position of the `nth` page after the `requested` one, if all pages are as long as this one.
     fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.count?;
@@ -239,8 +247,20 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_is_the_last_regardless_of_the_total() {
-        assert_eq!(page(Some(1_000_000), 0).next(Some(PageLimit::new(25).after(50))), None);
+    fn after_an_empty_page_the_list_goes_on_with_the_next_window_before_the_count() {
+        let window = |start| Position::Window { start, count: 25 };
+        let after = |count, requested| page(count, 0).after_empty(requested, Some(50), 25);
+        assert_eq!(after(Some(76), window(50)), Some(window(75)));
+        for (count, requested) in [
+            (Some(75), window(50)),
+            (None, window(50)),
+            (Some(u64::MAX), window(i64::MAX - 5)),
+            (Some(75), Position::Window { start: 0, count: 0 }),
+            (Some(75), Position::Start),
+        ] {
+            assert_eq!(after(count, requested), None, "{requested:?} of {count:?}");
+            assert_eq!(page(count, 0).after(requested), Ok(None));
+        }
     }
 
     #[test]

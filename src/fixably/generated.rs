@@ -76,9 +76,9 @@ pub mod types {
 
     serde_object! {
         Order {
-            id: value, href: text, created_at: value = "createdAt", updated_at: value = "updatedAt",
+            id: scalar, href: text, created_at: scalar = "createdAt", updated_at: scalar = "updatedAt",
             is_closed: flag = "isClosed", is_draft: flag = "isDraft", reference: text,
-            internal_location: value = "internalLocation", total: value, total_remaining: value = "totalRemaining",
+            internal_location: value = "internalLocation", total: scalar, total_remaining: scalar = "totalRemaining",
             contact: value, customer: value, ordered_by: value = "orderedBy", handled_by: value = "handledBy",
             device: value, location: value, store: value, queue: value, status: value, lines: value, notes: value,
             tasks: value, billing_address: value = "billingAddress", shipping_address: value = "shippingAddress",
@@ -172,7 +172,7 @@ pub mod types {
 
     serde_object! {
         OrderLine {
-            id: value, href: text, product: value, price: value, quantity: number, discount: number, vat: number,
+            id: scalar, href: text, product: value, price: scalar, quantity: number, discount: number, vat: number,
             serial_number: text = "serialNumber", original_serial_number: text = "originalSerialNumber",
         }
     }
@@ -203,8 +203,8 @@ pub mod types {
 
     serde_object! {
         OrderNote {
-            id: value, href: text, kind: value = "type", title: text, text: text, created_by: value = "createdBy",
-            created_at: value = "createdAt",
+            id: scalar, href: text, kind: value = "type", title: text, text: text, created_by: value = "createdBy",
+            created_at: scalar = "createdAt",
         }
     }
     resource! { OrderNote: href, id }
@@ -225,7 +225,7 @@ pub mod types {
         /// one client planned to use it. Observed.
         pub task: Option<Value>,
     }
-    serde_object! { OrderTask { id: value, href: text, task: value } }
+    serde_object! { OrderTask { id: scalar, href: text, task: value } }
     resource! { OrderTask: href, id }
 
     /// A customer: a person or a company. The children of a company are customers too. Blank fields are sent as
@@ -273,10 +273,10 @@ pub mod types {
 
     serde_object! {
         Customer {
-            id: value, href: text, first_name: text = "firstName", last_name: text = "lastName", company: text,
+            id: scalar, href: text, first_name: text = "firstName", last_name: text = "lastName", company: text,
             phone: text, email: text, business_id: text = "businessId", language: text, provider: text,
             identifier: text, tags: list, billing_address: value = "billingAddress",
-            shipping_address: value = "shippingAddress", children: value, created_at: value = "createdAt",
+            shipping_address: value = "shippingAddress", children: value, created_at: scalar = "createdAt",
         }
     }
     resource! { Customer: href, id }
@@ -313,7 +313,7 @@ pub mod types {
 
     serde_object! {
         Address {
-            id: value, href: text, name: text, address1: text, address2: text, address3: text, zip: text, city: text,
+            id: scalar, href: text, name: text, address1: text, address2: text, address3: text, zip: text, city: text,
             state: text, country: text,
         }
     }
@@ -350,9 +350,9 @@ pub mod types {
 
     serde_object! {
         Device {
-            id: value, href: text, name: text, serial_number: text = "serialNumber", imei_number1: text = "imeiNumber1",
-            imei_number2: text = "imeiNumber2", configuration: text, brand: text,
-            purchase_country: text = "purchaseCountry", purchase_date: value = "purchaseDate",
+            id: scalar, href: text, name: text, serial_number: text = "serialNumber",
+            imei_number1: text = "imeiNumber1", imei_number2: text = "imeiNumber2", configuration: text, brand: text,
+            purchase_country: text = "purchaseCountry", purchase_date: scalar = "purchaseDate",
         }
     }
     resource! { Device: href, id }
@@ -380,7 +380,7 @@ pub mod types {
 
     serde_object! {
         User {
-            id: value, href: text, first_name: text = "firstName", last_name: text = "lastName", email: text,
+            id: scalar, href: text, first_name: text = "firstName", last_name: text = "lastName", email: text,
             phone: text,
         }
     }
@@ -403,7 +403,7 @@ pub mod types {
         /// planned to use it. Observed.
         pub deliveries: Option<Value>,
     }
-    serde_object! { Location { id: value, href: text, name: text, deliveries: value } }
+    serde_object! { Location { id: scalar, href: text, name: text, deliveries: value } }
     resource! { Location: href, id }
 
     /// A queue that orders wait in. The product also has sub-queues; the field that contains them is unknown.
@@ -422,7 +422,7 @@ pub mod types {
         /// The statuses of this queue. Observed.
         pub statuses: Option<Many<Status>>,
     }
-    serde_object! { Queue { id: value, href: text, name: text, statuses: value } }
+    serde_object! { Queue { id: scalar, href: text, name: text, statuses: value } }
     resource! { Queue: href, id }
 
     /// A status that an order can have. Each tenant has its own.
@@ -446,7 +446,7 @@ pub mod types {
         /// The tenant's own settings for this status; their content is unknown. Observed.
         pub custom: Option<Ref<StatusCustom>>,
     }
-    serde_object! { Status { id: value, href: text, name: text, kind: text = "type", queue: value, custom: value } }
+    serde_object! { Status { id: scalar, href: text, name: text, kind: text = "type", queue: value, custom: value } }
     resource! { Status: href, id }
 
     /// The tenant's own settings for a status. Only the relation is known; the content is in the raw body of the
@@ -477,7 +477,7 @@ pub mod types {
         /// Name of the store. Observed.
         pub name: Option<String>,
     }
-    serde_object! { Store { id: value, href: text, name: text } }
+    serde_object! { Store { id: scalar, href: text, name: text } }
     resource! { Store: href, id }
 
     /// A product: a part or a service that order lines sell. Where its stock is counted, and which relations can be
@@ -510,9 +510,9 @@ pub mod types {
 
     serde_object! {
         Product {
-            id: value, href: text, code: text, name: text, description: text, version: value,
+            id: scalar, href: text, code: text, name: text, description: text, version: value,
             type_string: text = "typeString", category_string: text = "categoryString",
-            stock_price: value = "stockPrice",
+            stock_price: scalar = "stockPrice",
         }
     }
     resource! { Product: href, id }
@@ -530,7 +530,7 @@ pub mod types {
         /// Absolute URL of this record; its path shows the kind of record. Observed.
         pub href: Option<String>,
     }
-    serde_object! { Party { id: value, href: text } }
+    serde_object! { Party { id: scalar, href: text } }
     resource! { Party: href, id }
 
     open_enum! {
@@ -758,7 +758,7 @@ pub mod types {
 
     serde_object! {
         write NoteInput {
-            kind: required = "type", title: text, text: text, created_by: value = "createdBy",
+            kind: required = "type", title: text, text: text, created_by: scalar = "createdBy",
         } extra
     }
 
@@ -1067,7 +1067,7 @@ pub mod types {
         write DeviceCreate {
             name: required, serial_number: text = "serialNumber", imei_number1: text = "imeiNumber1",
             imei_number2: text = "imeiNumber2", configuration: text, brand: text,
-            purchase_country: text = "purchaseCountry", purchase_date: value = "purchaseDate",
+            purchase_country: text = "purchaseCountry", purchase_date: scalar = "purchaseDate",
         } extra
     }
 

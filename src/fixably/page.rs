@@ -57,6 +57,20 @@ impl<T: Send + 'static> ListPage for Page<T> {
         Ok(more.then_some(Position::Offset(next)))
     }
 
+    /// The position after the `requested` one, which is empty: the next page, or an offset further on by a page, as long as the total
+    /// is not reached.
+    fn after_empty(&self, requested: Position, received: Option<u64>, page_size: u64) -> Option<Position> {
+        let total = self.total_items?;
+        let size = self.limit.map_or(page_size, u64::from);
+        if let Position::Page(page) = requested {
+            let received = received.unwrap_or_else(|| u64::from(page).saturating_mul(size));
+            return page.checked_add(1).filter(|_| received < total).map(Position::Page);
+        }
+        let offset = if let Position::Offset(offset) = requested { offset } else { 0 };
+        let next = offset.checked_add(u32::try_from(size).ok().filter(|size| *size > 0)?)?;
+        (u64::from(next) < total).then_some(Position::Offset(next))
+    }
+
     /// The position of the `nth` page after the `requested` one, if all pages are as long as this one.
     fn ahead(&self, requested: Position, nth: u32) -> Option<Position> {
         let total = self.total_items?;
@@ -196,8 +210,26 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_is_the_last_regardless_of_the_total() {
-        assert_eq!(page(Some(25), Some(1_000_000), 0).next(Offset(50)), None);
+    fn after_an_empty_page_the_list_goes_on_until_the_total() {
+        let empty = page(Some(25), Some(110), 0);
+        for (requested, received, next) in [
+            (Start, 0, Some(Offset(25))),
+            (Offset(50), 50, Some(Offset(75))),
+            (Offset(84), 50, Some(Offset(109))),
+            (Offset(85), 50, None),
+            (Offset(u32::MAX), 50, None),
+            (Position::Page(7), 109, Some(Position::Page(8))),
+            (Position::Page(5), 110, None),
+            (Position::Page(u32::MAX), 0, None),
+        ] {
+            assert_eq!(empty.next(requested), None);
+            assert_eq!(empty.after_empty(requested, Some(received), 10), next, "{requested:?}");
+        }
+        assert_eq!(empty.after_empty(Position::Page(4), None, 10), Some(Position::Page(5)), "100 of 110 at most");
+        assert_eq!(empty.after_empty(Position::Page(5), None, 10), None);
+        assert_eq!(page(None, Some(110), 0).after_empty(Offset(50), Some(50), 10), Some(Offset(60)));
+        assert_eq!(page(None, Some(110), 0).after_empty(Start, Some(0), 0), None, "no page had any size yet");
+        assert_eq!(page(Some(25), None, 0).after_empty(Offset(50), Some(50), 25), None);
     }
 
     #[test]

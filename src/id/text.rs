@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+use crate::lenient::{KeepsDigits, Scalar};
 use crate::request::Param;
 
 /// The id of a `T`. An `Id<WorkOrder>` cannot be passed as an `Id<Customer>`.
@@ -90,7 +91,31 @@ impl<T> Serialize for Id<T> {
 
 impl<'de, T> Deserialize<'de> for Id<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::lenient::required(deserializer).map(|id: String| Self::new(id))
+        crate::lenient::required(deserializer)
+    }
+}
+
+impl<T> Scalar for Id<T> {
+    const KEEPS_DIGITS: KeepsDigits = KeepsDigits::UnlessFast;
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.into())
+    }
+
+    fn from_digits(digits: &str) -> Option<Self> {
+        Some(digits.into())
+    }
+
+    fn from_float(number: f64) -> Option<Self> {
+        String::from_float(number).map(Into::into)
+    }
+
+    fn from_integer(number: i128) -> Option<Self> {
+        String::from_integer(number).map(Into::into)
+    }
+
+    fn from_flag(flag: bool) -> Option<Self> {
+        String::from_flag(flag).map(Into::into)
     }
 }
 
@@ -102,7 +127,8 @@ mod tests {
 
     #[test]
     fn an_id_is_kept_as_the_vendor_sent_it() {
-        for (json, id) in [(r#""task-001""#, "task-001"), (r#""TASK 1/2""#, "TASK 1/2"), ("17", "17")] {
+        for (json, id) in [(r#""task-001""#, "task-001"), (r#""TASK 1/2""#, "TASK 1/2"), ("17", "17"), ("1.10", "1.10")]
+        {
             assert_eq!(serde_json::from_str::<Id<Task>>(json).unwrap().as_str(), id, "{json}");
         }
     }

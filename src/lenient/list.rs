@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
-use super::visitor::ValueVisitor;
+use super::visitor::{ScalarVisitor, ValueVisitor};
+use super::{Scalar, or_report};
 
 /// The elements that fit.
 pub(crate) struct FittingList<T>(pub(crate) Vec<T>);
@@ -15,6 +16,33 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for FittingList<T> {
         deserializer
             .deserialize_seq(ListVisitor { in_place_of_others: |_: &mut Vec<T>| {}, kind: PhantomData })
             .map(Self)
+    }
+}
+
+/// The elements that are such scalars.
+pub(crate) struct ScalarList<T>(pub(crate) Vec<T>);
+
+impl<'de, T: Scalar> Deserialize<'de> for ScalarList<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ScalarListVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ScalarListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Scalar> Visitor<'de> for ScalarListVisitor<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = seq.next_element_seed(ScalarVisitor::new())? {
+            list.extend(or_report(element, None));
+        }
+        Ok(list)
     }
 }
 
@@ -50,7 +78,7 @@ impl<'de, T: Deserialize<'de>, F: Fn(&mut Vec<T>)> Visitor<'de> for ListVisitor<
         let mut list = Vec::new();
         loop {
             let length = list.len();
-            if seq.next_element_seed(ValueVisitor::new(|element| list.push(element)))?.is_none() {
+            if seq.next_element_seed(ValueVisitor::new(None, |element| list.push(element)))?.is_none() {
                 return Ok(list);
             }
             if list.len() == length {

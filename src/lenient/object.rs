@@ -6,14 +6,14 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::visitor::{ScalarVisitor, ValueVisitor};
-use super::{FittingList, Numeric, Scalar, or_report};
+use super::{FittingList, Numeric, Scalar, ScalarList, or_report};
 
 /// Implements `Deserialize` and `Serialize` for a struct that stands for a JSON object; after `write`, only `Serialize`.
 ///
 /// Each field is listed with the reader for its type, which is a function of [`read`], and with its name in JSON if that differs:
 ///
 /// ```text
-/// serde_object! { Order { id: value, href: text, created_at: value = "createdAt" } }
+/// serde_object! { Order { id: scalar, href: text, created_at: value = "createdAt" } }
 /// serde_object! { write OrderCreate { customer: required, reference: text } extra }
 /// ```
 ///
@@ -38,14 +38,14 @@ macro_rules! serde_object {
     (@read $name:ident { $($field:ident: $kind:ident $(= $wire:literal)?),* $(,)? } $($extra:ident)?) => {
         $crate::lenient::serde_object! { @read $name, |map| {
             let mut object = Self::default();
-            $crate::lenient::serde_object!(@fields map { $([$field $($wire)?] $kind (object.$field)),* } $((object.$extra))?);
+            $crate::lenient::serde_object!(@fields $name map { $([$field $($wire)?] $kind (object.$field)),* } $((object.$extra))?);
             Ok(object)
         } }
     };
     (@read_required $name:ident { $($field:ident: $kind:ident $(= $wire:literal)?),* $(,)? }) => {
         $crate::lenient::serde_object! { @read $name, |map| {
             $(let mut $field = $crate::lenient::serde_object!(@start $kind);)*
-            $crate::lenient::serde_object!(@fields map { $([$field $($wire)?] $kind ($field)),* });
+            $crate::lenient::serde_object!(@fields $name map { $([$field $($wire)?] $kind ($field)),* });
             Ok(Self { $($field: $crate::lenient::serde_object!(@finish $kind [$field $($wire)?]),)* })
         } }
     };
@@ -62,7 +62,7 @@ macro_rules! serde_object {
             }
         }
     };
-    (@fields $map:ident { $([$field:ident $($wire:literal)?] $kind:ident ($($place:tt)*)),* } $(($($extra:tt)*))?) => {
+    (@fields $name:ident $map:ident { $([$field:ident $($wire:literal)?] $kind:ident ($($place:tt)*)),* } $(($($extra:tt)*))?) => {
         #[allow(non_camel_case_types)]
         enum Key {
             $($field,)*
@@ -73,7 +73,11 @@ macro_rules! serde_object {
             name => Key::Unlisted(name.into()),
         }))? {
             match read_key {
-                $(Key::$field => $crate::lenient::object::read::$kind(&mut $map, &mut $($place)*)?,)*
+                $(Key::$field => $crate::lenient::object::read::$kind(
+                    &mut $map,
+                    &mut $($place)*,
+                    &concat!(stringify!($name), ".", $crate::lenient::serde_object!(@wire $field $($wire)?)),
+                )?,)*
                 Key::Unlisted(name) => $crate::lenient::serde_object!(@keep $map name $(($($extra)*))?),
             }
         }
@@ -228,49 +232,89 @@ pub(crate) mod read {
     use super::*;
 
     #[inline]
-    pub(crate) fn text<'de, A: MapAccess<'de>>(map: &mut A, field: &mut Option<String>) -> Result<(), A::Error> {
-        *field = or_report(map.next_value_seed(ScalarVisitor::new())?);
-        Ok(())
+    pub(crate) fn text<'de, A: MapAccess<'de>>(
+        map: &mut A,
+        field: &mut Option<String>,
+        name: &'static &'static str,
+    ) -> Result<(), A::Error> {
+        scalar(map, field, name)
     }
 
     #[inline]
-    pub(crate) fn flag<'de, A: MapAccess<'de>>(map: &mut A, field: &mut Option<bool>) -> Result<(), A::Error> {
-        *field = or_report(map.next_value_seed(ScalarVisitor::new())?);
-        Ok(())
+    pub(crate) fn flag<'de, A: MapAccess<'de>>(
+        map: &mut A,
+        field: &mut Option<bool>,
+        name: &'static &'static str,
+    ) -> Result<(), A::Error> {
+        scalar(map, field, name)
     }
 
     #[inline]
-    pub(crate) fn number<'de, A, T>(map: &mut A, field: &mut Option<T>) -> Result<(), A::Error>
+    pub(crate) fn number<'de, A, T>(
+        map: &mut A,
+        field: &mut Option<T>,
+        name: &'static &'static str,
+    ) -> Result<(), A::Error>
     where
         A: MapAccess<'de>,
         Numeric<T>: Scalar,
     {
-        *field = or_report(map.next_value_seed(ScalarVisitor::new())?).map(|Numeric(number)| number);
+        *field = or_report(map.next_value_seed(ScalarVisitor::new())?, Some(name)).map(|Numeric(number)| number);
+        Ok(())
+    }
+
+    /// A scalar that is no plain type: an amount, an id, a date.
+    #[inline]
+    pub(crate) fn scalar<'de, A: MapAccess<'de>, T: Scalar>(
+        map: &mut A,
+        field: &mut Option<T>,
+        name: &'static &'static str,
+    ) -> Result<(), A::Error> {
+        *field = or_report(map.next_value_seed(ScalarVisitor::new())?, Some(name));
         Ok(())
     }
 
     #[inline]
-    pub(crate) fn value<'de, A, T>(map: &mut A, field: &mut Option<T>) -> Result<(), A::Error>
+    pub(crate) fn value<'de, A, T>(
+        map: &mut A,
+        field: &mut Option<T>,
+        name: &'static &'static str,
+    ) -> Result<(), A::Error>
     where
         A: MapAccess<'de>,
         T: Deserialize<'de>,
     {
         *field = None;
-        map.next_value_seed(ValueVisitor::new(|value| *field = Some(value)))
+        map.next_value_seed(ValueVisitor::new(Some(name), |value| *field = Some(value)))
     }
 
     #[inline]
-    pub(crate) fn list<'de, A, T>(map: &mut A, field: &mut Vec<T>) -> Result<(), A::Error>
+    pub(crate) fn list<'de, A, T>(map: &mut A, field: &mut Vec<T>, name: &'static &'static str) -> Result<(), A::Error>
     where
         A: MapAccess<'de>,
         T: Deserialize<'de>,
     {
         field.clear();
-        map.next_value_seed(ValueVisitor::new(|FittingList(list)| *field = list))
+        map.next_value_seed(ValueVisitor::new(Some(name), |FittingList(list)| *field = list))
+    }
+
+    /// A list of texts or of other scalars.
+    #[inline]
+    pub(crate) fn scalars<'de, A: MapAccess<'de>, T: Scalar>(
+        map: &mut A,
+        field: &mut Vec<T>,
+        name: &'static &'static str,
+    ) -> Result<(), A::Error> {
+        field.clear();
+        map.next_value_seed(ValueVisitor::new(Some(name), |ScalarList(list)| *field = list))
     }
 
     #[inline]
-    pub(crate) fn required<'de, A, T>(map: &mut A, field: &mut Option<T>) -> Result<(), A::Error>
+    pub(crate) fn required<'de, A, T>(
+        map: &mut A,
+        field: &mut Option<T>,
+        _: &'static &'static str,
+    ) -> Result<(), A::Error>
     where
         A: MapAccess<'de>,
         T: Deserialize<'de>,

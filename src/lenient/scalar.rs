@@ -2,20 +2,51 @@
 
 use std::str::FromStr;
 
+use super::report_lost_digits;
+
 /// A type that is read from a single JSON value. Each function returns `None` if its value does not fit.
 pub(crate) trait Scalar: Sized {
+    /// Whether it keeps the digits of a number as they were sent.
+    const KEEPS_DIGITS: KeepsDigits = KeepsDigits::Never;
+
     fn from_text(text: &str) -> Option<Self>;
+
+    /// A number, by its digits as they were sent.
+    fn from_digits(digits: &str) -> Option<Self> {
+        match digits.parse() {
+            Ok(number) => Self::from_integer(number),
+            Err(_) => digits.parse().ok().filter(|number: &f64| number.is_finite()).and_then(Self::from_float),
+        }
+    }
+
     fn from_float(number: f64) -> Option<Self>;
     fn from_integer(number: i128) -> Option<Self>;
     fn from_flag(flag: bool) -> Option<Self>;
 }
 
+/// Whether a type keeps the digits of a number as they were sent. They cost a little in every value, whatever it is.
+pub(crate) enum KeepsDigits {
+    /// For a type that is usually a number.
+    Always,
+    /// For a type that is no number, or has no other digits than those that count.
+    Never,
+    /// For a type that is usually text: not in a [`FastPass`](super::FastPass).
+    UnlessFast,
+}
+
 impl Scalar for String {
+    const KEEPS_DIGITS: KeepsDigits = KeepsDigits::UnlessFast;
+
     fn from_text(text: &str) -> Option<Self> {
         Some(text.to_owned())
     }
 
+    fn from_digits(digits: &str) -> Option<Self> {
+        Some(digits.to_owned())
+    }
+
     fn from_float(number: f64) -> Option<Self> {
+        report_lost_digits();
         Some(number.to_string())
     }
 

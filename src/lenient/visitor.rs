@@ -8,9 +8,11 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
 
-use super::report_mismatch;
-use super::scalar::Scalar;
+use super::number::{NUMBER, NumberDeserializer, RAW_VALUE, TextSeed, are_numbers_maps};
+use super::pass::{is_fast, report_lost_digits};
+use super::scalar::{KeepsDigits, Scalar};
 use super::shape::Sequence;
+use super::{FieldLabel, FieldName, ResumedMap, report_mismatch};
 
 /// A value that is no scalar of the expected type: what it is instead.
 pub(super) struct Mismatch(pub(super) &'static str);
@@ -35,8 +37,44 @@ impl<'de, T: Scalar> DeserializeSeed<'de> for ScalarVisitor<T> {
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+        let needs_raw_text = match T::KEEPS_DIGITS {
+            KeepsDigits::Never => false,
+            KeepsDigits::Always => true,
+            KeepsDigits::UnlessFast => !is_fast(),
+        };
+        if needs_raw_text {
+            // A deserializer that has no raw text visits the value as a newtype.
+            deserializer.deserialize_newtype_struct(RAW_VALUE, self)
+        } else {
+            deserializer.deserialize_any(self)
+        }
     }
+}
+
+/// Reads a scalar from the digits of a number. serde_json has written the exponent anew, if there is one.
+fn read_digits<T: Scalar>(digits: &str) -> Option<T> {
+    if digits.contains(['e', 'E']) && !matches!(T::KEEPS_DIGITS, KeepsDigits::Never) {
+        report_lost_digits();
+    }
+    T::from_digits(digits)
+}
+
+/// Reads a scalar from its raw text; an error if that is not JSON.
+#[inline]
+fn read_raw<T: Scalar>(raw: &str) -> Result<Result<Option<T>, Mismatch>, serde_json::Error> {
+    let (value, found) = match raw.as_bytes().first() {
+        Some(b'"') => match raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"')) {
+            Some(text) if !text.contains('\\') => (T::from_text(text), "text"),
+            _ => (T::from_text(&serde_json::from_str::<String>(raw)?), "text"),
+        },
+        Some(b'-' | b'0'..=b'9') => (T::from_digits(raw), "number"),
+        Some(b't') => (T::from_flag(true), "boolean"),
+        Some(b'f') => (T::from_flag(false), "boolean"),
+        Some(b'n') => return Ok(Ok(None)),
+        Some(b'[') => (None, "list"),
+        _ => (None, "object"),
+    };
+    Ok(value.map(Some).ok_or(Mismatch(found)))
 }
 
 impl<'de, T: Scalar> Visitor<'de> for ScalarVisitor<T> {
@@ -76,9 +114,28 @@ impl<'de, T: Scalar> Visitor<'de> for ScalarVisitor<T> {
         Ok(Ok(None))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        drain_map(map)?;
-        Self::fitting(None, "object")
+    #[inline]
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    #[inline]
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let kind = map.next_key_seed(TextSeed(|name: &str| match name {
+            RAW_VALUE => MapKind::RawText,
+            NUMBER => MapKind::Digits,
+            _ => MapKind::Object,
+        }))?;
+        match kind {
+            Some(MapKind::RawText) => map.next_value_seed(TextSeed(read_raw))?.map_err(A::Error::custom),
+            Some(MapKind::Digits) => Self::fitting(map.next_value_seed(TextSeed(read_digits))?, "number"),
+            Some(MapKind::Object) => {
+                map.next_value::<IgnoredAny>()?;
+                drain_map(map)?;
+                Self::fitting(None, "object")
+            }
+            None => Self::fitting(None, "object"),
+        }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
@@ -87,27 +144,65 @@ impl<'de, T: Scalar> Visitor<'de> for ScalarVisitor<T> {
     }
 }
 
+/// What a map is to a scalar, as its first key shows.
+enum MapKind {
+    Digits,
+    Object,
+    RawText,
+}
+
 /// Reads a `T` from whatever value it accepts and hands it to `keep`. Null, and any value that `T` refuses, is skipped.
 ///
 /// The value is handed over and not returned, because every return on the way out of the deserializer would copy it.
 pub(super) struct ValueVisitor<T, F> {
     keep: F,
+    field: FieldLabel,
     kind: PhantomData<T>,
 }
 
 impl<'de, T: Deserialize<'de>, F: FnOnce(T)> ValueVisitor<T, F> {
     #[inline]
-    pub(super) fn new(keep: F) -> Self {
-        Self { keep, kind: PhantomData }
+    pub(super) fn new(field: FieldLabel, keep: F) -> Self {
+        Self { keep, field, kind: PhantomData }
     }
 
     #[inline]
-    fn scalar<E: Error>(self, value: impl IntoDeserializer<'de, E>, found: &str) -> Result<(), E> {
+    fn scalar<E: Error>(self, value: impl IntoDeserializer<'de, E>, found: &'static str) -> Result<(), E> {
         match T::deserialize(value.into_deserializer()) {
             Ok(value) => (self.keep)(value),
-            Err(_) => report_mismatch::<T>(found),
+            Err(_) => report_mismatch::<T>(self.field, found),
         }
         Ok(())
+    }
+
+    /// Reads a map that may be the digits of a number.
+    #[cold]
+    fn visit_digits_or_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let first = map.next_key::<FieldName<'de>>()?;
+        if first.as_ref().is_some_and(|name| name.as_str() == NUMBER) {
+            let Self { keep, field, .. } = self;
+            return map.next_value_seed(TextSeed(|digits: &str| match T::deserialize(NumberDeserializer(digits)) {
+                Ok(value) => keep(value),
+                Err(_) => report_mismatch::<T>(field, "number"),
+            }));
+        }
+        self.visit_object(ResumedMap::new(None, first, map))
+    }
+
+    #[inline]
+    fn visit_object<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        match T::deserialize(MapAccessDeserializer::new(&mut map)) {
+            // It has read the map to its end, or the deserializer fails as it would without us.
+            Ok(value) => {
+                (self.keep)(value);
+                Ok(())
+            }
+            Err(_) => {
+                report_mismatch::<T>(self.field, "object");
+                // If the JSON itself is broken, this fails too, and so does the page.
+                drain_map(map)
+            }
+        }
     }
 }
 
@@ -162,25 +257,15 @@ impl<'de, T: Deserialize<'de>, F: FnOnce(T)> Visitor<'de> for ValueVisitor<T, F>
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        match T::deserialize(MapAccessDeserializer::new(&mut map)) {
-            // It has read the map to its end, or the deserializer fails as it would without us.
-            Ok(value) => {
-                (self.keep)(value);
-                Ok(())
-            }
-            Err(_) => {
-                report_mismatch::<T>("object");
-                // If the JSON itself is broken, this fails too, and so does the page.
-                drain_map(map)
-            }
-        }
+    #[inline]
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        if are_numbers_maps() { self.visit_digits_or_map(map) } else { self.visit_object(map) }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         match T::deserialize(Sequence(&mut seq)) {
             Ok(value) => (self.keep)(value),
-            Err(_) => report_mismatch::<T>("list"),
+            Err(_) => report_mismatch::<T>(self.field, "list"),
         }
         drain_seq(seq)
     }

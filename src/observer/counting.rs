@@ -39,6 +39,10 @@ struct Counters {
     rate_limited: AtomicU64,
     refreshes: AtomicU64,
     failed_refreshes: AtomicU64,
+    repaired_bodies: AtomicU64,
+    skipped_values: AtomicU64,
+    list_changes: AtomicU64,
+    maybe_missed_items: AtomicU64,
     backoff: WaitCounter,
     limit: WaitCounter,
     token: WaitCounter,
@@ -97,6 +101,26 @@ impl CountingObserver {
         self.counters.failed_refreshes.load(Ordering::Relaxed)
     }
 
+    /// Response bodies that were not valid JSON and were repaired.
+    pub fn repaired_bodies(&self) -> u64 {
+        self.counters.repaired_bodies.load(Ordering::Relaxed)
+    }
+
+    /// Values of responses, fields and elements of lists, that had another shape than expected and were left out.
+    pub fn skipped_values(&self) -> u64 {
+        self.counters.skipped_values.load(Ordering::Relaxed)
+    }
+
+    /// Pages that showed that their list had changed, or that the vendor sent fewer items than it counts.
+    pub fn list_changes(&self) -> u64 {
+        self.counters.list_changes.load(Ordering::Relaxed)
+    }
+
+    /// The most items that may be missing from lists that were read, according to their totals.
+    pub fn maybe_missed_items(&self) -> u64 {
+        self.counters.maybe_missed_items.load(Ordering::Relaxed)
+    }
+
     /// Waits for this reason that ended.
     pub fn waits(&self, reason: Wait) -> u64 {
         self.counters.wait(reason).count.load(Ordering::Relaxed)
@@ -122,9 +146,15 @@ impl Observer for CountingObserver {
                 };
                 count(&counters.calls)
             }
+            EventKind::ListChanged { changes } => {
+                counters.maybe_missed_items.fetch_add(changes.maybe_missed(), Ordering::Relaxed);
+                count(&counters.list_changes)
+            }
             EventKind::RateLimited { .. } => count(&counters.rate_limited),
             EventKind::Refresh { failure: None, .. } => count(&counters.refreshes),
             EventKind::Refresh { failure: Some(_), .. } => count(&counters.failed_refreshes),
+            EventKind::RepairedBody { .. } => count(&counters.repaired_bodies),
+            EventKind::SkippedValues { count, .. } => counters.skipped_values.fetch_add(count, Ordering::Relaxed),
             EventKind::Retry { .. } => count(&counters.retries),
             EventKind::Wait { reason, waited } => {
                 let wait = counters.wait(reason);

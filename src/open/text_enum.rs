@@ -4,7 +4,9 @@ use crate::lenient::Scalar;
 
 /// Defines an enum of the texts that a vendor is known to send, each with its text.
 ///
-/// A variant `Other(String)` keeps any other text, so that a value that the vendor adds later survives.
+/// A variant `Other` keeps any other text, so that a value that the vendor adds later survives. Only this crate makes it, and only
+/// of a text that it does not know. So the variants are compared, ordered and hashed by their texts, and a text stays what it
+/// was when a later version knows it.
 ///
 /// ```text
 /// open_enum! {
@@ -18,7 +20,7 @@ use crate::lenient::Scalar;
 macro_rules! open_enum {
     ($(#[$docs:meta])* $vis:vis enum $name:ident { $($(#[$meaning:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$docs])*
-        #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+        #[derive(Clone, Debug, Eq)]
         #[non_exhaustive]
         $vis enum $name {
             $(
@@ -26,8 +28,8 @@ macro_rules! open_enum {
                 #[doc = concat!("`", $text, "` on the wire.")]
                 $variant,
             )*
-            /// A value that this version does not know, as it was received.
-            Other(String),
+            /// A value that this version does not know. To look for one, compare its text: `value == "text"`.
+            Other($crate::UnknownValue),
         }
 
         impl $name {
@@ -35,7 +37,7 @@ macro_rules! open_enum {
             $vis fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)*
-                    Self::Other(value) => value,
+                    Self::Other(value) => value.as_str(),
                 }
             }
 
@@ -53,6 +55,43 @@ macro_rules! open_enum {
             }
         }
 
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.as_str() == other.as_str()
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.as_str() == *other
+            }
+        }
+
+        /// By the text on the wire, in every version.
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> ::std::cmp::Ordering {
+                self.as_str().cmp(other.as_str())
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<::std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl ::std::hash::Hash for $name {
+            fn hash<H: ::std::hash::Hasher>(&self, state: &mut H) {
+                self.as_str().hash(state);
+            }
+        }
+
         impl ::std::fmt::Display for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 f.pad(self.as_str())
@@ -61,13 +100,13 @@ macro_rules! open_enum {
 
         impl From<&str> for $name {
             fn from(value: &str) -> Self {
-                Self::known(value).unwrap_or_else(|| Self::Other(value.to_owned()))
+                Self::known(value).unwrap_or_else(|| Self::Other($crate::UnknownValue::new(value)))
             }
         }
 
         impl From<String> for $name {
             fn from(value: String) -> Self {
-                Self::known(&value).unwrap_or(Self::Other(value))
+                Self::known(&value).unwrap_or_else(|| Self::Other($crate::UnknownValue::new(value)))
             }
         }
 
@@ -119,6 +158,8 @@ impl<E: OpenEnum> Scalar for E {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     open_enum! {
         /// The status of an order.
         enum Status {
@@ -144,9 +185,21 @@ mod tests {
     fn an_unknown_text_survives() {
         for text in ["ARCHIVED", "open", "", "Öffen \"x\""] {
             let status: Status = serde_json::from_value(text.into()).unwrap();
-            assert_eq!(status, Status::Other(text.to_owned()));
+            assert!(matches!(status, Status::Other(_)) && status == text, "{status:?}");
             assert_eq!(serde_json::to_value(&status).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn values_are_compared_ordered_and_hashed_by_their_texts() {
+        let texts = ["OPEN", "open", "CLOSED", "ARCHIVED", ""];
+        for (one, other) in texts.iter().flat_map(|one| texts.map(|other| (*one, other))) {
+            let (left, right) = (Status::from(one), Status::from(other.to_owned()));
+            assert_eq!((left == right, left.cmp(&right)), (one == other, one.cmp(other)), "{one} {other}");
+            assert_eq!((left == other, left == *other), (one == other, one == other), "{one} {other}");
+        }
+        let states: HashSet<Status> = texts.iter().chain(&texts).map(|text| Status::from(*text)).collect();
+        assert_eq!(states.len(), texts.len());
     }
 
     #[test]

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 use super::position::Position;
+use crate::list_changes::ListChanges;
 
-/// The version of the stored format.
-const VERSION: u32 = 1;
+/// The version of the stored format. Version 1 had no changes.
+const VERSION: u32 = 2;
 /// The most keys that a cursor holds.
 pub(super) const MAX_KEYS: usize = 200;
 
@@ -17,7 +18,8 @@ pub(super) const MAX_KEYS: usize = 200;
 /// A cursor belongs to one operation of one tenant with one set of parameters. Resuming anything else yields
 /// [`Error::InvalidRequest`](crate::Error::InvalidRequest). It contains no secret and no parameter value: the operation's name,
 /// counts, and a hash of the id of each of the last 200 items, by which the stream recognizes them when they come again. It
-/// takes at most 4 KB as JSON. Deserializing fails if the cursor is damaged or was written by an incompatible version.
+/// takes at most 4 KB as JSON. Cursors of every earlier version can be read. Deserializing fails if the cursor is damaged or was
+/// written by an incompatible later version.
 ///
 /// # Example
 ///
@@ -50,6 +52,9 @@ pub struct Cursor {
     pub(super) taken: u64,
     pub(super) yielded: u64,
     pub(super) total: Option<u64>,
+    /// How many items of the list were received. `None` if it is not known, as in a cursor of version 1.
+    pub(super) received: Option<u64>,
+    pub(super) changes: ListChanges,
     pub(super) keys: Vec<u64>,
 }
 
@@ -74,6 +79,12 @@ impl Cursor {
         self.total
     }
 
+    /// The changes to the list that were noticed so far, summed over all processes that resumed it. A cursor that was taken before there
+    /// were sums starts them anew.
+    pub fn changes(&self) -> ListChanges {
+        self.changes
+    }
+
     /// Whether the list was read to its end: a resumed stream yields nothing and sends nothing.
     pub fn is_finished(&self) -> bool {
         self.position.is_none()
@@ -90,9 +101,41 @@ struct StoredCursor {
     taken: u64,
     yielded: u64,
     total: Option<u64>,
+    /// From version 2 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    received: Option<u64>,
+    /// From version 2 on; left out if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changes: Option<StoredChanges>,
     keys: Vec<u64>,
     /// A checksum of the other fields: a stream that resumes at a wrong position would skip or repeat items silently.
     check: u64,
+}
+
+/// The serialized form of [`ListChanges`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredChanges {
+    total_before: Option<u64>,
+    total_now: Option<u64>,
+    repeated: u64,
+    backtracks: u64,
+    maybe_missed: u64,
+    maybe_repeated: u64,
+}
+
+impl From<ListChanges> for StoredChanges {
+    fn from(changes: ListChanges) -> Self {
+        let ListChanges { total_before, total_now, repeated, backtracks, maybe_missed, maybe_repeated } = changes;
+        Self { total_before, total_now, repeated, backtracks, maybe_missed, maybe_repeated }
+    }
+}
+
+impl From<StoredChanges> for ListChanges {
+    fn from(changes: StoredChanges) -> Self {
+        let StoredChanges { total_before, total_now, repeated, backtracks, maybe_missed, maybe_repeated } = changes;
+        Self { total_before, total_now, repeated, backtracks, maybe_missed, maybe_repeated }
+    }
 }
 
 impl StoredCursor {
@@ -100,15 +143,23 @@ impl StoredCursor {
         let position = serde_json::to_string(&self.position).unwrap_or_default();
         let total = self.total.map(|total| total.to_string()).unwrap_or_default();
         let fingerprint = Fingerprint::new().with(self.version).with(&self.operation).with(self.query).with(position);
-        let fingerprint = fingerprint.with(self.taken).with(self.yielded).with(total);
+        let mut fingerprint = fingerprint.with(self.taken).with(self.yielded).with(total);
+        if self.version > 1 {
+            let received = self.received.map(|received| received.to_string()).unwrap_or_default();
+            let changes = serde_json::to_string(&self.changes).unwrap_or_default();
+            fingerprint = fingerprint.with(received).with(changes);
+        }
         self.keys.iter().fold(fingerprint, |fingerprint, key| fingerprint.with(key)).finish()
     }
 }
 
 impl From<Cursor> for StoredCursor {
     fn from(cursor: Cursor) -> Self {
-        let Cursor { operation, fingerprint: query, position, taken, yielded, total, keys } = cursor;
-        let stored = Self { version: VERSION, operation, query, position, taken, yielded, total, keys, check: 0 };
+        let Cursor { operation, fingerprint: query, position, taken, yielded, total, received, changes, keys } = cursor;
+        let (version, check) = (VERSION, 0);
+        let changes = (!changes.is_none()).then(|| changes.into());
+        let stored =
+            Self { version, operation, query, position, taken, yielded, total, received, changes, keys, check };
         Self { check: stored.checksum(), ..stored }
     }
 }
@@ -117,14 +168,18 @@ impl TryFrom<StoredCursor> for Cursor {
     type Error = &'static str;
 
     fn try_from(stored: StoredCursor) -> Result<Self, Self::Error> {
-        if stored.version != VERSION {
+        if !(1..=VERSION).contains(&stored.version) {
             return Err("the cursor was written by an incompatible version of servicebay: list again from the start");
         }
         if stored.check != stored.checksum() {
             return Err("the cursor is damaged: list again from the start");
         }
-        let StoredCursor { operation, query, position, taken, yielded, total, keys, .. } = stored;
-        Ok(Self { operation, fingerprint: query, position, taken, yielded, total, keys })
+        if stored.version == 1 && (stored.received.is_some() || stored.changes.is_some()) {
+            return Err("the cursor is damaged: list again from the start");
+        }
+        let StoredCursor { operation, query, position, taken, yielded, total, received, changes, keys, .. } = stored;
+        let changes = changes.map(Into::into).unwrap_or_default();
+        Ok(Self { operation, fingerprint: query, position, taken, yielded, total, received, changes, keys })
     }
 }
 
@@ -143,12 +198,22 @@ mod tests {
             taken: 3,
             yielded: 53,
             total: Some(140),
+            received: Some(53),
+            changes: ListChanges {
+                total_before: Some(139),
+                total_now: Some(140),
+                repeated: 1,
+                backtracks: 2,
+                maybe_missed: 3,
+                maybe_repeated: 4,
+            },
             keys: vec![1, 2, 3],
         }
     }
 
-    /// Never change it: cursors in this form are stored by users.
-    const STORED: &str = r#"{"version":1,"operation":"list_orders","query":77,"position":{"offset":50},"taken":3,"yielded":53,"total":140,"keys":[1,2,3],"check":2492868564207026}"#;
+    /// Never change them: cursors in these forms are stored by users.
+    const STORED: &str = r#"{"version":2,"operation":"list_orders","query":77,"position":{"offset":50},"taken":3,"yielded":53,"total":140,"received":53,"changes":{"total_before":139,"total_now":140,"repeated":1,"backtracks":2,"maybe_missed":3,"maybe_repeated":4},"keys":[1,2,3],"check":3168211407477463}"#;
+    const STORED_BY_VERSION_1: &str = r#"{"version":1,"operation":"list_orders","query":77,"position":{"offset":50},"taken":3,"yielded":53,"total":140,"keys":[1,2,3],"check":2492868564207026}"#;
 
     #[test]
     fn the_stored_format_is_stable() {
@@ -157,9 +222,22 @@ mod tests {
     }
 
     #[test]
+    fn a_cursor_of_version_1_is_read_without_the_changes_that_it_did_not_have() {
+        let read: Cursor = serde_json::from_str(STORED_BY_VERSION_1).unwrap();
+        assert_eq!(read, Cursor { received: None, changes: ListChanges::default(), ..cursor() });
+        let stored = serde_json::to_string(&read).unwrap();
+        assert!(stored.contains("\"version\":2"), "{stored}");
+        assert_eq!(serde_json::from_str::<Cursor>(&stored).unwrap(), read);
+        let mixed = STORED_BY_VERSION_1.replace("\"keys\"", "\"received\":53,\"keys\"");
+        assert!(serde_json::from_str::<Cursor>(&mixed).is_err());
+    }
+
+    #[test]
     fn a_cursor_of_another_version_is_rejected_with_the_reason() {
-        let error = serde_json::from_str::<Cursor>(&STORED.replace("\"version\":1", "\"version\":2")).unwrap_err();
-        assert!(error.to_string().contains("incompatible version"), "{error}");
+        for other in ["\"version\":3", "\"version\":0"] {
+            let error = serde_json::from_str::<Cursor>(&STORED.replace("\"version\":2", other)).unwrap_err();
+            assert!(error.to_string().contains("incompatible version"), "{error}");
+        }
     }
 
     #[test]

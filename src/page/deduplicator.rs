@@ -3,9 +3,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::changes::ListChanges;
-use super::cursor::MAX_KEYS;
+use super::cursor::{Cursor, MAX_KEYS};
 use super::position::Position;
+use crate::list_changes::ListChanges;
 
 /// How many yielded items are remembered: ten of the largest pages that a vendor sends.
 const MAX_RECENT: usize = 1000;
@@ -19,6 +19,9 @@ pub(super) struct Deduplicator {
     recent: RecentKeys,
     /// How many items were yielded.
     yielded: u64,
+    /// How many items of the list were received, up to the end of the page before. Those before the start count, and those that came
+    /// again do not. `None` if it is not known.
+    received: Option<u64>,
     /// The total that the previous page reported.
     total: Option<u64>,
     /// How many items the next page starts before the first item that is due. Those are expected again.
@@ -37,6 +40,8 @@ pub(super) struct Deduplicator {
     changes: ListChanges,
     /// What was noticed on the page that was checked last.
     latest_changes: ListChanges,
+    /// How many items the vendor counts and never sent, once the list has ended.
+    missed_at_end: u64,
 }
 
 /// What to do with a page.
@@ -53,13 +58,29 @@ pub(super) enum PageDecision {
 }
 
 impl Deduplicator {
+    /// A deduplicator of a list that is read from this position on.
+    pub(super) fn starting_at(position: Position) -> Self {
+        Self { received: position.items_before(), ..Self::default() }
+    }
+
     /// A deduplicator that continues from a cursor.
-    pub(super) fn resumed(yielded: u64, taken: u64, total: Option<u64>, keys: &[u64]) -> Self {
+    pub(super) fn resumed(cursor: &Cursor) -> Self {
+        let Cursor { yielded, taken, total, received, changes, ref keys, .. } = *cursor;
         let mut recent = RecentKeys::default();
         keys.iter().for_each(|key| recent.insert(*key));
         // A full cursor may have left out the first items of a long page.
         let yielded_without_key = if keys.len() < MAX_KEYS { 0 } else { taken.saturating_sub(MAX_KEYS as u64) };
-        Self { recent, yielded, total, overlap: taken, yielded_of_page: taken, yielded_without_key, ..Self::default() }
+        Self {
+            recent,
+            yielded,
+            received,
+            total,
+            overlap: taken,
+            yielded_of_page: taken,
+            yielded_without_key,
+            changes,
+            ..Self::default()
+        }
     }
 
     /// Decides what to do with the page at `position`, which has these keys and reports this total.
@@ -113,7 +134,10 @@ impl Deduplicator {
         let duplicates = duplicates.collect();
         let overlap = usize::try_from(self.overlap).unwrap_or(usize::MAX);
         noticed.repeated = known.iter().skip(overlap).filter(|known| **known).count() as u64;
-        self.record_changes(noticed);
+        // What the page starts before has been counted.
+        self.received = self.received.map(|received| (received + keys.len() as u64).saturating_sub(self.overlap));
+        self.changes.add(noticed);
+        self.latest_changes = noticed;
         self.total = total.or(self.total);
         (self.overlap, self.yielded_of_page, self.yielded_without_key) = (0, 0, 0);
         self.previous_page = keys.to_vec();
@@ -146,13 +170,11 @@ impl Deduplicator {
         }
     }
 
-    fn record_changes(&mut self, noticed: ListChanges) {
-        self.changes.total_before = self.changes.total_before.or(noticed.total_before);
-        self.changes.total_now = noticed.total_now.or(self.changes.total_now);
-        self.changes.repeated += noticed.repeated;
-        self.changes.maybe_missed += noticed.maybe_missed;
-        self.changes.maybe_repeated += noticed.maybe_repeated;
-        self.latest_changes = noticed;
+    /// Counts the items that the vendor counts and never sent. Called after the last page.
+    pub(super) fn end(&mut self) {
+        self.missed_at_end =
+            self.total.zip(self.received).map_or(0, |(total, received)| total.saturating_sub(received));
+        self.latest_changes.maybe_missed += self.missed_at_end;
     }
 
     /// What was noticed on the page that was checked last.
@@ -168,12 +190,30 @@ impl Deduplicator {
         self.total
     }
 
+    pub(super) fn received(&self) -> Option<u64> {
+        self.received
+    }
+
+    pub(super) fn largest_page(&self) -> u64 {
+        self.largest_page
+    }
+
     pub(super) fn overlap(&self) -> u64 {
         self.overlap
     }
 
     pub(super) fn changes(&self) -> ListChanges {
-        self.changes
+        let mut changes = self.changes;
+        changes.maybe_missed += self.missed_at_end;
+        changes
+    }
+
+    /// The changes up to an item of the page that was checked last, behind which come so many duplicates. A stream that resumes
+    /// there checks the rest of the page again.
+    pub(super) fn changes_before(&self, duplicates: u64) -> ListChanges {
+        let mut changes = self.changes;
+        changes.repeated = changes.repeated.saturating_sub(duplicates.min(self.latest_changes.repeated));
+        changes
     }
 
     /// The keys of the latest items, at most `count`, oldest first.
@@ -238,9 +278,24 @@ mod tests {
         duplicates(decision).iter().position(|is_duplicate| !is_duplicate)
     }
 
+    /// A deduplicator that continues after so many items, the last of which have these keys.
+    fn resumed(yielded: u64, taken: u64, total: u64, keys: impl IntoIterator<Item = u64>) -> Deduplicator {
+        Deduplicator::resumed(&Cursor {
+            operation: "list_orders".to_owned(),
+            fingerprint: 7,
+            position: Some(Offset(0)),
+            taken,
+            yielded,
+            total: Some(total),
+            received: Some(yielded),
+            changes: ListChanges::default(),
+            keys: keys.into_iter().collect(),
+        })
+    }
+
     /// A deduplicator after items 0 to 49 of 100 were yielded, in pages of 25.
     fn midway() -> Deduplicator {
-        let mut deduplicator = Deduplicator::default();
+        let mut deduplicator = Deduplicator::starting_at(Position::Start);
         for page in [0, 25] {
             let position = if page == 0 { Position::Start } else { Offset(25) };
             assert_eq!(deduplicator.check_page(position, &keys(page..page + 25), Some(100)), all_new(25));
@@ -297,7 +352,7 @@ mod tests {
 
     #[test]
     fn items_that_it_cannot_go_back_for_are_reported_as_maybe_missed() {
-        let mut resumed = Deduplicator::resumed(500, 0, Some(1000), &[497, 498, 499]);
+        let mut resumed = resumed(500, 0, 1000, [497, 498, 499]);
         assert_eq!(resumed.check_page(Offset(500), &keys(600..625), Some(900)), PageDecision::GoBack(Offset(497)));
         assert_eq!(resumed.check_page(Offset(497), &keys(597..622), Some(900)), all_new(25));
         assert_eq!(resumed.changes().maybe_missed(), 97);
@@ -318,7 +373,7 @@ mod tests {
 
     #[test]
     fn more_added_items_than_it_remembers_are_reported_as_maybe_repeated() {
-        let mut deduplicator = Deduplicator::resumed(500, 0, Some(1000), &[497, 498, 499]);
+        let mut deduplicator = resumed(500, 0, 1000, [497, 498, 499]);
         assert_eq!(deduplicator.check_page(Offset(500), &keys(400..425), Some(1100)), all_new(25));
         assert_eq!(deduplicator.changes().maybe_repeated(), 97);
     }
@@ -354,10 +409,9 @@ mod tests {
 
     #[test]
     fn a_page_that_was_yielded_in_part_resumes_by_id_or_else_by_count() {
-        let known: Vec<u64> = (25..37).collect();
-        let mut with_ids = Deduplicator::resumed(37, 12, Some(100), &known);
+        let mut with_ids = resumed(37, 12, 100, 25..37);
         assert_eq!(first_new(with_ids.check_page(Offset(25), &keys(25..50), Some(100))), Some(12));
-        let mut without_ids = Deduplicator::resumed(37, 12, Some(100), &[]);
+        let mut without_ids = resumed(37, 12, 100, []);
         assert_eq!(first_new(without_ids.check_page(Offset(25), &[None; 25], Some(100))), Some(12));
         for deduplicator in [with_ids, without_ids] {
             assert!(deduplicator.changes().is_none());
@@ -366,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_page_longer_than_a_cursor_resumes_by_count_where_the_cursor_has_no_keys() {
-        let resumed = || Deduplicator::resumed(900, 900, Some(1000), &(700..900).collect::<Vec<_>>());
+        let resumed = || resumed(900, 900, 1000, 700..900);
         let mut unchanged = resumed();
         assert_eq!(first_new(unchanged.check_page(Position::Start, &keys(0..1000), Some(1000))), Some(900));
         assert!(unchanged.changes().is_none());
@@ -377,6 +431,39 @@ mod tests {
         let first_duplicate = duplicates.iter().position(|is_duplicate| *is_duplicate);
         assert_eq!(first_duplicate, Some(705), "added items are not skipped with the others");
         assert_eq!(grown.changes().maybe_repeated(), 700);
+    }
+
+    #[test]
+    fn at_the_end_the_items_that_the_total_counts_and_no_page_had_are_reported() {
+        let read = |start, pages: &[(Position, Vec<Option<u64>>)], total| {
+            let mut deduplicator = Deduplicator::starting_at(start);
+            for (position, keys) in pages {
+                duplicates(deduplicator.check_page(*position, keys, Some(total)));
+                keys.iter().for_each(|key| deduplicator.record_yielded(*key));
+            }
+            deduplicator.end();
+            assert_eq!(deduplicator.latest_changes().maybe_missed(), deduplicator.changes().maybe_missed());
+            deduplicator.changes().maybe_missed()
+        };
+        let from_start = [(Position::Start, keys(0..25)), (Offset(25), vec![]), (Offset(50), keys(50..60))];
+        assert_eq!(read(Position::Start, &from_start, 60), 25);
+        assert_eq!(read(Position::Start, &from_start, 35), 0);
+        assert_eq!(read(Position::Start, &from_start, 30), 0, "a total that is too low");
+        let rest = [(Offset(30), keys(30..55))];
+        assert_eq!((read(Offset(30), &rest, 55), read(Offset(30), &rest, 60)), (0, 5));
+        let unknown = [(Position::Page(3), keys(50..60))];
+        assert_eq!(read(Position::Page(3), &unknown, 100), 0, "how many items come before page 3 is not known");
+    }
+
+    #[test]
+    fn items_that_came_again_were_received_once() {
+        let mut deduplicator = midway();
+        assert_eq!(deduplicator.check_page(Offset(50), &keys(53..78), Some(97)), PageDecision::GoBack(Offset(44)));
+        duplicates(deduplicator.check_page(Offset(44), &keys(47..72), Some(97)));
+        assert_eq!(deduplicator.received, Some(69));
+        let mut deduplicator = resumed(37, 12, 100, 25..37);
+        duplicates(deduplicator.check_page(Offset(25), &keys(25..50), Some(100)));
+        assert_eq!(deduplicator.received, Some(50));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub(crate) use self::sealed::Sealed;
 use super::position::Position;
 use super::unexpected_page::UnexpectedPage;
 use crate::error::Error;
+use crate::list_changes::ListChanges;
 use crate::operation::Operation;
 use crate::response::Response;
 
@@ -46,6 +47,9 @@ pub trait List: Sealed + Clone + Send + 'static {
 
     /// How many calls the tenant's rate limit allows right now; `None` if that is unknown.
     fn rate_limit_headroom(&self) -> Option<u64>;
+
+    /// Reports what one page showed of changes to the list, as an event and to the client's observer.
+    fn report_changes(&self, changes: ListChanges);
 }
 
 /// One page of a [`List`]: its items, and what it says about the other pages. The page type of each vendor implements it;
@@ -54,12 +58,18 @@ pub trait ListPage: Sealed + Send + 'static {
     /// What the page holds.
     type Item;
 
-    /// The position of the next page, given the position at which this one was requested; `None` after the last page.
+    /// The position of the next page, given the position at which this one was requested; `None` after the last page, and after
+    /// an empty one.
     ///
     /// # Errors
     ///
     /// [`UnexpectedPage`] if the vendor sent another page than was requested.
     fn after(&self, requested: Position) -> Result<Option<Position>, UnexpectedPage>;
+
+    /// The position after the `requested` one, if this page is empty although the vendor's own count says that items follow.
+    ///
+    /// `received` is the number of items up to here, if it is known, and `page_size` that of the largest page so far.
+    fn after_empty(&self, requested: Position, received: Option<u64>, page_size: u64) -> Option<Position>;
 
     /// The expected position of the `nth` page after this one, if all pages are like this one. `None` beyond the end of
     /// the list, or if the vendor does not send a total.

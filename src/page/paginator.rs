@@ -6,7 +6,6 @@
 use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 
-use super::changes::ListChanges;
 use super::cursor::{Cursor, MAX_KEYS};
 use super::deduplicator::{Deduplicator, PageDecision};
 use super::list::{List, ListPage};
@@ -14,10 +13,14 @@ use super::position::Position;
 use super::prefetcher::Prefetcher;
 use super::unexpected_page::UnexpectedPage;
 use crate::error::Error;
+use crate::list_changes::ListChanges;
 use crate::response::Response;
 
 /// The most pages in flight, whatever the caller asks for: a typo must not flood the vendor.
 const MAX_DEPTH: usize = 64;
+/// The most empty pages in a row behind which the list goes on, if the vendor's own count says that it does. The count may be
+/// wrong for good, and each page costs a request.
+const MAX_EMPTY_PAGES: u32 = 10;
 
 pub(super) struct Paginator<L: List> {
     list: L,
@@ -32,6 +35,8 @@ pub(super) struct Paginator<L: List> {
     /// starts where it should.
     reliable: usize,
     deduplicator: Deduplicator,
+    /// How many empty pages came in a row.
+    empty_pages: u32,
     /// The page that is being yielded.
     current: Option<PageProgress>,
     has_started: bool,
@@ -48,6 +53,8 @@ struct PageProgress {
     item_count: u64,
     /// How many of its items were yielded or skipped.
     taken: u64,
+    /// How many of the others are duplicates.
+    duplicates_left: u64,
 }
 
 /// A page that is next, with its duplicates marked.
@@ -65,14 +72,16 @@ pub(super) struct CheckedItem {
 
 impl<L: List> Paginator<L> {
     pub(super) fn new(list: L) -> Self {
+        let position = list.position();
         Self {
-            next: Some(list.position()),
+            next: Some(position),
             list,
             expected: Vec::new(),
             prefetcher: Prefetcher::new(),
             depth: 1,
             reliable: usize::MAX,
-            deduplicator: Deduplicator::default(),
+            deduplicator: Deduplicator::starting_at(position),
+            empty_pages: 0,
             current: None,
             has_started: false,
             has_ended: false,
@@ -102,14 +111,19 @@ impl<L: List> Paginator<L> {
         self.problem = reason.map(|reason| Error::invalid_request(list.operation().id(), "cursor", reason));
         if self.problem.is_none() {
             self.next = cursor.position;
-            self.deduplicator = Deduplicator::resumed(cursor.yielded, cursor.taken, cursor.total, &cursor.keys);
+            self.deduplicator = Deduplicator::resumed(cursor);
         }
     }
 
     pub(super) fn cursor(&self) -> Cursor {
-        let (position, taken) = match self.current {
-            Some(page) if page.taken < page.item_count => (Some(page.position), page.taken),
-            _ => (self.next, self.deduplicator.overlap()),
+        let (received, changes) = (self.deduplicator.received(), self.deduplicator.changes());
+        let (position, taken, received, changes) = match self.current {
+            Some(page) if page.taken < page.item_count => {
+                let left = page.item_count - page.taken;
+                let received = received.map(|received| received.saturating_sub(left));
+                (Some(page.position), page.taken, received, self.deduplicator.changes_before(page.duplicates_left))
+            }
+            _ => (self.next, self.deduplicator.overlap(), received, changes),
         };
         Cursor {
             operation: self.list.operation().id().to_owned(),
@@ -118,6 +132,8 @@ impl<L: List> Paginator<L> {
             taken,
             yielded: self.deduplicator.yielded(),
             total: self.deduplicator.total(),
+            received,
+            changes,
             keys: self.deduplicator.latest_keys(MAX_KEYS),
         }
     }
@@ -146,6 +162,7 @@ impl<L: List> Paginator<L> {
     pub(super) fn advance_past(&mut self, item: CheckedItem) {
         if let Some(page) = &mut self.current {
             page.taken += 1;
+            page.duplicates_left -= u64::from(item.is_duplicate);
         }
         if !item.is_duplicate {
             self.deduplicator.record_yielded(item.key);
@@ -220,10 +237,22 @@ impl<L: List> Paginator<L> {
                 return Err(unexpected(UnexpectedPage::never_ends(problem)));
             }
         };
-        self.deduplicator.latest_changes().emit_event(page.vendor(), self.list.operation());
-        self.next = next;
+        self.empty_pages = if keys.is_empty() { self.empty_pages + 1 } else { 0 };
+        self.next = match next {
+            None if keys.is_empty() && self.empty_pages <= MAX_EMPTY_PAGES => {
+                page.after_empty(position, self.deduplicator.received(), self.deduplicator.largest_page())
+            }
+            next => next,
+        };
+        if self.next.is_none() {
+            self.deduplicator.end();
+        }
+        let changes = self.deduplicator.latest_changes();
+        if !changes.is_none() {
+            self.list.report_changes(changes);
+        }
         self.expected.clear();
-        if let Some(next) = next
+        if let Some(next) = self.next
             && self.depth > 1
         {
             self.expected.push(next);
@@ -231,7 +260,8 @@ impl<L: List> Paginator<L> {
             self.expected.extend((2..=depth).map_while(|nth| page.ahead(position, nth)));
         }
         self.reliable = self.reliable.saturating_mul(2);
-        self.current = Some(PageProgress { position, item_count: keys.len() as u64, taken: 0 });
+        let duplicates_left = duplicates.iter().filter(|is_duplicate| **is_duplicate).count() as u64;
+        self.current = Some(PageProgress { position, item_count: keys.len() as u64, taken: 0, duplicates_left });
         let items = keys.into_iter().zip(duplicates).map(|(key, is_duplicate)| CheckedItem { key, is_duplicate });
         Ok(Some(CheckedPage { page, items: items.collect() }))
     }

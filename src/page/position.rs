@@ -30,6 +30,16 @@ impl Position {
         matches!(self, Self::Start | Self::Offset(0) | Self::Page(1) | Self::Window { start: 0, .. })
     }
 
+    /// How many items come before it; `None` if that depends on the size of the pages.
+    pub(super) fn items_before(self) -> Option<u64> {
+        match self {
+            Self::Start | Self::Page(1) => Some(0),
+            Self::Offset(offset) => Some(offset.into()),
+            Self::Page(_) => None,
+            Self::Window { start, .. } => u64::try_from(start).ok(),
+        }
+    }
+
     /// The position about `items` items before this one, and the exact number: never more than `most`. `size` is the
     /// number of items on a page. `None` if there is no such position.
     pub(super) fn back(self, items: u64, size: u64, most: u64) -> Option<(Self, u64)> {
@@ -107,6 +117,19 @@ mod tests {
         }
         for params in [None, Some(1), Some(7)] {
             assert_eq!(Option::<u32>::from_position(params.position()), params);
+        }
+    }
+
+    #[test]
+    fn the_items_before_a_position_are_known_unless_pages_are_counted() {
+        for (position, before) in [
+            (Position::Start, Some(0)),
+            (Position::Offset(30), Some(30)),
+            (Position::Page(1), Some(0)),
+            (Position::Page(2), None),
+            (Position::Window { start: 30, count: 10 }, Some(30)),
+        ] {
+            assert_eq!(position.items_before(), before, "{position:?}");
         }
     }
 

@@ -52,11 +52,11 @@ pub mod types {
 
     serde_object! {
         Booking {
-            id: value, code: text, car_id: value = "carId", customer_id: value = "customerId",
-            workshop_id: value = "workshopId", external_id: text = "externalId", car: value, customer: value,
+            id: scalar, code: text, car_id: scalar = "carId", customer_id: scalar = "customerId",
+            workshop_id: scalar = "workshopId", external_id: text = "externalId", car: value, customer: value,
             service_category: value = "serviceCategory", services: list,
-            service_package_type: text = "servicePackageType", status: value, drop_off_time: value = "dropOffTime",
-            pickup_time: value = "pickupTime",
+            service_package_type: text = "servicePackageType", status: value, drop_off_time: scalar = "dropOffTime",
+            pickup_time: scalar = "pickupTime",
         }
     }
 
@@ -87,7 +87,7 @@ pub mod types {
 
     serde_object! {
         Car {
-            id: value, customer_id: value = "customerId", rego: text, year: number, make: text, model: text,
+            id: scalar, customer_id: scalar = "customerId", rego: text, year: number, make: text, model: text,
             badge: text, vin: text,
         }
     }
@@ -117,7 +117,7 @@ pub mod types {
 
     serde_object! {
         Customer {
-            id: value, first_name: text = "firstName", last_name: text = "lastName", email: text, phone: text,
+            id: scalar, first_name: text = "firstName", last_name: text = "lastName", email: text, phone: text,
             address: text,
         }
     }
@@ -154,8 +154,8 @@ pub mod types {
 
     serde_object! {
         ServiceSelection {
-            catalog_id: value = "catalogId", catalog_code: text = "catalogCode", title: text, category: value,
-            cost: value, max_cost: value = "maxCost", icon: text, color: text, source: value,
+            catalog_id: scalar = "catalogId", catalog_code: text = "catalogCode", title: text, category: value,
+            cost: scalar, max_cost: scalar = "maxCost", icon: text, color: text, source: value,
         }
     }
 
@@ -189,8 +189,8 @@ pub mod types {
 
     serde_object! {
         CatalogItem {
-            id: value = "_id", catalog_code: text = "catalogCode", title: text, category: value, cost: value,
-            max_cost: value = "maxCost", icon: text, color: text,
+            id: scalar = "_id", catalog_code: text = "catalogCode", title: text, category: value, cost: scalar,
+            max_cost: scalar = "maxCost", icon: text, color: text,
         }
     }
 
@@ -214,8 +214,8 @@ pub mod types {
 
     serde_object! {
         Availability {
-            date: value, open_time: text = "openTime", close_time: text = "closeTime", slots: list,
-            pickup_times: list = "pickupTimes",
+            date: scalar, open_time: text = "openTime", close_time: text = "closeTime", slots: scalars,
+            pickup_times: scalars = "pickupTimes",
         }
     }
 
@@ -250,7 +250,7 @@ pub mod types {
         /// Id of the quote. That there is one is assumed. Assumed.
         pub id: Option<Id<Quote>>,
     }
-    serde_object! { Quote { id: value } }
+    serde_object! { Quote { id: scalar } }
 
     /// A service reminder. The vendor's sample has more fields after the car than could be read; the raw body of
     /// the response has them all.
@@ -283,9 +283,9 @@ pub mod types {
 
     serde_object! {
         ServiceReminder {
-            id: value, code: text, car_id: value = "carId", customer_id: value = "customerId",
-            workshop_id: value = "workshopId", last_service_id: text = "lastServiceId",
-            last_booking_id: value = "lastBookingId", new_booking_id: value = "newBookingId",
+            id: scalar, code: text, car_id: scalar = "carId", customer_id: scalar = "customerId",
+            workshop_id: scalar = "workshopId", last_service_id: text = "lastServiceId",
+            last_booking_id: scalar = "lastBookingId", new_booking_id: scalar = "newBookingId",
             external_id: text = "externalId", car: value,
         }
     }
@@ -327,8 +327,8 @@ pub mod types {
 
     serde_object! {
         write BookingCreate {
-            workshop_id: value = "workshopId", customer: value, car: value, drop_off_time: value = "dropOffTime",
-            pickup_time: value = "pickupTime", services: list, service_category: value = "serviceCategory",
+            workshop_id: scalar = "workshopId", customer: value, car: value, drop_off_time: scalar = "dropOffTime",
+            pickup_time: scalar = "pickupTime", services: list, service_category: value = "serviceCategory",
             service_package_type: text = "servicePackageType", external_id: text = "externalId",
             skip_notification: flag = "skipNotification",
         } extra
@@ -442,7 +442,7 @@ pub mod types {
 
     serde_object! {
         write BookingUpdate {
-            customer: value, car: value, drop_off_time: value = "dropOffTime", pickup_time: value = "pickupTime",
+            customer: value, car: value, drop_off_time: scalar = "dropOffTime", pickup_time: scalar = "pickupTime",
             services: list, service_category: value = "serviceCategory",
             service_package_type: text = "servicePackageType", external_id: text = "externalId",
         } extra
@@ -544,8 +544,8 @@ pub mod types {
 
     serde_object! {
         write ServiceInput {
-            catalog_id: value = "catalogId", catalog_code: text = "catalogCode", title: text, category: value,
-            cost: value, max_cost: value = "maxCost", icon: text, color: text,
+            catalog_id: scalar = "catalogId", catalog_code: text = "catalogCode", title: text, category: value,
+            cost: scalar, max_cost: scalar = "maxCost", icon: text, color: text,
         } extra
     }
 
@@ -781,7 +781,7 @@ pub mod types {
 
     serde_object! {
         write QuoteCreate {
-            workshop_id: value = "workshopId", customer: value, car: value, services: list,
+            workshop_id: scalar = "workshopId", customer: value, car: value, services: list,
             service_category: value = "serviceCategory", external_id: text = "externalId",
         } extra
     }
@@ -853,7 +853,7 @@ pub mod types {
 
     serde_object! {
         write ServiceReminderCreate {
-            workshop_id: required = "workshopId", customer_id: value = "customerId",
+            workshop_id: required = "workshopId", customer_id: scalar = "customerId",
             customer_phone: text = "customerPhone",
         } extra
     }

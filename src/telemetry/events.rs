@@ -7,6 +7,8 @@ use tokio::time::Instant;
 use tracing::{Level, Span};
 
 use super::{Telemetry, record_error};
+use crate::lenient::ReadReport;
+use crate::list_changes::ListChanges;
 use crate::observer::{EventKind, Wait};
 use crate::operation::Operation;
 
@@ -97,6 +99,47 @@ impl Telemetry {
             value,
             problem,
         });
+    }
+
+    /// A successful response could be read, but not all in it was as it should be. Each value that was left out has an event of its
+    /// own already.
+    #[cold]
+    pub(crate) fn read_leniently(&self, operation: &'static Operation, report: &ReadReport, bytes: usize) {
+        if report.is_repaired {
+            let id = operation.id();
+            event!(WARN, "servicebay.repaired_body", "repaired a body that was not valid JSON", self, operation = id, {
+                bytes,
+            });
+            self.notify(Some(operation), EventKind::RepairedBody { bytes });
+        }
+        if report.skipped > 0 {
+            let kind = EventKind::SkippedValues { count: report.skipped, values: &report.described };
+            self.notify(Some(operation), kind);
+        }
+    }
+
+    /// A page showed that its list changed, or that items are missing.
+    #[cold]
+    pub(crate) fn list_changed(&self, operation: &'static Operation, changes: ListChanges) {
+        let id = operation.id();
+        let (total_before, total_now, repeated) = (changes.total_before(), changes.total_now(), changes.repeated());
+        let (maybe_missed, maybe_repeated) = (changes.maybe_missed(), changes.maybe_repeated());
+        if maybe_missed + maybe_repeated > 0 {
+            event!(WARN, "servicebay.list_loss", "items of a list may be missing or repeated", self, operation = id, {
+                total_before,
+                total_now,
+                repeated,
+                maybe_missed,
+                maybe_repeated,
+            });
+        } else {
+            event!(INFO, "servicebay.list_changed", "the list changed while it was read; no item is missing or repeated", self, operation = id, {
+                total_before,
+                total_now,
+                repeated,
+            });
+        }
+        self.notify(Some(operation), EventKind::ListChanged { changes });
     }
 
     /// A refresh produced the token of this generation.

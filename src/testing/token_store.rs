@@ -234,7 +234,8 @@ fn failed(operation: &str, when: &str, error: StoreError) -> Violation {
 fn difference(one: &TokenSet, other: &TokenSet) -> Option<String> {
     let [one, other] = [one, other].map(|tokens| serde_json::to_value(tokens).unwrap_or_default());
     let names = one.as_object().into_iter().flat_map(|fields| fields.keys());
-    names.into_iter().find(|name| one[*name] != other[*name]).cloned()
+    // The first by name: the order of the fields depends on the features of serde_json.
+    names.filter(|name| one[*name] != other[*name]).min().cloned()
 }
 
 fn key() -> TokenKey {

@@ -185,7 +185,7 @@ async fn unknown_kinds_of_notes_survive_a_list() {
     let (client, _script) = client([Step::json(200, notes)]);
     let page = client.list_order_notes().order_id(1).send().await.unwrap();
     let kinds: Vec<_> = page.items.iter().filter_map(|note| note.kind.clone()).collect();
-    assert_eq!(kinds, [NoteType::Diagnosis, NoteType::Other("SOMETHING_NEW".to_owned())]);
+    assert_eq!(kinds, [NoteType::Diagnosis, NoteType::from("SOMETHING_NEW")]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ fn rows() -> Vec<Row> {
     let rows = contracts.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| ")?.split(" | ");
         let name = cells.next()?.to_owned();
-        let is_row = name.starts_with(['A', 'L', 'R']) && name[1..].parse::<u32>().is_ok();
+        let is_row = name.starts_with(['A', 'L', 'R', 'V']) && name[1..].parse::<u32>().is_ok();
         let tests = cells.nth(1).map(tests).unwrap_or_default();
         is_row.then_some(Row { name, tests })
     });
@@ -75,7 +75,7 @@ fn the_rows_are_numbered_without_gaps_and_only_the_last_ones_have_no_tests() {
         contracts.entry(row.name.chars().next().unwrap()).or_default().push(row);
     }
     let letters: String = contracts.keys().collect();
-    assert_eq!(letters, "ALR");
+    assert_eq!(letters, "ALRV");
     for (letter, rows) in contracts {
         for (row, number) in rows.iter().zip(1..) {
             assert_eq!(row.name, format!("{letter}{number}"));

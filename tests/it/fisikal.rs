@@ -205,7 +205,7 @@ async fn an_unknown_error_type_is_kept_as_text() {
     let errors = json!({"occurrence": {"id": 5, "errors": [{"on": "moon", "type": "too_full", "options": 7}]}});
     let (client, _script) = scripted([Step::json(200, errors)]);
     let error = client.join_occurrence().id(5).body(client_2001()).send().await.expect_err("refused");
-    assert_eq!(kinds(&error), [ErrorType::Other("too_full".to_owned())]);
+    assert_eq!(kinds(&error), [ErrorType::from("too_full")]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::support::vendors;
 const LAYERS: [&[&str]; 10] = [
     &["base_url", "clock", "error", "operation", "vendor"],
     &["amount", "envelope", "json_repair", "lenient", "open"],
-    &["observer", "options", "priority", "retry"],
+    &["list_changes", "observer", "options", "priority", "retry"],
     &["auth", "limit", "telemetry", "transport"],
     &["pipeline"],
     &["id", "page", "raw", "reconcile", "response", "request", "client_inner", "decode", "operation_builder"],

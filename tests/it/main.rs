@@ -47,4 +47,6 @@ mod support;
 mod tenants;
 mod token_abuse;
 mod tokens;
+#[cfg(feature = "fentu")]
+mod values;
 mod vocabulary;

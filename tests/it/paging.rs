@@ -6,6 +6,8 @@
 #[cfg(all(feature = "fentu", feature = "fisikal"))]
 mod changes;
 #[cfg(all(feature = "fentu", feature = "fisikal"))]
+mod gaps;
+#[cfg(all(feature = "fentu", feature = "fisikal"))]
 mod lists;
 #[cfg(all(feature = "fentu", feature = "fisikal"))]
 mod prefetch;
@@ -136,9 +138,15 @@ async fn a_total_that_is_too_high_does_not_make_the_stream_endless() {
             json!({"limit": 2, "offset": offset, "totalItems": 1_000_000, "items": vec![json!({"id": offset}); items]}),
         )
     };
-    let (client, script) = client([page(0, 2), page(2, 2), page(4, 0)]);
-    let items: Vec<_> = client.list_orders().limit(2).items().try_collect().await.unwrap();
-    assert_eq!((items.len(), script.requests().len()), (4, 3));
+    let empty = (2..15).map(|nth| page(2 * nth, 0));
+    let (client, script) = client([page(0, 2), page(2, 2)].into_iter().chain(empty));
+    let mut items = client.list_orders().limit(2).items();
+    let mut count = 0;
+    while items.try_next().await.unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!((count, script.requests().len()), (4, 13), "it goes on behind ten empty pages");
+    assert_eq!(items.changes().maybe_missed(), 999_996);
 }
 
 #[tokio::test]

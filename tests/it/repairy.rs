@@ -333,7 +333,7 @@ async fn unknown_values_are_kept() {
     let (server, client) = mock(|builder| builder);
     server.fault(Fault::field("status", "on_hold").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
-    assert_eq!(booking.status, Some(BookingStatus::Other("on_hold".to_owned())));
+    assert_eq!(booking.status, Some("on_hold".into()));
     server.fault(Fault::field("serviceCategory", "wash").on("GET", "/bookings/{id}"));
     let booking = client.get_booking().id(BOOKING).send().await.unwrap();
     assert_eq!(booking.service_category.as_ref().map(ServiceCategory::as_str), Some("wash"));

@@ -264,7 +264,7 @@ impl Member<'_> {
         let reader = match (self.required, argument(&self.ty, "Option"), argument(&self.ty, "Vec")) {
             (true, ..) => "required",
             (false, Some(inner), _) => reader(inner),
-            (false, None, Some(_)) => "list",
+            (false, None, Some(element)) => list_reader(element),
             (false, None, None) => "value",
         };
         if ident == wire { format!("{ident}: {reader}") } else { format!("{ident}: {reader} = {wire:?}") }
@@ -277,7 +277,16 @@ fn reader(ty: &Type) -> &'static str {
         Some("String") => "text",
         Some("bool") => "flag",
         Some("f32" | "f64" | "i32" | "i64" | "u32" | "u64") => "number",
+        Some("Amount" | "Id" | "Open") => "scalar",
         _ => "value",
+    }
+}
+
+/// The reader that takes what vendors send in place of a list of such elements.
+fn list_reader(element: &Type) -> &'static str {
+    match reader(element) {
+        "text" | "scalar" => "scalars",
+        _ => "list",
     }
 }
 
@@ -316,8 +325,8 @@ mod tests {
         ), "{text}");
         assert!(
             text.contains(
-                "    serde_object! {\n        Order {\n            id: value, created_at: value = \"createdAt\", \
-             status: value, tags: list, kind: text = \"type\", parent: value,\n        }\n    }\n"
+                "    serde_object! {\n        Order {\n            id: scalar, created_at: scalar = \"createdAt\", \
+             status: value, tags: scalars, kind: text = \"type\", parent: value,\n        }\n    }\n"
             ),
             "{text}"
         );

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, TryStreamExt as _};
 use serde_json::json;
 use servicebay::testing::{Script, Step};
 use servicebay::{CallOutcome, CountingObserver, Event, EventKind, Observer, RetryPolicy, Wait, repairy};
@@ -38,6 +38,8 @@ impl Observer for LineObserver {
                 };
                 format!("call: {outcome} {attempts} {}", elapsed.as_secs())
             }
+            EventKind::RepairedBody { bytes, .. } => format!("repaired: {bytes} bytes"),
+            EventKind::SkippedValues { count, values, .. } => format!("skipped {count}: {}", values[0]),
             EventKind::Refresh { failure, elapsed, .. } => format!("refresh: {failure:?} {elapsed:?}"),
             EventKind::RateLimited { retry_after, .. } => format!("rate limited: {retry_after:?}"),
             EventKind::Retry { attempt, status, .. } => format!("retry {attempt}: {status:?}"),
@@ -101,6 +103,70 @@ async fn one_counting_observer_counts_for_many_clients() {
     assert_eq!((counts.attempts(), counts.retries(), counts.rate_limited()), (6, 1, 1));
     assert_eq!((counts.waits(Wait::Limit), counts.waited(Wait::Limit).as_secs()), (1, 30));
     assert_eq!(counts.failed_refreshes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_out_of_a_response_is_reported_to_the_observer_and_by_the_response() {
+    let (counts, lines) = (CountingObserver::new(), Arc::new(LineObserver::default()));
+    let body = r#"{"id": 1, "reference": [1], "lines": {"totalItems": 3, "items": [{"id": 1}, 7, {"price": {}}]}}"#;
+    let nan = r#"{"id": 1, "total": NaN, "isClosed": "maybe"}"#;
+    let steps = [body, nan, r#"{"id": 1}"#].map(|body| Step::body(200, "application/json", body));
+    let script = Script::new(steps);
+    let client = builder(&script).with_observer(counts.clone()).build().unwrap();
+
+    // A value that this thread skipped outside of a call does not count.
+    serde_json::from_str::<servicebay::fixably::types::Order>(r#"{"reference": []}"#).unwrap();
+    let order = client.get_order().id(1).send().await.unwrap();
+    assert_eq!((order.skipped_count(), order.is_repaired()), (3, false));
+    let skipped: Vec<_> = order.skipped_values().iter().map(|value| (value.field(), value.found())).collect();
+    assert_eq!(skipped, [(Some("Order.reference"), "list"), (None, "number"), (Some("OrderLine.price"), "object")]);
+    assert_eq!((counts.skipped_values(), counts.repaired_bodies()), (3, 0));
+
+    let order = client.get_order().id(1).send().await.unwrap();
+    assert_eq!((order.skipped_count(), order.is_repaired()), (1, true));
+    assert_eq!((counts.skipped_values(), counts.repaired_bodies()), (4, 1));
+
+    let order = client.get_order().id(1).send().await.unwrap();
+    assert_eq!((order.skipped_count(), order.skipped_values().len(), order.is_repaired()), (0, 0, false));
+    assert_eq!((counts.skipped_values(), counts.repaired_bodies()), (4, 1));
+
+    let script = Script::new([Step::body(200, "application/json", nan)]);
+    let client = builder(&script).with_observer(Arc::clone(&lines)).build().unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    let reported = lines.lines();
+    assert_eq!(reported[1], format!("fixably acme get_order repaired: {} bytes", nan.len()));
+    assert!(
+        reported[2].starts_with("fixably acme get_order skipped 1: Order.isClosed: text in place of"),
+        "{reported:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_are_counted_however_many_and_the_first_sixteen_described() {
+    let lines = vec![json!({"price": []}); 100];
+    let (client, _script) = crate::support::client([Step::json(200, json!({"id": 1, "lines": {"items": lines}}))]);
+    let order = client.get_order().id(1).send().await.unwrap();
+    assert_eq!((order.skipped_count(), order.skipped_values().len()), (100, 16));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_changed_or_ended_early_is_reported_to_the_observer() {
+    let counts = CountingObserver::new();
+    let page = |offset, total, ids: &[u32]| {
+        let items: Vec<_> = ids.iter().map(|id| json!({"id": id})).collect();
+        Step::json(200, json!({"limit": 2, "offset": offset, "totalItems": total, "items": items}))
+    };
+    let script = Script::new([page(0, 3, &[1, 2]), page(2, 4, &[2, 3])]);
+    let client = builder(&script).with_observer(counts.clone()).build().unwrap();
+    let mut items = client.list_queues().limit(2).items();
+    while items.try_next().await.unwrap().is_some() {}
+    assert_eq!((counts.list_changes(), counts.maybe_missed_items()), (1, 0));
+
+    let steps = [page(0, 9, &[1, 2])].into_iter().chain((1..5).map(|nth| page(2 * nth, 9, &[])));
+    let client = builder(&Script::new(steps)).with_observer(counts.clone()).build().unwrap();
+    let pages: Vec<_> = client.list_queues().limit(2).pages().try_collect().await.unwrap();
+    assert_eq!(pages.len(), 5);
+    assert_eq!((counts.list_changes(), counts.maybe_missed_items()), (2, 7));
 }
 
 #[tokio::test(start_paused = true)]

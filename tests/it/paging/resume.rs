@@ -10,6 +10,7 @@ for_each_vendor! {
     a_cursor_taken_at_any_moment_resumes_with_the_very_next_item
     a_cursor_of_pages_resumes_with_the_next_page
     a_list_that_changed_since_the_cursor_was_taken_is_resumed_without_loss
+    changes_are_summed_over_all_streams_that_resumed_the_list
 }
 
 async fn a_cursor_taken_at_any_moment_resumes_with_the_very_next_item<V: ListVendor>() {
@@ -68,6 +69,32 @@ async fn a_list_that_changed_since_the_cursor_was_taken_is_resumed_without_loss<
                 (taken..100).filter(|id| !removed.contains(&usize::try_from(*id).unwrap())).collect();
             assert_eq!(rest, expected, "{change:?} after {taken}");
         }
+    }
+}
+
+/// However often the stream is stored and resumed, the sums are those of a stream that read the list in one go.
+async fn changes_are_summed_over_all_streams_that_resumed_the_list<V: ListVendor>() {
+    for every in [1, 3, 7, 10, 1000] {
+        let list = TestList::of(0..60);
+        let mut items = V::items(list.operation::<V>());
+        let mut yielded = 0;
+        while items.try_next().await.unwrap().is_some() {
+            yielded += 1;
+            if yielded == 15 || yielded == 32 {
+                let fresh = 1000 + yielded..1003 + yielded;
+                list.state().ids.splice(0..0, fresh);
+            }
+            if yielded % every == 0 {
+                let stored = serde_json::to_string(&items.cursor()).unwrap();
+                let cursor: Cursor = serde_json::from_str(&stored).unwrap();
+                assert_eq!(cursor.changes().repeated(), items.cursor().changes().repeated());
+                items = V::items(list.operation::<V>()).resume(cursor);
+            }
+        }
+        let changes = items.changes();
+        assert_eq!((changes.total_before(), changes.total_now()), (Some(60), Some(66)), "{every}");
+        assert_eq!((changes.repeated(), changes.maybe_missed(), yielded), (6, 0, 60), "{every}");
+        assert_eq!(items.cursor().changes(), changes, "{every}");
     }
 }
 
