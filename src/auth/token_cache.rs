@@ -237,7 +237,7 @@ impl TokenCache {
         let (started, span) = (self.now(), self.setting.endpoint.telemetry.refresh_span());
         let refreshing = async move {
             // A panic counts as a failure too, so that the next caller does not start another refresh at once.
-            let refreshed = background::catch_panic(cache.refresh(old.as_ref())).await;
+            let refreshed = Box::pin(background::catch_panic(cache.refresh(old.as_ref()))).await;
             let result = match refreshed.unwrap_or_else(|| Err(cache.panicked())) {
                 Ok(current) => {
                     cache.setting.endpoint.telemetry.refreshed(current.tokens.generation(), started);

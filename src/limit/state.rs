@@ -701,7 +701,8 @@ impl LimiterState {
             Phase::ProbeNext { from, .. } => from,
             Phase::Open => {
                 let pace = self.pace.map(|pace| pace.next_at()).max(self.ramp.map(|(pace, _)| pace.next_at()));
-                let doubt = self.doubted_at.map(|at| at + PROBE_TIMEOUT);
+                let doubt = self.doubted_at.filter(|_| self.window.exhausted_at(now).is_none());
+                let doubt = doubt.map(|at| at + PROBE_TIMEOUT);
                 let events = [pace, self.ramp.map(|(_, ends)| ends), self.window.reset_at(), doubt];
                 events.into_iter().flatten().filter(|event| *event > now).min()
             }
@@ -804,5 +805,260 @@ impl LimiterState {
 
     pub(super) fn set_driver(&mut self, wakes_at: Option<Instant>) {
         self.driver = wakes_at;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn request() -> AcquireRequest {
+        AcquireRequest::test(Priority::Normal)
+    }
+
+    /// A request that can wait so long.
+    fn hasty(now: Instant, wait: Duration) -> AcquireRequest {
+        AcquireRequest { wait_until: now + wait, ..request() }
+    }
+
+    fn wait(seconds: u64) -> RateLimitHeaders {
+        RateLimitHeaders { retry_after: Some(Duration::from_secs(seconds)), ..RateLimitHeaders::default() }
+    }
+
+    fn reported(remaining: u64, seconds: u64) -> RateLimitHeaders {
+        let reset = Some(Duration::from_secs(seconds));
+        RateLimitHeaders { limit: Some(100), remaining: Some(remaining), reset, ..RateLimitHeaders::default() }
+    }
+
+    fn responded(headers: RateLimitHeaders, kind: ResponseKind, now: Instant) -> Completion {
+        Completion::Responded { sent_at: now, headers, kind }
+    }
+
+    fn accepted(headers: RateLimitHeaders, now: Instant) -> Completion {
+        responded(headers, ResponseKind::Accepted, now)
+    }
+
+    fn refused(headers: RateLimitHeaders, now: Instant) -> Completion {
+        responded(headers, ResponseKind::Refused, now)
+    }
+
+    fn queue(state: &mut LimiterState, request: AcquireRequest, now: Instant) -> QueuePosition {
+        match state.enqueue(request, now) {
+            Ok(Err(position)) => position,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn send(state: &mut LimiterState, ticket: u64, now: Instant) -> Reservation {
+        match state.claim(request(), ticket, now) {
+            WaitDecision::Send(reservation) => reservation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn waits(state: &mut LimiterState, ticket: u64, now: Instant) -> bool {
+        matches!(state.claim(request(), ticket, now), WaitDecision::Wait(_))
+    }
+
+    /// A limiter that a refusal has paused for ten seconds.
+    fn paused() -> (LimiterState, Instant) {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let reservation = state.try_acquire(request()).unwrap();
+        state.complete(reservation, refused(wait(10), now), now);
+        (state, now)
+    }
+
+    /// A limiter in a window of a minute with so much left.
+    fn open(remaining: u64) -> (LimiterState, Instant) {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let reservation = state.try_acquire(request()).unwrap();
+        state.complete(reservation, accepted(reported(remaining, 60), now), now);
+        (state, now)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_pauses_all_callers_and_then_one_probes() {
+        let (mut state, now) = paused();
+        assert!(state.try_acquire(request()).is_none());
+        assert_eq!(state.paused_until(now), Some((now + 10 * SECOND, VendorWord::RateLimited)));
+        let tickets: Vec<u64> = (0..5).map(|_| queue(&mut state, request(), now).ticket).collect();
+        assert_eq!(state.next_event(now), Some(now + 10 * SECOND));
+        let end = now + 10 * SECOND;
+        state.dispatch(end);
+        let probe = send(&mut state, tickets[0], end);
+        assert!(waits(&mut state, tickets[1], end));
+        state.complete(probe, accepted(RateLimitHeaders::default(), end), end);
+        assert!(state.try_acquire(request()).is_none(), "no caller overtakes the queue");
+        let mut at = end;
+        for ticket in &tickets[1..] {
+            // Spread, and then at the rate that was learned from the refusal.
+            at += SECOND / 2;
+            send(&mut state, *ticket, at);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_cannot_wait_for_the_end_of_a_pause_is_told_when_that_is() {
+        let (mut state, now) = paused();
+        let end = now + 10 * SECOND;
+        assert_eq!(state.enqueue(hasty(now, 9 * SECOND), now).unwrap_err(), end);
+        let late = AcquireRequest { send_before: end, ..request() };
+        assert_eq!(state.enqueue(late, now).unwrap_err(), end, "nothing is sent that has no time left");
+        assert_eq!(state.waiting_at(Priority::Normal), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_whose_wait_ends_during_a_probe_is_sent_and_one_whose_time_is_over_is_not() {
+        let (mut state, now) = paused();
+        let end = now + 10 * SECOND;
+        let probe = queue(&mut state, request(), now).ticket;
+        let patient = hasty(now, 10 * SECOND);
+        let waiting = queue(&mut state, patient, now).ticket;
+        let late = AcquireRequest { send_before: end + SECOND, ..request() };
+        let over = queue(&mut state, late, now).ticket;
+        send(&mut state, probe, end);
+        assert!(matches!(state.claim(patient, waiting, end), WaitDecision::Send(_)));
+        let decision = state.claim(late, over, end + SECOND);
+        assert!(matches!(decision, WaitDecision::GiveUp(at) if at > end + SECOND), "{decision:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_fails_is_followed_by_another_after_a_pause_that_doubles() {
+        for completion in [
+            Completion::NotSent,
+            Completion::Failed,
+            responded(RateLimitHeaders::default(), ResponseKind::Unavailable, Instant::now()),
+        ] {
+            let (mut state, now) = open(0);
+            let mut at = now + MINUTE;
+            for pause in [500, 1000, 2000, 4000, 4000] {
+                let ticket = queue(&mut state, request(), at).ticket;
+                let probe = send(&mut state, ticket, at);
+                state.complete(probe, completion, at);
+                let next = queue(&mut state, request(), at).ticket;
+                assert!(waits(&mut state, next, at), "{completion:?}");
+                assert_eq!(state.next_event(at), Some(at + Duration::from_millis(pause)), "{completion:?}");
+                state.leave(request(), next, at);
+                at += Duration::from_millis(pause);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_whose_caller_goes_away_or_does_not_come_back_is_replaced() {
+        let (mut state, now) = open(0);
+        let end = now + MINUTE;
+        let tickets: Vec<u64> = (0..3).map(|_| queue(&mut state, request(), now).ticket).collect();
+        let first = send(&mut state, tickets[0], end);
+        state.complete(first, Completion::Canceled, end);
+        let second = send(&mut state, tickets[1], end);
+        let late = end + PROBE_TIMEOUT;
+        assert_eq!(state.next_event(end), Some(late));
+        send(&mut state, tickets[2], late);
+        state.complete(second, Completion::Canceled, late);
+        assert!(state.enqueue(request(), late).is_ok_and(|queued| queued.is_err()), "the third is still asking");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_without_a_reset_pause_for_longer_each_time() {
+        let mut now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let mut reservation = state.try_acquire(request()).unwrap();
+        for seconds in [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
+            state.complete(reservation, refused(RateLimitHeaders::default(), now), now);
+            let (until, _) = state.paused_until(now).unwrap();
+            assert_eq!(until - now, Duration::from_secs_f64(seconds));
+            let ticket = queue(&mut state, request(), now).ticket;
+            now = until;
+            reservation = send(&mut state, ticket, now);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_are_refused_together_count_as_one_refusal() {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let reservations: Vec<Reservation> = (0..50).map(|_| state.try_acquire(request()).unwrap()).collect();
+        for reservation in reservations {
+            state.complete(reservation, refused(RateLimitHeaders::default(), now), now);
+        }
+        assert_eq!(state.paused_until(now).unwrap().0, now + MIN_PAUSE);
+        assert_eq!(state.window().in_flight(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_responses_to_calls_before_a_pause_neither_end_nor_repeat_it() {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let calls = [(); 3].map(|()| state.try_acquire(request()).unwrap());
+        state.complete(calls[0], refused(wait(10), now), now);
+        state.complete(calls[1], accepted(RateLimitHeaders::default(), now), now);
+        assert!(state.try_acquire(request()).is_none());
+        let ticket = queue(&mut state, request(), now).ticket;
+        let end = now + 10 * SECOND;
+        let probe = send(&mut state, ticket, end);
+        state.complete(probe, accepted(RateLimitHeaders::default(), end), end);
+        state.complete(calls[2], refused(wait(10), now), end);
+        assert_eq!(state.paused_until(end), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_let_one_call_at_a_time_pass_and_the_vendors_word_lets_none() {
+        let (mut state, now) = open(2);
+        for _ in 0..2 {
+            let call = state.try_acquire(request()).unwrap();
+            state.complete(call, Completion::Failed, now);
+        }
+        assert!(state.try_acquire(request()).is_none());
+        let Ok(Ok(call)) = state.enqueue(request(), now) else { panic!("nothing is in flight") };
+        let second = queue(&mut state, request(), now).ticket;
+        assert!(waits(&mut state, second, now), "one is in flight");
+        state.complete(call, accepted(reported(0, 60), now), now);
+        assert!(waits(&mut state, second, now), "the vendor says that nothing is left");
+        assert_eq!(state.next_event(now), Some(now + MINUTE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bulk_calls_wait_at_their_reserve_and_others_do_not() {
+        let (mut state, now) = open(21);
+        let bulk = AcquireRequest { reserve: 200, ..AcquireRequest::test(Priority::Bulk) };
+        let call = state.try_acquire(bulk).unwrap();
+        state.complete(call, accepted(reported(20, 60), now), now);
+        queue(&mut state, bulk, now);
+        for _ in 0..20 {
+            let ticket = queue(&mut state, request(), now).ticket;
+            send(&mut state, ticket, now);
+        }
+        assert_eq!(state.waiting_at(Priority::Bulk), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_probes_that_fail_open_the_limiter_after_three() {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Sent);
+        for _ in 0..FIRST_PROBES {
+            assert!(state.try_acquire(request()).is_none());
+            let ticket = queue(&mut state, request(), now).ticket;
+            let probe = send(&mut state, ticket, now);
+            state.complete(probe, Completion::Failed, now);
+        }
+        assert!(state.try_acquire(request()).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reopening_forgets_pauses_and_exhausted_windows() {
+        for (mut state, now) in [paused(), open(0)] {
+            let ticket = queue(&mut state, request(), now).ticket;
+            state.reopen(now);
+            assert_eq!(state.paused_until(now), None);
+            let probe = send(&mut state, ticket, now);
+            state.complete(probe, accepted(reported(50, 60), now), now);
+            assert!(state.try_acquire(request()).is_some());
+        }
     }
 }
