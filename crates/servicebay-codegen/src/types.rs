@@ -326,7 +326,7 @@ mod tests {
         assert!(
             text.contains(
                 "    serde_object! {\n        Order {\n            id: scalar, created_at: scalar = \"createdAt\", \
-             status: value, tags: scalars, kind: text = \"type\", parent: value,\n        }\n    }\n"
+             status: value, tags: scalars, kind: text = \"type\",\n            parent: value,\n        }\n    }\n"
             ),
             "{text}"
         );
