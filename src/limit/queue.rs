@@ -298,7 +298,11 @@ mod tests {
         };
         let mut order = Vec::new();
         while queue.offer(now, |_| true).is_some() {
-            order.extend(offered(queue).into_iter().filter(|ticket| !order.contains(ticket)).collect::<Vec<_>>());
+            for ticket in offered(queue) {
+                if !order.contains(&ticket) {
+                    order.push(ticket);
+                }
+            }
         }
         order
     }
