@@ -1,6 +1,5 @@
 //! The options of a client, and the steps that turn them into one.
 
-#[cfg(feature = "testing")]
 use std::sync::Arc;
 
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
