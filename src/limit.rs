@@ -67,6 +67,8 @@ pub(crate) struct LimitWait {
     pub(crate) until: Instant,
     /// When the call has to be over: nothing is sent from then on.
     pub(crate) send_before: Instant,
+    /// Whether it has to be over already.
+    pub(crate) is_over: bool,
     /// The place that it had before, if it has waited before.
     pub(crate) place: Option<u64>,
 }
@@ -94,9 +96,9 @@ impl RateLimiter {
         clock: Clock,
         scope: CallScope<'_>,
     ) -> Result<Permit<'a>, Instant> {
-        let LimitWait { until: wait_until, send_before, place } = wait;
+        let LimitWait { until: wait_until, send_before, place, .. } = wait;
         let request = AcquireRequest { priority, reserve: policy.reserve(priority), wait_until, send_before, place };
-        let reservation = self.state().try_acquire(request);
+        let reservation = if wait.is_over { None } else { self.state().try_acquire(request) };
         match reservation {
             Some(reservation) => Ok(self.permit(reservation, clock)),
             None => scope.wait(Wait::Limit, self.wait(request, clock)).await,
@@ -146,7 +148,7 @@ impl RateLimiter {
                 state.set_driver(Some(next));
                 // Not under the lock: a task that cannot be spawned is dropped at once.
                 drop(state);
-                self.spawner.spawn(Driver(Arc::clone(self)).run(clock));
+                self.spawner.spawn(Driver { limiter: Arc::clone(self), has_ended: false }.run(clock));
             }
         }
     }
@@ -212,11 +214,14 @@ impl RateLimiter {
 }
 
 /// Lets time pass for all who wait; ends when no call waits any more.
-struct Driver(Arc<RateLimiter>);
+struct Driver {
+    limiter: Arc<RateLimiter>,
+    has_ended: bool,
+}
 
 impl Driver {
-    async fn run(self, clock: Clock) {
-        let limiter = &self.0;
+    async fn run(mut self, clock: Clock) {
+        let limiter = Arc::clone(&self.limiter);
         loop {
             let next = {
                 let (mut state, now) = (limiter.state(), clock.now());
@@ -224,6 +229,7 @@ impl Driver {
                 if state.is_queue_empty() {
                     // Under the lock: a call that comes now starts another driver.
                     state.set_driver(None);
+                    self.has_ended = true;
                     return;
                 }
                 let next = state.next_event(now).unwrap_or(now + FAR);
@@ -238,8 +244,8 @@ impl Driver {
 impl Drop for Driver {
     /// The task may end with its runtime. Then one of the waiters starts another.
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        if !state.is_queue_empty() {
+        if !self.has_ended {
+            let mut state = self.limiter.state();
             state.set_driver(None);
             state.wake_all();
         }
@@ -294,7 +300,7 @@ impl Permit<'_> {
         let headers = headers::read(&response.headers, vendor_now, now - sent_at, policy.max_window(), report);
         let kind = ResponseKind::of(response.status, &headers);
         self.give_back(
-            match headers.is_cached {
+            match headers.is_cached && kind == ResponseKind::Accepted {
                 // The vendor did not see the call.
                 true => Completion::Unused,
                 false => Completion::Responded { sent_at, headers, kind },

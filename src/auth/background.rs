@@ -83,7 +83,7 @@ impl TokenTransport {
 /// Runs a future to its end, whatever happens to the caller.
 pub(super) fn spawn(transport: &TokenTransport, future: impl Future<Output = ()> + Send + 'static) {
     match transport {
-        TokenTransport::Http(_) => Spawner::Own.spawn(future),
+        TokenTransport::Http(_) => Spawner::Tokens.spawn(future),
         #[cfg(feature = "testing")]
         TokenTransport::Custom(transport) => Spawner::Custom(Arc::clone(transport)).spawn(future),
     }

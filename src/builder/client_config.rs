@@ -209,10 +209,10 @@ impl ClientConfig {
         let (id, spawner) = match &self.transport {
             // The identity of a transport is unique only as long as the transport lives, so the limiter holds it.
             Some(transport) => (format!("{id} over {}", transport.identity()), Spawner::Custom(Arc::clone(transport))),
-            None => (id, Spawner::Own),
+            None => (id, Spawner::Limits),
         };
         #[cfg(not(feature = "testing"))]
-        let spawner = Spawner::Own;
+        let spawner = Spawner::Limits;
         Registry::global().limiter(self.vendor, id, spawner, clock)
     }
 

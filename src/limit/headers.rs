@@ -21,7 +21,10 @@ const RATELIMIT_POLICY: &str = "ratelimit-policy";
 /// The longest wait that is believed where no policy says.
 const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What an answer says about the limit. Everything may be missing.
+/// Larger counts mean that there is no limit, and would overflow when they are added up.
+const MAX_COUNT: u64 = 1 << 40;
+
+/// What a response says about the limit. Everything may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct RateLimitHeaders {
     /// Requests in a window.
@@ -91,9 +94,6 @@ pub(crate) fn read(
             _ => {}
         }
     }
-    if found.is_cached {
-        return RateLimitHeaders { is_cached: true, ..RateLimitHeaders::default() };
-    }
     if has_times {
         let date = headers.get(DATE).and_then(text).and_then(reset::http_date);
         let vendor = VendorTime { now: vendor_now(date), travel, max_window };
@@ -114,6 +114,10 @@ pub(crate) fn read(
     }
     if has_ietf {
         ietf(headers, max_window, &mut found, report);
+    }
+    if found.is_cached {
+        // The window was another one when the cache got the response. How long to stay away still counts.
+        return RateLimitHeaders { is_cached: true, retry_after: found.retry_after, ..RateLimitHeaders::default() };
     }
     found
 }
@@ -144,6 +148,7 @@ fn ietf(headers: &HeaderMap, max_window: Duration, found: &mut RateLimitHeaders,
         let policy = items(headers, RATELIMIT_POLICY).find(|(policy, _)| *policy == name);
         found.limit = policy.and_then(|(_, item)| parameter(item, "q"));
         found.window = policy.and_then(|(_, item)| parameter(item, "w")).map(Duration::from_secs);
+        found.window = found.window.filter(|window| *window <= max_window);
     }
     if let (None, Some(seconds)) = (found.reset, reset) {
         let ahead = Duration::from_secs(seconds);
@@ -166,12 +171,15 @@ fn items<'a>(headers: &'a HeaderMap, header: &'static str) -> impl Iterator<Item
 }
 
 fn parameter(item: &str, name: &str) -> Option<u64> {
-    item.split(';').skip(1).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+    item.split(';')
+        .skip(1)
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+        .map(|value: u64| value.min(MAX_COUNT))
 }
 
 fn count(header: &str, value: &HeaderValue, report: &dyn Fn(InvalidHeader<'_>)) -> Option<u64> {
     let text = text(value).unwrap_or_default();
-    let count = text.parse().ok();
+    let count = text.parse().ok().map(|count: u64| count.min(MAX_COUNT));
     if count.is_none() {
         report(odd(header, text, HeaderProblem::Unreadable));
     }

@@ -29,6 +29,8 @@ pub(super) struct Queue {
     /// How many offers are expected to be claimed.
     offers: u64,
     next_ticket: u64,
+    /// No offer expires before this moment.
+    next_expiry: Option<Instant>,
     /// How many offers were made in turn.
     turns: u64,
     /// At which turn each lane was last served.
@@ -162,6 +164,9 @@ impl Queue {
 
     /// Passes over waiters that did not claim their offers in time; then whoever comes first may claim what they left.
     pub(super) fn expire_offers(&mut self, now: Instant) {
+        if self.next_expiry.is_none_or(|next| now < next) {
+            return;
+        }
         let mut has_expired = false;
         for lane in 0..LANES {
             let expired = |waiter: &Waiter| match waiter.state {
@@ -180,6 +185,7 @@ impl Queue {
         if has_expired {
             self.offer_to_all(now);
         }
+        self.next_expiry = self.first_expiry();
     }
 
     fn offer_to_all(&mut self, now: Instant) {
@@ -187,8 +193,12 @@ impl Queue {
         self.change_all(|state| state == WaiterState::Waiting, offered);
     }
 
-    /// When the next offer expires.
+    /// When the next offer expires, at the earliest.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.next_expiry
+    }
+
+    fn first_expiry(&self) -> Option<Instant> {
         let offered = self.lanes.iter().flat_map(BTreeMap::values).filter_map(|waiter| match waiter.state {
             WaiterState::Offered { since, .. } => Some(since + OFFER),
             _ => None,
@@ -253,6 +263,10 @@ impl Queue {
         let old = std::mem::replace(&mut waiter.state, state);
         if matches!(state, WaiterState::Offered { .. } | WaiterState::TooLate(_)) {
             waiter.wake.notify_one();
+        }
+        if let WaiterState::Offered { since, .. } = state {
+            let expiry = since + OFFER;
+            self.next_expiry = Some(self.next_expiry.map_or(expiry, |next| next.min(expiry)));
         }
         self.count(lane, old, -1);
         self.count(lane, state, 1);

@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn open(registry: &Registry, vendor: &'static Vendor, address: &str) -> Arc<RateLimiter> {
-        registry.limiter(vendor, address.to_owned(), Spawner::Own, Clock::System)
+        registry.limiter(vendor, address.to_owned(), Spawner::Limits, Clock::System)
     }
 
     /// Makes a call, whose response says that a window of a minute is exhausted.

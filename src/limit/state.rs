@@ -23,7 +23,7 @@ use crate::vendor::LimitHeaders;
 
 /// How long the response to a probe may take before another call probes; doubled with each that does not come.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_PROBE_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause after a probe that failed, doubled with each failure in a row.
 const PROBE_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PROBE_PAUSE: Duration = Duration::from_secs(4);
@@ -72,7 +72,7 @@ pub(super) struct LimiterState {
     failed_probes: u32,
     /// How long the last pause was; zero after a window that ended by itself.
     pause: Duration,
-    /// When a call was last sent although guesses say that there is no room.
+    /// Since when guesses alone have held calls back.
     doubted_at: Option<Instant>,
     /// When the driver will look again.
     driver: Option<Instant>,
@@ -374,9 +374,8 @@ impl LimiterState {
     }
 
     fn send_offered(&mut self, request: AcquireRequest, now: Instant) -> Reservation {
-        if self.is_open() && self.window.is_known() && self.window.room(request) == 0 {
-            self.doubted_at = Some(now);
-        }
+        let is_doubt = self.is_open() && self.window.is_known() && self.window.room(request) == 0;
+        self.doubted_at = is_doubt.then_some(now);
         let probe = match self.phase {
             Phase::ProbeNext { why, .. } | Phase::Probing { why, .. } => {
                 self.phase = Phase::Probing { since: now, why };
@@ -508,7 +507,7 @@ impl LimiterState {
         let pause = self.pause_after(headers, is_first, now);
         if is_first {
             self.window.distrust();
-            if headers.remaining.is_none() && !self.window.is_known() {
+            if !self.window.is_reporting() {
                 self.learn(now);
             }
             if self.window.slow_rate().is_some() {
@@ -624,12 +623,12 @@ impl LimiterState {
 
     fn probe_timeout(&self) -> Duration {
         let late = self.window.round_trip().saturating_mul(4);
-        PROBE_TIMEOUT.max(late).saturating_mul(1 << self.failed_probes.min(3)).min(MAX_PROBE_TIMEOUT)
+        PROBE_TIMEOUT.saturating_mul(1 << self.failed_probes.min(3)).min(MAX_PROBE_TIMEOUT).max(late)
     }
 
     /// The pace follows what is known of the vendor's rate.
     fn update_pace(&mut self, now: Instant) {
-        if self.learned.is_some_and(|learned| learned.is_forgotten(now)) || self.window.is_known() {
+        if self.learned.is_some_and(|learned| learned.is_forgotten(now)) || self.window.is_reporting() {
             self.learned = None;
         }
         if let Some(learned) = &mut self.learned {
@@ -678,6 +677,7 @@ impl LimiterState {
             self.count_in_pace(request, now);
             return true;
         }
+        self.doubted_at.get_or_insert(now);
         // A window that is over and used up: one call asks what the next one holds.
         if self.window.is_over(now) && self.pace.is_none() && self.queue.offers() == 0 {
             self.pause = Duration::ZERO;

@@ -55,6 +55,8 @@ pub(super) struct Window {
     /// What others are likely to use while a call travels.
     margin: u64,
     is_slow: bool,
+    /// Whether accepted calls report what remains and until when.
+    is_reporting: bool,
 }
 
 /// The window that is known last.
@@ -184,6 +186,7 @@ impl Window {
 
     fn on_report(&mut self, call: &Heard, remaining: u64, reset_at: Instant, now: Instant) -> bool {
         self.silent_left = SILENT;
+        self.is_reporting |= !call.is_refused && call.headers.reset.is_some();
         let length = self.length();
         match self.current.map(|current| (current, current.classify(call, remaining, length, now))) {
             None => {
@@ -325,8 +328,7 @@ impl Window {
             self.silent_left = self.silent_left.min(SILENT_AT_TURN - 1);
         }
         if self.silent_left == 0 {
-            self.current = None;
-            self.unconfirmed = Unconfirmed::default();
+            self.forget();
         }
         self.silent_left == 0
     }
@@ -442,6 +444,11 @@ impl Window {
         self.current.is_some()
     }
 
+    /// Whether accepted calls report what remains and until when.
+    pub(super) fn is_reporting(&self) -> bool {
+        self.is_reporting
+    }
+
     /// Whether the window is taken to have begun, without a response that says so.
     pub(super) fn is_assumed(&self) -> bool {
         self.current.is_some_and(|current| !current.is_reported)
@@ -483,6 +490,8 @@ impl Window {
         self.unconfirmed = Unconfirmed::default();
         self.confirmed = 0;
         self.external = ExternalUsage::default();
+        self.length = WindowLength::default();
+        (self.is_reporting, self.is_slow) = (false, false);
     }
 }
 

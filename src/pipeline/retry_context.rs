@@ -19,6 +19,8 @@ use crate::retry::RetryState;
 use crate::telemetry::AttemptSpan;
 use crate::transport::{HttpError, HttpResponse, status};
 
+/// After so many refusals a call goes to the end of the queue: its endpoint may have a limit of its own.
+const PLACE_KEPT: u32 = 2;
 /// A duration that is practically infinite, and can still be added to an instant.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -43,6 +45,8 @@ pub(crate) struct RetryContext<'a> {
     pub(super) phase_started_at: Instant,
     /// The place of the call in the queue of the rate limiter, which it keeps across attempts.
     place: Option<u64>,
+    /// How often it was refused. A call that is refused again and again makes way for others.
+    refusals: u32,
     /// The last response with 429.
     pub(super) rate_limited: Option<(HttpResponse, RateLimitHeaders)>,
     /// The URL at the vendor's alternative base URL, once the call has switched to it.
@@ -74,6 +78,7 @@ impl<'a> RetryContext<'a> {
             waited: Duration::ZERO,
             phase_started_at: now,
             place: None,
+            refusals: 0,
             rate_limited: None,
             alternative_url: None,
             span: None,
@@ -132,7 +137,9 @@ impl<'a> RetryContext<'a> {
 
     /// Until when the call may wait for the rate limit. Nothing is sent that has no time left.
     pub(super) fn limit_wait(&self) -> LimitWait {
-        LimitWait { until: self.wait_deadline(), send_before: self.operation_deadline(), place: self.place }
+        let send_before = self.operation_deadline();
+        let is_over = self.phase_started_at >= send_before;
+        LimitWait { until: self.wait_deadline(), send_before, is_over, place: self.place }
     }
 
     /// Keeps the place in the queue of the rate limiter for the next attempt.
@@ -194,6 +201,10 @@ impl<'a> RetryContext<'a> {
     /// Repeats the call when the rate limit allows, which costs waiting time but no attempt.
     pub(super) fn await_limit(&mut self, outcome: Result<HttpResponse, HttpError>, limits: RateLimitHeaders) {
         self.counted_attempts -= 1;
+        self.refusals += 1;
+        if self.refusals > PLACE_KEPT {
+            self.place = None;
+        }
         self.pipeline.telemetry.rate_limited(self.call.operation, self.attempts, limits.wait());
         if let Ok(response) = outcome {
             self.rate_limited = Some((response, limits));

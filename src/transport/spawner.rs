@@ -2,7 +2,7 @@
 //!
 //! A task on a caller's runtime would stop when that runtime ends or is not driven: a token refresh after the vendor has
 //! replaced the refresh token and before the new one is stored, or the timers of all who wait for a tenant's rate limit. So
-//! this crate has a runtime of its own: one thread, started when it is first needed.
+//! this crate has two runtimes of its own: one thread each, started when it is first needed.
 
 use std::future::{Future, pending};
 use std::io;
@@ -16,8 +16,10 @@ use tokio::runtime::{Builder, Handle};
 /// Where the background tasks of a client run.
 #[derive(Clone, Debug)]
 pub(crate) enum Spawner {
-    /// On this crate's runtime.
-    Own,
+    /// On this crate's runtime for tokens.
+    Tokens,
+    /// On this crate's runtime for rate limits: a token store that blocks its thread must not hold up all calls.
+    Limits,
     /// In a simulation time belongs to the test's runtime, and so do its tasks.
     #[cfg(feature = "testing")]
     Custom(Arc<dyn super::Transport>),
@@ -25,29 +27,36 @@ pub(crate) enum Spawner {
 
 impl Spawner {
     /// Runs a future to its end, whatever happens to the caller.
-    #[expect(clippy::disallowed_methods, reason = "these tasks must go on even if no caller is left")]
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         match self {
-            Self::Own => match runtime() {
-                Some(runtime) => drop(runtime.spawn(future)),
-                // Without threads for one more runtime, the caller's has to do.
-                None => drop(tokio::spawn(future)),
-            },
+            Self::Tokens => spawn_on(runtime(&TOKENS, "servicebay-tokens"), future),
+            Self::Limits => spawn_on(runtime(&LIMITS, "servicebay-limits"), future),
             #[cfg(feature = "testing")]
             Self::Custom(transport) => transport.spawn(Box::pin(future)),
         }
     }
 }
 
-/// The runtime; `None` if it cannot be made.
-fn runtime() -> Option<&'static Handle> {
-    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
-    RUNTIME.get_or_init(|| start().ok()).as_ref()
+static TOKENS: OnceLock<Option<Handle>> = OnceLock::new();
+static LIMITS: OnceLock<Option<Handle>> = OnceLock::new();
+
+#[expect(clippy::disallowed_methods, reason = "these tasks must go on even if no caller is left")]
+fn spawn_on(runtime: Option<&Handle>, future: impl Future<Output = ()> + Send + 'static) {
+    match runtime {
+        Some(runtime) => drop(runtime.spawn(future)),
+        // Without threads for one more runtime, the caller's has to do.
+        None => drop(tokio::spawn(future)),
+    }
 }
 
-fn start() -> io::Result<Handle> {
+/// The runtime; `None` if it cannot be made.
+fn runtime(cell: &'static OnceLock<Option<Handle>>, name: &str) -> Option<&'static Handle> {
+    cell.get_or_init(|| start(name).ok()).as_ref()
+}
+
+fn start(name: &str) -> io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    thread::Builder::new().name("servicebay".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
+    thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
     Ok(handle)
 }

@@ -888,3 +888,77 @@ async fn a_cached_response_teaches_nothing() {
     assert_eq!(started.elapsed(), Duration::ZERO);
     assert_eq!(client.rate_limit().remaining(), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_a_cache_repeats_is_waited_out() {
+    let cached = || Step::status(429).header("age", "5").header("retry-after", "10");
+    let script = Script::new([cached(), cached(), order()]);
+    let client = builder(&script).build().unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    let at = arrivals(&script);
+    assert!(at[1] >= 10.0 && at[2] >= 20.0, "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_beyond_all_bounds_are_no_reason_to_panic() {
+    let huge = u64::MAX.to_string();
+    for (name, value) in [
+        ("ratelimit-policy", format!("\"a\";q=100;w={huge}")),
+        ("ratelimit-policy", format!("\"a\";q={huge};w=60")),
+        ("x-ratelimit-remaining", huge.clone()),
+        ("x-ratelimit-limit", huge.clone()),
+    ] {
+        let step = || order().header("ratelimit", "\"a\";r=5;t=30").header(name, value.clone());
+        let script = Script::new([step().header("x-ratelimit-reset", "30"), step(), step().repeat()]);
+        let client = builder(&script).build().unwrap();
+        for id in 0..3 {
+            client.get_order().id(id).send().await.unwrap();
+            tokio::time::advance(MINUTE).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_any_time_is_not_sent_even_if_there_is_room() {
+    let (client, script) = client([order()]);
+    client.get_order().id(1).send().await.unwrap();
+    let client = client.with_options(CallOptions::new().with_operation_timeout(Duration::ZERO));
+    client.get_order().id(2).send().await.unwrap_err();
+    assert_eq!(requested_ids(&script), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_not_polled_any_more_and_calls_that_were_dropped_lock_no_caller_out() {
+    let script = Script::new([order_with_remaining(9, "3600"), order_with_remaining(5, "3600").delay(DAY).repeat()]);
+    let client = builder(&script).with_attempt_timeout(2 * DAY).build().unwrap();
+    client.get_order().id(0).send().await.unwrap();
+    let mut unpolled = Box::pin(client.get_order().id(1).send());
+    assert!((&mut unpolled).now_or_never().is_none());
+    for id in 2..10 {
+        assert!(client.get_order().id(id).send().now_or_never().is_none());
+    }
+    let next = client.get_order().id(10).send();
+    assert!(tokio::time::timeout(20 * SECOND, next).await.is_err(), "it is sent, and takes a day");
+    assert_eq!(requested_ids(&script).last().map(String::as_str), Some("10"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_refused_again_and_again_makes_way_for_others() {
+    let script = Script::new([Step::with(|request| match request.uri().path().ends_with("/1") {
+        true => Step::status(429).header("retry-after", "1"),
+        false => order(),
+    })
+    .repeat()]);
+    let client = builder(&script).build().unwrap();
+    let refused = client.get_order().id(1).send();
+    let others = async {
+        tokio::time::sleep(SECOND / 10).await;
+        let started = Instant::now();
+        join_all((2..10).map(|id| client.get_order().id(id).send())).await;
+        started.elapsed()
+    };
+    tokio::select! {
+        result = refused => panic!("{result:?}"),
+        elapsed = others => assert!(elapsed < 10 * SECOND, "{elapsed:?}"),
+    }
+}
