@@ -10,9 +10,11 @@ mod lease_timer;
 mod lifecycle;
 mod login;
 pub(crate) mod no_leases;
+mod notes;
 mod refresh;
 mod refused_refresh;
 mod revocation;
+mod scripted_store;
 mod secrecy;
 mod storage;
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use servicebay::MemoryStore;
-use servicebay::testing::{Transport, TransportError, WallClock};
+use servicebay::testing::{Fault, Transport, TransportError, WallClock};
 use tokio::time::sleep;
 
 use super::*;
@@ -167,4 +167,23 @@ async fn a_clock_that_is_set_while_the_client_is_idle_does_not_change_when_keep_
             assert!(counters.refreshes() < 12, "{days} d, {refresh_tokens:?}: {}", counters.refreshes());
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_makes_no_expired_token_look_valid_while_an_outcome_is_unknown() {
+    let server = fentu_server(RefreshTokens::Rotated);
+    let clock = WallClock::starting_at(server.now());
+    let builder = fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
+    let client = builder.build().unwrap();
+    task(&client).await.unwrap();
+    sleep(HOUR - 300 * SECOND).await;
+    // This call uses the old token and starts a refresh in the background.
+    server.fault(Fault::status(503).on("POST", "/oauth/token"));
+    task(&client).await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!(request_count(&server.requests(), "/oauth/token"), 1);
+    clock.jump(SignedDuration::from_hours(-2));
+    sleep(300 * SECOND).await;
+    task(&client).await.unwrap();
+    assert_eq!((server.counters().refreshes(), server.counters().unauthorized()), (1, 0));
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt as _;
 use servicebay::MemoryStore;
 use servicebay::testing::Fault;
 use tokio::time::{Instant, advance, sleep};
 
+use super::scripted_store::ScriptedStore;
 use super::*;
 use crate::hooked_store::{HookedStore, StoreOperation};
 
@@ -195,4 +197,39 @@ async fn without_background_refreshes_a_failed_refresh_is_followed_by_a_pause_of
         sleep(SECOND).await;
     }
     assert_eq!(request_count(&server.requests(), "/auth/token"), 2, "the first login, and one try");
+}
+
+#[test]
+fn a_call_that_waits_for_a_refresh_whose_runtime_ends_starts_another_one() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (server, client) = fisikal(|server| server);
+    server.fault(Fault::delay(DAY).on("POST", "/oauth/token"));
+    let first = runtime();
+    first.block_on(async {
+        assert!(profile(&client).now_or_never().is_none());
+        tokio::task::yield_now().await;
+    });
+    runtime().block_on(async {
+        let mut waiting = profile(&client);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        std::thread::spawn(move || drop(first)).join().unwrap();
+        server.clear_faults();
+        waiting.await.unwrap();
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_after_a_removal_that_failed_is_above_the_record_even_if_that_cannot_be_read() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), ScriptedStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    advance(HOUR).await;
+    task(&client).await.unwrap();
+    store.let_removals_fail(true);
+    let error = client.revoke().await.unwrap_err();
+    assert!(error.to_string().contains("the revoked tokens cannot be removed"), "{error}");
+    assert_eq!(store.record().await.unwrap().generation(), 2);
+    store.let_loads_fail(true);
+    client.adopt_login(consent(&server)).await.unwrap();
+    assert_eq!(store.record().await.unwrap().generation(), 3);
 }

@@ -143,6 +143,20 @@ async fn a_late_401_does_not_refresh_a_token_that_was_refreshed_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_was_queued_is_sent_with_the_token_that_came_meanwhile() {
+    let server = fentu_testing::MockServer::builder().with_rate_limit(1, 10 * SECOND).in_memory();
+    let client = fentu_builder(&server, consent(&server)).build().unwrap();
+    task(&client).await.unwrap();
+    let queued = tokio::spawn(task(&client));
+    sleep(SECOND).await;
+    assert_eq!(server.counters().requests(), 1, "the second call waits for the rate limit");
+    server.end_access_tokens();
+    client.adopt_login(consent(&server)).await.unwrap();
+    queued.await.unwrap().unwrap();
+    assert_eq!((server.counters().unauthorized(), server.counters().refreshes()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_thousand_simultaneous_401s_cause_one_refresh() {
     let (server, client) = fentu();
     task(&client).await.unwrap();

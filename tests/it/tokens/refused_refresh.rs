@@ -5,6 +5,7 @@ use servicebay::testing::Fault;
 use tokio::time::{Instant, sleep};
 
 use super::no_leases::NoLeases;
+use super::scripted_store::ScriptedStore;
 use super::*;
 
 /// How Repairy refuses a refresh.
@@ -343,4 +344,45 @@ async fn a_new_login_ends_a_refusal_even_if_its_access_token_has_expired() {
     client.adopt_login(tokens).await.unwrap();
     task(&client).await.unwrap();
     assert_eq!((server.counters().refreshes(), server.counters().refused_refreshes()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_can_log_in_uses_no_login_of_another_client_instead() {
+    let (server, store) =
+        (fisikal_testing::MockServer::builder().with_refresh_tokens().in_memory(), ScriptedStore::default());
+    let client = || server.client_builder(manager(&server)).with_token_store(store.clone()).build().unwrap();
+    profile(&client()).await.unwrap();
+    sleep(SECOND).await;
+    // A client that cannot read the store logs in, and finds the other login when it writes.
+    store.let_loads_fail(true);
+    let second = client();
+    profile(&second).await.unwrap();
+    store.let_loads_fail(false);
+    assert_eq!(server.counters().logins(), 2);
+
+    sleep(HOUR).await;
+    server.fault(Fault::lost_response().on("POST", "/oauth/token"));
+    server.fault(Fault::status(500).on("POST", "/oauth/token").times(3));
+    profile(&second).await.unwrap_err();
+    sleep(60 * SECOND).await;
+    profile(&second).await.unwrap();
+    assert_eq!((server.counters().refreshes(), server.counters().logins()), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_a_login_with_the_same_credentials_replaced_are_no_way_back_for_any_client() {
+    let (server, store) =
+        (fisikal_testing::MockServer::builder().with_refresh_tokens().in_memory(), MemoryStore::new());
+    let client = || server.client_builder(manager(&server)).with_token_store(store.clone()).build().unwrap();
+    let (first, second) = (client(), client());
+    profile(&first).await.unwrap();
+    profile(&second).await.unwrap();
+    sleep(HOUR).await;
+    server.fault(Fault::lost_response().on("POST", "/oauth/token"));
+    profile(&first).await.unwrap();
+    profile(&second).await.unwrap();
+    server.revoke_all();
+    profile(&second).await.unwrap();
+    let counters = server.counters();
+    assert_eq!((counters.refused_refreshes(), counters.repeated_refreshes(), counters.logins()), (1, 0, 3));
 }

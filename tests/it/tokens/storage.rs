@@ -1,14 +1,16 @@
 //! Row A6: tokens are stored before they are used, and a store that fails stops no call.
 
 use std::future::pending;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use serde_json::json;
 use servicebay::testing::Fault;
 use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenStore};
 use tokio::time::{Instant, sleep};
 
 use super::lease_timer::LeaseTimer;
+use super::scripted_store::{ScriptedStore, Write, with_fields};
 use super::*;
 use crate::hooked_store::{HookedStore, StoreOperation};
 
@@ -339,4 +341,64 @@ async fn calls_that_the_vendor_rejects_read_the_store_once_in_a_second() {
         task(&client).await.unwrap_err();
     }
     assert!(loads.load(Ordering::Relaxed) <= before + 1, "{before} and then {loads:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_is_stored_although_another_client_changes_the_record_twice_meanwhile() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), ScriptedStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    let overtaken =
+        |revision: u64| Write::Overtaken(Box::new(move |record| with_fields(&record, &json!({"revision": revision}))));
+    store.next_writes([overtaken(1), overtaken(2)]);
+    sleep(SECOND).await;
+    client.adopt_login(consent(&server)).await.unwrap();
+    assert_eq!((store.record().await.unwrap().generation(), client.auth_status().generation()), (2, 2));
+    assert_eq!(client.auth_status().store_failure(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_login_that_a_save_in_the_background_meets_serves_calls_at_once() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), ScriptedStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    sleep(HOUR).await;
+    store.next_writes([Write::Succeeds, Write::Fails]);
+    task(&client).await.unwrap();
+    let in_memory = store.written().pop().unwrap();
+    sleep(SECOND / 2).await;
+    let login = consent(&server).with_obtained_at(server.now());
+    store.change(|_| login).await;
+    sleep(SECOND).await;
+
+    // From here on, only the later login is valid.
+    fentu_builder(&server, in_memory).build().unwrap().revoke().await.unwrap();
+    task(&client).await.unwrap();
+    assert_eq!((server.counters().unauthorized(), server.counters().refreshes()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_login_keeps_the_lease_while_something_is_still_to_be_stored() {
+    let (server, _) = fisikal(|server| server.with_refresh_tokens());
+    let fails = Arc::new(AtomicBool::new(false));
+    let writes_fail = Arc::clone(&fails);
+    let store = LeaseTimer::new(HookedStore::new(move |operation| {
+        let fails = operation == StoreOperation::Write && writes_fail.load(Ordering::Relaxed);
+        async move {
+            sleep(9 * SECOND).await;
+            if fails { Err(StoreError::new("the disk is full")) } else { Ok(()) }
+        }
+    }));
+    let client = server.client_builder(manager(&server)).with_token_store(store.clone()).build().unwrap();
+    profile(&client).await.unwrap();
+    sleep(client.auth_status().time_left().unwrap()).await;
+    store.clear();
+    fails.store(true, Ordering::Relaxed);
+    // A load, a note, the refresh, the note again, and a login that takes two attempts.
+    server.fault(Fault::status(500).delayed(29 * SECOND).on("POST", "/oauth/token").times(2));
+    profile(&client).await.unwrap();
+    assert_eq!(store.held(), []);
+    fails.store(false, Ordering::Relaxed);
+    sleep(120 * SECOND).await;
+    assert_eq!((store.held().len(), client.auth_status().store_failure()), (1, None));
 }
