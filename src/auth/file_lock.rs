@@ -24,6 +24,9 @@ pub(super) const SYSTEM: TryLock = fs4::FileExt::try_lock;
 
 type LocalMutex = tokio::sync::Mutex<()>;
 
+/// The locks within this process.
+static MUTEXES: Mutex<BTreeMap<PathBuf, Weak<LocalMutex>>> = Mutex::new(BTreeMap::new());
+
 /// A file under an exclusive lock, which ends when this is dropped, and with the process.
 #[derive(Debug)]
 pub(super) struct FileLock {
@@ -107,7 +110,6 @@ fn canonical(path: &Path) -> PathBuf {
 
 /// The lock within this process, which also excludes on file systems without locks.
 fn local_mutex(path: PathBuf) -> Arc<LocalMutex> {
-    static MUTEXES: Mutex<BTreeMap<PathBuf, Weak<LocalMutex>>> = Mutex::new(BTreeMap::new());
     let mut mutexes = MUTEXES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(mutex) = mutexes.get(&path).and_then(Weak::upgrade) {
         return mutex;
@@ -254,7 +256,10 @@ mod tests {
         let (first, second) = (local_mutex(path.clone()), local_mutex(path.clone()));
         assert!(Arc::ptr_eq(&first, &second));
         drop((first, second));
-        assert_eq!(Arc::strong_count(&local_mutex(path)), 1);
+        let _next = local_mutex(canonical(&folder.path().join("next")));
+        let mutexes = MUTEXES.lock().unwrap();
+        let known = mutexes.keys().filter(|known| known.parent() == path.parent());
+        assert_eq!(known.filter_map(|known| known.file_name()).collect::<Vec<_>>(), ["next"]);
     }
 
     #[tokio::test]

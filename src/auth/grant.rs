@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_refresh_token_has_none() {
+    fn a_response_without_a_refresh_token_has_none() {
         let granted = Granted::oauth(&json!({"access_token": "a", "refresh_token": ""})).unwrap();
         assert!(granted.refresh.is_none() && granted.access_life.is_none());
         assert!(Granted::oauth(&json!({"token": "a"})).is_err());

@@ -430,6 +430,28 @@ mod tests {
     fn a_secret_that_is_part_of_another_leaves_no_rest_of_it() {
         let redaction = Redaction::of([&"hush".into(), &"hush-hush".into()]);
         assert_eq!(redaction.text("hush-hush, hush").as_deref(), Some("[redacted], [redacted]"));
+        let redaction = Redaction::of([&"silent".into(), &"so-silent-here".into()]);
+        assert_eq!(redaction.text("so-silent-here, silent").as_deref(), Some("[redacted], [redacted]"));
+    }
+
+    #[test]
+    fn an_error_whose_sources_have_no_end_keeps_the_first_eight() {
+        #[derive(Debug)]
+        struct Endless;
+
+        impl fmt::Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(SECRET)
+            }
+        }
+
+        impl StdError for Endless {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(self)
+            }
+        }
+
+        assert_eq!(format!("{:?}", redaction().error(&Endless)), format!("{:?}", [REDACTED; MAX_SOURCES]));
     }
 
     #[test]

@@ -216,10 +216,26 @@ mod tests {
     }
 
     #[test]
+    fn only_a_request_that_the_vendor_did_not_process_has_no_effect() {
+        for (kind, outcome) in [
+            (TokenErrorKind::NotSent, SpendOutcome::NoEffect),
+            (TokenErrorKind::Throttled, SpendOutcome::NoEffect),
+            (TokenErrorKind::Refused, SpendOutcome::Refused),
+            (TokenErrorKind::Failed, SpendOutcome::Unknown),
+            (TokenErrorKind::Unknown, SpendOutcome::Unknown),
+            (TokenErrorKind::Unreadable, SpendOutcome::Unknown),
+            (TokenErrorKind::Store, SpendOutcome::Unknown),
+        ] {
+            assert_eq!(SpendOutcome::of_error(kind), outcome, "{kind:?}");
+        }
+    }
+
+    #[test]
     fn a_refused_token_is_never_presented_again() {
         let now = Instant::now();
         let mut ledger = ledger(SpendOutcome::Refused, now);
         ledger.learn(&tokens("r"), now);
+        ledger.learn(&noted(&tokens("r"), 1), now);
         for alternatives in [NONE, VALID, LOGIN] {
             assert_eq!(ledger.may_present(&tokens("r"), alternatives, now + 100 * UNKNOWN_WAIT), MayPresent::No);
         }

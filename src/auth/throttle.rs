@@ -160,6 +160,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_that_has_ended_is_forgotten_when_no_client_is_left() {
+        let now = Instant::now();
+        let (gone, other) = (client(), client());
+        let url = "http://127.0.0.1:4001/oauth/token";
+        let key = throttle(url, &gone).key();
+        throttle(url, &gone).pause(now, Some(5 * SECOND), 0.0);
+        drop(gone);
+        throttle(url, &other).pause(now + 5 * SECOND, None, 0.0);
+        assert!(!pauses().contains_key(&key));
+    }
+
+    #[test]
     fn a_pause_has_bounds_and_its_end_is_spread() {
         let now = Instant::now();
         let client = client();
