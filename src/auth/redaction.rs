@@ -435,23 +435,24 @@ mod tests {
     }
 
     #[test]
-    fn an_error_whose_sources_have_no_end_keeps_the_first_eight() {
+    fn of_an_error_with_many_sources_the_first_texts_are_kept() {
         #[derive(Debug)]
-        struct Endless;
+        struct Nested(Option<Box<Self>>);
 
-        impl fmt::Display for Endless {
+        impl fmt::Display for Nested {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(SECRET)
             }
         }
 
-        impl StdError for Endless {
+        impl StdError for Nested {
             fn source(&self) -> Option<&(dyn StdError + 'static)> {
-                Some(self)
+                self.0.as_deref().map(|source| source as _)
             }
         }
 
-        assert_eq!(format!("{:?}", redaction().error(&Endless)), format!("{:?}", [REDACTED; MAX_SOURCES]));
+        let error = (0..2 * MAX_SOURCES).fold(Nested(None), |source, _| Nested(Some(Box::new(source))));
+        assert_eq!(format!("{:?}", redaction().error(&error)), format!("{:?}", [REDACTED; MAX_SOURCES]));
     }
 
     #[test]

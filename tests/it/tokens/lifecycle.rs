@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt as _;
+use serde_json::json;
 use servicebay::MemoryStore;
 use servicebay::testing::Fault;
 use tokio::time::{Instant, advance, sleep};
 
-use super::scripted_store::ScriptedStore;
+use super::scripted_store::{ScriptedStore, with_fields};
 use super::*;
 use crate::hooked_store::{HookedStore, StoreOperation};
 
@@ -232,4 +233,76 @@ async fn a_login_after_a_removal_that_failed_is_above_the_record_even_if_that_ca
     store.let_loads_fail(true);
     client.adopt_login(consent(&server)).await.unwrap();
     assert_eq!(store.record().await.unwrap().generation(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settle_waits_for_a_revocation_under_way() {
+    let (server, client) = fentu();
+    task(&client).await.unwrap();
+    server.fault(Fault::delay(3 * SECOND).on("POST", "/oauth/revoke"));
+    let started = Instant::now();
+    let (revoked, settled) = tokio::join!(client.revoke(), async {
+        sleep(SECOND).await;
+        let settled = client.settle().await;
+        settled.map(|()| started.elapsed())
+    });
+    revoked.unwrap();
+    assert_eq!(settled.unwrap(), 3 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settle_tries_three_times_to_store_tokens_a_second_apart() {
+    for (failures, is_settled) in [(2, true), (3, false)] {
+        let (server, fails) = (fentu_server(RefreshTokens::Rotated), Arc::default());
+        let store = HookedStore::with_failing_writes(&fails);
+        let client = fentu_builder(&server, consent(&server)).with_token_store(store).build().unwrap();
+        task(&client).await.unwrap();
+        advance(HOUR).await;
+        fails.store(u32::MAX, Ordering::Relaxed);
+        task(&client).await.unwrap();
+        // Long after, so that no try in the background comes between.
+        sleep(70 * SECOND).await;
+        fails.store(failures, Ordering::Relaxed);
+        let started = Instant::now();
+        assert_eq!((client.settle().await.is_ok(), started.elapsed()), (is_settled, 2 * SECOND), "{failures}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_never_used_settles_without_a_write() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), ScriptedStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    client.close().await.unwrap();
+    assert!(store.written().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_login_counts_whatever_the_clock_of_another_client_says() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), ScriptedStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    let ahead = consent(&server).with_obtained_at(server.now() + HOUR);
+    store.change(|_| with_fields(&ahead, &json!({"revision": 1}))).await;
+    client.adopt_login(consent(&server)).await.unwrap();
+    // The user has just logged in, although another client's clock says an hour from now.
+    assert_eq!(store.record().await.unwrap().obtained_at(), Some(server.now()));
+    task(&client).await.unwrap();
+    assert_eq!(store.record().await.unwrap().obtained_at(), Some(server.now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_login_that_could_not_be_stored_is_used_from_memory_and_stored_later() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), ScriptedStore::default());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    server.end_access_tokens();
+    store.let_other_writes_fail(true);
+    let error = client.adopt_login(consent(&server)).await.unwrap_err();
+    assert!(error.to_string().contains("the tokens of the new login are in memory only"), "{error}");
+    task(&client).await.unwrap();
+    assert_eq!((server.counters().unauthorized(), server.counters().refreshes()), (0, 0));
+    assert_eq!(store.record().await.unwrap().generation(), 1);
+    store.let_other_writes_fail(false);
+    sleep(2 * SECOND).await;
+    assert_eq!(store.record().await.unwrap().generation(), 2);
 }

@@ -98,3 +98,47 @@ async fn a_slow_revocation_of_five_logins_gives_the_lease_up_in_time_and_ends_th
     assert_eq!(store.held(), [58 * SECOND]);
     assert_eq!(server.counters().revocations(), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_another_client_has_stored_since_is_revoked_too() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), MemoryStore::new());
+    let client = || fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    let (first, second) = (client(), client());
+    task(&first).await.unwrap();
+    second.adopt_login(consent(&server)).await.unwrap();
+    task(&second).await.unwrap();
+    first.revoke().await.unwrap();
+    let error = task(&second).await.unwrap_err();
+    assert!(error.is_auth(), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_that_the_vendor_refuses_is_an_error_and_the_tokens_stay() {
+    let (server, client) = fentu();
+    task(&client).await.unwrap();
+    let refusal = Fault::body(401, r#"{"error": "invalid_token"}"#);
+    server.fault(refusal.on("POST", "/oauth/revoke"));
+    let error = client.revoke().await.unwrap_err();
+    assert!(error.is_auth(), "{error:?}");
+    assert_eq!((server.counters().revocations(), request_count(&server.requests(), "/oauth/revoke")), (0, 1));
+    task(&client).await.unwrap();
+    let counters = server.counters();
+    assert_eq!((counters.unauthorized(), counters.refreshes()), (1, 0), "the only 401 is that of the revocation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_login_that_the_vendor_has_forgotten_does_not_stop_a_revocation() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), MemoryStore::new());
+    let client = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&client).await.unwrap();
+    client.adopt_login(consent(&server)).await.unwrap();
+    // After both tokens of the later login.
+    let refusal = Fault::body(401, r#"{"error": "invalid_token"}"#).after(2).times(2);
+    server.fault(refusal.on("POST", "/oauth/revoke"));
+    client.revoke().await.unwrap();
+    assert_eq!((server.counters().revocations(), request_count(&server.requests(), "/oauth/revoke")), (1, 4));
+    let stored = fentu::Credentials::oauth_stored("test-application", "test-application-secret");
+    let next = server.client_builder_with(stored).with_tenant("acme").with_token_store(store).build().unwrap();
+    let error = task(&next).await.unwrap_err();
+    assert!(error.to_string().contains("there are no tokens yet"), "{error}");
+}
