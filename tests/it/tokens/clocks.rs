@@ -187,3 +187,56 @@ async fn a_clock_that_is_set_back_makes_no_expired_token_look_valid_while_an_out
     task(&client).await.unwrap();
     assert_eq!((server.counters().refreshes(), server.counters().unauthorized()), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_for_weeks_refreshes_within_an_hour() {
+    let server = fentu_server(RefreshTokens::Rotated);
+    let clock = WallClock::starting_at(server.now());
+    let builder = fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
+    let client = builder.build().unwrap();
+    task(&client).await.unwrap();
+    let keeping = tokio::spawn(client.keep_alive());
+    sleep(HOUR).await;
+    // The monotonic clock stands while the machine sleeps.
+    let slept = SignedDuration::from_hours(24 * 29);
+    clock.jump(slept);
+    server.skew(slept);
+    sleep(HOUR + SECOND).await;
+    assert!(!keeping.is_finished());
+    assert_eq!((server.counters().refreshes(), server.counters().refused_refreshes()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_starts_with_its_clock_set_back_keeps_a_stored_refresh_token_alive() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), MemoryStore::new());
+    let before = fentu_builder(&server, consent(&server)).with_token_store(store.clone()).build().unwrap();
+    task(&before).await.unwrap();
+    sleep(HOUR).await;
+    task(&before).await.unwrap();
+    let clock = WallClock::starting_at(server.now());
+    clock.jump(SignedDuration::from_hours(-24 * 60));
+    let stored = fentu::Credentials::oauth_stored("test-application", "test-application-secret");
+    let builder = server.client_builder_with(stored).with_tenant("acme").with_token_store(store);
+    let client = builder.with_transport(ClockedTransport(server.clone(), clock)).build().unwrap();
+    let keeping = tokio::spawn(client.keep_alive());
+    sleep(29 * DAY).await;
+    assert!(!keeping.is_finished());
+    assert_eq!((server.counters().refreshes(), server.counters().refused_refreshes()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keep_alive_counts_from_when_the_tokens_came_although_the_clock_was_set_back_since() {
+    let server = fentu_server(RefreshTokens::Rotated);
+    let clock = WallClock::starting_at(server.now());
+    let builder = fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
+    let client = builder.build().unwrap();
+    task(&client).await.unwrap();
+    sleep(HOUR).await;
+    task(&client).await.unwrap();
+    sleep(20 * DAY).await;
+    clock.jump(SignedDuration::from_hours(-24 * 60));
+    let keeping = tokio::spawn(client.keep_alive());
+    sleep(9 * DAY).await;
+    assert!(!keeping.is_finished());
+    assert_eq!((server.counters().refreshes(), server.counters().refused_refreshes()), (2, 0));
+}

@@ -107,6 +107,9 @@ async fn keep_alive_survives_a_day_of_a_failing_token_endpoint() {
     assert!(!keep_alive.is_finished());
     booking(&client).await.unwrap();
     assert_eq!((server.counters().logins(), server.counters().unauthorized()), (2, 0));
+    // After the first failures, a login in three attempts every 5 minutes.
+    let logins = request_count(&server.requests(), "/auth/token");
+    assert!((700..1000).contains(&logins), "{logins}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,4 +148,30 @@ async fn keep_alive_ends_when_a_clone_of_the_client_is_closed_and_says_so() {
     assert_eq!(closed.elapsed(), Duration::ZERO);
     sleep(60 * DAY).await;
     assert_eq!(server.counters().refreshes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keep_alive_of_tokens_that_expire_at_once_logs_in_every_ten_seconds() {
+    let (server, client) = fisikal(|server| server);
+    server.fault(Fault::field("expires_in", 1).on("POST", "/oauth/token").always());
+    let keep_alive = tokio::spawn(client.keep_alive());
+    sleep(HOUR).await;
+    assert!(!keep_alive.is_finished());
+    assert_eq!(server.counters().logins(), 360);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_token_that_outlives_its_expiry_is_refreshed_once_an_hour_from_then_on() {
+    let server = fentu_testing::MockServer::builder().with_refresh_tokens(RefreshTokens::Repeated);
+    let server = server.with_token_lifetimes(HOUR, 60 * DAY).in_memory();
+    let client = fentu_builder(&server, consent(&server)).build().unwrap();
+    task(&client).await.unwrap();
+    let keep_alive = tokio::spawn(client.keep_alive());
+    // The client takes it to expire after 30 days.
+    sleep(30 * DAY).await;
+    let before = server.counters().refreshes();
+    sleep(DAY).await;
+    assert!(!keep_alive.is_finished());
+    let refreshes = server.counters().refreshes() - before;
+    assert!((22..=25).contains(&refreshes), "{refreshes}");
 }

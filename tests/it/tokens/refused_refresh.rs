@@ -386,3 +386,22 @@ async fn tokens_that_a_login_with_the_same_credentials_replaced_are_no_way_back_
     let counters = server.counters();
     assert_eq!((counters.refused_refreshes(), counters.repeated_refreshes(), counters.logins()), (1, 0, 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_a_refresh_by_another_client_replaced_are_no_way_back() {
+    let (server, store) = (fentu_server(RefreshTokens::Rotated), MemoryStore::new());
+    let tokens = consent(&server);
+    let client = || fentu_builder(&server, tokens.clone()).with_token_store(store.clone()).build().unwrap();
+    let (first, second) = (client(), client());
+    for client in [&first, &second] {
+        task(client).await.unwrap();
+    }
+    sleep(HOUR).await;
+    for client in [&first, &second] {
+        task(client).await.unwrap();
+    }
+    server.revoke_all();
+    let error = task(&second).await.unwrap_err();
+    assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
+    assert_eq!((server.counters().refreshes(), request_count(&server.requests(), "/oauth/token")), (1, 2));
+}
