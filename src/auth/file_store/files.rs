@@ -185,6 +185,7 @@ fn create_private(path: &Path) -> io::Result<File> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use jiff::Timestamp;
     use proptest::prelude::*;
     use secrecy::ExposeSecret as _;
     use serde_json::json;
@@ -214,6 +215,13 @@ mod tests {
     fn whole(files: &Files, generation: u64) -> String {
         let key = files.key.as_str().to_owned();
         serde_json::to_string(&Stored { servicebay: FORMAT, key, tokens: pair(generation) }).unwrap()
+    }
+
+    /// The content of a whole file that notes a presentation.
+    fn noted(files: &Files, generation: u64) -> String {
+        let tokens = pair(generation).with_presented_at(Some(Timestamp::UNIX_EPOCH)).with_new_revision();
+        let key = files.key.as_str().to_owned();
+        serde_json::to_string(&Stored { servicebay: FORMAT, key, tokens }).unwrap()
     }
 
     fn newest(files: &Files) -> Option<(u64, String)> {
@@ -269,6 +277,10 @@ mod tests {
         holds(&files, 2);
         fs::write(files.path("new"), whole(&files, 3)).unwrap();
         holds(&files, 3);
+        // A note of a presentation leaves the generation as it is.
+        fs::write(files.path("json"), whole(&files, 3)).unwrap();
+        fs::write(files.path("new"), noted(&files, 3)).unwrap();
+        assert_eq!(files.newest().unwrap().unwrap().presented_at(), Some(Timestamp::UNIX_EPOCH));
     }
 
     #[test]
@@ -298,6 +310,10 @@ mod tests {
         assert!(matches!(files.swap(1, &pair(2)), Ok(CompareAndSwap::Conflict(stored)) if stored.generation() == 2));
         assert!(!files.path("new").exists());
         assert!(fs::read_to_string(files.path("json")).unwrap().contains("acc3ss-2"));
+        fs::write(files.path("new"), noted(&files, 2)).unwrap();
+        assert!(
+            matches!(files.swap(2, &pair(3)), Ok(CompareAndSwap::Conflict(stored)) if stored.presented_at().is_some())
+        );
     }
 
     #[test]

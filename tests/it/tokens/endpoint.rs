@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use servicebay::fentu::{Application, Scope};
 use servicebay::testing::{Script, Step};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::*;
 
@@ -158,6 +158,7 @@ async fn exchange(script: &Script, more: &str) -> Result<TokenSet, Error> {
 async fn a_login_is_repeated_after_a_failure_and_not_after_a_refusal() {
     for (step, requests) in [
         (Step::status(500), 3),
+        (Step::status(500).header("x-ratelimit-reset", "120"), 3),
         (Step::status(504), 3),
         (Step::dropped(), 3),
         (Step::status(503).header("retry-after", "5"), 1),
@@ -165,9 +166,10 @@ async fn a_login_is_repeated_after_a_failure_and_not_after_a_refusal() {
         (Step::json(400, json!({"error": "temporarily_unavailable"})), 1),
         (Step::status(429), 1),
     ] {
-        let script = server([step.clone()]);
+        let (script, started) = (server([step.clone()]), Instant::now());
         call_repairy(&repairy_client(&script)).await.unwrap_err();
         assert_eq!(token_requests(&script), requests, "{step:?}");
+        assert_eq!(started.elapsed() > Duration::ZERO, requests > 1, "{step:?}: a pause precedes each repetition");
     }
 }
 
@@ -450,4 +452,27 @@ async fn every_form_of_retry_after_is_read_and_bounded() {
         let wait = error.retry_after().unwrap().as_secs();
         assert!(expected.contains(&wait), "{header}: {value}: {wait}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_endpoint_puts_the_next_login_off_by_an_hour_at_most() {
+    let script = server([Step::status(503).header("retry-after", "864000")]);
+    let error = call_repairy(&repairy_client(&script)).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(HOUR));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_in_a_challenge_is_permanent() {
+    for (challenge, is_permanent) in [(r#"Bearer error="invalid_grant""#, true), ("Bearer", false)] {
+        let script = server([Step::status(401).header("www-authenticate", challenge)]);
+        let error = call_fentu(&fentu_client(&script)).await.unwrap_err();
+        assert_eq!(matches!(error, Error::ReauthRequired(_)), is_permanent, "{challenge}: {error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_id_that_repeats_a_secret_is_redacted() {
+    let script = server([Step::status(400).header("x-request-id", "of-old-refresh")]);
+    let error = call_fentu(&fentu_client(&script)).await.unwrap_err();
+    assert_eq!(error.call_error().unwrap().request_id(), Some("of-[redacted]"));
 }
