@@ -281,6 +281,9 @@ mod tests {
         let writer = output.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         let _subscriber = tracing::subscriber::set_default(subscriber);
+        // With a single subscriber, `tracing` caches whether an event is enabled as seen by the first thread that emits it,
+        // which may belong to another test. A second subscriber makes it ask again.
+        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
         let none: TryLock = |_| Err(TryLockError::Error(io::ErrorKind::Unsupported.into()));
         let (one, other) = (Folder::new(), Folder::new());
         for folder in [&one, &other, &one] {
