@@ -507,7 +507,7 @@ impl LimiterState {
         let pause = self.pause_after(headers, is_first, now);
         if is_first {
             self.window.distrust();
-            if !self.window.is_reporting() {
+            if headers.remaining.is_none() && !self.window.is_known() {
                 self.learn(now);
             }
             if self.window.slow_rate().is_some() {
@@ -628,7 +628,7 @@ impl LimiterState {
 
     /// The pace follows what is known of the vendor's rate.
     fn update_pace(&mut self, now: Instant) {
-        if self.learned.is_some_and(|learned| learned.is_forgotten(now)) || self.window.is_reporting() {
+        if self.learned.is_some_and(|learned| learned.is_forgotten(now)) || self.window.is_known() {
             self.learned = None;
         }
         if let Some(learned) = &mut self.learned {

@@ -55,8 +55,6 @@ pub(super) struct Window {
     /// What others are likely to use while a call travels.
     margin: u64,
     is_slow: bool,
-    /// Whether accepted calls report what remains and until when.
-    is_reporting: bool,
 }
 
 /// The window that is known last.
@@ -186,7 +184,6 @@ impl Window {
 
     fn on_report(&mut self, call: &Heard, remaining: u64, reset_at: Instant, now: Instant) -> bool {
         self.silent_left = SILENT;
-        self.is_reporting |= !call.is_refused && call.headers.reset.is_some();
         let length = self.length();
         match self.current.map(|current| (current, current.classify(call, remaining, length, now))) {
             None => {
@@ -444,11 +441,6 @@ impl Window {
         self.current.is_some()
     }
 
-    /// Whether accepted calls report what remains and until when.
-    pub(super) fn is_reporting(&self) -> bool {
-        self.is_reporting
-    }
-
     /// Whether the window is taken to have begun, without a response that says so.
     pub(super) fn is_assumed(&self) -> bool {
         self.current.is_some_and(|current| !current.is_reported)
@@ -491,7 +483,7 @@ impl Window {
         self.confirmed = 0;
         self.external = ExternalUsage::default();
         self.length = WindowLength::default();
-        (self.is_reporting, self.is_slow) = (false, false);
+        self.is_slow = false;
     }
 }
 
