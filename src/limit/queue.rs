@@ -26,8 +26,9 @@ pub(super) struct Queue {
     lanes: [BTreeMap<u64, Waiter>; LANES],
     /// How many wait without an offer, in each lane.
     waiting: [u64; LANES],
-    /// How many offers are expected to be claimed.
+    /// How many offers are expected to be claimed, and how many are open to whoever comes.
     offers: u64,
+    open_offers: u64,
     next_ticket: u64,
     /// No offer expires before this moment.
     next_expiry: Option<Instant>,
@@ -195,7 +196,7 @@ impl Queue {
 
     /// When the next offer expires, at the earliest.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.next_expiry
+        self.next_expiry.filter(|_| self.offers + self.open_offers > 0)
     }
 
     fn first_expiry(&self) -> Option<Instant> {
@@ -276,7 +277,8 @@ impl Queue {
         let counter = match state {
             WaiterState::Waiting => &mut self.waiting[lane],
             WaiterState::Offered { is_expected: true, .. } => &mut self.offers,
-            WaiterState::Offered { .. } | WaiterState::Unresponsive | WaiterState::TooLate(_) => return,
+            WaiterState::Offered { .. } => &mut self.open_offers,
+            WaiterState::Unresponsive | WaiterState::TooLate(_) => return,
         };
         *counter = counter.saturating_add_signed(change);
     }

@@ -40,8 +40,8 @@ impl SqliteStore {
             let connection = Connection::open(path)?;
             // Another process may be writing.
             connection.busy_timeout(Duration::from_secs(5))?;
-            // Readers do not wait for writers, and a write is on disk when it returns.
-            connection.pragma_update(None, "journal_mode", "WAL")?;
+            // A write is on disk when it returns. The journal stays as it is by default: a change to WAL does not wait for other
+            // users of a new database, whatever the timeout.
             connection.pragma_update(None, "synchronous", "FULL")?;
             connection.execute_batch(SCHEMA)?;
             Ok(connection)
