@@ -376,7 +376,9 @@ mod tests {
         let unicode = SECRET.replace('=', "\\u003d").replace('H', "\\u0048");
         for token in [SECRET, &slashes, &unicode] {
             let clean = cleaned(&format!(r#"{{"a": ["{token}"], "{token}": {{"b": "x {token}"}}}}"#));
-            assert_eq!(clean, r#"{"[redacted]":{"b":"x [redacted]"},"a":["[redacted]"]}"#);
+            // In whatever order: that depends on a feature of serde_json.
+            let clean: serde_json::Value = serde_json::from_str(&clean).unwrap();
+            assert_eq!(clean, serde_json::json!({"[redacted]": {"b": "x [redacted]"}, "a": ["[redacted]"]}));
         }
     }
 
