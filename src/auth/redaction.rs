@@ -377,7 +377,7 @@ mod tests {
         for token in [SECRET, &slashes, &unicode] {
             let clean = cleaned(&format!(r#"{{"a": ["{token}"], "{token}": {{"b": "x {token}"}}}}"#));
             // In whatever order: that depends on a feature of serde_json.
-            let clean: serde_json::Value = serde_json::from_str(&clean).unwrap();
+            let clean: Value = serde_json::from_str(&clean).unwrap();
             assert_eq!(clean, serde_json::json!({"[redacted]": {"b": "x [redacted]"}, "a": ["[redacted]"]}));
         }
     }
