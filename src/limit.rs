@@ -12,6 +12,7 @@ mod external_usage;
 mod headers;
 mod learned_rate;
 mod pace;
+mod pacing;
 mod policy;
 mod queue;
 mod registry;

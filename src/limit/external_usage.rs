@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The shortest time that a rate is taken over: what is spent at once is not spent for ever.
+/// The shortest time that a rate is taken over: what is used at once is not used for ever.
 const MOMENT: Duration = Duration::from_millis(100);
 
-/// How fast others spend.
+/// How fast others use the limit.
 #[derive(Debug, Default)]
 pub(super) struct ExternalUsage {
     /// Calls a second in the windows before this one: what was seen in each counts half of what is known after it.
@@ -51,21 +51,21 @@ impl ExternalUsage {
         seen.max(self.before)
     }
 
-    /// When others were last known to have spent so much and no more.
-    fn heard(&self) -> Option<Instant> {
+    /// When it was last known how much others had used.
+    fn last_report(&self) -> Option<Instant> {
         self.span.map(|(_, until)| until)
     }
 
-    /// What they are likely to spend in `time`: what they do on average, and on top of it two standard deviations of
+    /// What they are likely to use in `time`: what they do on average, and on top of it two standard deviations of
     /// what comes at random.
     pub(super) fn within(&self, time: Duration) -> u64 {
         let expected = self.rate() * time.as_secs_f64();
         (expected + 2.0 * expected.sqrt()) as u64
     }
 
-    /// What they are likely to have spent since the last answer.
-    pub(super) fn since_heard(&self, now: Instant) -> u64 {
-        let silent = self.heard().map_or(Duration::ZERO, |heard| now.saturating_duration_since(heard));
+    /// What they are likely to have used since the last response.
+    pub(super) fn since_report(&self, now: Instant) -> u64 {
+        let silent = self.last_report().map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         (self.rate() * silent.as_secs_f64()) as u64
     }
 }
@@ -79,34 +79,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_other_users_there_is_no_margin() {
         let now = Instant::now();
-        let mut others = ExternalUsage::default();
-        others.turn(now);
-        assert!(!others.see(0, now + SECOND));
-        assert_eq!((others.rate(), others.within(SECOND), others.since_heard(now + 9 * SECOND)), (0.0, 0, 0));
+        let mut usage = ExternalUsage::default();
+        usage.turn(now);
+        assert!(!usage.see(0, now + SECOND));
+        assert_eq!((usage.rate(), usage.within(SECOND), usage.since_report(now + 9 * SECOND)), (0.0, 0, 0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_others_spend_becomes_a_rate_and_a_margin() {
+    async fn what_others_use_becomes_a_rate_and_a_margin() {
         let now = Instant::now();
-        let mut others = ExternalUsage::default();
-        others.turn(now);
-        assert!(others.see(20, now + 2 * SECOND));
-        assert_eq!(others.rate(), 10.0);
-        assert_eq!(others.within(SECOND / 10), 3, "one is expected, and two deviations of it are added");
-        assert_eq!(others.since_heard(now + 5 * SECOND), 30);
-        assert!(!others.see(12, now + 2 * SECOND), "what an older answer says is no news");
+        let mut usage = ExternalUsage::default();
+        usage.turn(now);
+        assert!(usage.see(20, now + 2 * SECOND));
+        assert_eq!(usage.rate(), 10.0);
+        assert_eq!(usage.within(SECOND / 10), 3, "one is expected, and two deviations of it are added");
+        assert_eq!(usage.since_report(now + 5 * SECOND), 30);
+        assert!(!usage.see(12, now + 2 * SECOND), "what an older response says is no news");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_rate_outlives_the_window_and_fades_with_those_that_follow() {
         let now = Instant::now();
-        let mut others = ExternalUsage::default();
-        others.turn(now);
-        others.see(20, now + 2 * SECOND);
+        let mut usage = ExternalUsage::default();
+        usage.turn(now);
+        usage.see(20, now + 2 * SECOND);
         for window in 1..=3 {
-            others.turn(now + 2 * SECOND * window);
-            others.see(0, now + 2 * SECOND * window + SECOND);
+            usage.turn(now + 2 * SECOND * window);
+            usage.see(0, now + 2 * SECOND * window + SECOND);
         }
-        assert_eq!(others.rate(), 1.25);
+        assert_eq!(usage.rate(), 1.25);
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn read(
     report: &dyn Fn(InvalidHeader<'_>),
 ) -> RateLimitHeaders {
     let mut found = RateLimitHeaders::default();
-    let (mut has_ietf, mut has_times) = (false, false);
+    let (mut has_ietf, mut has_times, mut date) = (false, false, None);
     // One pass over the headers: a response has about ten, and to look each name up costs more.
     for (name, value) in headers {
         match name.as_str() {
@@ -88,6 +88,7 @@ pub(crate) fn read(
             REMAINING => found.remaining = found.remaining.or_else(|| count(REMAINING, value, report)),
             RESET | RETRY_AFTER => has_times = true,
             RATELIMIT => has_ietf = true,
+            _ if *name == DATE => date = date.or(Some(value)),
             _ if *name == AGE => {
                 found.is_cached |= text(value).is_some_and(|age| age.parse::<u64>().is_ok_and(|age| age > 0))
             }
@@ -95,7 +96,7 @@ pub(crate) fn read(
         }
     }
     if has_times {
-        let date = headers.get(DATE).and_then(text).and_then(reset::http_date);
+        let date = date.and_then(text).and_then(reset::http_date);
         let vendor = VendorTime { now: vendor_now(date), travel, max_window };
         // Sent twice, the later moment counts: too early is refused again.
         for value in headers.get_all(RESET) {
@@ -135,7 +136,7 @@ fn ietf(headers: &HeaderMap, max_window: Duration, found: &mut RateLimitHeaders,
     let mut tightest: Option<(&str, u64, Option<u64>)> = None;
     for (name, item) in items(headers, RATELIMIT) {
         let Some(remaining) = parameter(item, "r") else {
-            report(odd(RATELIMIT, item, HeaderProblem::Unreadable));
+            report(invalid(RATELIMIT, item, HeaderProblem::Unreadable));
             continue;
         };
         if tightest.is_none_or(|(_, least, _)| remaining < least) {
@@ -153,7 +154,7 @@ fn ietf(headers: &HeaderMap, max_window: Duration, found: &mut RateLimitHeaders,
     if let (None, Some(seconds)) = (found.reset, reset) {
         let ahead = Duration::from_secs(seconds);
         if ahead > max_window {
-            report(odd(RATELIMIT, &seconds.to_string(), HeaderProblem::TooFar));
+            report(invalid(RATELIMIT, &seconds.to_string(), HeaderProblem::TooFar));
         } else {
             found.reset = Some(ahead);
         }
@@ -181,7 +182,7 @@ fn count(header: &str, value: &HeaderValue, report: &dyn Fn(InvalidHeader<'_>)) 
     let text = text(value).unwrap_or_default();
     let count = text.parse().ok().map(|count: u64| count.min(MAX_COUNT));
     if count.is_none() {
-        report(odd(header, text, HeaderProblem::Unreadable));
+        report(invalid(header, text, HeaderProblem::Unreadable));
     }
     count
 }
@@ -196,7 +197,7 @@ fn moment(
     match reset::read(text, vendor.now, vendor.travel, vendor.max_window) {
         Ok(ahead) => Some(ahead),
         Err(why) => {
-            report(odd(header, text, why));
+            report(invalid(header, text, why));
             None
         }
     }
@@ -207,7 +208,7 @@ fn text(value: &HeaderValue) -> Option<&str> {
 }
 
 #[cold]
-fn odd<'a>(name: &'a str, value: &'a str, why: HeaderProblem) -> InvalidHeader<'a> {
+fn invalid<'a>(name: &'a str, value: &'a str, why: HeaderProblem) -> InvalidHeader<'a> {
     let why = match why {
         HeaderProblem::Unreadable => "unreadable",
         HeaderProblem::Past => "past",

@@ -104,7 +104,7 @@ impl Queue {
 
     /// Whether a waiter has no offer.
     pub(super) fn has_waiting(&self) -> bool {
-        self.waiting.iter().any(|waiting| *waiting > 0)
+        self.count_waiting() > 0
     }
 
     /// How many wait without an offer.

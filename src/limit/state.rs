@@ -13,11 +13,10 @@ use tokio::time::Instant;
 
 use super::acquire_request::AcquireRequest;
 use super::headers::RateLimitHeaders;
-use super::learned_rate::LearnedRate;
-use super::pace::Pace;
+use super::pacing::Pacing;
 use super::queue::{Queue, Standing};
 use super::response_kind::ResponseKind;
-use super::window::{Heard, Sent, Window};
+use super::window::{ReceivedResponse, Sent, Window};
 use crate::priority::Priority;
 use crate::vendor::LimitHeaders;
 
@@ -32,19 +31,7 @@ const FIRST_PROBES: u32 = 3;
 /// The pause after a refusal without a usable reset, doubled with each refusal in a row.
 const MIN_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// The waiters follow a successful probe within this part of the pause, at most a second.
-const RAMP: u32 = 10;
-const MAX_RAMP: Duration = Duration::from_secs(1);
-/// The part of a vendor's rate that is used if responses are too late to go by.
-const SLOW_SHARE: f64 = 0.97;
-/// What a refusal leaves of that part, how little it may become, and what each accepted call gives back.
-const SLOW_DECREASE: f64 = 0.95;
-const SLOW_MIN: f64 = 0.3;
-const SLOW_RECOVERY: f64 = 0.0005;
-/// A break of this length ends a burst of calls, and the least time that a burst counts as.
-const BREAK: Duration = Duration::from_secs(2);
-const BURST: Duration = Duration::from_millis(100);
-/// As far ahead as any caller is told of.
+/// As far ahead as any forecast looks.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[derive(Debug)]
@@ -52,28 +39,18 @@ pub(super) struct LimiterState {
     phase: Phase,
     window: Window,
     queue: Queue,
-    /// The pace of the waiters after a pause, until its end.
-    ramp: Option<(Pace, Instant)>,
-    /// The pace at which calls are spaced, if the vendor's reports are too late or do not exist.
-    pace: Option<Pace>,
-    learned: Option<LearnedRate>,
-    /// The part of the vendor's rate that is used if its responses are late.
-    slow_share: f64,
-    /// Since when calls wait, and whether it is for the pace alone.
-    waiting_since: Option<(Instant, bool)>,
-    /// The calls that were accepted in the current burst of calls.
-    burst: Burst,
-    /// Refusals in a row, and the number of pauses, which tells responses to calls before one from those after it.
+    pacing: Pacing,
+    /// Refusals in a row, and the number of pauses, which separates responses to calls before one from those after it.
     refusals: u32,
     epoch: u64,
-    /// Counts probes, so that one that was replaced is told from its replacement.
+    /// Counts probes, so that one that was replaced is not taken for its replacement.
     probes: u64,
     /// Probes in a row that failed, or did not get a response.
     failed_probes: u32,
     /// How long the last pause was; zero after a window that ended by itself.
     pause: Duration,
     /// Since when guesses alone have held calls back.
-    doubted_at: Option<Instant>,
+    guessing_since: Option<Instant>,
     /// When the driver will look again.
     driver: Option<Instant>,
 }
@@ -108,28 +85,6 @@ pub(super) enum VendorWord {
     RateLimited,
     /// It is down, and said until when.
     Outage,
-}
-
-/// Calls that were accepted without a longer break.
-#[derive(Clone, Copy, Debug, Default)]
-struct Burst {
-    accepted: u64,
-    span: Option<(Instant, Instant)>,
-}
-
-impl Burst {
-    fn on_accepted(&mut self, now: Instant) {
-        let since = self.span.filter(|(_, last)| now < *last + BREAK).map(|(since, _)| since);
-        self.accepted = since.map_or(0, |_| self.accepted) + 1;
-        self.span = Some((since.unwrap_or(now), now));
-    }
-
-    /// Calls a second, with those in flight.
-    fn rate(&self, in_flight: u64, now: Instant) -> f64 {
-        let span = self.span.filter(|(_, last)| now < *last + BREAK);
-        let (accepted, time) = span.map_or((0, Duration::ZERO), |(since, _)| (self.accepted, now - since));
-        (accepted + in_flight) as f64 / time.max(BURST).as_secs_f64()
-    }
 }
 
 /// The right to send one request.
@@ -185,18 +140,13 @@ impl LimiterState {
             },
             window: Window::default(),
             queue: Queue::default(),
-            ramp: None,
-            pace: None,
-            learned: None,
-            slow_share: SLOW_SHARE,
-            waiting_since: None,
-            burst: Burst::default(),
+            pacing: Pacing::default(),
             refusals: 0,
             epoch: 0,
             probes: 0,
             failed_probes: 0,
             pause: Duration::ZERO,
-            doubted_at: None,
+            guessing_since: None,
             driver: None,
         }
     }
@@ -219,13 +169,12 @@ impl LimiterState {
 
     /// The rate that was learned from refusals, in calls a second.
     pub(super) fn learned_rate(&self) -> Option<f64> {
-        self.learned.map(|learned| learned.rate())
+        self.pacing.learned_rate()
     }
 
     /// Reserves a slot at once if there is room: the common case, which reads no clock.
     pub(super) fn try_acquire(&mut self, request: AcquireRequest) -> Option<Reservation> {
-        let is_free =
-            self.phase == Phase::Open && self.pace.is_none() && self.ramp.is_none() && !self.queue.is_waiting();
+        let is_free = self.phase == Phase::Open && self.pacing.is_free() && !self.queue.is_waiting();
         (is_free && self.window.room(request) > 0 && !self.window.has_external()).then(|| self.reserve(request, None))
     }
 
@@ -248,7 +197,7 @@ impl LimiterState {
         }
         let ticket = request.place.unwrap_or_else(|| self.queue.end());
         let room_at = match self.phase {
-            // What the probe finds decides. A caller that cannot wait for it is told to come back.
+            // What the probe finds decides. A caller that cannot wait for it has to come back.
             Phase::Probing { why: ProbeReason::NewWindow | ProbeReason::Pause, .. } if request.wait_until <= now => {
                 Some(now + self.window.round_trip().max(PROBE_PAUSE))
             }
@@ -267,7 +216,7 @@ impl LimiterState {
         self.dispatch(now);
         let lane = request.lane();
         match self.queue.standing(lane, ticket) {
-            // Only a waiter removes its own ticket, so it asks again after it was told.
+            // Only a waiter removes its own ticket, so it asks twice.
             None => return WaitDecision::GiveUp(now),
             Some(Standing::TooLate(moment)) if now < moment => {
                 self.queue.remove(lane, ticket);
@@ -310,7 +259,7 @@ impl LimiterState {
             Phase::ProbeNext { .. } | Phase::Probing { .. } if self.window.exhausted_until(request, now).is_none() => {
                 WaitDecision::Send(self.send(request, now))
             }
-            Phase::Open if self.ramp.is_some() && self.window.room_at(request, now) > 0 => {
+            Phase::Open if self.pacing.is_ramp() && self.window.room_at(request, now) > 0 => {
                 WaitDecision::Send(self.send(request, now))
             }
             _ => WaitDecision::GiveUp(self.later(request, now)),
@@ -331,27 +280,20 @@ impl LimiterState {
 
     /// Whether one more such call may be sent, besides those that were offered a slot.
     fn may_send(&self, request: AcquireRequest, now: Instant) -> bool {
-        self.has_room(request, self.queue.offers(), now)
-            && self.ready_at(request).is_none_or(|ready_at| ready_at <= now)
+        self.has_room(request, self.queue.offers(), now) && self.pacing.is_ready(request, now)
     }
 
     /// Whether the window has room for a call besides `others`. Guesses alone let one call at a time pass.
     fn has_room(&self, request: AcquireRequest, others: u64, now: Instant) -> bool {
         self.window.slow_rate().is_some() && self.window.exhausted_until(request, now).is_none()
             || self.window.room_at(request, now) > others
-            || (others == 0 && self.may_doubt(request, now))
+            || (others == 0 && self.may_test_guess(request, now))
     }
 
     /// Whether a call may be sent to find out if guesses are right that say that there is no room.
-    fn may_doubt(&self, request: AcquireRequest, now: Instant) -> bool {
+    fn may_test_guess(&self, request: AcquireRequest, now: Instant) -> bool {
         self.window.is_held_back_by_guesses(request, now)
-            && (self.window.in_flight() == 0 || self.doubted_at.is_some_and(|at| now >= at + PROBE_TIMEOUT))
-    }
-
-    /// When the pace lets such a call pass.
-    fn ready_at(&self, request: AcquireRequest) -> Option<Instant> {
-        let ramp = self.ramp.map(|(pace, _)| pace.ready_at(request));
-        ramp.max(self.pace.map(|pace| pace.ready_at(request)))
+            && (self.window.in_flight() == 0 || self.guessing_since.is_some_and(|at| now >= at + PROBE_TIMEOUT))
     }
 
     /// Whether a waiter may claim a slot.
@@ -369,13 +311,13 @@ impl LimiterState {
 
     /// Sends a call that the pace has not counted yet.
     fn send(&mut self, request: AcquireRequest, now: Instant) -> Reservation {
-        self.count_in_pace(request, now);
+        self.pacing.take(request, now);
         self.send_offered(request, now)
     }
 
     fn send_offered(&mut self, request: AcquireRequest, now: Instant) -> Reservation {
-        let is_doubt = self.is_open() && self.window.is_known() && self.window.room(request) == 0;
-        self.doubted_at = is_doubt.then_some(now);
+        let tests_guess = self.is_open() && self.window.is_known() && self.window.room(request) == 0;
+        self.guessing_since = tests_guess.then_some(now);
         let probe = match self.phase {
             Phase::ProbeNext { why, .. } | Phase::Probing { why, .. } => {
                 self.phase = Phase::Probing { since: now, why };
@@ -390,15 +332,6 @@ impl LimiterState {
     fn reserve(&mut self, request: AcquireRequest, probe: Option<u64>) -> Reservation {
         let place = request.place.unwrap_or_else(|| self.queue.next_place());
         Reservation { sent: self.window.send(), epoch: self.epoch, probe, place }
-    }
-
-    fn count_in_pace(&mut self, request: AcquireRequest, now: Instant) {
-        if let Some((ramp, _)) = &mut self.ramp {
-            ramp.take(request, now);
-        }
-        if let Some(pace) = &mut self.pace {
-            pace.take(request, now);
-        }
     }
 
     /// Takes back a reservation.
@@ -431,6 +364,9 @@ impl LimiterState {
             }
         };
         self.update_pace(now);
+        if self.queue.is_empty() {
+            return;
+        }
         if changed || reset_at != self.window.reset_at() {
             self.refuse_late(now);
         }
@@ -453,7 +389,7 @@ impl LimiterState {
             }
             false => {
                 let is_refused = kind == ResponseKind::Refused;
-                self.window.on_response(&Heard { sent: reservation.sent, sent_at, headers, is_refused }, now)
+                self.window.on_response(&ReceivedResponse { sent: reservation.sent, sent_at, headers, is_refused }, now)
             }
         };
         match kind {
@@ -481,11 +417,7 @@ impl LimiterState {
     }
 
     fn on_accepted(&mut self, reservation: Reservation, now: Instant) {
-        self.burst.on_accepted(now);
-        if let Some(learned) = &mut self.learned {
-            learned.on_accepted();
-        }
-        self.slow_share = (self.slow_share + SLOW_RECOVERY).min(SLOW_SHARE);
+        self.pacing.on_accepted(now);
         // A response to a call before a pause says nothing about now.
         if reservation.epoch == self.epoch {
             self.refusals = 0;
@@ -498,7 +430,7 @@ impl LimiterState {
     /// The vendor refused a call because of its limit.
     fn on_refused(&mut self, reservation: Reservation, headers: RateLimitHeaders, now: Instant) {
         // Of the calls that were in flight together only the first refusal counts. The others may say better how long it
-        // takes, as long as it takes; once it is over they speak of what is past.
+        // takes, as long as it takes; once it is over they concern what is past.
         let is_first = reservation.epoch == self.epoch;
         let paused = self.paused_until(now);
         if !is_first && paused.is_none() {
@@ -508,23 +440,13 @@ impl LimiterState {
         if is_first {
             self.window.distrust();
             if headers.remaining.is_none() && !self.window.is_known() {
-                self.learn(now);
+                self.pacing.learn(self.window.in_flight(), now);
             }
             if self.window.slow_rate().is_some() {
-                self.slow_share = (self.slow_share * SLOW_DECREASE).max(SLOW_MIN);
+                self.pacing.on_refused_while_slow();
             }
         }
         self.pause_for(pause, VendorWord::RateLimited, now);
-    }
-
-    fn learn(&mut self, now: Instant) {
-        match &mut self.learned {
-            Some(learned) => learned.on_refused(now),
-            None => {
-                let rate = self.burst.rate(self.window.in_flight() + 1, now);
-                self.learned = Some(LearnedRate::new(rate, now));
-            }
-        }
     }
 
     /// What the vendor asks for, unless that is so short that it would be asked without pause. If it asks for nothing, the
@@ -548,7 +470,7 @@ impl LimiterState {
         };
         self.pause = until.saturating_duration_since(now);
         self.phase = Phase::Paused { until, word };
-        self.ramp = None;
+        self.pacing.end_ramp();
         self.queue.revoke_offers();
     }
 
@@ -556,15 +478,11 @@ impl LimiterState {
     fn open(&mut self, now: Instant) {
         self.phase = Phase::Open;
         self.failed_probes = 0;
-        let span = (self.pause / RAMP).min(MAX_RAMP);
-        let waiting = self.queue.count_waiting();
-        if !span.is_zero() && waiting > 0 {
-            self.ramp = Some((Pace::new(waiting as f64 / span.as_secs_f64(), now), now + span));
-        }
+        self.pacing.start_ramp(self.queue.count_waiting(), self.pause, now);
         self.pause = Duration::ZERO;
     }
 
-    /// A call failed without a word about the limit.
+    /// A call failed without limit headers.
     fn on_failed_call(&mut self, reservation: Reservation, now: Instant) {
         if self.window.is_assumed() {
             // Nothing has shown yet that the vendor's window has begun, or that the vendor is there.
@@ -613,9 +531,7 @@ impl LimiterState {
                 self.open(now);
             }
         }
-        if self.ramp.is_some_and(|(_, ends)| now >= ends) {
-            self.ramp = None;
-        }
+        self.pacing.pass_time(now);
         self.window.pass_time(now);
         self.queue.expire_offers(now);
         self.update_pace(now);
@@ -628,27 +544,11 @@ impl LimiterState {
 
     /// The pace follows what is known of the vendor's rate.
     fn update_pace(&mut self, now: Instant) {
-        if self.learned.is_some_and(|learned| learned.is_forgotten(now)) || self.window.is_known() {
-            self.learned = None;
-        }
-        if let Some(learned) = &mut self.learned {
-            if let Some((since, is_paced)) = self.waiting_since {
-                learned.on_waited(now.saturating_duration_since(since), is_paced);
-            }
-            self.waiting_since = self.queue.has_waiting().then_some((now, self.phase == Phase::Open));
-        }
-        let rate = match self.window.slow_rate() {
-            Some(rate) => Some(rate * self.slow_share),
-            None => self.learned.map(|learned| learned.rate()),
-        };
-        match (rate, &mut self.pace) {
-            (Some(rate), Some(pace)) => pace.set_rate(rate),
-            (Some(rate), None) => self.pace = Some(Pace::new(rate, now)),
-            (None, _) => self.pace = None,
-        }
+        let waiting = self.queue.has_waiting().then_some(self.phase == Phase::Open);
+        self.pacing.update(&self.window, waiting, now);
     }
 
-    /// Offers slots to those who may go now.
+    /// Offers slots to the waiters that may go now.
     pub(super) fn dispatch(&mut self, now: Instant) {
         self.pass_time(now);
         while self.queue.has_waiting() && self.offer_one(now) {}
@@ -661,7 +561,7 @@ impl LimiterState {
                 let is_due = from.is_none_or(|from| from <= now) && self.queue.offers() == 0;
                 let offered = if is_due { self.queue.offer(now, |_| true) } else { None };
                 if let Some(request) = offered {
-                    self.count_in_pace(request, now);
+                    self.pacing.take(request, now);
                 }
                 return offered.is_some();
             }
@@ -669,17 +569,16 @@ impl LimiterState {
         }
         let mut queue = std::mem::take(&mut self.queue);
         let others = queue.offers();
-        let offered = queue.offer(now, |request| {
-            self.has_room(request, others, now) && self.ready_at(request).is_none_or(|ready_at| ready_at <= now)
-        });
+        let offered =
+            queue.offer(now, |request| self.has_room(request, others, now) && self.pacing.is_ready(request, now));
         self.queue = queue;
         if let Some(request) = offered {
-            self.count_in_pace(request, now);
+            self.pacing.take(request, now);
             return true;
         }
-        self.doubted_at.get_or_insert(now);
+        self.guessing_since.get_or_insert(now);
         // A window that is over and used up: one call asks what the next one holds.
-        if self.window.is_over(now) && self.pace.is_none() && self.queue.offers() == 0 {
+        if self.window.is_over(now) && self.pacing.pace().is_none() && self.queue.offers() == 0 {
             self.pause = Duration::ZERO;
             self.phase = Phase::ProbeNext { from: None, why: ProbeReason::NewWindow };
             return true;
@@ -700,10 +599,10 @@ impl LimiterState {
             Phase::Probing { since, .. } => Some(since + self.probe_timeout()),
             Phase::ProbeNext { from, .. } => from,
             Phase::Open => {
-                let pace = self.pace.map(|pace| pace.next_at()).max(self.ramp.map(|(pace, _)| pace.next_at()));
-                let doubt = self.doubted_at.filter(|_| self.window.exhausted_at(now).is_none());
-                let doubt = doubt.map(|at| at + PROBE_TIMEOUT);
-                let events = [pace, self.ramp.map(|(_, ends)| ends), self.window.reset_at(), doubt];
+                let [pace, ramp] = self.pacing.events();
+                let guess = self.guessing_since.filter(|_| self.window.exhausted_at(now).is_none());
+                let guess = guess.map(|at| at + PROBE_TIMEOUT);
+                let events = [pace, ramp, self.window.reset_at(), guess];
                 events.into_iter().flatten().filter(|event| *event > now).min()
             }
         };
@@ -715,7 +614,7 @@ impl LimiterState {
         self.pass_time(now);
         match self.phase {
             _ if self.queue.is_waiting() => Some(0),
-            Phase::Open if self.pace.is_some() => Some(u64::from(self.may_send(request, now))),
+            Phase::Open if self.pacing.pace().is_some() => Some(u64::from(self.may_send(request, now))),
             // A window that has begun since the last response is whole.
             Phase::Open if self.window.is_over(now) => self.window.share(request),
             Phase::Open => self.window.left(request).map(|_| self.window.room_at(request, now)),
@@ -741,7 +640,7 @@ impl LimiterState {
                 _ => None,
             };
         }
-        if let Some(pace) = self.pace {
+        if let Some(pace) = self.pacing.pace() {
             let exhausted = self.window.exhausted_until(request, now);
             return Some(pace.ready_after(request, ahead)).max(exhausted).filter(|moment| now < *moment);
         }
@@ -757,7 +656,7 @@ impl LimiterState {
         moment + self.window.length().saturating_mul(windows).min(FAR)
     }
 
-    /// Tells those for whom there will be room too late.
+    /// Refuses waiters for which there will be room too late.
     fn refuse_late(&mut self, now: Instant) {
         let mut queue = std::mem::take(&mut self.queue);
         queue.refuse_late(|request, ahead| self.room_after(request, ahead, now));
@@ -770,15 +669,14 @@ impl LimiterState {
             Phase::Paused { until, .. } => Some(until),
             _ => None,
         };
-        paused.max(self.window.reset_at()).max(self.learned.map(|learned| learned.remembered_until()))
+        paused.max(self.window.reset_at()).max(self.pacing.remembered_until())
     }
 
     /// Forgets what holds calls back. The next call asks.
     pub(super) fn reopen(&mut self, now: Instant) {
         self.window.forget();
-        (self.ramp, self.pace, self.learned) = (None, None, None);
+        self.pacing.forget();
         (self.refusals, self.failed_probes, self.pause) = (0, 0, Duration::ZERO);
-        self.slow_share = SLOW_SHARE;
         self.phase = Phase::ProbeNext { from: None, why: ProbeReason::First };
         self.epoch += 1;
         self.dispatch(now);

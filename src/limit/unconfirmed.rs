@@ -1,8 +1,8 @@
 //! Calls that may have used up a part of the window, though no response confirmed it.
 
-/// Calls that ended without a word about the limit, and that no answer is known to count.
+/// Calls that ended without limit headers, and that no response is known to include.
 ///
-/// An answer counts them if its call was sent after they ended. There are nearly always calls under way that were sent
+/// A response includes them if its call was sent after they ended. There are nearly always calls in flight that were sent
 /// before, so newer ones wait until the older ones are settled: else they never would be.
 #[derive(Debug, Default)]
 pub(super) struct Unconfirmed {
@@ -26,7 +26,7 @@ impl Unconfirmed {
         }
     }
 
-    /// The call with this number was answered, and `next` will be the next.
+    /// The call with this number got a response, and `next` will be the next.
     pub(super) fn settle(&mut self, number: u64, next: u64) {
         if self.count() > 0 && number >= self.mark {
             *self = Self { settling: self.newer, mark: next, newer: 0 };

@@ -2,7 +2,7 @@
 //!
 //! A response reports what remained when the vendor wrote it, and responses arrive out of order. So what counts is the least
 //! that any response of the window reported, less the calls that it may not include: calls in flight, and calls that ended
-//! without a word about the limit. That can only be too low, and is exact once no call is in flight.
+//! without limit headers. That can only be too low, and is exact once no call is in flight.
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ pub(super) struct Sent {
 
 /// A call that got a response.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
+pub(super) struct ReceivedResponse {
     pub(super) sent: Sent,
     pub(super) sent_at: Instant,
     pub(super) headers: RateLimitHeaders,
@@ -104,7 +104,7 @@ pub(super) enum Belongs {
 impl Current {
     /// Which window a response belongs to follows from when its call was sent and from what it reports. The reset alone does
     /// not tell two short windows apart: vendors round it to whole seconds.
-    fn classify(&self, call: &Heard, remaining: u64, length: Duration, now: Instant) -> Belongs {
+    fn classify(&self, call: &ReceivedResponse, remaining: u64, length: Duration, now: Instant) -> Belongs {
         let tolerance = RESOLUTION.max(length / 2);
         let is_later = |reset_at: Instant| reset_at >= self.reset_at + tolerance;
         let earliest = call.headers.reset.map(|ahead| call.sent_at + ahead);
@@ -140,14 +140,14 @@ impl Window {
         }
     }
 
-    /// A call ended without a word about the limit. It counts until a response has to include it.
+    /// A call ended without limit headers. It counts until a response has to include it.
     pub(super) fn on_failure(&mut self, call: Sent) {
         self.end(call);
         self.unconfirmed.add(self.sent);
     }
 
-    /// A response arrived. Returns whether that changes the prospects of those who wait.
-    pub(super) fn on_response(&mut self, call: &Heard, now: Instant) -> bool {
+    /// A response arrived. Returns whether that changes the prospects of waiters.
+    pub(super) fn on_response(&mut self, call: &ReceivedResponse, now: Instant) -> bool {
         let headers = &call.headers;
         let trip = now.saturating_duration_since(call.sent_at);
         self.round_trip = if self.round_trip.is_zero() { trip } else { (self.round_trip * 7 + trip) / 8 };
@@ -182,7 +182,7 @@ impl Window {
         changed
     }
 
-    fn on_report(&mut self, call: &Heard, remaining: u64, reset_at: Instant, now: Instant) -> bool {
+    fn on_report(&mut self, call: &ReceivedResponse, remaining: u64, reset_at: Instant, now: Instant) -> bool {
         self.silent_left = SILENT;
         let length = self.length();
         match self.current.map(|current| (current, current.classify(call, remaining, length, now))) {
@@ -215,14 +215,21 @@ impl Window {
 
     /// The first response of a new window shows whether the window before ended when the vendor said, and whether a whole one
     /// followed.
-    fn confirm(&mut self, call: &Heard, current: &Current, remaining: u64, reset_at: Instant) {
+    fn confirm(&mut self, call: &ReceivedResponse, current: &Current, remaining: u64, reset_at: Instant) {
         let is_later = reset_at > current.reset_at + self.length() / 2;
         let is_whole = self.size().is_some_and(|size| remaining + (self.sent - current.mark) >= size);
         self.confirmed = if is_later && is_whole && !call.is_refused { self.confirmed.saturating_add(1) } else { 0 };
     }
 
     /// A response of the current window arrived.
-    fn update(&mut self, call: &Heard, mut current: Current, remaining: u64, reset_at: Instant, now: Instant) -> bool {
+    fn update(
+        &mut self,
+        call: &ReceivedResponse,
+        mut current: Current,
+        remaining: u64,
+        reset_at: Instant,
+        now: Instant,
+    ) -> bool {
         let is_first = !current.is_reported;
         if is_first {
             current.is_reported = true;
@@ -255,7 +262,7 @@ impl Window {
     }
 
     /// The first response of a window arrived.
-    fn begin(&mut self, call: &Heard, remaining: u64, reset_at: Instant, now: Instant) {
+    fn begin(&mut self, call: &ReceivedResponse, remaining: u64, reset_at: Instant, now: Instant) {
         let started_at = self.current.map_or(call.sent_at, |current| current.reset_at.min(call.sent_at));
         // What ended while this call was on its way may have come to the vendor after it.
         let meanwhile = self.ended - call.sent.ended;
@@ -360,7 +367,7 @@ impl Window {
         if self.pending() == 0 || !self.has_external() || self.is_over(now) {
             return room;
         }
-        room.saturating_sub(self.external.since_heard(now))
+        room.saturating_sub(self.external.since_report(now))
     }
 
     /// Calls that the least that remains may not include.
@@ -368,27 +375,25 @@ impl Window {
         self.in_flight + self.carried + self.unconfirmed.count()
     }
 
-    /// What will be left for those who wait once no call is in flight, if that is all until the reset.
+    /// What will be left for waiters once no call is in flight, if that is all until the reset.
     pub(super) fn left(&self, request: AcquireRequest) -> Option<u64> {
         self.current.map(|current| current.least.saturating_sub(self.margin + self.reserve(request)))
     }
 
     /// Whether the vendor said that there is room, and only guesses say that there is none.
     pub(super) fn is_held_back_by_guesses(&self, request: AcquireRequest, now: Instant) -> bool {
-        let reported = |current: &Current| now < current.reset_at && current.least > self.reserve(request);
-        self.current.as_ref().is_some_and(reported)
+        let has_room = |current: Current| now < current.reset_at && current.least > self.reserve(request);
+        self.current.is_some_and(has_room)
     }
 
     /// When the vendor said that there is nothing left, and until when.
     pub(super) fn exhausted_until(&self, request: AcquireRequest, now: Instant) -> Option<Instant> {
-        let current = self.current.filter(|current| current.is_reported && now < current.reset_at)?;
-        (current.least <= self.reserve(request)).then_some(current.reset_at)
+        self.running(now).filter(|current| current.least <= self.reserve(request)).map(|current| current.reset_at)
     }
 
     /// When the window ends of which the vendor said that nothing is left.
     pub(super) fn exhausted_at(&self, now: Instant) -> Option<Instant> {
-        let current = self.current.filter(|current| current.is_reported && now < current.reset_at)?;
-        (current.least == 0).then_some(current.reset_at)
+        self.running(now).filter(|current| current.least == 0).map(|current| current.reset_at)
     }
 
     /// The end of the window, if all of it is used but for a call that the vendor has just refused.
@@ -433,7 +438,12 @@ impl Window {
 
     /// Whether a response of a window has arrived that is not over.
     pub(super) fn is_running(&self, now: Instant) -> bool {
-        self.current.is_some_and(|current| current.is_reported && now < current.reset_at)
+        self.running(now).is_some()
+    }
+
+    /// The window, if a response of it has arrived and it is not over.
+    fn running(&self, now: Instant) -> Option<Current> {
+        self.current.filter(|current| current.is_reported && now < current.reset_at)
     }
 
     /// Whether the vendor reports when its windows end.
@@ -504,7 +514,7 @@ mod tests {
     }
 
     fn respond(window: &mut Window, sent: Sent, sent_at: Instant, headers: RateLimitHeaders, now: Instant) {
-        window.on_response(&Heard { sent, sent_at, headers, is_refused: false }, now);
+        window.on_response(&ReceivedResponse { sent, sent_at, headers, is_refused: false }, now);
     }
 
     /// A window of a minute with so much left.

@@ -43,13 +43,15 @@ impl WindowLength {
         self.policy = window.filter(|window| !window.is_zero()).or(self.policy);
     }
 
-    /// The length, if it is known: the second shortest time between two resets. Longer ones may contain windows without calls,
-    /// and the shortest may come from a reset that was rounded.
+    /// The length, if it is known: as the policy says, or else the second shortest time between two resets. Longer ones may
+    /// contain windows without calls, and the shortest may come from a reset that was rounded.
     pub(super) fn get(&self) -> Option<Duration> {
-        let mut turns: Vec<_> = self.turns.iter().flatten().copied().collect();
+        let mut turns = self.turns;
         turns.sort_unstable();
+        let mut turns = turns.into_iter().flatten();
+        let shortest = turns.next();
         let sliding = self.longest.filter(|_| self.reports >= REPORTS);
-        self.policy.or_else(|| turns.get(1).or_else(|| turns.first()).copied()).or(sliding)
+        self.policy.or(turns.next()).or(shortest).or(sliding)
     }
 
     /// The length, or else the longest time to a reset that was reported.

@@ -99,7 +99,7 @@ impl Default for Scenario {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+enum WorldEvent {
     /// A worker begins a call.
     Begin(usize),
     /// A waiter's time is up, or it was woken.
@@ -150,7 +150,7 @@ pub(super) struct World {
     pub(super) state: LimiterState,
     start: Instant,
     now: Instant,
-    events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
+    events: BinaryHeap<Reverse<(Instant, u64, WorldEvent)>>,
     order: u64,
     workers: Vec<WorkerState>,
     calls: Vec<u64>,
@@ -187,15 +187,15 @@ impl World {
             scenario,
         };
         for worker in 0..world.workers.len() {
-            world.at(start, Event::Begin(worker));
+            world.at(start, WorldEvent::Begin(worker));
         }
         if world.scenario.external > 0 {
-            world.at(start, Event::External);
+            world.at(start, WorldEvent::External);
         }
         world
     }
 
-    fn at(&mut self, moment: Instant, event: Event) {
+    fn at(&mut self, moment: Instant, event: WorldEvent) {
         self.order += 1;
         self.events.push(Reverse((moment, self.order, event)));
     }
@@ -217,25 +217,25 @@ impl World {
         &self.record
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: WorldEvent) {
         match event {
-            Event::Begin(worker) => self.begin(worker, None),
-            Event::Look(worker) => self.look(worker),
-            Event::Arrive(worker) => self.arrive(worker),
-            Event::Return(worker) => self.finish(worker),
-            Event::Cancel(worker, call) => self.cancel(worker, call),
-            Event::Driver => {
+            WorldEvent::Begin(worker) => self.begin(worker, None),
+            WorldEvent::Look(worker) => self.look(worker),
+            WorldEvent::Arrive(worker) => self.arrive(worker),
+            WorldEvent::Return(worker) => self.finish(worker),
+            WorldEvent::Cancel(worker, call) => self.cancel(worker, call),
+            WorldEvent::Driver => {
                 if self.driver_at.is_some_and(|at| at <= self.now) {
                     self.driver_at = None;
                     self.record.driver_wakes += 1;
                     self.state.dispatch(self.now);
                 }
             }
-            Event::External => {
+            WorldEvent::External => {
                 self.count(false);
                 let pause =
                     self.scenario.window.div_f64(self.scenario.external as f64).mul_f64(self.random.f64() * 2.0);
-                self.at(self.now + pause, Event::External);
+                self.at(self.now + pause, WorldEvent::External);
             }
         }
     }
@@ -248,7 +248,7 @@ impl World {
             AcquireRequest { priority: Priority::Normal, reserve: 0, wait_until: end, send_before: far, place };
         if self.random.f64() < self.scenario.canceled {
             let patience = self.scenario.window.mul_f64(self.random.f64().powi(4));
-            self.at(self.now + patience, Event::Cancel(worker, self.calls[worker]));
+            self.at(self.now + patience, WorldEvent::Cancel(worker, self.calls[worker]));
         }
         match self
             .state
@@ -259,7 +259,7 @@ impl World {
             Ok(Ok(reservation)) => self.send(worker, request, reservation),
             Ok(Err(position)) => {
                 self.workers[worker] = WorkerState::Waiting { request, ticket: position.ticket, wake: position.wake };
-                self.at(end, Event::Look(worker));
+                self.at(end, WorldEvent::Look(worker));
             }
             Err(resume_at) => self.give_up(worker, resume_at),
         }
@@ -279,13 +279,13 @@ impl World {
         assert!(resume_at > self.now, "told to come back in the past");
         self.record.gave_up += 1;
         self.workers[worker] = WorkerState::Idle;
-        self.at(resume_at, Event::Begin(worker));
+        self.at(resume_at, WorldEvent::Begin(worker));
     }
 
     fn send(&mut self, worker: usize, request: AcquireRequest, reservation: Reservation) {
         self.workers[worker] = WorkerState::Sent { reservation, sent_at: self.now, request };
         let travel = self.travel();
-        self.at(self.now + travel, Event::Arrive(worker));
+        self.at(self.now + travel, WorldEvent::Arrive(worker));
     }
 
     fn travel(&mut self) -> Duration {
@@ -323,7 +323,7 @@ impl World {
         };
         self.responses.insert(worker, completion);
         let travel = self.travel();
-        self.at(self.now + travel, Event::Return(worker));
+        self.at(self.now + travel, WorldEvent::Return(worker));
     }
 
     fn finish(&mut self, worker: usize) {
@@ -331,12 +331,10 @@ impl World {
         let state = std::mem::replace(&mut self.workers[worker], WorkerState::Idle);
         let WorkerState::Sent { reservation, request, .. } = state else { return };
         if let Completion::Responded { headers, .. } = &mut completion {
-            // The reset was a moment on the way here.
-            let travel = Duration::from_secs(1_000_000).saturating_sub(headers.late);
+            // On the way here the reset was a moment since the start.
             let reset_at = headers.reset.map(|reset| self.start + reset);
             headers.late = reset_at.map_or(Duration::ZERO, |reset_at| self.now.saturating_duration_since(reset_at));
             headers.reset = reset_at.map(|reset_at| reset_at.saturating_duration_since(self.now));
-            let _ = travel;
         }
         self.state.complete(reservation, completion, self.now);
         let elapsed = self.now - self.start;
@@ -359,7 +357,7 @@ impl World {
         }
         match pause.is_zero() {
             true => self.begin(worker, place),
-            false => self.at(self.now + pause, Event::Begin(worker)),
+            false => self.at(self.now + pause, WorldEvent::Begin(worker)),
         }
     }
 
@@ -376,13 +374,13 @@ impl World {
                 }
                 self.responses.remove(&worker);
                 self.events.retain(|Reverse((_, _, event))| {
-                    *event != Event::Arrive(worker) && *event != Event::Return(worker)
+                    *event != WorldEvent::Arrive(worker) && *event != WorldEvent::Return(worker)
                 });
                 self.state.complete(reservation, Completion::Canceled, self.now);
             }
             WorkerState::Idle => {}
         }
-        self.at(self.now + Duration::from_millis(1), Event::Begin(worker));
+        self.at(self.now + Duration::from_millis(1), WorldEvent::Begin(worker));
     }
 
     /// Every waiter that was woken looks.
@@ -411,7 +409,7 @@ impl World {
         {
             assert!(next > self.now, "the driver looks again at once");
             self.driver_at = Some(next);
-            self.at(next, Event::Driver);
+            self.at(next, WorldEvent::Driver);
         }
     }
 
@@ -477,7 +475,6 @@ impl World {
     }
 }
 
-#[cfg(test)]
 mod tests {
     use super::*;
 
