@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use servicebay::{CompareAndSwap, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
+use servicebay::{CompareAndSwap, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
 use tokio::time::sleep;
+
+use crate::forward_to_store::forward_to_store;
 
 /// An operation that the hook is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,8 @@ impl HookedStore {
 }
 
 impl TokenStore for HookedStore {
+    forward_to_store!(memory: remove, lease);
+
     async fn load(&self, key: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
         (self.hook)(StoreOperation::Load).await?;
         self.memory.load(key).await
@@ -71,14 +75,6 @@ impl TokenStore for HookedStore {
     ) -> Result<CompareAndSwap, StoreError> {
         (self.hook)(StoreOperation::Write).await?;
         self.memory.compare_and_swap(key, expected, tokens).await
-    }
-
-    async fn remove(&self, key: &TokenKey) -> Result<(), StoreError> {
-        self.memory.remove(key).await
-    }
-
-    async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
-        self.memory.lease(key).await
     }
 }
 

@@ -18,6 +18,7 @@ mod fisikal;
 mod fixably;
 #[cfg(feature = "fentu")]
 mod folder;
+mod forward_to_store;
 mod front_page;
 mod generated;
 mod guides;

@@ -13,10 +13,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use servicebay::fentu::{Application, Client, Credentials, Scope};
-use servicebay::{CompareAndSwap, Error, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
+use servicebay::{CompareAndSwap, Error, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
+
+use crate::forward_to_store::forward_to_store;
 
 const APPLICATION: (&str, &str) = ("application", "application-secret");
 
@@ -237,9 +239,7 @@ fn a_revocation_ends_both_tokens_after_its_caller_is_gone() {
 struct ReportingStore(MemoryStore, tokio::sync::mpsc::UnboundedSender<()>);
 
 impl TokenStore for ReportingStore {
-    fn load(&self, key: &TokenKey) -> impl Future<Output = Result<Option<TokenSet>, StoreError>> + Send {
-        self.0.load(key)
-    }
+    forward_to_store!(0: load, remove, lease);
 
     async fn compare_and_swap(
         &self,
@@ -250,14 +250,6 @@ impl TokenStore for ReportingStore {
         let swapped = self.0.compare_and_swap(key, expected, tokens).await;
         self.1.send(()).unwrap();
         swapped
-    }
-
-    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.0.remove(key)
-    }
-
-    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
-        self.0.lease(key)
     }
 }
 

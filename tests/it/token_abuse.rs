@@ -9,14 +9,13 @@ use serde_json::json;
 use servicebay::fentu::{self, Application, Scope};
 use servicebay::repairy::{Client, Credentials};
 use servicebay::testing::{Script, Step, Transport as _, probe};
-use servicebay::{
-    ClientBuilder, CompareAndSwap, Error, Lease, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
-};
+use servicebay::{ClientBuilder, Error, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::forward_to_store::forward_to_store;
 use crate::support::{Log, print};
 use crate::tokens::no_leases::NoLeases;
 
@@ -106,6 +105,8 @@ struct InconsistentStore {
 }
 
 impl TokenStore for InconsistentStore {
+    forward_to_store!(store: compare_and_swap, remove, lease);
+
     async fn load(&self, _: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
         let number = self.loads.fetch_add(1, Ordering::Relaxed);
         let tokens = json!({
@@ -113,23 +114,6 @@ impl TokenStore for InconsistentStore {
             "access_expires_at": LONG_AGO,
         });
         Ok(Some(serde_json::from_value(tokens).unwrap()))
-    }
-
-    fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: u64,
-        tokens: &TokenSet,
-    ) -> impl Future<Output = Result<CompareAndSwap, StoreError>> + Send {
-        self.store.compare_and_swap(key, expected, tokens)
-    }
-
-    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.remove(key)
-    }
-
-    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
-        self.store.lease(key)
     }
 }
 

@@ -8,6 +8,8 @@
 #[path = "../../../tests/it/folder.rs"]
 #[allow(dead_code, reason = "the folder can read stores in files too")]
 mod folder;
+#[path = "../../../tests/it/forward_to_store.rs"]
+mod forward_to_store;
 #[path = "../../../tests/it/crash/scenarios.rs"]
 mod scenarios;
 #[path = "../../../tests/it/crash/shared_login.rs"]

@@ -26,6 +26,7 @@ use tokio::time::sleep;
 use wiremock::{Match, Mock, Request, ResponseTemplate};
 
 use crate::folder::Folder;
+use crate::forward_to_store::forward_to_store;
 
 /// The environment variable with the arguments of a process, one per line: the server's address, the folder, whether leases
 /// expire, and the name of the process.
@@ -146,22 +147,7 @@ impl<S: SharedStore> SharedStore for ExpiringLeases<S> {
 }
 
 impl<S: SharedStore> TokenStore for ExpiringLeases<S> {
-    async fn load(&self, key: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
-        self.0.load(key).await
-    }
-
-    async fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: u64,
-        tokens: &TokenSet,
-    ) -> Result<CompareAndSwap, StoreError> {
-        self.0.compare_and_swap(key, expected, tokens).await
-    }
-
-    async fn remove(&self, key: &TokenKey) -> Result<(), StoreError> {
-        self.0.remove(key).await
-    }
+    forward_to_store!(0: load, compare_and_swap, remove);
 
     async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
         let key = TokenKey::new(format!("lease of {key}"));

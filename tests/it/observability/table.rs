@@ -10,10 +10,11 @@ use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use servicebay::testing::{Script, Step};
 use servicebay::{
-    CompareAndSwap, Error, Event, Lease, MemoryStore, Observer, StoreError, TokenKey, TokenSet, TokenStore, fentu,
+    CompareAndSwap, Error, Event, MemoryStore, Observer, StoreError, TokenKey, TokenSet, TokenStore, fentu,
 };
 
 use super::{Recorder, call, login_client, tokens};
+use crate::forward_to_store::forward_to_store;
 use crate::support::{builder, client, order, refused};
 
 /// The level and the fields of each span and event, as the docs list them.
@@ -35,20 +36,14 @@ fn table() -> BTreeMap<String, (String, BTreeSet<String>)> {
 struct FailingStore(MemoryStore);
 
 impl TokenStore for FailingStore {
+    forward_to_store!(0: remove, lease);
+
     async fn load(&self, _: &TokenKey) -> Result<Option<TokenSet>, StoreError> {
         Err(StoreError::new("the disk is full"))
     }
 
     async fn compare_and_swap(&self, _: &TokenKey, _: u64, _: &TokenSet) -> Result<CompareAndSwap, StoreError> {
         Err(StoreError::new("the disk is full"))
-    }
-
-    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.0.remove(key)
-    }
-
-    fn lease(&self, key: &TokenKey) -> impl Future<Output = Result<Lease, StoreError>> + Send {
-        self.0.lease(key)
     }
 }
 

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use servicebay::{CompareAndSwap, Lease, StoreError, TokenKey, TokenSet, TokenStore};
+use servicebay::{Lease, StoreError, TokenKey, TokenStore};
 use tokio::time::Instant;
+
+use crate::forward_to_store::forward_to_store;
 
 /// A store that records how long its leases were held.
 #[derive(Clone, Debug)]
@@ -42,22 +44,7 @@ impl<S> LeaseTimer<S> {
 }
 
 impl<S: TokenStore> TokenStore for LeaseTimer<S> {
-    fn load(&self, key: &TokenKey) -> impl Future<Output = Result<Option<TokenSet>, StoreError>> + Send {
-        self.store.load(key)
-    }
-
-    fn compare_and_swap(
-        &self,
-        key: &TokenKey,
-        expected: u64,
-        tokens: &TokenSet,
-    ) -> impl Future<Output = Result<CompareAndSwap, StoreError>> + Send {
-        self.store.compare_and_swap(key, expected, tokens)
-    }
-
-    fn remove(&self, key: &TokenKey) -> impl Future<Output = Result<(), StoreError>> + Send {
-        self.store.remove(key)
-    }
+    forward_to_store!(store: load, compare_and_swap, remove);
 
     async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
         let lease = self.store.lease(key).await?;
