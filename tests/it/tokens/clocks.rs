@@ -116,6 +116,16 @@ impl<T: Transport> Transport for ClockedTransport<T> {
     }
 }
 
+/// A client on a machine with a wall clock of its own, after its first call.
+async fn clocked_client(refresh_tokens: RefreshTokens) -> (fentu_testing::MockServer, WallClock, fentu::Client) {
+    let server = fentu_server(refresh_tokens);
+    let clock = WallClock::starting_at(server.now());
+    let builder = fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
+    let client = builder.build().unwrap();
+    task(&client).await.unwrap();
+    (server, clock, client)
+}
+
 #[tokio::test(start_paused = true)]
 async fn old_tokens_passed_in_at_every_start_are_not_used_again_after_the_clock_was_set_back() {
     for days in [-40, -1, 0, 40] {
@@ -149,12 +159,7 @@ async fn old_tokens_passed_in_at_every_start_are_not_used_again_after_the_clock_
 async fn a_clock_that_is_set_while_the_client_is_idle_does_not_change_when_keep_alive_refreshes() {
     for days in [-60, -1, 1, 60] {
         for refresh_tokens in [RefreshTokens::Rotated, RefreshTokens::Repeated] {
-            let server = fentu_server(refresh_tokens);
-            let clock = WallClock::starting_at(server.now());
-            let builder =
-                fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
-            let client = builder.build().unwrap();
-            task(&client).await.unwrap();
+            let (server, clock, client) = clocked_client(refresh_tokens).await;
             let keeping = tokio::spawn(client.keep_alive());
             sleep(DAY).await;
             clock.jump(SignedDuration::from_hours(24 * days));
@@ -171,11 +176,7 @@ async fn a_clock_that_is_set_while_the_client_is_idle_does_not_change_when_keep_
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_makes_no_expired_token_look_valid_while_an_outcome_is_unknown() {
-    let server = fentu_server(RefreshTokens::Rotated);
-    let clock = WallClock::starting_at(server.now());
-    let builder = fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
-    let client = builder.build().unwrap();
-    task(&client).await.unwrap();
+    let (server, clock, client) = clocked_client(RefreshTokens::Rotated).await;
     sleep(HOUR - 300 * SECOND).await;
     // This call uses the old token and starts a refresh in the background.
     server.fault(Fault::status(503).on("POST", "/oauth/token"));
@@ -190,11 +191,7 @@ async fn a_clock_that_is_set_back_makes_no_expired_token_look_valid_while_an_out
 
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_slept_for_weeks_refreshes_within_an_hour() {
-    let server = fentu_server(RefreshTokens::Rotated);
-    let clock = WallClock::starting_at(server.now());
-    let builder = fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
-    let client = builder.build().unwrap();
-    task(&client).await.unwrap();
+    let (server, clock, client) = clocked_client(RefreshTokens::Rotated).await;
     let keeping = tokio::spawn(client.keep_alive());
     sleep(HOUR).await;
     // The monotonic clock stands while the machine sleeps.
@@ -226,11 +223,7 @@ async fn a_process_that_starts_with_its_clock_set_back_keeps_a_stored_refresh_to
 
 #[tokio::test(start_paused = true)]
 async fn keep_alive_counts_from_when_the_tokens_came_although_the_clock_was_set_back_since() {
-    let server = fentu_server(RefreshTokens::Rotated);
-    let clock = WallClock::starting_at(server.now());
-    let builder = fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
-    let client = builder.build().unwrap();
-    task(&client).await.unwrap();
+    let (server, clock, client) = clocked_client(RefreshTokens::Rotated).await;
     sleep(HOUR).await;
     task(&client).await.unwrap();
     sleep(20 * DAY).await;
