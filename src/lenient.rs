@@ -15,6 +15,7 @@ mod resumed_map;
 mod scalar;
 mod shape;
 mod skipped_value;
+mod text_seed;
 mod visitor;
 
 use std::any::type_name;
@@ -29,6 +30,7 @@ pub(crate) use self::resumed_map::{FieldName, ResumedMap};
 pub(crate) use self::scalar::{KeepsDigits, Numeric, Scalar};
 pub(crate) use self::shape::body;
 pub use self::skipped_value::SkippedValue;
+pub(crate) use self::text_seed::TextSeed;
 use self::visitor::{Mismatch, ScalarVisitor, ValueVisitor};
 
 /// The name of a field with its type, if the reader knows it. A reference to the text, which is half as long.

@@ -51,31 +51,6 @@ impl<'de> serde::Deserialize<'de> for IsMap {
     }
 }
 
-/// Reads a text with a function.
-pub(super) struct TextSeed<F>(pub(super) F);
-
-impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for TextSeed<F> {
-    type Value = T;
-
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<T, F: FnOnce(&str) -> T> Visitor<'_> for TextSeed<F> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the text of a value")
-    }
-
-    #[inline]
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        Ok((self.0)(text))
-    }
-}
-
 /// The digits of a number. Readers that keep digits get them; all others get the number.
 pub(super) struct NumberDeserializer<'a>(pub(super) &'a str);
 

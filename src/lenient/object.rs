@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, IgnoredAny, MapAccess, Visitor};
 
 use super::visitor::{ScalarVisitor, ValueVisitor};
 use super::{FittingList, Numeric, Scalar, ScalarList, or_report};
@@ -68,7 +68,7 @@ macro_rules! serde_object {
             $($field,)*
             Unlisted($crate::lenient::serde_object!(@unlisted $(($($extra)*))?)),
         }
-        while let Some(read_key) = $map.next_key_seed($crate::lenient::object::KeySeed(|name: &str| match name {
+        while let Some(read_key) = $map.next_key_seed($crate::lenient::TextSeed(|name: &str| match name {
             $($crate::lenient::serde_object!(@wire $field $($wire)?) => Key::$field,)*
             name => Key::Unlisted(name.into()),
         }))? {
@@ -165,31 +165,6 @@ impl<'de, T: ReadObject> Visitor<'de> for ObjectVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
         T::read_object(map)
-    }
-}
-
-/// Turns the name of a field into a key, without copying it.
-pub(crate) struct KeySeed<F>(pub(crate) F);
-
-impl<'de, K, F: FnOnce(&str) -> K> DeserializeSeed<'de> for KeySeed<F> {
-    type Value = K;
-
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<K, D::Error> {
-        deserializer.deserialize_identifier(self)
-    }
-}
-
-impl<K, F: FnOnce(&str) -> K> Visitor<'_> for KeySeed<F> {
-    type Value = K;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a field")
-    }
-
-    #[inline]
-    fn visit_str<E: Error>(self, name: &str) -> Result<K, E> {
-        Ok((self.0)(name))
     }
 }
 

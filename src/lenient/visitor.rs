@@ -8,11 +8,11 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
 
-use super::number::{NUMBER, NumberDeserializer, RAW_VALUE, TextSeed, are_numbers_maps};
+use super::number::{NUMBER, NumberDeserializer, RAW_VALUE, are_numbers_maps};
 use super::pass::{is_fast, report_lost_digits};
 use super::scalar::{KeepsDigits, Scalar};
 use super::shape::Sequence;
-use super::{FieldLabel, FieldName, ResumedMap, report_mismatch};
+use super::{FieldLabel, FieldName, ResumedMap, TextSeed, report_mismatch};
 
 /// A value that is no scalar of the expected type: what it is instead.
 pub(super) struct Mismatch(pub(super) &'static str);
