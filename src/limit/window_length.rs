@@ -49,9 +49,9 @@ impl WindowLength {
         let mut turns = self.turns;
         turns.sort_unstable();
         let mut turns = turns.into_iter().flatten();
-        let shortest = turns.next();
+        let (shortest, second) = (turns.next(), turns.next());
         let sliding = self.longest.filter(|_| self.reports >= REPORTS);
-        self.policy.or(turns.next()).or(shortest).or(sliding)
+        self.policy.or(second).or(shortest).or(sliding)
     }
 
     /// The length, or else the longest time to a reset that was reported.
