@@ -168,7 +168,6 @@ pub mod fixably;
 mod mock_server;
 mod mock_server_builder;
 mod path_template;
-#[cfg(feature = "repairy")]
 #[doc(hidden)]
 pub mod probe;
 mod query;
