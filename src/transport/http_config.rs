@@ -7,8 +7,9 @@ use std::time::Duration;
 /// The longest time that opening a connection may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The most header fields that a response over HTTP/1 may have. Responses of gateways have dozens.
-pub(crate) const MAX_HEAD_FIELDS: usize = 1024;
+/// The most header fields that a response over HTTP/1 may have. Responses of gateways have dozens. Each takes some ten
+/// instructions of every response, whether it is there or not.
+pub(crate) const MAX_HEAD_FIELDS: usize = 256;
 /// The most bytes that the header fields of a response over HTTP/2 may have, each counted with 32 bytes more (RFC 9113,
 /// section 6.5.2).
 pub(crate) const MAX_HEAD_BYTES: u32 = 256 * 1024;

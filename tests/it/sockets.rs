@@ -283,8 +283,8 @@ fn with_fields(fields: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_response_may_have_a_thousand_header_fields() {
-    for fields in [150, 1000] {
+async fn a_response_may_have_two_hundred_header_fields() {
+    for fields in [150, 250] {
         let (url, seen) = server(vec![with_fields(fields)]).await;
         let order = client(&url).get_order().id(1).send().await.unwrap();
         assert_eq!(order.headers().len(), fields);
@@ -294,13 +294,13 @@ async fn a_response_may_have_a_thousand_header_fields() {
 
 #[tokio::test]
 async fn an_http1_head_beyond_the_bounds_is_an_error_that_says_so_after_one_attempt() {
-    let (url, seen) = server(vec![with_fields(1100)]).await;
+    let (url, seen) = server(vec![with_fields(300)]).await;
     let error = client(&url).get_order().id(1).send().await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
-    assert!(error.to_string().contains("more header fields than this client reads (1024, or 256 KiB)"), "{error}");
+    assert!(error.to_string().contains("more header fields than this client reads (256, or 256 KiB)"), "{error}");
     assert_eq!(seen.await.len(), 1);
 
-    let (url, seen) = server(vec![with_fields(1100)]).await;
+    let (url, seen) = server(vec![with_fields(300)]).await;
     let error = client(&url).create_order().body(fixably::types::OrderCreate::new()).send().await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
     assert_eq!(seen.await.len(), 1);

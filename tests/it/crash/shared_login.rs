@@ -58,8 +58,9 @@ pub(crate) trait SharedStore: TokenStore + Clone {
     /// Opens the store in a folder, as each process does.
     fn open(folder: &Path) -> Self;
 
-    /// Reads the tokens without the store. Fails the test if what is on the disk is damaged.
-    fn tokens(folder: &Path) -> TokenSet;
+    /// Reads the tokens without the store; `None` if a process that writes them locks it. Fails the test if what is on the disk
+    /// is damaged.
+    fn tokens(folder: &Path) -> Option<TokenSet>;
 }
 
 fn client(base_url: &str, store: impl TokenStore, name: &str, credentials: Credentials, timeout: Duration) -> Client {
@@ -141,7 +142,7 @@ impl<S: SharedStore> SharedStore for ExpiringLeases<S> {
         Self(S::open(folder))
     }
 
-    fn tokens(folder: &Path) -> TokenSet {
+    fn tokens(folder: &Path) -> Option<TokenSet> {
         S::tokens(folder)
     }
 }
@@ -464,6 +465,11 @@ impl<S: SharedStore> SharedLogin<S> {
 
     /// The tokens in the store.
     pub(crate) fn tokens(&self) -> TokenSet {
+        self.tokens_if_readable().expect("no process keeps the store locked")
+    }
+
+    /// The tokens in the store, unless a process was stopped while it wrote them.
+    pub(crate) fn tokens_if_readable(&self) -> Option<TokenSet> {
         S::tokens(self.folder.path())
     }
 
