@@ -389,6 +389,8 @@ impl LimiterState {
             }
             false => {
                 let is_refused = kind == ResponseKind::Refused;
+                let headers =
+                    if is_refused && !self.window.is_reported() { headers.of_refusal_alone() } else { headers };
                 self.window.on_response(&ReceivedResponse { sent: reservation.sent, sent_at, headers, is_refused }, now)
             }
         };
@@ -439,7 +441,7 @@ impl LimiterState {
         let pause = self.pause_after(headers, is_first, now);
         if is_first {
             self.window.distrust();
-            if headers.remaining.is_none() && !self.window.is_known() {
+            if !self.window.is_known() {
                 self.pacing.learn(self.window.in_flight(), now);
             }
             if self.window.slow_rate().is_some() {

@@ -33,8 +33,9 @@ pub(super) struct Window {
     /// Calls in flight that were sent in this window, and in the one before. Older ones cannot count any more.
     in_flight: u64,
     carried: u64,
-    /// Counts windows.
+    /// Counts windows, but not those that begin while calls of the one before it are still on their way.
     number: u64,
+    counted_at: Option<Instant>,
     limit: Option<u64>,
     /// The most that a window was seen to take, if the vendor does not report the limit.
     largest: Option<u64>,
@@ -55,6 +56,8 @@ pub(super) struct Window {
     /// What others are likely to use while a call travels.
     margin: u64,
     is_slow: bool,
+    /// Whether the vendor reports its windows with calls that it accepts, and not with refusals alone.
+    is_reported: bool,
 }
 
 /// The window that is known last.
@@ -106,7 +109,9 @@ impl Current {
     /// not tell two short windows apart: vendors round it to whole seconds.
     fn classify(&self, call: &ReceivedResponse, remaining: u64, length: Duration, now: Instant) -> Belongs {
         let tolerance = RESOLUTION.max(length / 2);
-        let is_later = |reset_at: Instant| reset_at >= self.reset_at + tolerance;
+        // A bucket that is refilled is full again later with each call; a window cannot end before its reset, however that was rounded.
+        let may_be_over = now + RESOLUTION >= self.reset_at;
+        let is_later = |reset_at: Instant| may_be_over && reset_at >= self.reset_at + tolerance;
         let earliest = call.headers.reset.map(|ahead| call.sent_at + ahead);
         // A call that leaves as much as there was when it was sent shows that the vendor began anew.
         let rises = self.is_reported && !call.is_refused && call.sent.number >= self.mark && remaining >= self.least;
@@ -154,6 +159,7 @@ impl Window {
         // A window that holds nothing would take no call: zero is how some write that there is no limit.
         self.limit = headers.limit.filter(|limit| *limit > 0).or(self.limit);
         self.remaining = headers.remaining.or(self.remaining);
+        self.is_reported |= !call.is_refused && headers.remaining.is_some() && headers.reset.is_some();
         if let Some(reset_at) = headers.reset_instant(now) {
             self.length.on_reset(reset_at, headers.reset.unwrap_or_default());
         }
@@ -267,24 +273,30 @@ impl Window {
         // What ended while this call was on its way may have come to the vendor after it.
         let meanwhile = self.ended - call.sent.ended;
         self.end(call.sent);
-        self.turn(Current {
-            least: remaining,
-            mark: self.sent,
-            started_at,
-            reset_at,
-            is_reported: true,
-            first: (remaining, call.sent.ended + 1),
-        });
+        self.turn(
+            Current {
+                least: remaining,
+                mark: self.sent,
+                started_at,
+                reset_at,
+                is_reported: true,
+                first: (remaining, call.sent.ended + 1),
+            },
+            now,
+        );
         self.unconfirmed = Unconfirmed::default();
         self.unconfirmed.add_all(meanwhile, self.sent);
         self.external.turn(now);
         self.update_margin();
     }
 
-    fn turn(&mut self, current: Current) {
+    fn turn(&mut self, current: Current, now: Instant) {
         self.current = Some(current);
-        self.number += 1;
-        (self.carried, self.in_flight) = (self.in_flight, 0);
+        if self.counted_at.is_none_or(|counted_at| now >= counted_at + self.round_trip * 2) {
+            self.counted_at = Some(now);
+            self.number += 1;
+            (self.carried, self.in_flight) = (self.in_flight, 0);
+        }
     }
 
     /// Takes a window that is over to be followed by a whole one, if the vendor's resets have proved right. Calls that ended
@@ -297,14 +309,17 @@ impl Window {
         if self.confirmed < self.needed.max(TRUSTED) || self.has_external() || self.is_slow {
             return;
         }
-        self.turn(Current {
-            least: size,
-            mark: self.sent,
-            started_at: current.reset_at,
-            reset_at: now + length,
-            is_reported: false,
-            first: (size, self.ended),
-        });
+        self.turn(
+            Current {
+                least: size,
+                mark: self.sent,
+                started_at: current.reset_at,
+                reset_at: now + length,
+                is_reported: false,
+                first: (size, self.ended),
+            },
+            now,
+        );
         self.external.turn(now);
     }
 
@@ -446,6 +461,11 @@ impl Window {
         self.current.filter(|current| current.is_reported && now < current.reset_at)
     }
 
+    /// Whether the vendor reports its windows with calls that it accepts.
+    pub(super) fn is_reported(&self) -> bool {
+        self.is_reported
+    }
+
     /// Whether the vendor reports when its windows end.
     pub(super) fn is_known(&self) -> bool {
         self.current.is_some()
@@ -494,6 +514,7 @@ impl Window {
         self.external = ExternalUsage::default();
         self.length = WindowLength::default();
         self.is_slow = false;
+        self.is_reported = false;
     }
 }
 
@@ -607,11 +628,39 @@ mod tests {
         let (mut window, now) = window(50);
         let call = window.send();
         let early = now + 30 * SECOND;
-        respond(&mut window, call, early, headers(30, 60), early);
-        assert_eq!(window.reset_at(), Some(early + 60 * SECOND), "its reset is far beyond");
-        let call = window.send();
         respond(&mut window, call, early, headers(98, 60), early);
-        assert_eq!(window.room(normal()), 98, "more is left than before");
+        assert_eq!(
+            (window.room(normal()), window.reset_at()),
+            (98, Some(early + 60 * SECOND)),
+            "more is left than before"
+        );
+        let (mut window, now) = self::window(50);
+        let (call, almost) = (window.send(), now + 59 * SECOND);
+        respond(&mut window, call, now + 31 * SECOND, headers(30, 60), almost);
+        assert_eq!(window.reset_at(), Some(almost + 60 * SECOND), "its reset is far beyond");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_whose_reset_moves_on_with_each_call_does_not_forget_the_calls_in_flight() {
+        let (mut window, now) = window(99);
+        let calls: Vec<Sent> = (0..40).map(|_| window.send()).collect();
+        for (call, ahead) in calls[..10].iter().zip((61..).step_by(3)) {
+            respond(&mut window, *call, now, headers(98 - (ahead - 61) / 3, ahead), now);
+        }
+        assert_eq!((window.room(normal()), window.in_flight()), (89 - 30, 30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn windows_that_follow_each_other_within_a_round_trip_do_not_forget_the_calls_in_flight() {
+        let (mut window, now) = window(10);
+        let late: Vec<Sent> = (0..5).map(|_| window.send()).collect();
+        for turn in 1..4 {
+            let (call, sent_at) = (window.send(), now + turn * SECOND);
+            // More remains than before, so a window has begun.
+            respond(&mut window, call, sent_at, headers(u64::from(10 + turn), 60), sent_at + 4 * SECOND);
+        }
+        assert_eq!((window.room(normal()), window.in_flight()), (13 - 5, 5));
+        drop(late);
     }
 
     #[tokio::test(start_paused = true)]

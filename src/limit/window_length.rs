@@ -7,6 +7,9 @@ use tokio::time::Instant;
 /// How many turns of a window are remembered.
 const TURNS: usize = 4;
 
+/// Resets are whole seconds, rounded up.
+const ROUNDING: Duration = Duration::from_secs(1);
+
 /// After so many reports without a jump of the reset, windows slide, and the longest time to a reset is their length.
 const REPORTS: u32 = 16;
 
@@ -19,10 +22,19 @@ pub(super) struct WindowLength {
     reset_at: Option<Instant>,
     /// How many were reported.
     reports: u32,
-    /// The times between the last resets.
-    turns: [Option<Duration>; TURNS],
-    /// The longest time to a reset that was reported: at most the length of a window.
+    /// The last times at which the reset moved on to another window.
+    turns: [Option<Turn>; TURNS],
+    /// The longest time to a reset that was reported since the last of them.
     longest: Option<Duration>,
+}
+
+/// The reset moved on to another window.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// How far.
+    apart: Duration,
+    /// The longest time to a reset that was reported in the window before.
+    longest: Duration,
 }
 
 impl WindowLength {
@@ -33,10 +45,18 @@ impl WindowLength {
         let apart = self.reset_at.map_or(Duration::ZERO, |last| reset_at.saturating_duration_since(last));
         self.reset_at = self.reset_at.max(Some(reset_at));
         // A reset that moves on by less belongs to the same window, or to one that slides.
-        if !apart.is_zero() && apart >= self.longest.unwrap_or_default() / 2 {
+        let longest = self.longest().unwrap_or_default();
+        if !apart.is_zero() && apart >= longest / 2 {
             self.turns.rotate_right(1);
-            self.turns[0] = Some(apart);
+            self.turns[0] = Some(Turn { apart, longest: self.longest.unwrap_or_default() });
+            self.longest = Some(ahead);
         }
+    }
+
+    /// The longest time to a reset that was reported in the last windows: at most the length of one, but for its rounding.
+    fn longest(&self) -> Option<Duration> {
+        let before = self.turns.iter().flatten().map(|turn| turn.longest);
+        before.chain(self.longest).max()
     }
 
     pub(super) fn on_policy(&mut self, window: Option<Duration>) {
@@ -44,19 +64,21 @@ impl WindowLength {
     }
 
     /// The length, if it is known: as the policy says, or else the second shortest time between two resets. Longer ones may
-    /// contain windows without calls, and the shortest may come from a reset that was rounded.
+    /// contain windows without calls, and the shortest may come from a reset that was rounded. One that is shorter than a time
+    /// to a reset comes from a bucket that is refilled, and is no length.
     pub(super) fn get(&self) -> Option<Duration> {
-        let mut turns = self.turns;
+        let longest = self.longest();
+        let mut turns = self.turns.map(|turn| turn.map(|turn| turn.apart));
         turns.sort_unstable();
-        let mut turns = turns.into_iter().flatten();
+        let mut turns = turns.into_iter().flatten().filter(|apart| Some(*apart + ROUNDING) >= longest);
         let (shortest, second) = (turns.next(), turns.next());
-        let sliding = self.longest.filter(|_| self.reports >= REPORTS);
+        let sliding = longest.filter(|_| self.reports >= REPORTS);
         self.policy.or(second).or(shortest).or(sliding)
     }
 
     /// The length, or else the longest time to a reset that was reported.
     pub(super) fn get_or_longest(&self) -> Option<Duration> {
-        self.get().or(self.longest)
+        self.get().or(self.longest())
     }
 }
 
@@ -86,6 +108,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reset_that_moves_on_with_each_call_is_of_a_window_that_slides() {
         assert_eq!(length((0..100).map(|at| (at, 60))).get(), Some(60 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_resets_of_a_bucket_that_fills_up_are_no_windows() {
+        let filled = |from: u64| (0..20).map(move |call| (from, 1 + call * 3));
+        assert_eq!(length(filled(0)).get(), Some(58 * SECOND));
+        assert_eq!(length(filled(0).chain(filled(60)).chain(filled(120))).get(), Some(58 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
