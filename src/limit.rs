@@ -20,6 +20,7 @@ mod reset;
 mod response_kind;
 mod snapshot;
 mod state;
+mod structured_headers;
 mod unconfirmed;
 mod vendor_clock;
 mod window;
