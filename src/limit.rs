@@ -9,6 +9,7 @@
 
 mod acquire_request;
 mod external_usage;
+mod header_reader;
 mod headers;
 mod learned_rate;
 mod pace;
