@@ -9,6 +9,7 @@
 
 mod acquire_request;
 mod external_usage;
+mod header_reader;
 mod headers;
 mod learned_rate;
 mod pace;
@@ -20,6 +21,7 @@ mod reset;
 mod response_kind;
 mod snapshot;
 mod state;
+mod structured_headers;
 mod unconfirmed;
 mod vendor_clock;
 mod window;

@@ -1,28 +1,19 @@
-//! What the headers of a response say about the rate limit.
+//! What the headers of a response say about the rate limit: the strictest reading of all that was sent.
 
+use std::cell::LazyCell;
 use std::time::Duration;
 
+use http::HeaderMap;
 use http::header::{AGE, DATE};
-use http::{HeaderMap, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::reset::{self, HeaderProblem};
+use super::header_reader::{FAMILIES, HeaderFamily, HeaderReader, LimitReport, SentHeader, text};
+use super::reset;
 use crate::clock::Clock;
-
-const LIMIT: &str = "x-ratelimit-limit";
-const REMAINING: &str = "x-ratelimit-remaining";
-const RESET: &str = "x-ratelimit-reset";
-const RETRY_AFTER: &str = "retry-after";
-/// The header of the IETF draft on rate limits, and the policy that goes with it.
-const RATELIMIT: &str = "ratelimit";
-const RATELIMIT_POLICY: &str = "ratelimit-policy";
 
 /// The longest wait that is believed where no policy says.
 const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// Larger counts mean that there is no limit, and would overflow when they are added up.
-const MAX_COUNT: u64 = 1 << 40;
 
 /// What a response says about the limit. Everything may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -85,179 +76,219 @@ pub(crate) fn read(
     max_window: Duration,
     report: &dyn Fn(InvalidHeader<'_>),
 ) -> RateLimitHeaders {
-    let mut found = RateLimitHeaders::default();
-    let (mut has_ietf, mut has_times, mut date) = (false, false, None);
+    let mut families = [HeaderFamily::default(); FAMILIES.len()];
+    let (mut ratelimit, mut policy, mut retry_after) = (None, None, None);
+    let (mut date, mut is_cached) = (None, false);
     // One pass over the headers: a response has about ten, and to look each name up costs more.
     for (name, value) in headers {
-        match name.as_str() {
-            LIMIT => found.limit = found.limit.or_else(|| count(LIMIT, value, report)),
-            REMAINING => found.remaining = found.remaining.or_else(|| count(REMAINING, value, report)),
-            RESET | RETRY_AFTER => has_times = true,
-            RATELIMIT => has_ietf = true,
+        match name.as_str().as_bytes() {
+            b"retry-after" => SentHeader::add(&mut retry_after, name, value),
+            b"ratelimit" => SentHeader::add(&mut ratelimit, name, value),
+            b"ratelimit-policy" => SentHeader::add(&mut policy, name, value),
+            [b'x', b'-', b'r', b'a', ..] | [b'r', b'a', ..] => {
+                for (family, prefix) in families.iter_mut().zip(FAMILIES) {
+                    if let Some(part) = name.as_str().strip_prefix(prefix) {
+                        family.add(part, name, value);
+                    }
+                }
+            }
             _ if *name == DATE => date = date.or(Some(value)),
             _ if *name == AGE => {
-                found.is_cached |= text(value).is_some_and(|age| age.parse::<u64>().is_ok_and(|age| age > 0))
+                is_cached |= text(value).is_some_and(|age| age.parse::<u64>().is_ok_and(|age| age > 0));
             }
             _ => {}
         }
     }
-    if has_times {
-        let date = date.and_then(text).and_then(reset::http_date);
-        let vendor = VendorTime { now: vendor_now(date), travel, max_window };
-        // Sent twice, the later moment counts: too early is refused again.
-        for value in headers.get_all(RESET) {
-            let moment = moment(RESET, value, &vendor, report);
-            let late = moment.filter(|moment| moment.is_negative()).map(|moment| moment.unsigned_abs());
-            let reset = moment.map(|moment| Duration::try_from(moment).unwrap_or_default());
-            if reset > found.reset || found.reset.is_none() {
-                (found.reset, found.late) = (reset, late.unwrap_or_default());
-            }
-        }
-        for value in headers.get_all(RETRY_AFTER) {
-            let moment = moment(RETRY_AFTER, value, &vendor, report);
-            found.retry_after =
-                found.retry_after.max(moment.map(|moment| Duration::try_from(moment).unwrap_or_default()));
-        }
-    }
-    if has_ietf {
-        ietf(headers, max_window, &mut found, report);
-    }
-    if found.is_cached {
+    let now = LazyCell::new(|| vendor_now(date.and_then(text).and_then(reset::http_date)));
+    let reader = HeaderReader { headers, vendor_now: &|| *now, travel, max_window, report };
+    let retry_after = reader.latest(retry_after).map(|ahead| Duration::try_from(ahead).unwrap_or_default());
+    if is_cached {
         // The window was another one when the cache got the response. How long to stay away still counts.
-        return RateLimitHeaders { is_cached: true, retry_after: found.retry_after, ..RateLimitHeaders::default() };
+        return RateLimitHeaders { is_cached, retry_after, ..RateLimitHeaders::default() };
     }
-    found
-}
-
-/// What the times in headers are compared with.
-struct VendorTime {
-    now: Timestamp,
-    travel: Duration,
-    max_window: Duration,
-}
-
-/// Fills what the vendor's own headers left open from the IETF ones: `RateLimit: "default";r=50;t=30` and
-/// `RateLimit-Policy: "default";q=100;w=60`. Of several policies the one with the least left counts.
-fn ietf(headers: &HeaderMap, max_window: Duration, found: &mut RateLimitHeaders, report: &dyn Fn(InvalidHeader<'_>)) {
-    let mut tightest: Option<(&str, u64, Option<u64>)> = None;
-    for (name, item) in items(headers, RATELIMIT) {
-        let Some(remaining) = parameter(item, "r") else {
-            report(invalid(RATELIMIT, item, HeaderProblem::Unreadable));
-            continue;
-        };
-        if tightest.is_none_or(|(_, least, _)| remaining < least) {
-            tightest = Some((name, remaining, parameter(item, "t")));
-        }
-    }
-    let Some((name, remaining, reset)) = tightest else { return };
-    found.remaining = found.remaining.or(Some(remaining));
-    if found.limit.is_none() {
-        let policy = items(headers, RATELIMIT_POLICY).find(|(policy, _)| *policy == name);
-        found.limit = policy.and_then(|(_, item)| parameter(item, "q"));
-        found.window = policy.and_then(|(_, item)| parameter(item, "w")).map(Duration::from_secs);
-        found.window = found.window.filter(|window| *window <= max_window);
-    }
-    if let (None, Some(seconds)) = (found.reset, reset) {
-        let ahead = Duration::from_secs(seconds);
-        if ahead > max_window {
-            report(invalid(RATELIMIT, &seconds.to_string(), HeaderProblem::TooFar));
-        } else {
-            found.reset = Some(ahead);
-        }
-    }
-}
-
-/// The items of a list header with their names. Names are quoted and, as policies are named, hold no comma.
-fn items<'a>(headers: &'a HeaderMap, header: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    headers
-        .get_all(header)
-        .iter()
-        .filter_map(text)
-        .flat_map(|value| value.split(','))
-        .map(|item| (item.split(';').next().unwrap_or_default().trim(), item))
-}
-
-fn parameter(item: &str, name: &str) -> Option<u64> {
-    item.split(';')
-        .skip(1)
-        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')?.parse().ok())
-        .map(|value: u64| value.min(MAX_COUNT))
-}
-
-fn count(header: &str, value: &HeaderValue, report: &dyn Fn(InvalidHeader<'_>)) -> Option<u64> {
-    let text = text(value).unwrap_or_default();
-    let count = text.parse().ok().map(|count: u64| count.min(MAX_COUNT));
-    if count.is_none() {
-        report(invalid(header, text, HeaderProblem::Unreadable));
-    }
-    count
-}
-
-fn moment(
-    header: &str,
-    value: &HeaderValue,
-    vendor: &VendorTime,
-    report: &dyn Fn(InvalidHeader<'_>),
-) -> Option<SignedDuration> {
-    let text = text(value).unwrap_or_default();
-    match reset::read(text, vendor.now, vendor.travel, vendor.max_window) {
-        Ok(ahead) => Some(ahead),
-        Err(why) => {
-            report(invalid(header, text, why));
-            None
-        }
-    }
-}
-
-fn text(value: &HeaderValue) -> Option<&str> {
-    str::from_utf8(value.as_bytes().trim_ascii()).ok()
-}
-
-#[cold]
-fn invalid<'a>(name: &'a str, value: &'a str, why: HeaderProblem) -> InvalidHeader<'a> {
-    let why = match why {
-        HeaderProblem::Unreadable => "unreadable",
-        HeaderProblem::Past => "past",
-        HeaderProblem::TooFar => "too_far",
+    let mut sent = families.iter().filter(|family| family.is_sent());
+    let found = match (sent.next(), sent.next(), ratelimit) {
+        (None, _, None) => LimitReport::default(),
+        (Some(family), None, None) if policy.is_none() => reader.family(family),
+        _ => reader.strictest(&families, ratelimit, policy),
     };
-    InvalidHeader { name, value, why }
+    RateLimitHeaders {
+        limit: found.limit,
+        remaining: found.remaining,
+        reset: found.reset.map(|ahead| Duration::try_from(ahead).unwrap_or_default()),
+        late: found.reset.filter(SignedDuration::is_negative).map_or(Duration::ZERO, |ahead| ahead.unsigned_abs()),
+        window: found.window,
+        retry_after,
+        is_cached,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
+    use std::cell::RefCell;
 
+    use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::super::header_reader::MAX_COUNT;
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn signals(headers: &[(&str, &str)]) -> RateLimitHeaders {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| {
-                (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
-            })
-            .fold(HeaderMap::new(), |mut headers, (name, value)| {
-                headers.append(name, value);
-                headers
-            });
-        let now = |date: Option<Timestamp>| date.unwrap_or_else(|| "2026-03-01T12:00:00Z".parse().unwrap());
-        read(&headers, now, Duration::ZERO, HOUR, &|_| {})
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    fn header_map<N: AsRef<str>, V: AsRef<str>>(headers: &[(N, V)]) -> HeaderMap {
+        headers.iter().fold(HeaderMap::new(), |mut map, (name, value)| {
+            let name = name.as_ref().parse::<HeaderName>().unwrap();
+            map.append(name, HeaderValue::from_bytes(value.as_ref().as_bytes()).unwrap());
+            map
+        })
+    }
+
+    fn now() -> Timestamp {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn read_map(headers: &HeaderMap, report: &dyn Fn(InvalidHeader<'_>)) -> RateLimitHeaders {
+        read(headers, |date| date.unwrap_or_else(now), Duration::from_secs(60), HOUR, report)
+    }
+
+    fn signals<N: AsRef<str>, V: AsRef<str>>(headers: &[(N, V)]) -> RateLimitHeaders {
+        read_map(&header_map(headers), &|_| {})
+    }
+
+    /// The headers that are reported as invalid.
+    fn invalid_headers(headers: Headers<'_>) -> Vec<(String, String, &'static str)> {
+        let found = RefCell::new(Vec::new());
+        read_map(&header_map(headers), &|header| {
+            found.borrow_mut().push((header.name.to_owned(), header.value.to_owned(), header.why));
+        });
+        found.into_inner()
+    }
+
+    /// What a response says: the limit, the remaining calls, and the seconds to the reset and in the window.
+    fn reading(
+        limit: Option<u64>,
+        remaining: Option<u64>,
+        reset: Option<u64>,
+        window: Option<u64>,
+    ) -> RateLimitHeaders {
+        RateLimitHeaders {
+            limit,
+            remaining,
+            reset: reset.map(Duration::from_secs),
+            window: window.map(Duration::from_secs),
+            ..RateLimitHeaders::default()
+        }
+    }
+
+    /// Checks that headers read as expected, in whatever order they come, without an invalid one.
+    #[track_caller]
+    fn check(headers: Headers<'_>, expected: RateLimitHeaders) {
+        for rotation in 0..headers.len() {
+            let mut rotated = headers.to_vec();
+            rotated.rotate_left(rotation);
+            assert_eq!(signals(&rotated), expected, "{rotated:?}");
+        }
+        assert_eq!(invalid_headers(headers), []);
     }
 
     #[test]
     fn the_three_classic_headers_are_read() {
-        let read =
-            signals(&[("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "7"), ("x-ratelimit-reset", "30")]);
-        assert_eq!(
-            read,
-            RateLimitHeaders {
-                limit: Some(100),
-                remaining: Some(7),
-                reset: Some(Duration::from_secs(30)),
-                ..RateLimitHeaders::default()
+        for prefix in ["x-ratelimit", "x-rate-limit", "ratelimit"] {
+            let names = ["limit", "remaining", "reset"].map(|field| format!("{prefix}-{field}"));
+            let headers = [(&*names[0], "100"), (&*names[1], "7"), (&*names[2], "30")];
+            check(&headers, reading(Some(100), Some(7), Some(30), None));
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_classic_headers_is_read_too() {
+        check(&[("x-rate-limit-limit", "100")], reading(Some(100), None, None, None));
+        check(&[("ratelimit-remaining", "7")], reading(None, Some(7), None, None));
+        check(&[("x-ratelimit-reset", "30")], reading(None, None, Some(30), None));
+        check(&[("x-ratelimit-limit", "100"), ("ratelimit-reset", "30")], reading(Some(100), None, Some(30), None));
+    }
+
+    #[test]
+    fn other_headers_are_not_read() {
+        for name in
+            ["x-ratelimit-used", "x-ratelimit", "ratelimit-", "x-rate-limit", "x-ratelimit-reset-after", "reset"]
+        {
+            check(&[(name, "5")], RateLimitHeaders::default());
+        }
+    }
+
+    #[test]
+    fn a_limit_may_list_its_policies() {
+        for (limit, expected) in [
+            ("100, 100;w=60", reading(Some(100), None, None, Some(60))),
+            ("100,1000;w=3600,100;w=60", reading(Some(100), None, None, Some(60))),
+            ("100, 100;w=60, 100;w=1", reading(Some(100), None, None, Some(60))),
+            ("10, 10;w=60;name=\"a, 1;w=2\"", reading(Some(10), None, None, Some(60))),
+            ("10;w=60", reading(Some(10), None, None, Some(60))),
+            ("0;w=1, 1000;w=3600, 10;w=60", reading(Some(10), None, None, Some(60))),
+            ("100, 50;w=60", reading(Some(100), None, None, None)),
+            ("100;w=7200", reading(Some(100), None, None, None)),
+            ("100, 50;w=7200", reading(Some(100), None, None, None)),
+            ("100 ; W = 60", reading(Some(100), None, None, Some(60))),
+        ] {
+            for name in ["ratelimit-limit", "x-ratelimit-limit", "x-rate-limit-limit"] {
+                check(&[(name, limit)], expected);
             }
+        }
+        // As Docker Hub writes it.
+        check(
+            &[("ratelimit-limit", "100;w=1800"), ("ratelimit-remaining", "76;w=1800")],
+            reading(Some(100), Some(76), None, Some(1800)),
         );
+    }
+
+    #[test]
+    fn of_values_that_were_joined_the_strictest_count() {
+        check(&[("x-ratelimit-remaining", "5, 3")], reading(None, Some(3), None, None));
+        check(&[("x-ratelimit-remaining", "3,5,,")], reading(None, Some(3), None, None));
+        check(&[("x-ratelimit-remaining", "5"), ("x-ratelimit-remaining", "3")], reading(None, Some(3), None, None));
+        check(&[("x-ratelimit-limit", "0, 100"), ("x-ratelimit-limit", "50")], reading(Some(50), None, None, None));
+        check(&[("x-ratelimit-limit", "0, 0")], reading(Some(0), None, None, None));
+        check(&[("x-ratelimit-limit", "0"), ("x-ratelimit-remaining", "5")], reading(Some(0), Some(5), None, None));
+        check(&[("x-ratelimit-reset", "5, 40"), ("x-ratelimit-reset", "30")], reading(None, None, Some(40), None));
+        check(&[("ratelimit-reset", "30;w=60")], reading(None, None, Some(30), None));
+    }
+
+    #[test]
+    fn of_joined_values_the_limit_is_that_of_the_least_that_remains() {
+        let of =
+            |limit, remaining| signals(&[("x-ratelimit-limit", limit), ("x-ratelimit-remaining", remaining)]).limit;
+        assert_eq!(of("1000, 50", "3, 49"), Some(1000));
+        assert_eq!(of("50, 1000", "49, 3"), Some(1000));
+        assert_eq!(of("1000, 50, 50;w=60", "3, 49"), Some(1000));
+        assert_eq!(of("50;w=1, 1000;w=60", "49;w=1, 3;w=60"), Some(1000));
+        // Which one belongs to which is not known.
+        assert_eq!(of("1000, 50, 70", "3, 49"), Some(50));
+        assert_eq!(of("1000, 50", "3"), Some(50));
+    }
+
+    #[test]
+    fn decimals_are_read() {
+        check(
+            &[("x-ratelimit-limit", "9.5"), ("x-ratelimit-remaining", "4.7"), ("x-ratelimit-reset", "30.0")],
+            reading(Some(9), Some(4), Some(30), None),
+        );
+        check(&[("x-ratelimit-remaining", "0.9")], reading(None, Some(0), None, None));
+        check(&[("ratelimit", "\"a\";r=1.9;t=30.0")], reading(None, Some(1), Some(30), None));
+        assert_eq!(signals(&[("retry-after", "1.5")]).wait(), Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn counts_without_bounds_are_bounded() {
+        for count in ["18446744073709551615", "99999999999999999999999999", "1099511627776"] {
+            check(
+                &[("x-ratelimit-limit", count), ("x-ratelimit-remaining", count)],
+                reading(Some(MAX_COUNT), Some(MAX_COUNT), None, None),
+            );
+            check(&[("ratelimit", &format!("a;r={count}"))], reading(None, Some(MAX_COUNT), None, None));
+        }
     }
 
     #[test]
@@ -277,55 +308,449 @@ mod tests {
     fn of_two_resets_the_later_counts() {
         let read = signals(&[("x-ratelimit-reset", "0"), ("x-ratelimit-reset", "40"), ("x-ratelimit-reset", "banana")]);
         assert_eq!(read.wait(), Some(Duration::from_secs(40)));
+        let read = signals(&[("retry-after", "5"), ("retry-after", "9"), ("retry-after", "banana")]);
+        assert_eq!(read.wait(), Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn of_two_resets_that_have_passed_the_later_counts() {
+        let past = |seconds: i64| (now().as_second() - seconds).to_string();
+        let read = signals(&[("x-ratelimit-reset", past(50)), ("x-ratelimit-reset", past(20))]);
+        assert_eq!((read.reset, read.late), (Some(Duration::ZERO), Duration::from_secs(20)));
+        let read = signals(&[("x-ratelimit-reset", past(50)), ("x-ratelimit-reset", "0".to_owned())]);
+        assert_eq!((read.reset, read.late), (Some(Duration::ZERO), Duration::ZERO));
     }
 
     #[test]
     fn retry_after_may_be_a_date() {
         let read = signals(&[("retry-after", "Sun, 01 Mar 2026 12:00:09 GMT")]);
         assert_eq!(read.wait(), Some(Duration::from_secs(9)));
+        let read = signals(&[("retry-after", "Sun, 01 Mar 2026 12:00:09 GMT, Sunday, 01-Mar-26 12:00:19 GMT, 7")]);
+        assert_eq!(read.wait(), Some(Duration::from_secs(19)));
     }
 
     #[test]
-    fn nonsense_is_as_if_missing() {
-        for reset in ["banana", "-1", "99999999999999", "3313526400", "", "\u{fc}"] {
-            assert_eq!(signals(&[("x-ratelimit-reset", reset)]), RateLimitHeaders::default(), "{reset:?}");
+    fn nonsense_is_as_if_missing_and_reported() {
+        for (reset, why) in [
+            ("banana", "unreadable"),
+            ("-1", "unreadable"),
+            ("99999999999999", "too_far"),
+            ("3313526400", "too_far"),
+            ("1772366000", "past"),
+            ("", "unreadable"),
+            (", ,", "unreadable"),
+        ] {
+            for name in ["x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset", "retry-after"] {
+                assert_eq!(signals(&[(name, reset)]), RateLimitHeaders::default(), "{reset:?}");
+                assert_eq!(invalid_headers(&[(name, reset)]), [(name.to_owned(), reset.to_owned(), why)]);
+            }
         }
-        assert_eq!(
-            signals(&[("x-ratelimit-remaining", "-3"), ("x-ratelimit-limit", "many")]),
-            RateLimitHeaders::default()
-        );
+        for count in ["-3", "many", "", "+5", "1.2.3", "1e3", ".5", "0x10", ", ,"] {
+            for name in ["x-ratelimit-remaining", "x-rate-limit-limit", "ratelimit-limit"] {
+                assert_eq!(signals(&[(name, count)]), RateLimitHeaders::default(), "{count:?}");
+                let invalid = [(name.to_owned(), count.to_owned(), "unreadable")];
+                assert_eq!(invalid_headers(&[(name, count)]), invalid);
+            }
+        }
+        let headers = HeaderValue::from_bytes(b"\xfc").unwrap();
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("ratelimit"), headers)]);
+        assert_eq!(read_map(&headers, &|_| {}), RateLimitHeaders::default());
+    }
+
+    #[test]
+    fn what_can_be_read_beside_nonsense_counts() {
+        let headers = [("x-ratelimit-remaining", "5, -1, many, 3"), ("x-ratelimit-reset", "soon, 9999999, 30")];
+        assert_eq!(signals(&headers), reading(None, Some(3), Some(30), None));
+        let values: Vec<_> = invalid_headers(&headers).into_iter().map(|(_, value, why)| (value, why)).collect();
+        let expected = [("soon", "unreadable"), ("9999999", "too_far"), ("-1", "unreadable"), ("many", "unreadable")];
+        assert_eq!(values, expected.map(|(value, why)| (value.to_owned(), why)));
     }
 
     #[test]
     fn the_ietf_headers_are_read_and_the_tightest_policy_counts() {
-        let read = signals(&[
-            ("ratelimit-policy", "\"burst\";q=10;w=1, \"daily\";q=1000;w=86400"),
-            ("ratelimit", "\"daily\";r=400;t=3000, \"burst\";r=2;t=1"),
-        ]);
-        assert_eq!(
-            read,
-            RateLimitHeaders {
-                limit: Some(10),
-                remaining: Some(2),
-                reset: Some(Duration::from_secs(1)),
-                window: Some(Duration::from_secs(1)),
-                ..RateLimitHeaders::default()
-            }
+        check(
+            &[
+                ("ratelimit-policy", "\"burst\";q=10;w=1, \"daily\";q=1000;w=86400"),
+                ("ratelimit", "\"daily\";r=400;t=3000, \"burst\";r=2;t=1"),
+            ],
+            reading(Some(10), Some(2), Some(1), Some(1)),
+        );
+        check(
+            &[
+                ("ratelimit", "\"daily\";r=400;t=3000"),
+                ("ratelimit-policy", "\"daily\";q=1000;w=3600"),
+                ("ratelimit", "\"burst\";r=2;t=1"),
+                ("ratelimit-policy", "\"burst\";q=10;w=1"),
+            ],
+            reading(Some(10), Some(2), Some(1), Some(1)),
+        );
+        check(&[("ratelimit", "default;r=5;t=3;pk=:cHsd/Q==:")], reading(None, Some(5), Some(3), None));
+        check(
+            &[("ratelimit", "\"a\" ; R = 5 ; T = 3"), ("ratelimit-policy", "a; Q=9; W=60")],
+            reading(Some(9), Some(5), Some(3), Some(60)),
         );
     }
 
     #[test]
-    fn the_vendors_own_headers_win_over_the_ietf_ones() {
-        let read =
-            signals(&[("ratelimit", "\"a\";r=2;t=1"), ("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "9")]);
-        assert_eq!((read.remaining, read.reset), (Some(5), Some(Duration::from_secs(9))));
+    fn an_exhausted_daily_policy_counts_more_than_an_exhausted_one_of_a_second() {
+        for ratelimit in ["\"burst\";r=0;t=1, \"daily\";r=0;t=3000", "\"daily\";r=0;t=3000, \"burst\";r=0;t=1"] {
+            check(
+                &[("ratelimit-policy", "\"burst\";q=10;w=1, \"daily\";q=1000;w=3600"), ("ratelimit", ratelimit)],
+                reading(Some(1000), Some(0), Some(3000), Some(3600)),
+            );
+        }
+        check(&[("ratelimit", "a;r=0, b;r=0;t=0")], reading(None, Some(0), Some(0), None));
     }
 
     #[test]
-    fn malformed_ietf_headers_are_ignored() {
-        for value in ["", ";;;", "\"a\"", "\"a\";r=x", "\"a\";t=5", ",,,"] {
-            assert_eq!(signals(&[("ratelimit", value)]), RateLimitHeaders::default(), "{value:?}");
+    fn names_and_parameters_may_hold_any_character_in_quotes() {
+        for name in [r#""a, b""#, r#""a;r=0;t=9""#, r#""a\", b\\""#, r#""\\\"" "#, r#""r=1, limit=0""#, r#""""#] {
+            check(
+                &[
+                    ("ratelimit", &format!(r#"{name};note="\";r=0, x;r=0";r=2;t=7"#)),
+                    ("ratelimit-policy", &format!(r#""b";q=8;w=1, {name};note=",;q=1";q=9;w=60"#)),
+                ],
+                reading(Some(9), Some(2), Some(7), Some(60)),
+            );
         }
-        assert_eq!(signals(&[("ratelimit", "\"a\";r=1;t=9999999")]).reset, None);
+    }
+
+    #[test]
+    fn the_dictionary_of_earlier_drafts_is_read() {
+        check(&[("ratelimit", "limit=100, remaining=50, reset=30")], reading(Some(100), Some(50), Some(30), None));
+        check(&[("ratelimit", "remaining=0")], reading(None, Some(0), None, None));
+        check(
+            &[("ratelimit", "Limit=100,partition=\"a, remaining=1\",remaining=50,reset=30;a=b")],
+            reading(Some(100), Some(50), Some(30), None),
+        );
+        check(
+            &[("ratelimit", "limit=100, remaining=50, reset=30"), ("ratelimit-policy", "1000;w=3600, 100;w=60")],
+            reading(Some(100), Some(50), Some(30), Some(60)),
+        );
+        check(
+            &[
+                ("ratelimit-limit", "100"),
+                ("ratelimit-remaining", "50"),
+                ("ratelimit-reset", "30"),
+                ("ratelimit-policy", "100;w=60;comment=\"a;w=1\", 100;w=30"),
+            ],
+            reading(Some(100), Some(50), Some(30), Some(60)),
+        );
+    }
+
+    #[test]
+    fn a_dictionary_that_repeats_a_key_begins_another_report() {
+        for (ratelimit, expected) in [
+            (
+                "limit=100, remaining=50, reset=3, limit=9, remaining=0, reset=1",
+                reading(Some(9), Some(0), Some(1), None),
+            ),
+            (
+                "limit=9, remaining=0, reset=1, limit=100, remaining=50, reset=3",
+                reading(Some(9), Some(0), Some(1), None),
+            ),
+            ("remaining=0, reset=1, remaining=0, reset=3", reading(None, Some(0), Some(3), None)),
+        ] {
+            check(&[("ratelimit", ratelimit)], expected);
+            let (first, second) = ratelimit.split_at(ratelimit.find("reset=").unwrap() + "reset=1".len());
+            check(&[("ratelimit", first), ("ratelimit", second)], expected);
+        }
+        let read = signals(&[("ratelimit", "remaining=x, reset=30, remaining=0, reset=60")]);
+        assert_eq!(read, reading(None, Some(0), Some(60), None));
+    }
+
+    #[test]
+    fn the_strictest_of_the_vendors_own_headers_and_the_ietf_ones_counts() {
+        let own = |remaining, reset| [("x-ratelimit-remaining", remaining), ("x-ratelimit-reset", reset)];
+        for (own, ietf, expected) in [
+            (own("5", "9"), "\"a\";r=2;t=1", (2, 1)),
+            (own("2", "1"), "\"a\";r=5;t=9", (2, 1)),
+            (own("0", "9"), "\"a\";r=0;t=1", (0, 9)),
+            (own("0", "1"), "\"a\";r=0;t=9", (0, 9)),
+            (own("0", "1"), "remaining=1, reset=9", (0, 1)),
+            (own("1", "9"), "remaining=0, reset=1", (0, 1)),
+        ] {
+            let headers = [own[0], own[1], ("ratelimit", ietf)];
+            check(&headers, reading(None, Some(expected.0), Some(expected.1), None));
+        }
+        for prefix in ["ratelimit", "x-rate-limit"] {
+            let (remaining, reset) = (format!("{prefix}-remaining"), format!("{prefix}-reset"));
+            let headers = [own("0", "1")[0], own("0", "1")[1], (&remaining, "4"), (&reset, "60")];
+            check(&headers, reading(None, Some(0), Some(1), None));
+        }
+    }
+
+    #[test]
+    fn of_equal_reports_the_one_with_a_limit_counts() {
+        let own = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "30")];
+        check(&[own[0], own[1], own[2], ("ratelimit", "a;r=5;t=30")], reading(Some(100), Some(5), Some(30), None));
+        check(
+            &[own[1], own[2], ("ratelimit", "a;r=5;t=30"), ("ratelimit-policy", "a;q=100;w=60")],
+            reading(Some(100), Some(5), Some(30), Some(60)),
+        );
+        // It knows the window too.
+        check(
+            &[own[0], own[1], own[2], ("ratelimit", "a;r=5;t=30"), ("ratelimit-policy", "a;q=100;w=60")],
+            reading(Some(100), Some(5), Some(30), Some(60)),
+        );
+    }
+
+    #[test]
+    fn what_remains_is_not_combined_with_the_reset_or_the_limit_of_another_policy() {
+        check(
+            &[
+                ("ratelimit", "a;r=0, b;r=5;t=3000"),
+                ("ratelimit-policy", "b;q=10;w=60"),
+                ("x-ratelimit-reset", "30"),
+                ("x-ratelimit-limit", "100"),
+            ],
+            reading(None, Some(0), None, None),
+        );
+    }
+
+    #[test]
+    fn headers_without_a_name_complete_each_other() {
+        check(
+            &[("x-ratelimit-remaining", "5"), ("ratelimit-reset", "30"), ("x-rate-limit-limit", "100")],
+            reading(Some(100), Some(5), Some(30), None),
+        );
+        check(
+            &[("x-ratelimit-remaining", "0"), ("ratelimit", "limit=100, remaining=5, reset=30")],
+            reading(Some(100), Some(0), Some(30), None),
+        );
+        check(
+            &[("x-ratelimit-remaining", "5"), ("ratelimit-limit", "0"), ("x-rate-limit-limit", "100, 70")],
+            reading(Some(70), Some(5), None, None),
+        );
+        check(
+            &[("x-ratelimit-remaining", "5"), ("ratelimit-limit", "100, 100;w=60")],
+            reading(Some(100), Some(5), None, Some(60)),
+        );
+    }
+
+    #[test]
+    fn a_policy_that_is_listed_twice_counts_with_its_lower_quota() {
+        for policy in ["a;q=10;w=60, a;q=5;w=1, a;q=0, a", "a;q=5;w=1, a;q=10;w=60"] {
+            check(&[("ratelimit", "a;r=2"), ("ratelimit-policy", policy)], reading(Some(5), Some(2), None, Some(1)));
+        }
+        check(&[("ratelimit", "a;r=2;r=1;r=3;t=2;t=9;t=3")], reading(None, Some(1), Some(9), None));
+    }
+
+    #[test]
+    fn malformed_ietf_headers_are_ignored_and_reported() {
+        for value in [
+            "",
+            ";;;",
+            "\"a\"",
+            "\"a\";r=x",
+            "\"a\";t=5",
+            "\"a;r=0;t=5",
+            "\"a\\n\";r=0",
+            "\"a\"b;r=0",
+            "a b;r=0",
+            "\"\u{e9}\";r=0",
+            "a;r=-1",
+            "a;r",
+            "a;r=",
+            "=5",
+            "remaining=many",
+            "remaining=",
+            "remaining",
+            "reset=soon",
+            "100;w=60",
+            "r=5",
+        ] {
+            assert_eq!(signals(&[("ratelimit", value)]), RateLimitHeaders::default(), "{value:?}");
+            // Keys of a dictionary that mean nothing here are no mistake.
+            assert_eq!(invalid_headers(&[("ratelimit", value)]).is_empty(), value == "r=5", "{value:?}");
+        }
+        assert_eq!(signals(&[("ratelimit", "a;r=x, ;r=0, \"b\";r=3")]), reading(None, Some(3), None, None));
+        assert_eq!(signals(&[("ratelimit", "\"a\";r=1;t=9999999")]), reading(None, Some(1), None, None));
+        assert_eq!(
+            invalid_headers(&[("ratelimit", "\"a\";r=1;t=9999999")]),
+            [("ratelimit".to_owned(), "9999999".to_owned(), "too_far")]
+        );
+        for policy in ["", "a", "a;q=x;w=y", "\"a;q=1", "b;q=9;w=9", ";q=9", "9;w=9"] {
+            let read = signals(&[("ratelimit", "\"a\";r=1;t=9"), ("ratelimit-policy", policy)]);
+            assert_eq!(read, reading(None, Some(1), Some(9), None), "{policy:?}");
+        }
+        check(&[("ratelimit", "a;r=1"), ("ratelimit-policy", "a;q=5;w=86400")], reading(Some(5), Some(1), None, None));
+    }
+
+    #[test]
+    fn a_cached_response_says_only_how_long_to_stay_away() {
+        let headers = [
+            ("age", "30"),
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-reset", "30"),
+            ("ratelimit", "a;r=0;t=9"),
+            ("retry-after", "5, 7"),
+        ];
+        let expected = RateLimitHeaders {
+            is_cached: true,
+            retry_after: Some(Duration::from_secs(7)),
+            ..RateLimitHeaders::default()
+        };
+        assert_eq!(signals(&headers), expected);
+        assert!(!signals(&[("age", "0"), ("x-ratelimit-remaining", "0")]).is_cached);
+    }
+
+    /// A complete report of a policy, in one of the forms that vendors use.
+    #[derive(Clone, Debug)]
+    struct Reported {
+        form: usize,
+        limit: Option<u64>,
+        remaining: u64,
+        reset: u64,
+        is_joined: bool,
+    }
+
+    const FORMS: usize = 5;
+
+    impl Reported {
+        /// Adds its headers to those of a response.
+        fn add_to(&self, headers: &mut Vec<(String, String)>, number: usize) {
+            let Self { form, limit, remaining, reset, .. } = self;
+            let mut add = |name: String, value: String| match headers
+                .iter_mut()
+                .find(|(other, _)| *other == name && self.is_joined)
+            {
+                Some((_, values)) => *values = format!("{values}, {value}"),
+                None => headers.push((name, value)),
+            };
+            match ["x-ratelimit", "x-rate-limit", "ratelimit"].get(*form) {
+                Some(prefix) => {
+                    if let Some(limit) = limit {
+                        add(format!("{prefix}-limit"), limit.to_string());
+                    }
+                    add(format!("{prefix}-remaining"), remaining.to_string());
+                    add(format!("{prefix}-reset"), reset.to_string());
+                }
+                None if *form == 3 => {
+                    let limit = limit.map(|limit| format!("limit={limit}, ")).unwrap_or_default();
+                    add("ratelimit".to_owned(), format!("{limit}remaining={remaining}, reset={reset}"));
+                }
+                None => {
+                    if let Some(limit) = limit {
+                        add("ratelimit-policy".to_owned(), format!("\"{number}, \\\"\";q={limit};w=60"));
+                    }
+                    add("ratelimit".to_owned(), format!("\"{number}, \\\"\";r={remaining};t={reset}"));
+                }
+            }
+        }
+    }
+
+    fn reported() -> impl Strategy<Value = Reported> {
+        let values = (proptest::option::of(0_u64..100), 0_u64..4, 0_u64..=3600);
+        (0..FORMS, values, any::<bool>()).prop_map(|(form, (limit, remaining, reset), is_joined)| Reported {
+            form,
+            limit,
+            remaining,
+            reset,
+            is_joined,
+        })
+    }
+
+    /// A text that is likely to mean something to the reader.
+    fn value() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            "[ -~]{0,6}",
+            "[0-9]{1,22}(\\.[0-9]{0,3})?",
+            proptest::sample::select(vec![
+                "limit=",
+                "remaining=",
+                "reset=",
+                "r=",
+                "t=",
+                "q=",
+                "w=",
+                "\"a\"",
+                "a",
+                "\"",
+                "\\\"",
+                ";",
+                ", ",
+                ",",
+                "=",
+                "Sun, 01 Mar 2026 12:30:00 GMT",
+                "2026-03-01T12:30:00Z",
+                "1772366400",
+                "1772366500000",
+                "Sun",
+                "\u{e9}",
+            ])
+            .prop_map(str::to_owned),
+        ];
+        proptest::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+    }
+
+    fn name() -> impl Strategy<Value = &'static str> {
+        proptest::sample::select(vec![
+            "x-ratelimit-limit",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+            "x-rate-limit-limit",
+            "x-rate-limit-remaining",
+            "x-rate-limit-reset",
+            "ratelimit-limit",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+            "ratelimit",
+            "ratelimit-policy",
+            "retry-after",
+            "date",
+            "age",
+        ])
+    }
+
+    proptest! {
+        #[test]
+        fn no_headers_make_a_wait_beyond_the_longest_window(headers in proptest::collection::vec((name(), value()), 0..8)) {
+            let read = signals(&headers);
+            for wait in [read.wait(), read.reset, read.retry_after, read.window] {
+                prop_assert!(wait <= Some(HOUR), "{read:?}");
+            }
+            for count in [read.limit, read.remaining] {
+                prop_assert!(count <= Some(MAX_COUNT), "{read:?}");
+            }
+        }
+
+        #[test]
+        fn another_report_never_makes_the_reading_less_strict(
+            reports in proptest::collection::vec(reported(), 1..5),
+            another in reported(),
+        ) {
+            let mut headers = Vec::new();
+            for (number, report) in reports.iter().enumerate() {
+                report.add_to(&mut headers, number);
+            }
+            let before = signals(&headers);
+            another.add_to(&mut headers, reports.len());
+            let after = signals(&headers);
+            prop_assert_eq!(after.remaining, before.remaining.min(Some(another.remaining)));
+            if after.remaining == before.remaining {
+                prop_assert!(after.reset >= before.reset, "{:?} {:?}", before, after);
+            }
+            if after.remaining == Some(another.remaining) {
+                prop_assert!(after.reset >= Some(Duration::from_secs(another.reset)), "{:?}", after);
+            }
+        }
+
+        #[test]
+        fn reports_in_different_forms_stay_pairs(
+            reports in proptest::collection::vec(reported(), FORMS),
+            forms in Just((0..FORMS).collect::<Vec<_>>()).prop_shuffle(),
+            count in 1..=FORMS,
+        ) {
+            let mut headers = Vec::new();
+            let reports: Vec<_> = forms.into_iter().zip(reports).take(count).map(|(form, report)| Reported { form, ..report }).collect();
+            for (number, report) in reports.iter().enumerate() {
+                report.add_to(&mut headers, number);
+            }
+            let tightest = reports.iter().min_by_key(|report| (report.remaining, std::cmp::Reverse(report.reset))).unwrap();
+            let read = signals(&headers);
+            prop_assert_eq!(read.remaining, Some(tightest.remaining));
+            prop_assert_eq!(read.reset, Some(Duration::from_secs(tightest.reset)));
+        }
     }
 }

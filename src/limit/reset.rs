@@ -1,5 +1,6 @@
 //! Parses the time at which a rate limit resets, in every format that vendors use.
 
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
@@ -47,6 +48,24 @@ pub(super) fn read(
         return Err(HeaderProblem::TooFar);
     }
     Ok(ahead)
+}
+
+/// The moments that a header lists. The comma of an HTTP date, which follows the day of the week, separates none.
+pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let text = rest?;
+        let end = text.match_indices(',').map(|(end, _)| end).find(|end| !is_weekday(text[..*end].trim_ascii()));
+        rest = end.map(|end| &text[end + 1..]);
+        Some(text[..end.unwrap_or(text.len())].trim_ascii())
+    })
+    .filter(|moment| !moment.is_empty())
+}
+
+/// A day of the week as HTTP writes it, in full or shortened to three letters.
+fn is_weekday(text: &str) -> bool {
+    let weekdays = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    weekdays.iter().any(|weekday| *weekday == text || weekday[..3] == *text)
 }
 
 /// A date in one of the forms that vendors use.
@@ -111,6 +130,29 @@ mod tests {
             "2026-03-01T14:00:30+02:00".to_owned(),
         ] {
             assert_eq!(seconds(&text), Ok(30), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_split_at_commas_that_are_not_those_of_dates() {
+        for (text, moments) in [
+            ("30", &["30"] as &[_]),
+            ("30,40 , 50", &["30", "40", "50"]),
+            (", ,30,,", &["30"]),
+            ("", &[]),
+            ("Sun, 01 Mar 2026 12:00:30 GMT", &["Sun, 01 Mar 2026 12:00:30 GMT"]),
+            (
+                "Sunday, 01-Mar-26 12:00:30 GMT,5, Mon, 02 Mar 2026 12:00:30 GMT",
+                &["Sunday, 01-Mar-26 12:00:30 GMT", "5", "Mon, 02 Mar 2026 12:00:30 GMT"],
+            ),
+            ("soon, 30", &["soon", "30"]),
+            ("Sun, Sun, 5", &["Sun, Sun", "5"]),
+            ("Sun,", &["Sun,"]),
+        ] {
+            assert_eq!(list(text).collect::<Vec<_>>(), moments, "{text:?}");
+        }
+        for weekday in ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"] {
+            assert!(is_weekday(weekday) && is_weekday(&weekday[..3]) && !is_weekday(&weekday[..4]), "{weekday}");
         }
     }
 
