@@ -2,8 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -21,20 +25,30 @@ pub(crate) struct Authority {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claims {
     pub(crate) host: &'static str,
-    /// The first and the last year in which it is valid.
-    pub(crate) years: (i32, i32),
+    /// When it is valid, in years from now.
+    pub(crate) years_from_now: i32,
 }
 
 impl Claims {
-    pub(crate) const VALID: Self = Self { host: HOST, years: (2000, 2200) };
+    pub(crate) const VALID: Self = Self { host: HOST, years_from_now: 0 };
 
     fn params(self) -> CertificateParams {
         let mut params = CertificateParams::new([self.host.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "A server of a test");
-        params.not_before = rcgen::date_time_ymd(self.years.0, 1, 1);
-        params.not_after = rcgen::date_time_ymd(self.years.1, 12, 31);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // Some systems accept no certificate that is valid for more than 825 days.
+        let year = this_year() + self.years_from_now;
+        params.not_before = rcgen::date_time_ymd(year - 1, 1, 1);
+        params.not_after = rcgen::date_time_ymd(year + 1, 1, 31);
         params
     }
+}
+
+/// The year, which may be wrong for a day before and after it begins.
+fn this_year() -> i32 {
+    const SECONDS_OF_A_YEAR: u64 = 31_556_952;
+    let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() / SECONDS_OF_A_YEAR;
+    1970 + i32::try_from(since_1970).unwrap()
 }
 
 impl Authority {
@@ -49,8 +63,11 @@ impl Authority {
 
     /// Makes a client trust this authority and no other, and find [`HOST`] at this address.
     pub(crate) fn trusted(&self, address: SocketAddr, http: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-        let certificate = reqwest::Certificate::from_der(self.certificate.der()).unwrap();
-        http.tls_certs_only([certificate]).resolve(HOST, address)
+        http.tls_certs_only([self.certificate()]).resolve(HOST, address)
+    }
+
+    pub(crate) fn certificate(&self) -> reqwest::Certificate {
+        reqwest::Certificate::from_der(self.certificate.der()).unwrap()
     }
 
     /// The TLS of a server with a certificate of this authority, which speaks these protocols.

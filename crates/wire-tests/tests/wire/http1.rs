@@ -5,11 +5,19 @@ use std::future::Future;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::soon;
+
 /// A listener on a free port, and the base URL of a server behind it.
 pub(crate) async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v3", listener.local_addr().unwrap());
     (listener, url)
+}
+
+/// The next connection to a listener.
+pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = soon(listener.accept()).await.unwrap();
+    stream
 }
 
 /// A server that reads one request per connection, writes these bytes, and closes. Returns its base URL, and the number of

@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 use servicebay::{CallOptions, Error, RetryPolicy};
 use tokio::sync::Notify;
 
-use crate::http2_server::{Received, Reply, Server};
-use crate::{assert_not_sent, assert_outcome_unknown, call, pass, settle, start, whole_text};
+use crate::http2_server::{RecordedRequest, Reply, Server};
+use crate::{assert_not_sent, assert_outcome_unknown, call, end, pass, settle, start, whole_text};
 
 /// Longer than any step of a test.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ fn attempt_timeout(timeout: Duration) -> CallOptions {
 }
 
 /// How often a request with this note arrived.
-fn arrivals(received: &[Received], note: &str) -> usize {
+fn arrivals(received: &[RecordedRequest], note: &str) -> usize {
     received.iter().filter(|request| request.body.contains(note)).count()
 }
 
@@ -114,7 +114,7 @@ async fn a_call_under_way_outlives_the_announced_end_of_its_connection_and_later
     settle().await;
     call(&client, Method::POST, "later").await.unwrap();
     released.notify_one();
-    under_way.await.unwrap().unwrap();
+    end(under_way).await.unwrap();
     let received = server.received();
     let connections: Vec<_> = received.iter().map(|request| request.connection).collect();
     assert_eq!(connections, [0, 0, 1], "{received:?}");
@@ -139,10 +139,10 @@ async fn a_post_whose_attempt_ends_while_it_waits_for_a_stream_was_not_sent() {
     let hasty = client.with_options(attempt_timeout(TIMEOUT).with_retry(RetryPolicy::never()));
     let waiting = start(&hasty, Method::POST, "waiting");
     pass(TIMEOUT + Duration::from_secs(1)).await;
-    let error = assert_not_sent(waiting.await.unwrap(), "waiting");
+    let error = assert_not_sent(end(waiting).await, "waiting");
     assert!(error.to_string().contains("no connection was ready in time"), "{error}");
     released.notify_one();
-    occupying.await.unwrap().unwrap();
+    end(occupying).await.unwrap();
     // The stream is free again, and the call that was given up does not take it.
     call(&client, Method::POST, "the last").await.unwrap();
     assert_eq!(arrivals(&server.received(), "waiting"), 0, "{:?}", server.received());
@@ -159,8 +159,8 @@ async fn a_post_that_waited_too_long_for_a_stream_is_sent_in_a_later_attempt_and
     pass(TIMEOUT + Duration::from_secs(1)).await;
     assert!(!waiting.is_finished());
     released.notify_one();
-    occupying.await.unwrap().unwrap();
-    waiting.await.unwrap().unwrap();
+    end(occupying).await.unwrap();
+    end(waiting).await.unwrap();
     assert_eq!(arrivals(&server.received(), "waiting"), 1, "{:?}", server.received());
     assert_eq!(server.connections(), 1);
 }
@@ -175,7 +175,7 @@ async fn a_connection_that_went_silent_is_given_up_and_a_read_is_repeated_on_ano
     pass(PING_INTERVAL).await;
     assert!(!read.is_finished());
     pass(PING_TIMEOUT).await;
-    read.await.unwrap().unwrap();
+    end(read).await.unwrap();
     let connections: Vec<_> = server.received().iter().map(|request| request.connection).collect();
     assert_eq!(connections, [0, 0, 1]);
 }
@@ -189,7 +189,7 @@ async fn a_write_on_a_connection_that_went_silent_has_an_unknown_outcome_and_the
     server.wait_for(2).await;
     pass(PING_INTERVAL).await;
     pass(PING_TIMEOUT).await;
-    let error = assert_outcome_unknown(write.await.unwrap(), "write");
+    let error = assert_outcome_unknown(end(write).await, "write");
     assert!(whole_text(&error).contains("keep-alive timed out"), "{}", whole_text(&error));
     call(&client, Method::POST, "the next").await.unwrap();
     assert_eq!(arrivals(&server.received(), "write"), 1);
@@ -208,7 +208,7 @@ async fn a_connection_with_a_slow_response_is_not_given_up_as_long_as_it_gives_s
         pass(PING_TIMEOUT).await;
     }
     released.notify_one();
-    slow.await.unwrap().unwrap();
+    end(slow).await.unwrap();
     assert_eq!(server.received().len(), 1);
 }
 
@@ -224,7 +224,7 @@ async fn short_calls_do_not_keep_a_silent_connection_alive() {
         pass(TIMEOUT).await;
         silent_for += TIMEOUT;
         if silent_for < PING_INTERVAL {
-            let error = short.await.unwrap().unwrap_err();
+            let error = end(short).await.unwrap_err();
             assert!(matches!(error, Error::Timeout(_)), "{silent_for:?}: {error:?}");
         }
     }

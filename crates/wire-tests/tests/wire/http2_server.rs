@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_rustls::server::TlsStream;
 
 use crate::certificates::{Authority, Claims, HOST};
+use crate::soon;
 
 /// What the server does with a request.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ pub(crate) enum Reply {
 
 /// A request that arrived.
 #[derive(Clone, Debug)]
-pub(crate) struct Received {
+pub(crate) struct RecordedRequest {
     /// The number of its connection, counted from 0.
     pub(crate) connection: usize,
     pub(crate) body: String,
@@ -51,7 +52,7 @@ enum Command {
     GoAway,
     Close(Reason),
     /// Goes silent, and reports this request once it is.
-    Silence(Received),
+    Silence(RecordedRequest),
 }
 
 /// Treats its requests one after the other as the test says, whatever their connections. Later ones get an object.
@@ -63,7 +64,7 @@ pub(crate) struct Server {
 
 struct State {
     replies: Mutex<VecDeque<Reply>>,
-    received: watch::Sender<Vec<Received>>,
+    received: watch::Sender<Vec<RecordedRequest>>,
     /// The number of TLS handshakes.
     handshakes: AtomicUsize,
     /// The number of connections over which HTTP/2 was then spoken.
@@ -121,14 +122,14 @@ impl Server {
     }
 
     /// The requests that have arrived.
-    pub(crate) fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<RecordedRequest> {
         self.state.received.borrow().clone()
     }
 
     /// Waits for this number of requests.
     pub(crate) async fn wait_for(&self, requests: usize) {
         let mut received = self.state.received.subscribe();
-        received.wait_for(|received| received.len() >= requests).await.unwrap();
+        soon(received.wait_for(|received| received.len() >= requests)).await.unwrap();
     }
 }
 
@@ -161,7 +162,7 @@ impl State {
         }
     }
 
-    fn report(&self, request: Received) {
+    fn report(&self, request: RecordedRequest) {
         self.received.send_modify(|received| received.push(request));
     }
 
@@ -174,7 +175,7 @@ impl State {
         commands: mpsc::UnboundedSender<Command>,
     ) {
         let mut body = request.into_body();
-        let mut received = Received { connection, body: String::new() };
+        let mut received = RecordedRequest { connection, body: String::new() };
         if matches!(reply, Reply::TooLarge) {
             self.report(received);
             return send(response, StatusCode::PAYLOAD_TOO_LARGE, None);

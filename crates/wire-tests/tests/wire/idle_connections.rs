@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::http1::{listen, object, read_request, respond, response};
-use crate::{assert_outcome_unknown, call, client, pass, settle, start};
+use crate::http1::{accept, listen, object, read_request, respond, response};
+use crate::{assert_outcome_unknown, call, client, end, pass, settle, soon, start};
 
 /// How long an idle connection is kept.
 const MAX_IDLE: Duration = Duration::from_secs(20);
@@ -17,21 +17,21 @@ async fn an_idle_connection_is_used_again_for_20_seconds_and_then_closed() {
     let (listener, url) = listen().await;
     let client = client(&url, |http| http);
     let first = start(&client, Method::POST, "first");
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = accept(&listener).await;
     respond(&mut stream, object(1)).await;
-    first.await.unwrap().unwrap();
+    end(first).await.unwrap();
 
     pass(MAX_IDLE - SECOND).await;
     let second = start(&client, Method::POST, "second");
     respond(&mut stream, object(2)).await;
-    assert_eq!(second.await.unwrap().unwrap(), Some(2));
+    assert_eq!(end(second).await.unwrap(), Some(2));
 
     pass(MAX_IDLE + SECOND).await;
     let third = start(&client, Method::POST, "third");
-    let (mut other, _) = listener.accept().await.unwrap();
+    let mut other = accept(&listener).await;
     respond(&mut other, object(3)).await;
-    assert_eq!(third.await.unwrap().unwrap(), Some(3));
-    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the client closes the first connection");
+    assert_eq!(end(third).await.unwrap(), Some(3));
+    assert_eq!(soon(stream.read(&mut [0])).await.unwrap(), 0, "the client closes the first connection");
 }
 
 #[tokio::test]
@@ -39,11 +39,11 @@ async fn an_idle_connection_is_closed_without_another_call() {
     let (listener, url) = listen().await;
     let client = client(&url, |http| http);
     let only = start(&client, Method::GET, "only");
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = accept(&listener).await;
     respond(&mut stream, object(1)).await;
-    only.await.unwrap().unwrap();
+    end(only).await.unwrap();
     pass(MAX_IDLE + SECOND).await;
-    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(soon(stream.read(&mut [0])).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -52,16 +52,16 @@ async fn a_call_after_the_server_has_closed_the_idle_connection_uses_another_and
         let (listener, url) = listen().await;
         let client = client(&url, |http| http);
         let first = start(&client, method.clone(), "first");
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&listener).await;
         respond(&mut stream, object(1)).await;
-        first.await.unwrap().unwrap();
+        end(first).await.unwrap();
         drop(stream);
         // The client hears of it.
         settle().await;
         let second = start(&client, method.clone(), "second");
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&listener).await;
         respond(&mut stream, object(2)).await;
-        assert_eq!(second.await.unwrap().unwrap(), Some(2), "{method}");
+        assert_eq!(end(second).await.unwrap(), Some(2), "{method}");
     }
 }
 
@@ -72,18 +72,18 @@ async fn a_request_that_meets_the_end_of_its_connection_is_repeated_if_it_is_a_g
         let (listener, url) = listen().await;
         let client = client(&url, |http| http);
         let first = start(&client, method.clone(), "first");
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&listener).await;
         respond(&mut stream, object(1)).await;
-        first.await.unwrap().unwrap();
+        end(first).await.unwrap();
         let second = start(&client, method.clone(), "second");
         read_request(&mut stream).await.unwrap();
         drop(stream);
         if method == Method::GET {
-            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut stream = accept(&listener).await;
             respond(&mut stream, object(2)).await;
-            assert_eq!(second.await.unwrap().unwrap(), Some(2));
+            assert_eq!(end(second).await.unwrap(), Some(2));
         } else {
-            assert_outcome_unknown(second.await.unwrap(), "a connection that ends");
+            assert_outcome_unknown(end(second).await, "a connection that ends");
         }
     }
 }
@@ -95,15 +95,15 @@ async fn what_a_server_sends_on_an_idle_connection_is_no_response_to_the_next_ca
         let (listener, url) = listen().await;
         let client = client(&url, |http| http);
         let first = start(&client, Method::POST, "first");
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&listener).await;
         respond(&mut stream, object(1)).await;
-        first.await.unwrap().unwrap();
+        end(first).await.unwrap();
         stream.write_all(&unsolicited).await.unwrap();
         settle().await;
         let second = start(&client, Method::POST, "second");
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&listener).await;
         respond(&mut stream, object(2)).await;
-        assert_eq!(second.await.unwrap().unwrap(), Some(2));
+        assert_eq!(end(second).await.unwrap(), Some(2));
     }
 }
 
@@ -117,9 +117,9 @@ async fn what_follows_a_response_is_no_response_to_the_next_call() {
             let client = client(&url, |http| http);
             let bytes = [&whole[..], &trailing].concat();
             let server = tokio::spawn(async move {
-                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut stream = accept(&listener).await;
                 respond(&mut stream, bytes).await;
-                let (mut other, _) = listener.accept().await.unwrap();
+                let mut other = accept(&listener).await;
                 respond(&mut other, object(2)).await;
             });
             // Nothing lies between the calls that would let the client notice.

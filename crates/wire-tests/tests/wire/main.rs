@@ -14,6 +14,7 @@ mod http2_server;
 mod idle_connections;
 mod tls;
 
+use std::future::Future;
 use std::time::Duration;
 
 use http::Method;
@@ -57,6 +58,16 @@ async fn call(client: &fixably::Client, method: Method, note: &str) -> Result<Op
 fn start(client: &fixably::Client, method: Method, note: &'static str) -> JoinHandle<Result<Option<u64>, Error>> {
     let client = client.clone();
     tokio::spawn(async move { call(&client, method, note).await })
+}
+
+/// How the call of a task ended.
+async fn end<T>(call: JoinHandle<T>) -> T {
+    soon(call).await.unwrap()
+}
+
+/// What happens within moments, unless a fault lets the test wait for ever.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it happens within moments")
 }
 
 /// Lets this much time pass, and every task do what is then due.

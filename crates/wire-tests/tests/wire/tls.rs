@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificates::{self, Authority, Claims, HOST};
-use crate::http1::{object, read_request};
-use crate::{assert_not_sent, assert_outcome_unknown, call, client_with, pass, start, whole_text};
+use crate::http1::{accept, object, read_request};
+use crate::{assert_not_sent, assert_outcome_unknown, call, client_with, end, pass, start, whole_text};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -71,8 +71,8 @@ fn bad_certificates(authority: &Authority) -> Vec<(&'static str, TlsAcceptor, &'
         // It has the name of the trusted one.
         ("of another authority", Authority::new().acceptor(Claims::VALID, &[]), "BadSignature"),
         ("for another host", with(Claims { host: "other.example", ..Claims::VALID }), "not valid for name"),
-        ("expired", with(Claims { years: (2000, 2001), ..Claims::VALID }), "expired"),
-        ("of the future", with(Claims { years: (2190, 2200), ..Claims::VALID }), "not valid yet"),
+        ("expired", with(Claims { years_from_now: -10, ..Claims::VALID }), "expired"),
+        ("of the future", with(Claims { years_from_now: 10, ..Claims::VALID }), "not valid yet"),
     ]
 }
 
@@ -102,8 +102,15 @@ async fn a_certificate_of_an_authority_that_the_configuration_adds_is_trusted() 
     for &(library, configure) in LIBRARIES {
         let authority = Arc::new(Authority::new());
         let (address, ..) = serve(authority.acceptor(Claims::VALID, &[])).await;
-        let client = client(address, &authority, CallOptions::new(), configure);
-        assert_eq!(call(&client, Method::POST, "trusted").await.unwrap(), Some(1), "{library}");
+        let only = client(address, &authority, CallOptions::new(), configure);
+        let base_url = format!("https://{HOST}:{}/api/v3", address.port());
+        // Beside the authorities of this machine, if it has any.
+        let too = client_with(&base_url, CallOptions::new(), move |http| {
+            configure(http.tls_certs_merge([authority.certificate()]).resolve(HOST, address))
+        });
+        for client in [only, too] {
+            assert_eq!(call(&client, Method::POST, "trusted").await.unwrap(), Some(1), "{library}");
+        }
     }
 }
 
@@ -115,15 +122,15 @@ async fn a_post_whose_handshake_stalls_is_sent_over_the_next_connection_and_once
     let options = CallOptions::new().with_attempt_timeout(TIMEOUT);
     let client = client(address, &authority, options, |http| http);
     let post = start(&client, Method::POST, "once");
-    let (mut stalled, _) = listener.accept().await.unwrap();
+    let mut stalled = accept(&listener).await;
     // The server reads the client's greeting, and never responds to it.
     stalled.read_u8().await.unwrap();
     pass(TIMEOUT).await;
-    let (stream, _) = listener.accept().await.unwrap();
+    let stream = accept(&listener).await;
     let mut stream = acceptor.accept(stream).await.unwrap();
     assert!(read_request(&mut stream).await.unwrap().contains("once"));
     stream.write_all(&object(1)).await.unwrap();
-    assert_eq!(post.await.unwrap().unwrap(), Some(1));
+    assert_eq!(end(post).await.unwrap(), Some(1));
 }
 
 #[tokio::test]
@@ -134,12 +141,12 @@ async fn a_handshake_that_always_stalls_is_given_up_and_nothing_was_sent() {
     let post = start(&client, Method::POST, "never");
     let mut stalled = Vec::new();
     for _ in 0..3 {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&listener).await;
         stream.read_u8().await.unwrap();
         stalled.push(stream);
         pass(TIMEOUT).await;
     }
-    let error = assert_not_sent(post.await.unwrap(), "a stalled handshake");
+    let error = assert_not_sent(end(post).await, "a stalled handshake");
     assert_eq!(error.call_error().unwrap().attempts(), 3);
 }
 
@@ -151,7 +158,7 @@ async fn a_server_without_tls_gets_no_request() {
         let serving = tokio::spawn(async move {
             let mut greetings = Vec::new();
             for _ in 0..3 {
-                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut stream = accept(&listener).await;
                 let mut greeting = [0; 1024];
                 let length = stream.read(&mut greeting).await.unwrap();
                 greetings.push(greeting[..length].to_vec());
@@ -180,7 +187,7 @@ async fn a_connection_that_is_cut_without_the_end_of_tls_brings_no_whole_respons
         let (listener, address) = listen().await;
         let serving = tokio::spawn(async move {
             for number in 1..=connections {
-                let (stream, _) = listener.accept().await.unwrap();
+                let stream = accept(&listener).await;
                 let mut stream = acceptor.accept(stream).await.unwrap();
                 read_request(&mut stream).await.unwrap();
                 // A whole object each time, which may still be part of a larger text.
