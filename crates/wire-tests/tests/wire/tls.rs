@@ -176,8 +176,8 @@ async fn a_server_without_tls_gets_no_request() {
     }
 }
 
-/// Without a length in the head, only the end of TLS tells a whole body from one that was cut. OpenSSL, as `native-tls`
-/// sets it up, makes no difference between the two, so this holds for rustls only.
+/// Without a length in the head, only the end of TLS tells a whole body from one that was cut. `native-tls` with
+/// OpenSSL reports both as the end of the body, so this holds for rustls only.
 #[tokio::test]
 async fn a_connection_that_is_cut_without_the_end_of_tls_brings_no_whole_response() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
