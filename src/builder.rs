@@ -163,9 +163,10 @@ impl<C> ClientBuilder<C> {
     /// [`with_max_body`](Self::with_max_body); and requests to this machine over plain http use no proxy and no certificates.
     /// Do not set a timeout for whole requests: it would also end calls that may take longer.
     ///
-    /// Without a closure, idle connections are closed after 20 s (128 to a host are kept), an HTTP/2 connection is asked for a
-    /// sign of life every 20 s while a request is under way, and TLS is rustls if the feature is on. The HTTP client has no
-    /// bound on open connections: over HTTP/1 there are as many as calls at a time.
+    /// Without a closure, an idle connection is not used again after 20 s (128 to a host are kept), an HTTP/2 connection is
+    /// asked for a sign of life every 20 s while a request is under way and given up if none comes within 10 s, and TLS is
+    /// rustls if the feature is on. The HTTP client has no bound on open connections: over HTTP/1 there are as many as calls
+    /// at a time.
     ///
     /// # Errors
     ///

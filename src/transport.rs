@@ -20,7 +20,7 @@ use url::Url;
 
 use self::compression::{Decompressed, decompress, is_compressed};
 pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
-pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge};
+pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge, is_untrusted_certificate};
 use self::outgoing_body::{OutgoingBody, SendProgress};
 pub(crate) use self::spawner::Spawner;
 
@@ -94,12 +94,13 @@ impl HttpResponse {
         let body = match decompress(&self.body, max_body) {
             Decompressed::Whole(body) => body,
             // The status alone makes it an error response, however much of its body can be read.
-            Decompressed::TooLarge(body) | Decompressed::Damaged(body) if !self.status.is_success() => body,
+            Decompressed::TooLarge(body) if !self.status.is_success() => body,
+            Decompressed::Damaged(body) if !self.status.is_success() && !body.is_empty() => body,
             Decompressed::TooLarge(_) => {
                 let size = BodySize::Compressed(self.body.len());
                 return Err(HttpError::TooLarge(TooLarge::Body(self.status, size)));
             }
-            // The body stays as it is. What decodes it will find the encoding in the headers.
+            // The body stays as it is: perhaps it was never compressed. What decodes it will find the encoding in the headers.
             Decompressed::Damaged(_) => return Ok(self),
         };
         self.body = body.into();

@@ -21,7 +21,7 @@ use crate::limit;
 use crate::observer::Wait;
 use crate::retry::RetryPolicy;
 use crate::telemetry::Telemetry;
-use crate::transport::{HttpError, HttpRequest, HttpResponse, status};
+use crate::transport::{HttpError, HttpRequest, HttpResponse, is_untrusted_certificate, status};
 
 /// How long one token request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -237,7 +237,14 @@ impl Endpoint {
     fn no_response(&self, redaction: &Redaction, error: &HttpError, url: &Url) -> TokenError {
         let (kind, reason, source) = match error {
             HttpError::NotSent(source) => {
-                let reason = format!("no connection to the token endpoint {url}: check DNS, proxy and TLS");
+                let reason = if is_untrusted_certificate(&**source) {
+                    format!(
+                        "the certificate of the token endpoint {url} is not trusted, for the cause in the error's source: \
+                         check the base URL, the proxy and the clock, or add the authority with with_http_config"
+                    )
+                } else {
+                    format!("no connection to the token endpoint {url}: check DNS, proxy and TLS")
+                };
                 (TokenErrorKind::NotSent, reason, Some(source))
             }
             HttpError::Broken(_, source) => {

@@ -17,6 +17,7 @@ use crate::error::{BoxError, CallError, DecodeError, Error, RateLimitedError, Va
 use crate::limit::RateLimitHeaders;
 use crate::transport::{
     BodySize, HttpError, HttpResponse, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, NoConnectionInTime, TooLarge,
+    is_untrusted_certificate,
 };
 use crate::vendor::VendorError;
 
@@ -197,12 +198,14 @@ impl RetryContext<'_> {
         let is_outcome_unknown = self.call.is_write() && !self.call.idempotent;
         match error {
             HttpError::NotSent(source) => {
-                let mut call = self.call_error(match source.is::<NoConnectionInTime>() {
-                    true => {
-                        "no connection was ready in time; the request was not sent: raise with_attempt_timeout or \
-                         with_operation_timeout, or check DNS, proxy and TLS"
-                    }
-                    false => "could not connect; the request was not sent: check DNS, proxy and TLS",
+                let mut call = self.call_error(if source.is::<NoConnectionInTime>() {
+                    "no connection was ready in time; the request was not sent: raise with_attempt_timeout or \
+                     with_operation_timeout, or check DNS, proxy and TLS"
+                } else if is_untrusted_certificate(&*source) {
+                    "the server's certificate is not trusted, for the cause in the error's source; the request was not sent: \
+                     check the base URL, the proxy and the clock, or add the authority with with_http_config"
+                } else {
+                    "could not connect; the request was not sent: check DNS, proxy and TLS"
                 });
                 call.source = Some(self.cleaned(&*source));
                 Error::Connect(Box::new(call))

@@ -112,10 +112,42 @@ fn is_head_too_large(error: &reqwest::Error) -> bool {
     }
 }
 
+/// Whether there is no connection because the TLS library does not trust the server's certificate. The libraries have errors
+/// of their own for it, which share one word; so do alerts of a server that wants a certificate of the client.
+pub(crate) fn is_untrusted_certificate(error: &(dyn StdError + 'static)) -> bool {
+    sources(error).map(ToString::to_string).any(|text| text.contains("certificate") && !text.contains("alert"))
+}
+
 fn h2_error(error: &reqwest::Error) -> Option<&h2::Error> {
     sources(error).find_map(|error| error.downcast_ref())
 }
 
 fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_found_in_the_words_of_every_tls_library() {
+        for (text, expected) in [
+            ("invalid peer certificate: UnknownIssuer", true),
+            ("invalid peer certificate: certificate not valid for name \"a.example\"", true),
+            ("error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed", true),
+            ("The certificate was not trusted.", true),
+            ("a certificate chain terminated in a root certificate which is not trusted by the trust provider", true),
+            ("received fatal alert: CertificateRequired", false),
+            (
+                "error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:SSL alert number 116",
+                false,
+            ),
+            ("tcp connect error", false),
+        ] {
+            assert_eq!(is_untrusted_certificate(&io::Error::other(text)), expected, "{text}");
+        }
+    }
 }

@@ -227,6 +227,23 @@ async fn a_stream_that_the_server_may_have_processed_has_an_unknown_outcome() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_connection_is_judged_for_each_of_its_streams() {
+    // The streams of the client are 1, 3 and 5.
+    let server = Server::start([OK, Reply::Silence, Reply::GoAway { last_stream: 3, code: NO_ERROR }, OK], None).await;
+    let client = server.client();
+    call(&client, Method::POST).await.unwrap();
+    let processed = start(&client, &Method::POST, true);
+    while server.requests() < 2 {
+        server.state.arrived.notified().await;
+    }
+    let unprocessed = call(&client, Method::POST).await;
+    assert!(unprocessed.is_ok(), "{unprocessed:?}");
+    let error = processed.await.unwrap();
+    assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+    assert_eq!(server.requests(), 4);
+}
+
+#[tokio::test]
 async fn requests_that_wait_for_a_stream_were_not_sent() {
     const TIMEOUT: Duration = Duration::from_secs(5);
     let server = Server::start([OK, Reply::Silence], Some(1)).await;
