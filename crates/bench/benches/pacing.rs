@@ -70,8 +70,8 @@ fn main() {
         [] => (
             100,
             Duration::from_secs(2),
-            Load { callers: 64, calls: 1000, learning: 1, most: Duration::from_secs(80) },
-            Load { callers: 64, calls: 3000, learning: 10, most: Duration::from_secs(130) },
+            Load { callers: 64, calls: 1000, learning: 1, most: Duration::from_secs(75) },
+            Load { callers: 64, calls: 5000, learning: 30, most: Duration::from_secs(150) },
         ),
         ["--test"] => {
             let load = Load { callers: 8, calls: 15, learning: 1, most: Duration::from_millis(700) };
