@@ -78,7 +78,7 @@ impl WindowLength {
 
     /// The length, or else the longest time to a reset that was reported.
     pub(super) fn get_or_longest(&self) -> Option<Duration> {
-        self.get().or(self.longest())
+        self.get().or_else(|| self.longest())
     }
 }
 
@@ -115,6 +115,12 @@ mod tests {
         let filled = |from: u64| (0..20).map(move |call| (from, 1 + call * 3));
         assert_eq!(length(filled(0)).get(), Some(58 * SECOND));
         assert_eq!(length(filled(0).chain(filled(60)).chain(filled(120))).get(), Some(58 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vendor_that_shortens_its_windows_is_followed() {
+        let windows = |from: u64, length: u64| (0..6).map(move |window| (from + window * length, length));
+        assert_eq!(length(windows(0, 60).chain(windows(360, 40))).get(), Some(40 * SECOND));
     }
 
     #[tokio::test(start_paused = true)]
