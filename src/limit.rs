@@ -11,6 +11,7 @@ mod acquire_request;
 mod external_usage;
 mod header_reader;
 mod headers;
+mod invalid_header;
 mod learned_rate;
 mod pace;
 mod pacing;
@@ -36,7 +37,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::acquire_request::AcquireRequest;
-pub(crate) use self::headers::{InvalidHeader, RateLimitHeaders, read_all};
+pub(crate) use self::headers::{RateLimitHeaders, read_all};
+pub(crate) use self::invalid_header::InvalidHeader;
 pub use self::policy::RateLimitPolicy;
 pub(crate) use self::registry::Registry;
 pub(crate) use self::response_kind::ResponseKind;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 
-use super::headers::InvalidHeader;
+use super::invalid_header::InvalidHeader;
 use super::reset::{self, HeaderProblem};
 use super::structured_headers::{StructuredMember, members};
 
@@ -238,13 +238,13 @@ impl<'a> HeaderReader<'a> {
     fn policies(&self, header: SentHeader<'a>) -> Vec<QuotaPolicy<'a>> {
         let members = self.texts(header).flat_map(members);
         let policies = members.filter_map(|member| {
-            let quota = count(member.value());
-            if quota.is_none() && member.name().is_none() {
+            let Some(name) = member.name() else {
                 self.report(header, member.text, HeaderProblem::Unreadable);
                 return None;
-            }
+            };
+            let quota = count(name).filter(|_| !member.is_string());
             Some(QuotaPolicy {
-                name: member.name().filter(|_| quota.is_none()),
+                name: Some(name).filter(|_| quota.is_none()),
                 quota: quota.or_else(|| self.parameter(header, member, "q")),
                 window: self.window(header, member),
             })
@@ -292,14 +292,13 @@ impl<'a> HeaderReader<'a> {
         reset::read(text, (self.vendor_now)(), self.travel, self.max_window)
     }
 
-    /// The values of a header that say anything.
+    /// The values of a header. Those that say nothing are reported.
     fn texts(&self, header: SentHeader<'_>) -> impl Iterator<Item = &'a str> {
-        self.headers.get_all(header.name).iter().map(|value| text(value).unwrap_or_default()).filter(move |text| {
-            let is_blank = text.bytes().all(|byte| byte == b',' || byte.is_ascii_whitespace());
-            if is_blank {
+        let values = self.headers.get_all(header.name).iter();
+        values.map(|value| text(value).unwrap_or_default()).inspect(move |text| {
+            if text.bytes().all(|byte| byte == b',' || byte.is_ascii_whitespace()) {
                 self.report(header, text, HeaderProblem::Unreadable);
             }
-            !is_blank
         })
     }
 

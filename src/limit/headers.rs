@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::header_reader::{FAMILIES, HeaderFamily, HeaderReader, LimitReport, SentHeader, text};
+use super::invalid_header::InvalidHeader;
 use super::reset;
 use crate::clock::Clock;
 
@@ -34,24 +35,16 @@ pub(crate) struct RateLimitHeaders {
     pub(crate) is_cached: bool,
 }
 
-/// A header that makes no sense. What it says may be anything, even what the vendor should not repeat.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InvalidHeader<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) value: &'a str,
-    pub(crate) why: &'static str,
-}
-
 impl RateLimitHeaders {
     /// How long to wait after a refusal: what is meant for this caller wins over what describes the window.
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.retry_after.or(self.reset)
     }
 
-    /// The same without what remains of a window, from a vendor that reports that with refusals alone: nothing would say how
-    /// much of the next one is used, until it is refused again.
+    /// The same without the end of a window, from a vendor that reports that with refusals alone: nothing would say how much of
+    /// the next one is used, until it is refused again.
     pub(super) fn of_refusal_alone(self) -> Self {
-        Self { remaining: None, reset: None, ..self }
+        Self { reset: None, ..self }
     }
 
     /// When the window ends or ended, if the response arrives now.
@@ -253,7 +246,7 @@ mod tests {
         check(&[("x-ratelimit-limit", "0, 0")], reading(Some(0), None, None, None));
         check(&[("x-ratelimit-limit", "0"), ("x-ratelimit-remaining", "5")], reading(Some(0), Some(5), None, None));
         check(&[("x-ratelimit-reset", "5, 40"), ("x-ratelimit-reset", "30")], reading(None, None, Some(40), None));
-        check(&[("ratelimit-reset", "30;w=60")], reading(None, None, Some(30), None));
+        check(&[("ratelimit-reset", "30 ;w=60")], reading(None, None, Some(30), None));
     }
 
     #[test]
@@ -264,6 +257,8 @@ mod tests {
         assert_eq!(of("50, 1000", "49, 3"), Some(1000));
         assert_eq!(of("1000, 50, 50;w=60", "3, 49"), Some(1000));
         assert_eq!(of("50;w=1, 1000;w=60", "49;w=1, 3;w=60"), Some(1000));
+        let headers = [("x-ratelimit-limit", "100;w=60, 100;w=1800"), ("x-ratelimit-remaining", "3, 5")];
+        check(&headers, reading(Some(100), Some(3), None, Some(60)));
         // Which one belongs to which is not known.
         assert_eq!(of("1000, 50, 70", "3, 49"), Some(50));
         assert_eq!(of("1000, 50", "3"), Some(50));
@@ -384,6 +379,10 @@ mod tests {
             ],
             reading(Some(10), Some(2), Some(1), Some(1)),
         );
+        check(
+            &[("ratelimit", "\"100\";r=5;t=3"), ("ratelimit-policy", "100;w=1, \"100\";q=9;w=60")],
+            reading(Some(9), Some(5), Some(3), Some(60)),
+        );
         check(&[("ratelimit", "default;r=5;t=3;pk=:cHsd/Q==:")], reading(None, Some(5), Some(3), None));
         check(
             &[("ratelimit", "\"a\" ; R = 5 ; T = 3"), ("ratelimit-policy", "a; Q=9; W=60")],
@@ -481,13 +480,15 @@ mod tests {
     }
 
     #[test]
-    fn of_equal_reports_the_one_with_a_limit_counts() {
+    fn of_equal_reports_the_one_that_says_more_counts() {
         let own = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "5"), ("x-ratelimit-reset", "30")];
         check(&[own[0], own[1], own[2], ("ratelimit", "a;r=5;t=30")], reading(Some(100), Some(5), Some(30), None));
         check(
             &[own[1], own[2], ("ratelimit", "a;r=5;t=30"), ("ratelimit-policy", "a;q=100;w=60")],
             reading(Some(100), Some(5), Some(30), Some(60)),
         );
+        let other = [("ratelimit-limit", "100, 100;w=60"), ("ratelimit-remaining", "5"), ("ratelimit-reset", "30")];
+        check(&[own, other].concat(), reading(Some(100), Some(5), Some(30), Some(60)));
         // It knows the window too.
         check(
             &[own[0], own[1], own[2], ("ratelimit", "a;r=5;t=30"), ("ratelimit-policy", "a;q=100;w=60")],
@@ -506,10 +507,22 @@ mod tests {
             ],
             reading(None, Some(0), None, None),
         );
+        check(
+            &[("ratelimit", "a;r=0"), ("ratelimit-policy", "a;q=10, b;q=10;w=60")],
+            reading(Some(10), Some(0), None, None),
+        );
+        let own = [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "3"), ("x-ratelimit-reset", "30")];
+        let other = [("ratelimit-limit", "50"), ("ratelimit-remaining", "40"), ("ratelimit-reset", "60")];
+        check(&[own, other].concat(), reading(Some(100), Some(3), Some(30), None));
     }
 
     #[test]
     fn headers_without_a_name_complete_each_other() {
+        check(
+            &[("x-ratelimit-remaining", "5"), ("ratelimit-reset", "30"), ("x-rate-limit-reset", "60")],
+            reading(None, Some(5), Some(60), None),
+        );
+        check(&[("x-ratelimit-remaining", "5"), ("ratelimit-limit", "0")], reading(Some(0), Some(5), None, None));
         check(
             &[("x-ratelimit-remaining", "5"), ("ratelimit-reset", "30"), ("x-rate-limit-limit", "100")],
             reading(Some(100), Some(5), Some(30), None),
@@ -574,13 +587,18 @@ mod tests {
             let read = signals(&[("ratelimit", "\"a\";r=1;t=9"), ("ratelimit-policy", policy)]);
             assert_eq!(read, reading(None, Some(1), Some(9), None), "{policy:?}");
         }
+        for policy in ["\"a;q=1", ";q=9", "a b;q=1", "a;q=x", "a;w=", ""] {
+            let invalid = invalid_headers(&[("ratelimit", "\"a\";r=1"), ("ratelimit-policy", policy)]);
+            assert_eq!(invalid, [("ratelimit-policy".to_owned(), policy.to_owned(), "unreadable")]);
+        }
         check(&[("ratelimit", "a;r=1"), ("ratelimit-policy", "a;q=5;w=86400")], reading(Some(5), Some(1), None, None));
     }
 
     #[test]
     fn a_cached_response_says_only_how_long_to_stay_away() {
         let headers = [
-            ("age", "30"),
+            ("age", " 30 "),
+            ("age", "0"),
             ("x-ratelimit-remaining", "0"),
             ("x-ratelimit-reset", "30"),
             ("ratelimit", "a;r=0;t=9"),

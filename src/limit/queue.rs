@@ -4,7 +4,7 @@
 //! within a second. If it does not, because its future is not polled, all waiters are offered the slot, and whoever does not
 //! come is passed over until it does. So futures that are not polled cost the others one second once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ const LANES: usize = Priority::ALL.len();
 pub(super) struct Queue {
     /// By ticket: the order of arrival.
     lanes: [BTreeMap<u64, Waiter>; LANES],
-    /// How many wait without an offer, in each lane.
-    waiting: [u64; LANES],
+    /// The tickets of those that wait without an offer, in each lane.
+    waiting: [BTreeSet<u64>; LANES],
     /// How many offers are expected to be claimed, and how many are open to whoever comes.
     offers: u64,
     open_offers: u64,
@@ -79,7 +79,7 @@ impl Queue {
         let wake = Arc::new(Notify::new());
         let waiter = Waiter { request, state: WaiterState::Waiting, wake: Arc::clone(&wake) };
         self.lanes[request.lane()].insert(ticket, waiter);
-        self.waiting[request.lane()] += 1;
+        self.waiting[request.lane()].insert(ticket);
         (ticket, wake)
     }
 
@@ -109,7 +109,7 @@ impl Queue {
 
     /// How many wait without an offer.
     pub(super) fn count_waiting(&self) -> u64 {
-        self.waiting.iter().sum()
+        self.waiting.iter().map(|waiting| waiting.len() as u64).sum()
     }
 
     /// How many offers are expected to be claimed.
@@ -119,14 +119,11 @@ impl Queue {
 
     /// At least how many go before a waiter with this ticket.
     pub(super) fn ahead(&self, lane: usize, ticket: u64) -> u64 {
-        let above = self.waiting[..lane].iter().sum();
-        let own = match self.lanes[lane].last_key_value() {
-            Some((last, _)) if ticket <= *last => {
-                self.lanes[lane].range(..ticket).filter(|(_, waiter)| waiter.state == WaiterState::Waiting).count()
-                    as u64
-            }
-            _ => self.waiting[lane],
-        };
+        let above = self.waiting[..lane].iter().map(|waiting| waiting.len() as u64).sum();
+        let own = match self.waiting[lane].last() {
+            Some(last) if ticket <= *last => self.waiting[lane].range(..ticket).count(),
+            _ => self.waiting[lane].len(),
+        } as u64;
         self.offers + ahead_of(above, own)
     }
 
@@ -146,10 +143,11 @@ impl Queue {
     /// Offers a slot to the next waiter that `fits`.
     pub(super) fn offer(&mut self, now: Instant, fits: impl Fn(AcquireRequest) -> bool) -> Option<AcquireRequest> {
         let next = |lane: usize| {
-            let mut waiters = self.lanes[lane].iter().filter(|(_, waiter)| waiter.state == WaiterState::Waiting);
-            waiters.next().filter(|(_, waiter)| fits(waiter.request)).map(|(ticket, _)| (lane, *ticket))
+            let ticket = self.waiting[lane].first()?;
+            let waiter = self.lanes[lane].get(ticket)?;
+            fits(waiter.request).then_some((lane, *ticket))
         };
-        let mut candidates = (0..LANES).filter(|lane| self.waiting[*lane] > 0).filter_map(next);
+        let mut candidates = (0..LANES).filter_map(next);
         let (lane, ticket) = match self.turns % FAIR_SHARE {
             // Of those that were never served, the lowest.
             turn if turn == FAIR_SHARE - 1 => {
@@ -235,7 +233,7 @@ impl Queue {
 
     pub(super) fn remove(&mut self, lane: usize, ticket: u64) {
         if let Some(waiter) = self.lanes[lane].remove(&ticket) {
-            self.count(lane, waiter.state, -1);
+            self.count(lane, ticket, waiter.state, false);
         }
     }
 
@@ -255,7 +253,7 @@ impl Queue {
             for (ticket, moment) in late {
                 self.set(lane, ticket, WaiterState::TooLate(moment));
             }
-            above += self.waiting[lane];
+            above += self.waiting[lane].len() as u64;
         }
     }
 
@@ -269,18 +267,26 @@ impl Queue {
             let expiry = since + OFFER;
             self.next_expiry = Some(self.next_expiry.map_or(expiry, |next| next.min(expiry)));
         }
-        self.count(lane, old, -1);
-        self.count(lane, state, 1);
+        self.count(lane, ticket, old, false);
+        self.count(lane, ticket, state, true);
     }
 
-    fn count(&mut self, lane: usize, state: WaiterState, change: i64) {
+    /// Counts a waiter that is in this state now, or was.
+    fn count(&mut self, lane: usize, ticket: u64, state: WaiterState, is_now: bool) {
         let counter = match state {
-            WaiterState::Waiting => &mut self.waiting[lane],
+            WaiterState::Waiting if is_now => {
+                self.waiting[lane].insert(ticket);
+                return;
+            }
+            WaiterState::Waiting => {
+                self.waiting[lane].remove(&ticket);
+                return;
+            }
             WaiterState::Offered { is_expected: true, .. } => &mut self.offers,
             WaiterState::Offered { .. } => &mut self.open_offers,
             WaiterState::Unresponsive | WaiterState::TooLate(_) => return,
         };
-        *counter = counter.saturating_add_signed(change);
+        *counter = counter.saturating_add_signed(if is_now { 1 } else { -1 });
     }
 }
 

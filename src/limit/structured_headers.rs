@@ -28,6 +28,11 @@ impl<'a> StructuredMember<'a> {
         }
     }
 
+    /// Whether the value is in quotes.
+    pub(super) fn is_string(self) -> bool {
+        self.text.starts_with('"')
+    }
+
     /// The key and the value, if it is a member of a dictionary.
     pub(super) fn entry(self) -> Option<(&'a str, &'a str)> {
         pair(self.value())

@@ -23,14 +23,14 @@ pub(super) struct WindowLength {
     /// How many were reported.
     reports: u32,
     /// The last times at which the reset moved on to another window.
-    turns: [Option<Turn>; TURNS],
+    turns: [Option<ResetChange>; TURNS],
     /// The longest time to a reset that was reported since the last of them.
     longest: Option<Duration>,
 }
 
 /// The reset moved on to another window.
 #[derive(Clone, Copy, Debug)]
-struct Turn {
+struct ResetChange {
     /// How far.
     apart: Duration,
     /// The longest time to a reset that was reported in the window before.
@@ -48,7 +48,7 @@ impl WindowLength {
         let longest = self.longest().unwrap_or_default();
         if !apart.is_zero() && apart >= longest / 2 {
             self.turns.rotate_right(1);
-            self.turns[0] = Some(Turn { apart, longest: self.longest.unwrap_or_default() });
+            self.turns[0] = Some(ResetChange { apart, longest: self.longest.unwrap_or_default() });
             self.longest = Some(ahead);
         }
     }

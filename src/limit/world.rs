@@ -620,6 +620,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn pauses_and_latencies_do_not_hide_the_rate_of_a_vendor_that_reports_nothing() {
+        for counting in [Counting::Calendar, Counting::FirstCall] {
+            for reports in [Reports::Nothing, Reports::RetryAfter] {
+                for (latency, least) in [(20, 0.92), (100, 0.92), (400, 0.92), (1000, 0.82)] {
+                    let (window, latency, workers) = (2 * SECOND, latency * MS, 64);
+                    let scenario = Scenario {
+                        counting,
+                        window,
+                        reports,
+                        workers,
+                        latency,
+                        known_to_report: false,
+                        ..Scenario::default()
+                    };
+                    let (used, refused) = shares(scenario, 60 * SECOND, 90 * SECOND);
+                    assert!(
+                        used >= least && refused <= 0.01,
+                        "{used:.3} used, {refused:.3} refused with {counting:?}, {reports:?}, {latency:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_vendor_that_never_refuses_is_not_slowed() {
         let scenario = Scenario {
             counting: Counting::Unlimited,

@@ -201,7 +201,7 @@ async fn a_429_has_no_lasting_effect_on_a_window_that_is_not_exhausted() {
 async fn a_429_pauses_every_caller_until_the_reset_then_one_probes_and_the_others_follow_spread_out() {
     let slow = |request: &http::Request<bytes::Bytes>| {
         assert_eq!(request.method(), "GET");
-        order().delay(SECOND / 4)
+        order_with_remaining(50, "60").delay(SECOND / 4)
     };
     let script = Script::new([refused("10"), Step::with(slow).repeat()]);
     let client = builder(&script).build().unwrap();
@@ -587,7 +587,7 @@ async fn waiters_that_are_not_polled_do_not_use_up_the_window() {
 
 #[tokio::test(start_paused = true)]
 async fn workers_are_back_at_full_speed_after_the_spread() {
-    let script = Script::new([refused("10"), order().delay(SECOND / 50).repeat()]);
+    let script = Script::new([refused("10"), order_with_remaining(5000, "60").delay(SECOND / 50).repeat()]);
     let client = builder(&script).build().unwrap();
     let workers = (0..8_u64).map(|worker| {
         let client = client.clone();

@@ -56,7 +56,7 @@ const LONG: Duration = Duration::from_secs(30 * 24 * 3600);
 enum Limit {
     None,
     UsedUpWindow,
-    Refusal,
+    Refused,
     SmallWindow,
 }
 
@@ -64,7 +64,7 @@ impl Limit {
     const ALL: [(&str, Self); 4] = [
         ("none", Self::None),
         ("used-up-window", Self::UsedUpWindow),
-        ("refusal", Self::Refusal),
+        ("refusal", Self::Refused),
         ("small-window", Self::SmallWindow),
     ];
 
@@ -78,7 +78,7 @@ impl fmt::Display for Limit {
         f.pad(match self {
             Self::None => "no limit",
             Self::UsedUpWindow => "a used-up window",
-            Self::Refusal => "a refusal",
+            Self::Refused => "a refusal",
             Self::SmallWindow => "a small window",
         })
     }
@@ -166,7 +166,7 @@ fn run(limit: Limit, callers: u32, rounds: u32) -> Vec<Round> {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime starts");
     runtime.block_on(async {
         let allowed = match limit {
-            Limit::None | Limit::Refusal => UNLIMITED,
+            Limit::None | Limit::Refused => UNLIMITED,
             Limit::UsedUpWindow => callers,
             Limit::SmallWindow => SMALL,
         };
@@ -179,12 +179,12 @@ fn run(limit: Limit, callers: u32, rounds: u32) -> Vec<Round> {
         }
         let mut times = Vec::new();
         for _ in 0..rounds {
-            if limit == Limit::Refusal {
+            if limit == Limit::Refused {
                 server.fault(Fault::status(429).with_header("retry-after", "60"));
             }
             times.push(round(&client, callers, limit != Limit::None).await);
         }
-        let expected = if limit == Limit::Refusal { u64::from(rounds) } else { 0 };
+        let expected = if limit == Limit::Refused { u64::from(rounds) } else { 0 };
         assert_eq!(server.counters().faults(), expected, "each refusal was one of ours");
         assert_eq!(server.counters().refused() - expected, 0, "no caller was sent too early");
         times

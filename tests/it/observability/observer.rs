@@ -95,7 +95,11 @@ async fn one_counting_observer_counts_for_many_clients() {
     assert_eq!((counts.waits(Wait::Token), counts.waits(Wait::Limit)), (1, 0));
     assert_eq!(counts.waited(Wait::Token), counts.waited(Wait::Backoff));
 
-    let script = Script::new([refused("30"), order(), Step::status(404)]);
+    let script = Script::new([
+        refused("30"),
+        order().header("x-ratelimit-remaining", "50").header("x-ratelimit-reset", "60"),
+        Step::status(404),
+    ]);
     let second = builder(&script).with_observer(counts.clone()).build().unwrap();
     second.get_order().id(1).send().await.unwrap();
     second.get_order().id(2).send().await.unwrap_err();
