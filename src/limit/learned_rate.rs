@@ -16,8 +16,8 @@ const BELOW: f64 = 0.95;
 const EVIDENCE: (Duration, u64) = (Duration::from_secs(1), 5);
 /// How much of what is known counts after each refusal.
 const FADING: f64 = 0.9;
-/// Two refusals at rates that differ by less than this are of the same limit. Pauses make rates seem lower than they are: a vendor
-/// that says to come back in a whole second may take half of its next window from us.
+/// Two refusals at rates that differ by less than this are of the same limit. Pauses make rates seem lower than they are: a
+/// vendor that says to come back in a whole second may take half of its next window from us.
 const SAME: f64 = 0.35;
 /// The rate returns to where it was refused within the time of so many calls at first; twice as long after each refusal at the
 /// same rate.

@@ -109,7 +109,7 @@ impl Current {
     /// not tell two short windows apart: vendors round it to whole seconds.
     fn classify(&self, call: &ReceivedResponse, remaining: u64, length: Duration, now: Instant) -> Belongs {
         let tolerance = RESOLUTION.max(length / 2);
-        // A bucket that is refilled is full again later with each call; a window cannot end before its reset, however that was rounded.
+        // A bucket that is refilled is full again later with each call. A window does not end before its reset, but for rounding.
         let may_be_over = now + RESOLUTION >= self.reset_at;
         let is_later = |reset_at: Instant| may_be_over && reset_at >= self.reset_at + tolerance;
         let earliest = call.headers.reset.map(|ahead| call.sent_at + ahead);
