@@ -6,7 +6,7 @@
 use std::future::Future;
 #[cfg(feature = "testing")]
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -91,6 +91,17 @@ impl Clock {
             Self::System => wall_now(),
             #[cfg(feature = "testing")]
             Self::Anchored(clock) => clock.now(),
+        }
+    }
+
+    /// Whether the wall clock shows a time before `end`. Every call asks this, and the system's own times are compared sooner than
+    /// they become a [`Timestamp`].
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the time")]
+    pub(crate) fn is_before(self, end: SystemTime) -> bool {
+        match self {
+            Self::System => SystemTime::now() < end,
+            #[cfg(feature = "testing")]
+            Self::Anchored(clock) => SystemTime::from(clock.now()) < end,
         }
     }
 

@@ -1,11 +1,12 @@
 //! When to refresh a token: pure arithmetic on its lifetime.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::token_set::TokenSet;
+use crate::clock::Clock;
 
 /// A token with less than this left is not sent any more; a token with a shorter lifetime keeps a tenth of it.
 const EXPIRY_BUFFER: Duration = Duration::from_secs(30);
@@ -26,6 +27,8 @@ pub(super) struct Expiry {
     pub(super) refresh_at: TwoClocks,
     /// From here on callers wait for the new one.
     pub(super) expires_at: TwoClocks,
+    /// `refresh_at` on the wall clock, as the system counts it: every call compares it.
+    fresh_until: SystemTime,
 }
 
 /// A time on the monotonic clock and on the wall clock. The monotonic clock stands still while a machine sleeps, and the wall
@@ -77,10 +80,17 @@ impl Expiry {
     fn new(now: Instant, wall: Timestamp, left: Duration, whole: Duration, jitter: f64) -> Self {
         let early = (whole / 5).min(MAX_EARLY_REFRESH).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 4.0);
         let buffer = EXPIRY_BUFFER.min(whole / 10);
+        let refresh_at = TwoClocks::new(now, wall, left.saturating_sub(early));
         Self {
-            refresh_at: TwoClocks::new(now, wall, left.saturating_sub(early)),
+            refresh_at,
             expires_at: TwoClocks::new(now, wall, left.saturating_sub(buffer)),
+            fresh_until: refresh_at.wall.into(),
         }
+    }
+
+    /// Whether the token's stage is [`Fresh`](Stage::Fresh) now.
+    pub(super) fn is_fresh(&self, clock: Clock) -> bool {
+        clock.now() < self.refresh_at.at && clock.is_before(self.fresh_until)
     }
 
     pub(super) fn stage(&self, now: Instant, wall: Timestamp) -> Stage {
@@ -197,6 +207,21 @@ mod tests {
     fn a_failure_answers_later_callers_from_a_second_to_half_a_minute() {
         let holds: Vec<u64> = (1..=7).map(|failures| hold(failures).as_secs()).collect();
         assert_eq!(holds, [1, 2, 4, 8, 16, 30, 30]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_quick_look_agrees_with_the_stage() {
+        let clock = Clock::anchored(WALL);
+        let expiry = Expiry::new(clock.now(), clock.wall(), HOUR, HOUR, 0.0);
+        for _ in 0..62 {
+            let is_fresh = expiry.stage(clock.now(), clock.wall()) == Stage::Fresh;
+            assert_eq!(expiry.is_fresh(clock), is_fresh);
+            tokio::time::advance(60 * SECOND).await;
+        }
+        let asleep = Clock::anchored(wall(48 * 60 * SECOND));
+        let (now, expiry) = self::expiry(HOUR, HOUR);
+        assert_eq!((expiry.stage(now, asleep.wall()), expiry.is_fresh(asleep)), (Stage::Stale, false));
+        assert!(expiry.is_fresh(Clock::anchored(wall(47 * 60 * SECOND))));
     }
 
     proptest! {

@@ -109,6 +109,9 @@ impl TokenCache {
     pub(crate) fn ready(self: &Arc<Self>) -> Option<AuthHeader> {
         let current = self.current.load();
         let current = current.as_ref()?;
+        if current.is_fresh(self.setting.endpoint.clock) {
+            return Some(current.auth_header(false));
+        }
         match self.stage(current) {
             Stage::Fresh => {}
             Stage::Stale if self.setting.refreshes_early => self.refresh_early(current),
