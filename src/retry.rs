@@ -285,6 +285,26 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_takes_every_value_that_is_set_and_sends_at_least_once() {
+        let policy = RetryPolicy::new().with_max_attempts(7);
+        assert_ne!(decide(&policy, state(6, true), AttemptOutcome::Broken), FAIL);
+        assert_eq!(decide(&policy, state(7, true), AttemptOutcome::Broken), FAIL);
+        assert_eq!(RetryPolicy::new().with_max_attempts(0), RetryPolicy::never());
+        assert_eq!(RetryPolicy::new().with_max_attempts(1), RetryPolicy::never());
+        let slow = RetryPolicy::new().with_min_delay(Duration::from_secs(3)).with_max_delay(Duration::from_secs(7));
+        assert_eq!([0, 1, 2].map(|retry| slow.ceiling(retry).as_secs()), [3, 6, 7]);
+        assert_eq!(RetryPolicy::new().with_min_delay(Duration::ZERO).ceiling(u32::MAX), Duration::ZERO);
+        assert_eq!(RetryPolicy::new().with_min_delay(Duration::from_secs(60)).ceiling(0), Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_delay_is_drawn_evenly_between_zero_and_its_ceiling() {
+        let policy = RetryPolicy::new();
+        let milliseconds = [0.0, 0.25, 0.5, 1.0].map(|jitter| policy.delay(1, jitter).as_millis());
+        assert_eq!(milliseconds, [0, 250, 500, 1000]);
+    }
+
+    #[test]
     fn an_infinite_delay_is_cut_to_the_longest_that_can_be_computed_with() {
         let policy = RetryPolicy::new().with_min_delay(Duration::MAX).with_max_delay(Duration::MAX);
         assert_eq!(policy.delay(70, 1.0), MAX_DELAY);

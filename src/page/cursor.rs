@@ -228,8 +228,19 @@ mod tests {
         let stored = serde_json::to_string(&read).unwrap();
         assert!(stored.contains("\"version\":2"), "{stored}");
         assert_eq!(serde_json::from_str::<Cursor>(&stored).unwrap(), read);
-        let mixed = STORED_BY_VERSION_1.replace("\"keys\"", "\"received\":53,\"keys\"");
-        assert!(serde_json::from_str::<Cursor>(&mixed).is_err());
+        let changes = serde_json::from_str::<Value>(STORED).unwrap()["changes"].to_string();
+        for later in ["\"received\":53".to_owned(), format!("\"changes\":{changes}")] {
+            let mixed = STORED_BY_VERSION_1.replace("\"keys\"", &format!("{later},\"keys\""));
+            assert!(serde_json::from_str::<Cursor>(&mixed).is_err(), "{mixed}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_did_not_change_is_stored_without_changes() {
+        let unchanged = Cursor { changes: ListChanges::default(), ..cursor() };
+        let stored = serde_json::to_string(&unchanged).unwrap();
+        assert!(!stored.contains("changes"), "{stored}");
+        assert_eq!(serde_json::from_str::<Cursor>(&stored).unwrap(), unchanged);
     }
 
     #[test]

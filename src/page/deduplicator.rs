@@ -347,7 +347,39 @@ mod tests {
         assert_eq!(deduplicator.check_page(Offset(50), &keys(53..78), Some(97)), PageDecision::GoBack(Offset(44)));
         assert_eq!(deduplicator.check_page(Offset(44), &keys(64..80), Some(80)), PageDecision::GoBack(Offset(10)));
         assert_eq!(deduplicator.check_page(Offset(10), &keys(50..75), Some(80)), all_new(25));
-        assert_eq!(deduplicator.changes().backtracks(), 2);
+        assert_eq!((deduplicator.changes().backtracks(), deduplicator.received()), (2, Some(35)));
+    }
+
+    #[test]
+    fn nothing_is_missing_if_the_list_shrinks_again_after_it_went_back_to_the_start() {
+        let mut deduplicator = midway();
+        assert_eq!(deduplicator.check_page(Offset(50), &[], Some(50)), PageDecision::GoBack(Offset(0)));
+        assert_eq!(deduplicator.check_page(Offset(0), &keys(80..100), Some(20)), all_new(20));
+        assert_eq!(deduplicator.changes().maybe_missed(), 0);
+    }
+
+    #[test]
+    fn it_goes_back_by_pages_as_long_as_the_longest_so_far() {
+        let mut deduplicator = midway();
+        let decision = deduplicator.check_page(Position::Page(3), &keys(53..56), Some(97));
+        assert_eq!(decision, PageDecision::GoBack(Position::Page(2)));
+        assert_eq!(first_new(deduplicator.check_page(Position::Page(2), &keys(28..53), Some(97))), Some(22));
+    }
+
+    #[test]
+    fn it_does_not_go_back_if_only_items_were_removed_that_the_page_starts_before() {
+        let mut resumed = resumed(37, 12, 100, 0..37);
+        assert_eq!(resumed.check_page(Offset(25), &keys(37..62), Some(88)), all_new(25));
+        assert_eq!((resumed.changes().backtracks(), resumed.changes().maybe_missed()), (0, 0));
+    }
+
+    #[test]
+    fn items_without_ids_on_an_earlier_page_are_not_skipped_by_the_count_of_a_later_one() {
+        let mut resumed = resumed(37, 12, 100, 0..37);
+        assert_eq!(resumed.check_page(Offset(25), &keys(60..85), Some(77)), PageDecision::GoBack(Offset(0)));
+        let mut page = keys(37..62);
+        page[2] = None;
+        assert_eq!(resumed.check_page(Offset(0), &page, Some(77)), all_new(25));
     }
 
     #[test]
@@ -362,6 +394,28 @@ mod tests {
         (0..25).for_each(|_| without_ids.record_yielded(None));
         assert_eq!(without_ids.check_page(Offset(25), &[None; 25], Some(98)), all_new(25));
         assert_eq!(without_ids.changes().maybe_missed(), 2);
+    }
+
+    #[test]
+    fn it_does_not_go_back_from_a_page_with_an_item_that_could_not_be_recognized() {
+        let mut deduplicator = midway();
+        let mut page = keys(53..78);
+        page[7] = None;
+        assert_eq!(deduplicator.check_page(Offset(50), &page, Some(97)), all_new(25));
+        assert_eq!(deduplicator.changes().maybe_missed(), 3);
+    }
+
+    #[test]
+    fn the_changes_before_an_item_leave_out_the_repeated_items_behind_it() {
+        let mut deduplicator = midway();
+        duplicates(deduplicator.check_page(Offset(50), &keys((50..73).chain(48..50)), Some(102)));
+        assert_eq!([0, 1, 2].map(|behind| deduplicator.changes_before(behind).repeated()), [2, 1, 0]);
+        (50..73).for_each(|key| deduplicator.record_yielded(Some(key)));
+
+        // What a page repeats because it starts earlier is not counted, so it is not left out either.
+        assert_eq!(deduplicator.check_page(Offset(75), &keys(78..103), Some(99)), PageDecision::GoBack(Offset(69)));
+        assert_eq!(first_new(deduplicator.check_page(Offset(69), &keys(70..95), Some(99))), Some(3));
+        assert_eq!(deduplicator.changes_before(3).repeated(), 2);
     }
 
     #[test]
@@ -396,6 +450,51 @@ mod tests {
         assert_eq!(check_nth(40), PageDecision::NoNewItems);
     }
 
+    /// Checks so many pages that alternate between items 0 to 24 and 25 to 49, all of which were yielded.
+    fn check_duplicates(deduplicator: &mut Deduplicator, pages: u64) {
+        for nth in 0..pages {
+            let first = nth % 2 * 25;
+            let known = duplicates(deduplicator.check_page(Offset(500), &keys(first..first + 25), None));
+            assert!(known.iter().all(|is_duplicate| *is_duplicate));
+        }
+    }
+
+    #[test]
+    fn a_new_item_starts_the_count_of_consecutive_duplicates_anew() {
+        let mut deduplicator = midway();
+        check_duplicates(&mut deduplicator, 40);
+        assert_eq!(deduplicator.check_page(Offset(500), &keys(60..61), None), all_new(1));
+        check_duplicates(&mut deduplicator, 40);
+    }
+
+    #[test]
+    fn going_back_starts_the_count_of_consecutive_duplicates_anew() {
+        let mut deduplicator = midway();
+        check_duplicates(&mut deduplicator, 40);
+        assert_eq!(deduplicator.check_page(Offset(500), &keys(60..85), Some(90)), PageDecision::GoBack(Offset(480)));
+        duplicates(deduplicator.check_page(Offset(480), &keys(0..25), Some(90)));
+    }
+
+    #[test]
+    fn pages_without_ids_are_alike_and_no_sign_of_a_vendor_that_does_not_paginate() {
+        let mut deduplicator = Deduplicator::starting_at(Position::Start);
+        for page in 0..4 {
+            let position = if page == 0 { Position::Start } else { Offset(25 * page) };
+            assert_eq!(deduplicator.check_page(position, &[None; 25], Some(100)), all_new(25));
+            (0..25).for_each(|_| deduplicator.record_yielded(None));
+        }
+        assert!(deduplicator.changes().is_none());
+    }
+
+    #[test]
+    fn a_page_without_a_total_leaves_the_total_as_it_was() {
+        let mut deduplicator = midway();
+        assert_eq!(deduplicator.check_page(Offset(50), &keys(50..75), None), all_new(25));
+        assert_eq!(deduplicator.total(), Some(100));
+        duplicates(deduplicator.check_page(Offset(75), &keys(74..99), Some(101)));
+        assert_eq!(deduplicator.changes().total_before(), Some(100));
+    }
+
     #[test]
     fn servers_that_disagree_about_the_total_make_it_go_back_a_few_times_only() {
         let mut deduplicator = midway();
@@ -416,6 +515,17 @@ mod tests {
         for deduplicator in [with_ids, without_ids] {
             assert!(deduplicator.changes().is_none());
         }
+    }
+
+    #[test]
+    fn what_a_cursor_says_of_its_page_does_not_concern_the_next_page() {
+        let mut without_ids = resumed(37, 12, 100, []);
+        assert_eq!(first_new(without_ids.check_page(Offset(25), &[None; 25], Some(100))), Some(12));
+        assert_eq!(without_ids.check_page(Offset(50), &[None; 25], Some(100)), all_new(25));
+
+        let mut with_all_keys = resumed(300, 300, 1000, 0..50);
+        duplicates(with_all_keys.check_page(Position::Start, &keys(0..300), Some(1005)));
+        assert_eq!(with_all_keys.changes().maybe_repeated(), 0, "a cursor with fewer keys than fit has them all");
     }
 
     #[test]
@@ -471,6 +581,7 @@ mod tests {
         let mut recent = RecentKeys::default();
         (0..5000).for_each(|key| recent.insert(key));
         assert_eq!((recent.len(), recent.keys.len()), (1000, 1000));
+        recent.insert(4999);
         assert!(recent.contains(4000) && !recent.contains(3999));
     }
 }

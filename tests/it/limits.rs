@@ -1,14 +1,15 @@
 //! The tenant's rate limit: rows L1 to L15 of the contract, one by one. `pacing.rs` tests all of them together, with many
 //! callers.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::fixably::{MockServer, TokenKind};
-use servicebay::testing::{Fault, Script, Step, Transport as _};
-use servicebay::{CallOptions, Error, HoldBack, Priority, RateLimitPolicy, fentu, fixably};
+use servicebay::testing::{Fault, Script, Step, Transport, TransportError};
+use servicebay::{CallOptions, Error, HoldBack, Priority, RateLimitPolicy, RetryPolicy, fentu, fixably};
 use tokio::time::Instant;
 
 use crate::support::{builder, client, order, refused};
@@ -305,6 +306,24 @@ async fn a_reset_beyond_the_longest_window_is_ignored() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reset_is_believed_up_to_a_day_ahead_or_up_to_a_year_if_the_policy_allows_it() {
+    const HOUR: u64 = 3600;
+    let longest = RateLimitPolicy::new().with_max_window(Duration::MAX);
+    for (policy, ahead, is_believed) in [
+        (RateLimitPolicy::new(), 23 * HOUR, true),
+        (RateLimitPolicy::new(), 25 * HOUR, false),
+        (longest.clone(), 364 * 24 * HOUR, true),
+        (longest, 366 * 24 * HOUR, false),
+    ] {
+        let refusal = Step::status(429).header("ratelimit", format!("\"a\";r=0;t={ahead}"));
+        let script = Script::new([refusal, order()]);
+        let client = builder(&script).with_rate_limit(policy).build().unwrap();
+        let result = client.get_order().id(1).send().await;
+        assert_eq!(result.is_err(), is_believed, "{ahead}: {result:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_after_takes_precedence_and_ietf_headers_are_read_too() {
     let (client, script) = client([refused("60").header("retry-after", "3"), order()]);
     client.get_order().id(1).send().await.unwrap();
@@ -522,6 +541,30 @@ async fn a_canceled_call_releases_its_reservation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_may_have_arrived_uses_up_the_window_and_one_that_was_not_sent_does_not() {
+    for (step, left) in [
+        (Step::dropped(), 1),
+        (order().delay(20 * SECOND), 1),
+        (Step::connect_error(), 2),
+        (order().header("age", "600"), 2),
+    ] {
+        let shown = format!("{step:?}");
+        let later = order_with_remaining(2, "60").delay(SECOND).repeat();
+        let script = Script::new([order_with_remaining(2, "60"), step, later]);
+        let client = builder(&script).with_retry(RetryPolicy::never()).with_max_wait(DAY).build().unwrap();
+        client.get_order().id(1).send().await.unwrap();
+        // Canceled after a second, if there is no response by then.
+        let _ = tokio::time::timeout(SECOND, client.get_order().id(2).send()).await;
+        let calls = [3, 4].map(|id| tokio::spawn(client.get_order().id(id).send()));
+        tokio::time::sleep(SECOND / 2).await;
+        assert_eq!(client.rate_limit().in_flight(), left, "{shown}");
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_a_probe_is_canceled_the_next_waiter_probes() {
     let steps = [refused("10"), order().delay(60 * SECOND), order().repeat()];
     let script = Script::new(steps);
@@ -692,7 +735,7 @@ async fn the_usage_of_others_is_detected_and_left_to_them() {
 /// A vendor of 50 calls a minute that cannot be reached, or fails, from one second to another.
 fn vendor_with_outage(from: f64, to: f64, outage: fn() -> Step) -> Script {
     let started = Instant::now();
-    let windows = std::sync::Mutex::new(std::collections::HashMap::<u64, u64>::new());
+    let windows = Mutex::new(std::collections::HashMap::<u64, u64>::new());
     let respond = move || {
         let now = started.elapsed().as_secs_f64();
         if (from..to).contains(&now) {
@@ -801,8 +844,94 @@ async fn a_limit_can_be_reopened_by_hand_and_says_what_holds_calls_back() {
 // L12
 
 #[tokio::test(start_paused = true)]
+async fn reopening_the_limit_sends_the_calls_that_wait_for_it() {
+    let script = Script::new([refused("43200"), order().repeat()]);
+    let client = builder(&script).with_max_wait(DAY).build().unwrap();
+    let waiting = tokio::spawn(client.get_order().id(1).send());
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!((script.requests().len(), client.rate_limit().waiting()), (1, 1));
+    client.reopen_rate_limit();
+    waiting.await.unwrap().unwrap();
+    let at = arrivals(&script);
+    assert!(at[1] < 62.0, "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_has_what_the_vendor_reported_and_what_is_in_flight() {
+    let script = Script::new([
+        order_with_remaining(0, "60"),
+        order_with_remaining(80, "60").delay(SECOND),
+        order_with_remaining(79, "60").delay(SECOND),
+    ]);
+    let client = builder(&script).with_max_wait(DAY).build().unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    let exhausted = client.rate_limit();
+    assert_eq!((exhausted.limit(), exhausted.remaining(), exhausted.in_flight()), (Some(100), Some(0), 0));
+    let reset_at = exhausted.reset_at().unwrap();
+    assert!((59..=60).contains(&reset_at.duration_since(script.wall()).as_secs()), "{reset_at}");
+    match exhausted.held_back() {
+        Some(HoldBack::Exhausted { until, .. }) => assert_eq!(until, reset_at),
+        other => panic!("{other:?}"),
+    }
+
+    let calls = [2, 3].map(|id| tokio::spawn(client.get_order().id(id).send()));
+    tokio::time::sleep(MINUTE + SECOND / 2).await;
+    let probing = client.rate_limit();
+    assert_eq!((probing.held_back(), probing.in_flight(), probing.waiting()), (Some(HoldBack::Probing), 1, 1));
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let open = client.rate_limit();
+    assert_eq!((open.held_back(), open.remaining(), open.in_flight()), (None, Some(79), 0));
+}
+
+/// A transport whose background tasks run on a runtime of the caller, which may end.
+#[derive(Clone, Debug)]
+struct OnOtherRuntime {
+    script: Script,
+    tasks: Arc<Mutex<Vec<tokio::task::AbortHandle>>>,
+}
+
+impl Transport for OnOtherRuntime {
+    fn send(
+        &self,
+        request: http::Request<bytes::Bytes>,
+    ) -> futures_core::future::BoxFuture<'static, Result<http::Response<bytes::Bytes>, TransportError>> {
+        self.script.send(request)
+    }
+
+    fn identity(&self) -> usize {
+        self.script.identity()
+    }
+
+    fn spawn(&self, task: futures_core::future::BoxFuture<'static, ()>) {
+        self.tasks.lock().unwrap().push(tokio::spawn(task).abort_handle());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_are_sent_on_time_although_the_task_that_wakes_them_ends_with_its_runtime() {
+    let script = Script::new([refused("10"), order().repeat()]);
+    let transport = OnOtherRuntime { script: script.clone(), tasks: Arc::default() };
+    let client = builder(&script).with_transport(transport.clone()).build().unwrap();
+    let waiting = [1, 2].map(|id| tokio::spawn(client.get_order().id(id).send()));
+    tokio::time::sleep(5 * SECOND).await;
+    let tasks = std::mem::take(&mut *transport.tasks.lock().unwrap());
+    assert!(!tasks.is_empty());
+    tasks.iter().for_each(tokio::task::AbortHandle::abort);
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    assert!(arrivals(&script).iter().all(|at| *at < 12.0), "{:?}", arrivals(&script));
+    tokio::time::sleep(SECOND).await;
+    let tasks = transport.tasks.lock().unwrap();
+    assert_eq!(tasks.len(), 1, "one task for all calls that wait");
+    assert!(tasks[0].is_finished(), "no call waits any more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_vendor_that_reports_nothing_is_called_at_the_rate_that_it_accepts() {
-    let used = std::sync::Mutex::new(std::collections::HashMap::<u64, u64>::new());
+    let used = Mutex::new(std::collections::HashMap::<u64, u64>::new());
     let started = Instant::now();
     let script = Script::new([Step::with(move |_| {
         let mut used = used.lock().unwrap();

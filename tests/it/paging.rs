@@ -20,8 +20,8 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::json;
-use servicebay::Error;
 use servicebay::testing::{Script, Step};
+use servicebay::{Error, ListPage as _};
 
 use crate::support::builder;
 
@@ -62,6 +62,14 @@ async fn items_yields_the_whole_list_once() {
         assert_eq!(ids, (0..i64::from(total)).collect::<Vec<_>>());
         assert_eq!(script.requests().len(), total.div_ceil(25).max(1) as usize, "{total}");
     }
+}
+
+#[tokio::test]
+async fn an_empty_list_is_one_page_without_items() {
+    let (client, script) = client([orders(0)]);
+    let pages: Vec<_> = client.list_orders().pages().try_collect().await.unwrap();
+    let counts: Vec<_> = pages.into_iter().map(|page| page.into_inner().into_items().len()).collect();
+    assert_eq!((counts, script.requests().len()), (vec![0], 1));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt};
 use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::testing::{Script, Step};
-use servicebay::{Error, fixably};
+use servicebay::{CallOptions, Error, Priority, fixably};
 use tokio::time::{Instant, sleep};
 
 use super::lists::{
@@ -19,6 +19,7 @@ for_each_vendor! {
     when_the_rate_limit_is_nearly_exhausted_pages_are_fetched_one_by_one
     without_prefetch_no_page_is_fetched_before_it_is_needed
     a_slow_caller_loses_no_page
+    sixty_four_pages_are_in_flight_at_most_whatever_the_caller_asks_for
 }
 
 async fn pages_come_in_order_however_late_each_arrives<V: ListVendor>() {
@@ -113,6 +114,29 @@ async fn a_slow_caller_loses_no_page<V: ListVendor>() {
         sleep(Duration::from_secs(60)).await;
     }
     assert_eq!(yielded, (0..200).collect::<Vec<_>>());
+}
+
+async fn sixty_four_pages_are_in_flight_at_most_whatever_the_caller_asks_for<V: ListVendor>() {
+    for (depth, ahead) in [(0, 0), (1, 0), (40, 40), (64, 64), (1000, 64)] {
+        let list = TestList::of(0..1000);
+        V::items(list.operation::<V>()).prefetch(depth).try_next().await.unwrap().unwrap();
+        assert_eq!(list.requested_starts().len(), 1 + ahead, "{depth}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulk_caller_prefetches_within_what_it_leaves_to_others() {
+    for (priority, ahead) in [(Priority::Normal, 12), (Priority::Bulk, 2)] {
+        let list = TestList::of(0..1000);
+        // 24 of 100 calls are left after the first page, of which a bulk caller leaves 20 to others.
+        list.state().remaining = Some(25);
+        let options = CallOptions::new().with_priority(priority);
+        let client = fixably::Client::builder(fixably::Credentials::bearer("test")).with_tenant("acme");
+        let client = client.with_transport(list.script::<FixablyByOffset>()).build().unwrap().with_options(options);
+        let mut items = client.list_queues().limit(10).items().prefetch(64);
+        items.try_next().await.unwrap().unwrap();
+        assert_eq!(list.requested_starts().len(), 1 + ahead, "{priority:?}");
+    }
 }
 
 async fn read_short_pages<V: ListVendor>() {

@@ -11,6 +11,8 @@ for_each_vendor! {
     a_cursor_of_pages_resumes_with_the_next_page
     a_list_that_changed_since_the_cursor_was_taken_is_resumed_without_loss
     changes_are_summed_over_all_streams_that_resumed_the_list
+    an_item_that_moved_is_counted_once_however_often_its_page_is_resumed
+    a_cursor_does_not_grow_with_the_list
 }
 
 async fn a_cursor_taken_at_any_moment_resumes_with_the_very_next_item<V: ListVendor>() {
@@ -98,6 +100,38 @@ async fn changes_are_summed_over_all_streams_that_resumed_the_list<V: ListVendor
     }
 }
 
+async fn an_item_that_moved_is_counted_once_however_often_its_page_is_resumed<V: ListVendor>() {
+    for stops in [&[][..], &[12], &[12, 14, 17]] {
+        let list = TestList::of(0..20);
+        let mut items = V::items(list.operation::<V>());
+        for yielded in 1..=19 {
+            items.try_next().await.unwrap().unwrap();
+            if yielded == 10 {
+                // The last item of the list is one that was yielded, and another is missing without a trace.
+                let moved = list.state().ids.remove(5);
+                list.state().ids.push(moved);
+            }
+            if stops.contains(&yielded) {
+                items = V::items(list.operation::<V>()).resume(items.cursor());
+            }
+        }
+        assert!(items.cursor().is_finished(), "what is left of the page will not be yielded");
+        assert!(items.try_next().await.unwrap().is_none());
+        assert_eq!((items.changes().repeated(), items.yielded()), (1, 19), "{stops:?}");
+    }
+}
+
+async fn a_cursor_does_not_grow_with_the_list<V: ListVendor>() {
+    let list = TestList::of(0..1000);
+    let mut items = V::items(list.operation::<V>());
+    for _ in 0..995 {
+        items.try_next().await.unwrap().unwrap();
+    }
+    let stored: serde_json::Value = serde_json::to_value(items.cursor()).unwrap();
+    assert_eq!(stored["keys"].as_array().unwrap().len(), 200);
+    assert!(stored.to_string().len() < 4096, "{stored}");
+}
+
 #[tokio::test]
 async fn a_cursor_is_rejected_by_any_other_list() {
     let list = TestList::of(0..50);
@@ -123,6 +157,11 @@ async fn a_cursor_is_rejected_by_any_other_list() {
         assert_eq!(error.parameter(), "cursor");
     }
     assert_eq!(script.requests().len(), 0);
+
+    let mut rejected = client.list_stores().items().resume(cursor.clone());
+    let error = rejected.try_next().await.unwrap_err().to_string();
+    assert!(error.contains("belongs to list_queues"), "{error}");
+    assert_eq!((rejected.yielded(), rejected.total()), (0, None), "nothing of it is taken over");
 
     // Where the list starts is not part of its identity.
     let first = operation.offset(30).items().resume(cursor).try_next().await.unwrap().unwrap();
