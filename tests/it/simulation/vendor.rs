@@ -171,9 +171,15 @@ impl AnyServer {
         let registered = server.application();
         let application = fentu::Application::builder(registered.client_id(), registered.client_secret());
         let application = application.with_base_url(server.base_url()).with_transport(transport).build().unwrap();
-        let login = application.authorize("http://127.0.0.1:49152/callback", ["admin"]).unwrap();
-        let sent_to = server.visit(login.url().as_str()).expect("a redirect");
-        Some(application.exchange(&login, sent_to.as_str()).await.expect("tokens"))
+        loop {
+            let login = application.authorize("http://127.0.0.1:49152/callback", ["admin"]).unwrap();
+            let sent_to = server.visit(login.url().as_str()).expect("a redirect");
+            match application.exchange(&login, sent_to.as_str()).await {
+                // The clients have asked the token endpoint too often. The user comes back in a minute.
+                Err(Error::RateLimited(_)) => tokio::time::sleep(Duration::from_secs(60)).await,
+                tokens => return Some(tokens.expect("tokens")),
+            }
+        }
     }
 
     /// A client of this server.
