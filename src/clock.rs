@@ -94,14 +94,13 @@ impl Clock {
         }
     }
 
-    /// Whether the wall clock shows a time before `end`. Every call asks this, and the system's own times are compared sooner than
-    /// they become a [`Timestamp`].
+    /// Wall time as the system counts it, for the comparison that every call makes: it costs less than a [`Timestamp`].
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the time")]
-    pub(crate) fn is_before(self, end: SystemTime) -> bool {
+    pub(crate) fn system_time(self) -> SystemTime {
         match self {
-            Self::System => SystemTime::now() < end,
+            Self::System => SystemTime::now(),
             #[cfg(feature = "testing")]
-            Self::Anchored(clock) => SystemTime::from(clock.now()) < end,
+            Self::Anchored(clock) => clock.now().into(),
         }
     }
 
@@ -152,6 +151,7 @@ mod tests {
         let clock = Clock::anchored(start);
         clock.sleep_until(clock.now() + Duration::from_secs(3600)).await;
         assert_eq!(clock.wall().to_string(), "2026-01-01T01:00:00Z");
+        assert_eq!(clock.system_time(), clock.wall().into());
     }
 
     #[tokio::test(start_paused = true)]

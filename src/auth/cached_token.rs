@@ -5,7 +5,6 @@ use http::header::{HeaderName, HeaderValue};
 use super::AuthHeader;
 use super::expiry::Expiry;
 use super::token_set::TokenSet;
-use crate::clock::Clock;
 
 /// A token as it is sent.
 #[derive(Debug)]
@@ -19,11 +18,6 @@ pub(super) struct CachedToken {
 }
 
 impl CachedToken {
-    /// Whether the token is valid, and nothing is to be done: what nearly every call finds.
-    pub(super) fn is_fresh(&self, clock: Clock) -> bool {
-        self.expiry.as_ref().is_none_or(|expiry| expiry.is_fresh(clock))
-    }
-
     /// The header of one attempt.
     pub(super) fn auth_header(&self, was_awaited: bool) -> AuthHeader {
         AuthHeader { header: Some(self.header.clone()), epoch: self.epoch, was_awaited }

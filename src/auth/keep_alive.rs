@@ -30,7 +30,7 @@ impl TokenCache {
         loop {
             let old = self.current.load_full();
             match self.due(&mut last_due) {
-                Some(due) if due.is_past(clock.now(), clock.wall()) => {}
+                Some(due) if due.is_past(clock.now(), clock.system_time()) => {}
                 // Checked now and then: another process may refresh, and the machine may sleep.
                 due => {
                     let check = clock.now() + expiry::CHECK_INTERVAL;

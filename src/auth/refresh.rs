@@ -347,7 +347,7 @@ impl TokenCache {
     fn is_valid_by_date(&self, tokens: &TokenSet) -> bool {
         let clock = self.setting.endpoint.clock;
         let (now, wall) = (clock.now(), clock.wall());
-        Expiry::of(tokens, now, wall, 0.0).is_none_or(|expiry| expiry.stage(now, wall) != Stage::Expired)
+        Expiry::of(tokens, now, wall, 0.0).is_none_or(|expiry| expiry.stage(now, wall.into()) != Stage::Expired)
     }
 
     /// Stores tokens that were granted, and then puts them in place.

@@ -109,9 +109,6 @@ impl TokenCache {
     pub(crate) fn ready(self: &Arc<Self>) -> Option<AuthHeader> {
         let current = self.current.load();
         let current = current.as_ref()?;
-        if current.is_fresh(self.setting.endpoint.clock) {
-            return Some(current.auth_header(false));
-        }
         match self.stage(current) {
             Stage::Fresh => {}
             Stage::Stale if self.setting.refreshes_early => self.refresh_early(current),
@@ -345,7 +342,7 @@ impl TokenCache {
 
     pub(super) fn stage(&self, current: &CachedToken) -> Stage {
         let clock = self.setting.endpoint.clock;
-        current.expiry.map_or(Stage::Fresh, |expiry| expiry.stage(clock.now(), clock.wall()))
+        current.expiry.map_or(Stage::Fresh, |expiry| expiry.stage(clock.now(), clock.system_time()))
     }
 }
 
