@@ -41,12 +41,6 @@ impl RateLimitHeaders {
         self.retry_after.or(self.reset)
     }
 
-    /// The same without the end of a window, from a vendor that reports that with refusals alone: nothing would say how much of
-    /// the next one is used, until it is refused again.
-    pub(super) fn of_refusal_alone(self) -> Self {
-        Self { reset: None, ..self }
-    }
-
     /// When the window ends or ended, if the response arrives now.
     pub(super) fn reset_instant(&self, now: Instant) -> Option<Instant> {
         (now + self.reset?).checked_sub(self.late)

@@ -389,8 +389,6 @@ impl LimiterState {
             }
             false => {
                 let is_refused = kind == ResponseKind::Refused;
-                let headers =
-                    if is_refused && !self.window.is_reported() { headers.of_refusal_alone() } else { headers };
                 self.window.on_response(&ReceivedResponse { sent: reservation.sent, sent_at, headers, is_refused }, now)
             }
         };

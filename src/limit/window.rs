@@ -56,8 +56,6 @@ pub(super) struct Window {
     /// What others are likely to use while a call travels.
     margin: u64,
     is_slow: bool,
-    /// Whether the vendor reports its windows with calls that it accepts, and not with refusals alone.
-    is_reported: bool,
 }
 
 /// The window that is known last.
@@ -159,12 +157,13 @@ impl Window {
         // A window that holds nothing would take no call: zero is how some write that there is no limit.
         self.limit = headers.limit.filter(|limit| *limit > 0).or(self.limit);
         self.remaining = headers.remaining.or(self.remaining);
-        self.is_reported |= !call.is_refused && headers.remaining.is_some() && headers.reset.is_some();
-        if let Some(reset_at) = headers.reset_instant(now) {
-            self.length.on_reset(reset_at, headers.reset.unwrap_or_default());
+        // A window that is reported with refusals alone does not count: nothing would say how much of the next one is used.
+        let reset = headers.reset.filter(|_| self.is_known() || !call.is_refused);
+        if let (Some(ahead), Some(reset_at)) = (reset, headers.reset_instant(now)) {
+            self.length.on_reset(reset_at, ahead);
         }
         self.length.on_policy(headers.window);
-        let changed = match (headers.remaining, headers.reset) {
+        let changed = match (headers.remaining, reset) {
             (Some(remaining), Some(ahead)) => self.on_report(call, remaining, now + ahead, now),
             // Until when it has to last is not known, but within a window it counts all the same.
             (Some(remaining), None) if self.current.is_some() => {
@@ -461,12 +460,7 @@ impl Window {
         self.current.filter(|current| current.is_reported && now < current.reset_at)
     }
 
-    /// Whether the vendor reports its windows with calls that it accepts.
-    pub(super) fn is_reported(&self) -> bool {
-        self.is_reported
-    }
-
-    /// Whether the vendor reports when its windows end.
+    /// Whether the vendor reports when its windows end, with calls that it accepts.
     pub(super) fn is_known(&self) -> bool {
         self.current.is_some()
     }
@@ -514,7 +508,6 @@ impl Window {
         self.external = ExternalUsage::default();
         self.length = WindowLength::default();
         self.is_slow = false;
-        self.is_reported = false;
     }
 }
 
