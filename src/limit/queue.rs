@@ -79,7 +79,7 @@ impl Queue {
         let wake = Arc::new(Notify::new());
         let waiter = Waiter { request, state: WaiterState::Waiting, wake: Arc::clone(&wake) };
         self.lanes[request.lane()].insert(ticket, waiter);
-        self.waiting[request.lane()].insert(ticket);
+        self.count(request.lane(), ticket, WaiterState::Waiting, true);
         (ticket, wake)
     }
 
@@ -104,7 +104,7 @@ impl Queue {
 
     /// Whether a waiter has no offer.
     pub(super) fn has_waiting(&self) -> bool {
-        self.count_waiting() > 0
+        self.waiting.iter().any(|waiting| !waiting.is_empty())
     }
 
     /// How many wait without an offer.
@@ -273,20 +273,18 @@ impl Queue {
 
     /// Counts a waiter that is in this state now, or was.
     fn count(&mut self, lane: usize, ticket: u64, state: WaiterState, is_now: bool) {
-        let counter = match state {
+        let change = |counter: &mut u64| *counter = counter.saturating_add_signed(if is_now { 1 } else { -1 });
+        match state {
             WaiterState::Waiting if is_now => {
                 self.waiting[lane].insert(ticket);
-                return;
             }
             WaiterState::Waiting => {
                 self.waiting[lane].remove(&ticket);
-                return;
             }
-            WaiterState::Offered { is_expected: true, .. } => &mut self.offers,
-            WaiterState::Offered { .. } => &mut self.open_offers,
-            WaiterState::Unresponsive | WaiterState::TooLate(_) => return,
-        };
-        *counter = counter.saturating_add_signed(if is_now { 1 } else { -1 });
+            WaiterState::Offered { is_expected: true, .. } => change(&mut self.offers),
+            WaiterState::Offered { .. } => change(&mut self.open_offers),
+            WaiterState::Unresponsive | WaiterState::TooLate(_) => {}
+        }
     }
 }
 
