@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use h2::Reason;
 use http::{Method, StatusCode};
-use servicebay::{CallOptions, Error, RetryPolicy};
+use servicebay::{CallOptions, Error, RetryPolicy, fixably};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::http2_server::{RecordedRequest, Reply, Server};
 use crate::{assert_not_sent, assert_outcome_unknown, call, end, pass, settle, start, whole_text};
@@ -121,21 +122,30 @@ async fn a_call_under_way_outlives_the_announced_end_of_its_connection_and_later
     assert_eq!((arrivals(&received, "under way"), arrivals(&received, "later")), (1, 1));
 }
 
-/// A server with one stream, which a call occupies until it is released.
-async fn occupied() -> (Server, Arc<Notify>) {
-    let released = Arc::new(Notify::new());
-    // The first call has the connection learn how many streams there may be.
-    let server = Server::start_with([Reply::Ok, Reply::OkLater(Arc::clone(&released))], Some(1)).await;
-    (server, released)
+/// A connection with one stream, which a call occupies until it is released.
+struct Occupied {
+    server: Server,
+    client: fixably::Client,
+    occupying: JoinHandle<Result<Option<u64>, Error>>,
+    released: Arc<Notify>,
+}
+
+impl Occupied {
+    async fn start() -> Self {
+        let released = Arc::new(Notify::new());
+        let server = Server::start_with([Reply::Ok, Reply::OkLater(Arc::clone(&released))], Some(1)).await;
+        let client = server.client(attempt_timeout(PATIENCE));
+        // The first call has the connection learn how many streams there may be.
+        call(&client, Method::POST, "the first").await.unwrap();
+        let occupying = start(&client, Method::POST, "occupying");
+        server.wait_for(2).await;
+        Self { server, client, occupying, released }
+    }
 }
 
 #[tokio::test]
 async fn a_post_whose_attempt_ends_while_it_waits_for_a_stream_was_not_sent() {
-    let (server, released) = occupied().await;
-    let client = server.client(attempt_timeout(PATIENCE));
-    call(&client, Method::POST, "the first").await.unwrap();
-    let occupying = start(&client, Method::POST, "occupying");
-    server.wait_for(2).await;
+    let Occupied { server, client, occupying, released } = Occupied::start().await;
     let hasty = client.with_options(attempt_timeout(TIMEOUT).with_retry(RetryPolicy::never()));
     let waiting = start(&hasty, Method::POST, "waiting");
     pass(TIMEOUT + Duration::from_secs(1)).await;
@@ -150,11 +160,7 @@ async fn a_post_whose_attempt_ends_while_it_waits_for_a_stream_was_not_sent() {
 
 #[tokio::test]
 async fn a_post_that_waited_too_long_for_a_stream_is_sent_in_a_later_attempt_and_once() {
-    let (server, released) = occupied().await;
-    let client = server.client(attempt_timeout(PATIENCE));
-    call(&client, Method::POST, "the first").await.unwrap();
-    let occupying = start(&client, Method::POST, "occupying");
-    server.wait_for(2).await;
+    let Occupied { server, client, occupying, released } = Occupied::start().await;
     let waiting = start(&client.with_options(attempt_timeout(TIMEOUT)), Method::POST, "waiting");
     pass(TIMEOUT + Duration::from_secs(1)).await;
     assert!(!waiting.is_finished());

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::Method;
+use servicebay::fixably;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::http1::{accept, listen, object, read_request, respond, response};
 use crate::{assert_outcome_unknown, call, client, end, pass, settle, soon, start};
@@ -12,15 +14,20 @@ use crate::{assert_outcome_unknown, call, client, end, pass, settle, soon, start
 const MAX_IDLE: Duration = Duration::from_secs(20);
 const SECOND: Duration = Duration::from_secs(1);
 
-#[tokio::test]
-async fn an_idle_connection_is_used_again_for_20_seconds_and_then_closed() {
+/// A client with one connection, which is idle after a first call, and the server's end of it.
+async fn idle_connection(method: Method) -> (fixably::Client, TcpListener, TcpStream) {
     let (listener, url) = listen().await;
     let client = client(&url, |http| http);
-    let first = start(&client, Method::POST, "first");
+    let first = start(&client, method, "first");
     let mut stream = accept(&listener).await;
     respond(&mut stream, object(1)).await;
     end(first).await.unwrap();
+    (client, listener, stream)
+}
 
+#[tokio::test]
+async fn an_idle_connection_is_used_again_for_20_seconds_and_then_closed() {
+    let (client, listener, mut stream) = idle_connection(Method::POST).await;
     pass(MAX_IDLE - SECOND).await;
     let second = start(&client, Method::POST, "second");
     respond(&mut stream, object(2)).await;
@@ -36,12 +43,7 @@ async fn an_idle_connection_is_used_again_for_20_seconds_and_then_closed() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_without_another_call() {
-    let (listener, url) = listen().await;
-    let client = client(&url, |http| http);
-    let only = start(&client, Method::GET, "only");
-    let mut stream = accept(&listener).await;
-    respond(&mut stream, object(1)).await;
-    end(only).await.unwrap();
+    let (_client, _listener, mut stream) = idle_connection(Method::GET).await;
     pass(MAX_IDLE + SECOND).await;
     assert_eq!(soon(stream.read(&mut [0])).await.unwrap(), 0);
 }
@@ -49,12 +51,7 @@ async fn an_idle_connection_is_closed_without_another_call() {
 #[tokio::test]
 async fn a_call_after_the_server_has_closed_the_idle_connection_uses_another_and_arrives_once() {
     for method in [Method::GET, Method::POST] {
-        let (listener, url) = listen().await;
-        let client = client(&url, |http| http);
-        let first = start(&client, method.clone(), "first");
-        let mut stream = accept(&listener).await;
-        respond(&mut stream, object(1)).await;
-        end(first).await.unwrap();
+        let (client, listener, stream) = idle_connection(method.clone()).await;
         drop(stream);
         // The client hears of it.
         settle().await;
@@ -69,12 +66,7 @@ async fn a_call_after_the_server_has_closed_the_idle_connection_uses_another_and
 #[tokio::test]
 async fn a_request_that_meets_the_end_of_its_connection_is_repeated_if_it_is_a_get_and_not_if_it_is_a_post() {
     for method in [Method::GET, Method::POST] {
-        let (listener, url) = listen().await;
-        let client = client(&url, |http| http);
-        let first = start(&client, method.clone(), "first");
-        let mut stream = accept(&listener).await;
-        respond(&mut stream, object(1)).await;
-        end(first).await.unwrap();
+        let (client, listener, mut stream) = idle_connection(method.clone()).await;
         let second = start(&client, method.clone(), "second");
         read_request(&mut stream).await.unwrap();
         drop(stream);
@@ -92,12 +84,7 @@ async fn a_request_that_meets_the_end_of_its_connection_is_repeated_if_it_is_a_g
 #[tokio::test]
 async fn what_a_server_sends_on_an_idle_connection_is_no_response_to_the_next_call() {
     for unsolicited in [response("408 Request Timeout\r\nconnection: close", ""), object(666), b"garbage".to_vec()] {
-        let (listener, url) = listen().await;
-        let client = client(&url, |http| http);
-        let first = start(&client, Method::POST, "first");
-        let mut stream = accept(&listener).await;
-        respond(&mut stream, object(1)).await;
-        end(first).await.unwrap();
+        let (client, listener, mut stream) = idle_connection(Method::POST).await;
         stream.write_all(&unsolicited).await.unwrap();
         settle().await;
         let second = start(&client, Method::POST, "second");
