@@ -14,6 +14,7 @@
 
 #![expect(clippy::print_stdout, reason = "the ratios are what this program is for")]
 
+mod connection;
 mod peers;
 mod quantile;
 

@@ -17,6 +17,7 @@
 #![expect(clippy::print_stdout, reason = "the counts are what this program is for")]
 
 mod callgrind;
+mod connection;
 mod peers;
 
 use std::error::Error;

@@ -26,6 +26,7 @@
 
 #[path = "pacing/client.rs"]
 mod client;
+mod connection;
 #[path = "pacing/tenant.rs"]
 mod tenant;
 

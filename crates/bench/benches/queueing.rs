@@ -1,7 +1,8 @@
 //! Measures what it costs to queue callers at a closed rate limit, and to let them go when it opens.
 //!
 //! The mock server is in memory and the clock is paused, so waiting takes no time, and a call is the client's work and the
-//! server's. All callers of a round come at once. The cost of a caller should not depend on how many there are. Three limits close in front of them:
+//! server's. All callers of a round come at once, and meet one of three limits. The cost of a caller should not depend on how
+//! many there are:
 //!
 //! * *a used-up window*: the last round has left nothing. All callers go when it resets;
 //! * *a refusal*: the first caller gets a 429 with `Retry-After`. The others follow it one by one when the pause is over;

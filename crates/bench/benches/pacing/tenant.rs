@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{io, thread};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
 use super::now;
+use crate::connection::Connection;
 
 /// The order that every call gets.
 pub(crate) const ORDER: i64 = 20000010;
@@ -111,25 +111,15 @@ impl Tenant {
         }
     }
 
-    async fn serve(self, mut connection: TcpStream) -> io::Result<()> {
-        connection.set_nodelay(true)?;
-        let mut request = [0; 4096];
-        let mut filled = 0;
-        loop {
-            let read = connection.read(&mut request[filled..]).await?;
-            if read == 0 {
-                return Ok(());
-            }
-            filled += read;
-            // A client without pipelining sends nothing after the head until it has the response.
-            if request[..filled].ends_with(b"\r\n\r\n") {
-                filled = 0;
-                self.travel().await;
-                let response = self.respond();
-                self.travel().await;
-                connection.write_all(response.as_bytes()).await?;
-            }
+    async fn serve(self, stream: TcpStream) -> io::Result<()> {
+        let mut connection = Connection::new(stream)?;
+        while connection.next_request().await? {
+            self.travel().await;
+            let response = self.respond();
+            self.travel().await;
+            connection.respond(response.as_bytes()).await?;
         }
+        Ok(())
     }
 
     /// One way, to the tenant or from it.

@@ -9,11 +9,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
 use super::{Workload, canned};
+use crate::connection::Connection;
 
 /// A server on this machine, in a thread of its own that runs until the program exits.
 #[derive(Debug)]
@@ -43,20 +43,10 @@ async fn accept(listener: TcpListener, response: Arc<[u8]>) {
     }
 }
 
-async fn serve(mut connection: TcpStream, response: &[u8]) -> io::Result<()> {
-    connection.set_nodelay(true)?;
-    let mut request = [0; 4096];
-    let mut filled = 0;
-    loop {
-        let read = connection.read(&mut request[filled..]).await?;
-        if read == 0 {
-            return Ok(());
-        }
-        filled += read;
-        // A client without pipelining sends nothing after the head until it has the response.
-        if request[..filled].ends_with(b"\r\n\r\n") {
-            connection.write_all(response).await?;
-            filled = 0;
-        }
+async fn serve(stream: TcpStream, response: &[u8]) -> io::Result<()> {
+    let mut connection = Connection::new(stream)?;
+    while connection.next_request().await? {
+        connection.respond(response).await?;
     }
+    Ok(())
 }
