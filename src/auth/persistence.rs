@@ -44,12 +44,9 @@ impl TokenCache {
         let mut state = self.state();
         let state = &mut *state;
         let is_changed = stored.as_ref().is_some_and(|stored| {
-            let own_note = state.history.newest().and_then(TokenSet::presented_at);
             let is_refused = |tokens: &TokenSet| state.spends.is_refused(tokens);
             let is_changed = state.history.merge(&state.record.without_own_note(stored.clone()), is_refused);
-            if !is_changed && state.record.has_unwritten_note() {
-                state.history.update_newest(|newest| newest.with_presented_at(own_note));
-            }
+            state.history.update_newest(|newest| state.record.with_unwritten_note(newest));
             is_changed
         });
         if is_changed {
@@ -65,11 +62,11 @@ impl TokenCache {
         let _writing = self.writing.lock().await;
         let wall = self.setting.endpoint.clock.wall();
         let noted = tokens.clone().with_presented_at(Some(wall)).with_new_revision();
-        self.state().record.begin_note(noted.revision());
+        self.state().record.begin_note(noted.clone());
         match self.swap(&noted).await {
             Ok(CompareAndSwap::Stored) => {
                 let mut state = self.state();
-                state.record.set(Some(noted.clone()));
+                state.record.write(noted.clone());
                 state.history.record(noted);
                 Ok(Noted::Stored)
             }
@@ -82,12 +79,9 @@ impl TokenCache {
             Err(error) => {
                 // If the outcome is unknown, it is written as soon as that is possible.
                 let mut state = self.state();
+                let state = &mut *state;
                 state.record.set_unwritten_note();
-                let note = |newest: TokenSet| match newest.differs(tokens) {
-                    true => newest,
-                    false => newest.with_presented_at(Some(wall)),
-                };
-                state.history.update_newest(note);
+                state.history.update_newest(|newest| state.record.with_unwritten_note(newest));
                 Err(error)
             }
         }
@@ -127,7 +121,7 @@ impl TokenCache {
             match self.swap(&tokens).await? {
                 CompareAndSwap::Stored => {
                     let mut state = self.state();
-                    state.record.set(Some(tokens.clone()));
+                    state.record.write(tokens.clone());
                     state.record.succeed();
                     state.history.record(tokens);
                     return Ok(());

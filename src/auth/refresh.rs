@@ -224,6 +224,12 @@ impl TokenCache {
         match self.note_presentation(&newest).await {
             Ok(Noted::Stored) => {}
             Ok(Noted::Conflict) => return RefreshStep::Changed,
+            // Without a note, another client that gets the lease presents the same token.
+            Err(error) if permission.can_be_lost() && (access_is_valid || can_log_in) => {
+                let error = self.store_error("a lease that can be lost is not enough without a note", &error);
+                self.undo_presentation().await;
+                return RefreshStep::Failed(error);
+            }
             // A store that cannot be written stops no client. Until it has stored the new tokens, the client keeps the
             // lease, so that no other one presents what they replaced.
             Err(_) => {}
@@ -445,7 +451,12 @@ impl SpendPermission {
 
     /// Whether no earlier holder of the lease can still present anything or bring new tokens.
     fn is_last_holder_done(&self) -> bool {
-        self.lease.as_ref().is_some_and(|lease| !lease.can_be_lost())
+        self.lease.is_some() && !self.can_be_lost()
+    }
+
+    /// Whether another client can get the lease before it is released.
+    fn can_be_lost(&self) -> bool {
+        self.lease.as_ref().is_some_and(Lease::can_be_lost)
     }
 
     fn is_lost(&self) -> bool {

@@ -194,6 +194,49 @@ fn what_happens_if_a_lease_is_lost() {
 }
 
 #[test]
+fn what_happens_if_a_lease_is_lost_while_the_store_cannot_be_written() {
+    for vendor in [Vendor::FisikalRotated, Vendor::FisikalStrict, Vendor::RepairyRotated] {
+        run_paused(async {
+            let simulation = simulation(vendor, 2, Unkind::StoreFails).await;
+            simulation.warm_up().await;
+            simulation.become_stale().await;
+            simulation.fail_store(StoreOperation::Lease, StoreFault::LosesLease, STALE);
+            simulation.fail_store(StoreOperation::Write, StoreFault::Fails, STALE);
+            for index in [0, 1] {
+                simulation.call(index).await;
+                simulation.pass(MINUTE).await;
+            }
+            simulation.go_on().await;
+            simulation.check_that_all_processes_work().await;
+            simulation.require_fault();
+        });
+    }
+}
+
+/// A note that could not be written must not hide what another process notes later.
+#[test]
+fn what_happens_if_the_store_cannot_be_written_in_one_refresh_and_a_response_is_lost_in_the_next() {
+    for vendor in ROTATING {
+        run_paused(async {
+            let simulation = simulation(vendor, 2, Unkind::StoreFails).await;
+            simulation.warm_up().await;
+            simulation.become_stale().await;
+            simulation.fail_store(StoreOperation::Write, StoreFault::Fails, MINUTE);
+            simulation.call(0).await;
+            simulation.pass(2 * MINUTE).await;
+            simulation.call(1).await;
+            simulation.require_fault();
+            simulation.become_stale().await;
+            simulation.fail_token_requests(OutageKind::LostResponse, 2 * MINUTE);
+            simulation.call(1).await;
+            simulation.pass(MINUTE).await;
+            simulation.call(0).await;
+            simulation.go_on().await;
+        });
+    }
+}
+
+#[test]
 fn what_happens_if_the_first_load_after_a_login_fails() {
     run_paused(async {
         let mut simulation = simulation(USER_LOGINS, 1, Unkind::StoreFails).await;
