@@ -226,7 +226,11 @@ impl TokenCache {
             Ok(Noted::Conflict) => return RefreshStep::Changed,
             // Without a note, another client that gets the lease presents the same token.
             Err(error) if permission.can_be_lost() && (access_is_valid || can_log_in) => {
-                let error = self.store_error("a lease that can be lost is not enough without a note", &error);
+                let mut error =
+                    self.store_error("the note that the refresh token is presented cannot be written", &error);
+                if access_is_valid {
+                    error.kind = TokenErrorKind::Postponed;
+                }
                 self.undo_presentation().await;
                 return RefreshStep::Failed(error);
             }
@@ -402,7 +406,7 @@ impl TokenCache {
     fn unknown_outcome(&self) -> TokenError {
         let reason = "the outcome of the last refresh is unknown; the access token serves until it expires, and only then \
                       is the refresh token presented again";
-        self.error(TokenErrorKind::Unknown, reason)
+        self.error(TokenErrorKind::Postponed, reason)
     }
 
     pub(super) fn store_error(&self, what: &str, error: &StoreError) -> TokenError {

@@ -171,9 +171,11 @@ impl SpendOutcome {
         match kind {
             TokenErrorKind::NotSent | TokenErrorKind::Throttled => Self::NoEffect,
             TokenErrorKind::Refused => Self::Refused,
-            TokenErrorKind::Failed | TokenErrorKind::Unknown | TokenErrorKind::Unreadable | TokenErrorKind::Store => {
-                Self::Unknown
-            }
+            TokenErrorKind::Failed
+            | TokenErrorKind::Unknown
+            | TokenErrorKind::Unreadable
+            | TokenErrorKind::Store
+            | TokenErrorKind::Postponed => Self::Unknown,
         }
     }
 }

@@ -159,6 +159,12 @@ impl TokenCache {
         self.current.load_full().filter(|current| self.stage(current) != Stage::Expired)
     }
 
+    /// Whether the reason for a failure still exists: a refresh that was postponed for the valid token is due when that has
+    /// expired.
+    fn still_holds(&self, error: &TokenError) -> bool {
+        error.kind != TokenErrorKind::Postponed || self.not_expired().is_some()
+    }
+
     /// Waits for the refresh under way, or for one that begins; `None` if it takes too long. Returns the current token if it
     /// is valid, unless it is the `old` one.
     pub(super) async fn refreshed(
@@ -167,17 +173,19 @@ impl TokenCache {
         latest: Instant,
         purpose: RefreshPurpose,
     ) -> Option<Result<Arc<CachedToken>, Arc<TokenError>>> {
-        for _ in 0..2 {
+        for is_last in [false, true] {
             let mut refresh = match self.source(old, purpose) {
                 Ok(TokenSource::Refresh(refresh)) => refresh,
                 Ok(TokenSource::Current(current)) => return Some(Ok(current)),
                 Err(error) => return Some(Err(error)),
             };
             let waited = self.setting.endpoint.clock.within(refresh.wait_for(Option::is_some), latest).await?;
-            if let Ok(result) = waited {
-                return result.clone();
+            // If the task ended with its runtime, the next one starts on ours.
+            let Ok(result) = waited.map(|result| result.clone()) else { continue };
+            match &result {
+                Some(Err(error)) if !is_last && !self.still_holds(error) => {}
+                _ => return result,
             }
-            // The task ended with its runtime; the next one starts on ours.
         }
         let reason = "the token refresh ended without an outcome: its runtime was shut down";
         Some(Err(Arc::new(self.error(TokenErrorKind::Failed, reason))))
@@ -216,7 +224,7 @@ impl TokenCache {
         if let Some(current) = self.current.load_full().filter(|current| !is_old(current) && is_valid(current)) {
             return Ok(TokenSource::Current(current));
         }
-        if let Some(error) = state.refresh.recent_failure(self.now()) {
+        if let Some(error) = state.refresh.recent_failure(self.now()).filter(|error| self.still_holds(error)) {
             return Err(Arc::clone(error));
         }
         if purpose == RefreshPurpose::KeepAlive && self.closed.is_closed() {

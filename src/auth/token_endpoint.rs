@@ -278,9 +278,11 @@ fn is_repeated(error: &TokenError, repeat: Repeat) -> bool {
         TokenErrorKind::NotSent => true,
         TokenErrorKind::Unknown => is_harmless,
         TokenErrorKind::Failed => is_harmless && error.status.is_some_and(|status| status.is_server_error()),
-        TokenErrorKind::Refused | TokenErrorKind::Store | TokenErrorKind::Throttled | TokenErrorKind::Unreadable => {
-            false
-        }
+        TokenErrorKind::Refused
+        | TokenErrorKind::Store
+        | TokenErrorKind::Throttled
+        | TokenErrorKind::Unreadable
+        | TokenErrorKind::Postponed => false,
     }
 }
 

@@ -93,6 +93,8 @@ pub(crate) enum TokenErrorKind {
     Unknown,
     /// The request succeeded, and its response cannot be read.
     Unreadable,
+    /// Nothing was presented while the access token is valid, because presenting it could end the login.
+    Postponed,
 }
 
 impl TokenErrorKind {
@@ -106,6 +108,7 @@ impl TokenErrorKind {
             Self::Throttled => "throttled",
             Self::Unknown => "unknown",
             Self::Unreadable => "unreadable",
+            Self::Postponed => "postponed",
         }
     }
 

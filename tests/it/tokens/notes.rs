@@ -62,6 +62,7 @@ async fn a_refresh_without_effect_leaves_no_note_in_the_store() {
 #[tokio::test(start_paused = true)]
 async fn a_note_that_could_not_be_taken_back_stops_no_later_refresh() {
     let (server, store, client) = client_with_stored_tokens(600 * SECOND).await;
+    store.let_leases_last();
     store.next_writes([Write::Succeeds]);
     store.let_other_writes_fail(true);
     server.fault(Fault::status(429).on("POST", "/oauth/token"));
@@ -122,6 +123,24 @@ async fn a_refresh_token_whose_outcome_is_unknown_rests_for_30_seconds_even_if_n
     let started = Instant::now();
     task(&client).await.unwrap();
     assert_eq!((started.elapsed(), server.counters().refreshes()), (25 * SECOND, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_was_postponed_for_the_valid_token_takes_place_as_soon_as_that_has_expired() {
+    let server = fentu_server(RefreshTokens::Repeated);
+    let client = fentu_builder(&server, consent(&server)).build().unwrap();
+    task(&client).await.unwrap();
+    sleep(HOUR - 300 * SECOND).await;
+    server.fault(Fault::lost_response().on("POST", "/oauth/token"));
+    task(&client).await.unwrap();
+    // Half a second before the access token counts as expired, a refresh in the background presents nothing.
+    sleep(269_500 * SECOND / 1000).await;
+    task(&client).await.unwrap();
+    sleep(SECOND / 2).await;
+    assert_eq!(request_count(&server.requests(), "/oauth/token"), 1);
+    assert!(client.auth_status().last_failure().unwrap().contains("the access token serves until it expires"));
+    task(&client).await.unwrap();
+    assert_eq!((request_count(&server.requests(), "/oauth/token"), server.counters().refreshes()), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,12 +39,19 @@ struct StoreScript {
     written: Vec<TokenSet>,
     /// Whether the lease that was acquired last is held.
     is_held: Arc<AtomicBool>,
+    /// Whether leases last until they are released.
+    has_lasting_leases: bool,
 }
 
 impl ScriptedStore {
     /// Decides what happens to the next writes.
     pub(super) fn next_writes(&self, writes: impl IntoIterator<Item = Write>) {
         self.script().next_writes = writes.into_iter().collect();
+    }
+
+    /// From now on, no lease can be lost.
+    pub(super) fn let_leases_last(&self) {
+        self.script().has_lasting_leases = true;
     }
 
     /// Sets whether the writes after the [next ones](Self::next_writes) fail.
@@ -132,6 +139,9 @@ impl TokenStore for ScriptedStore {
 
     async fn lease(&self, key: &TokenKey) -> Result<Lease, StoreError> {
         let lease = self.memory.lease(key).await?;
+        if self.script().has_lasting_leases {
+            return Ok(lease);
+        }
         let is_held = Arc::new(AtomicBool::new(true));
         self.script().is_held = Arc::clone(&is_held);
         Ok(Lease::new(lease).with_is_held(move || is_held.load(Ordering::Relaxed)))
