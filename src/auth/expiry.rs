@@ -36,6 +36,25 @@ pub(super) struct TwoClocks {
     pub(super) wall: SystemTime,
 }
 
+/// When this client was granted tokens, on both clocks. Storing them takes time, in which the wall clock can be set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The fingerprint of the access token.
+    access: u64,
+    pub(super) at: Instant,
+    pub(super) wall: Timestamp,
+}
+
+impl Arrival {
+    pub(super) fn new(tokens: &TokenSet, at: Instant, wall: Timestamp) -> Self {
+        Self { access: tokens.access_fingerprint(), at, wall }
+    }
+
+    pub(super) fn is_of(&self, tokens: &TokenSet) -> bool {
+        self.access == tokens.access_fingerprint()
+    }
+}
+
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
@@ -61,8 +80,8 @@ impl TwoClocks {
 }
 
 impl Expiry {
-    /// The expiry of a token that is put in place now; `None` if it is not known. `jitter`, from 0 to 1, spreads the processes
-    /// that share a tenant.
+    /// The expiry of a token that was granted, or found in a store, at this time; `None` if it is not known. `jitter`, from 0
+    /// to 1, spreads the processes that share a tenant.
     pub(super) fn of(tokens: &TokenSet, now: Instant, wall: Timestamp, jitter: f64) -> Option<Self> {
         let expires_at = tokens.access_expires_at()?;
         let span = |from| Duration::try_from(expires_at.duration_since(from)).unwrap_or_default();

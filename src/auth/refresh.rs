@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::background::catch_panic;
 use super::cached_token::CachedToken;
-use super::expiry::{Expiry, Stage};
+use super::expiry::{Arrival, Stage};
 use super::grant::Granted;
 use super::lease::Lease;
 use super::persistence::{Noted, catch_store_panic};
@@ -357,7 +357,7 @@ impl TokenCache {
     fn is_valid_by_date(&self, tokens: &TokenSet) -> bool {
         let clock = self.setting.endpoint.clock;
         let (now, wall) = (clock.now(), clock.wall());
-        Expiry::of(tokens, now, wall, 0.0).is_none_or(|expiry| expiry.stage(now, wall.into()) != Stage::Expired)
+        self.expiry(tokens, 0.0).is_none_or(|expiry| expiry.stage(now, wall.into()) != Stage::Expired)
     }
 
     /// Stores tokens that were granted, and then puts them in place.
@@ -381,9 +381,11 @@ impl TokenCache {
     /// A login by the credentials follows the newest tokens too: it replaces them for all clients with these credentials, and
     /// no clock has to tell which is later.
     fn granted(&self, granted: Granted, before: Option<&TokenSet>) -> TokenSet {
-        let now = self.setting.endpoint.clock.wall();
-        let tokens = granted.into_tokens(&*self.setting.grant, now, before);
-        let state = self.state();
+        let clock = self.setting.endpoint.clock;
+        let (now, wall) = (clock.now(), clock.wall());
+        let tokens = granted.into_tokens(&*self.setting.grant, wall, before);
+        let mut state = self.state();
+        state.arrival = Some(Arrival::new(&tokens, now, wall));
         let generation = state.history.generation().max(state.record.generation()) + 1;
         let follows = before.or_else(|| state.history.newest()).filter(|follows| follows.lineage().is_some());
         let tokens = match follows {

@@ -22,7 +22,7 @@ use super::background;
 use super::background_tasks::BackgroundTasks;
 use super::cached_token::CachedToken;
 use super::close_signal::CloseSignal;
-use super::expiry::{Expiry, Stage};
+use super::expiry::{Arrival, Expiry, Stage};
 use super::grant::Grant;
 use super::history::TokenHistory;
 use super::lease::Lease;
@@ -72,6 +72,8 @@ pub(super) struct CacheState {
     pub(super) record: StoreRecord,
     /// The lease, while tokens that another client must not miss are in memory only.
     pub(super) retained_lease: Option<Lease>,
+    /// When the vendor last granted tokens to this client.
+    pub(super) arrival: Option<Arrival>,
     /// The number of the last token that was put in place.
     epoch: u64,
 }
@@ -275,7 +277,7 @@ impl TokenCache {
     pub(super) fn put_in_place(&self, tokens: &TokenSet, header: (HeaderName, HeaderValue)) -> Arc<CachedToken> {
         let clock = self.setting.endpoint.clock;
         let (now, wall) = (clock.now(), clock.wall());
-        let expiry = Expiry::of(tokens, now, wall, fastrand::f64());
+        let expiry = self.expiry(tokens, fastrand::f64());
         let mut state = self.state();
         // Another task may have put newer tokens in place meanwhile.
         if state.history.newest().is_some_and(|newest| newest.differs(tokens))
@@ -289,6 +291,14 @@ impl TokenCache {
         self.current.store(Some(Arc::clone(&current)));
         drop(state);
         current
+    }
+
+    /// The expiry of an access token, by the clocks as they were when it was granted if this client asked for it.
+    pub(super) fn expiry(&self, tokens: &TokenSet, jitter: f64) -> Option<Expiry> {
+        let clock = self.setting.endpoint.clock;
+        let arrival = self.state().arrival.filter(|arrival| arrival.is_of(tokens));
+        let (now, wall) = arrival.map_or_else(|| (clock.now(), clock.wall()), |arrival| (arrival.at, arrival.wall));
+        Expiry::of(tokens, now, wall, jitter)
     }
 
     /// Whether no tokens are under way, to the client or to the store.

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use servicebay::MemoryStore;
+use servicebay::{CallOptions, MemoryStore};
 use servicebay::testing::{Fault, Transport, TransportError, WallClock};
 use tokio::time::sleep;
 
 use super::*;
+use crate::hooked_store::{HookedStore, StoreOperation};
 
 /// A transport on a machine whose wall clock is ahead by a fixed time.
 #[derive(Clone, Debug)]
@@ -187,6 +188,25 @@ async fn a_clock_that_is_set_back_makes_no_expired_token_look_valid_while_an_out
     sleep(300 * SECOND).await;
     task(&client).await.unwrap();
     assert_eq!((server.counters().refreshes(), server.counters().unauthorized()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_while_granted_tokens_are_stored_does_not_change_how_long_they_live() {
+    let server = fentu_server(RefreshTokens::Repeated);
+    let clock = WallClock::starting_at(server.now());
+    let builder = fentu_builder(&server, consent(&server)).with_transport(ClockedTransport(server.clone(), clock));
+    let store = HookedStore::slow(5 * SECOND, &[StoreOperation::Write]);
+    let client = builder.with_token_store(store).build().unwrap();
+    task(&client).await.unwrap();
+    sleep(HOUR - 300 * SECOND).await;
+    // Begins a refresh in the background: 5 s for the note, and 5 s for the new tokens.
+    task(&client).await.unwrap();
+    sleep(7 * SECOND).await;
+    assert_eq!(server.counters().refreshes(), 1);
+    clock.jump(SignedDuration::from_hours(1));
+    sleep(600 * SECOND).await;
+    let impatient = client.with_options(CallOptions::new().with_max_wait(Duration::ZERO));
+    task(&impatient).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
