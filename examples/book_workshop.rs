@@ -31,12 +31,9 @@ use servicebay::testing::repairy::MockServer;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let names = ["BASE_URL", "APP_KEY", "APP_SECRET", "PARTNER_ID", "WORKSHOP_ID"];
-    let values: Option<Vec<String>> = names.iter().map(|name| env::var(format!("REPAIRY_{name}")).ok()).collect();
-    match values.as_deref() {
-        Some([base_url, key, secret, partner, workshop]) => {
-            let credentials = Credentials::app(key, secret.as_str(), partner);
-            read_workshop(base_url, credentials, &Id::from(workshop.as_str())).await
+    match (env::var("REPAIRY_BASE_URL"), env::var("REPAIRY_WORKSHOP_ID")) {
+        (Ok(base_url), Ok(workshop)) => {
+            read_workshop(&base_url, Credentials::from_env()?, &Id::from(workshop.as_str())).await
         }
         _ => book_at_mock_server().await,
     }

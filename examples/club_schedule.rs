@@ -31,14 +31,9 @@ const MEMBER: i64 = 2001;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let names = ["TENANT", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD"];
-    let values: Option<Vec<String>> = names.iter().map(|name| env::var(format!("FISIKAL_{name}")).ok()).collect();
-    match values.as_deref() {
-        Some([tenant, id, secret, username, password]) => {
-            let credentials = Credentials::password(id, secret.as_str(), username, password.as_str());
-            show_club(tenant, credentials).await
-        }
-        _ => book_at_mock_server().await,
+    match env::var("FISIKAL_TENANT") {
+        Ok(tenant) => show_club(&tenant, Credentials::from_env()?).await,
+        Err(_) => book_at_mock_server().await,
     }
 }
 

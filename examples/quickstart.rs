@@ -23,7 +23,6 @@
 use std::env;
 use std::time::{Duration, Instant};
 
-use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use servicebay::fixably::types::{NoteInput, NoteType, NotesCreate, Order, OrderUpdate};
 use servicebay::fixably::{self, Client, Credentials, Expand, Query};

@@ -8,6 +8,7 @@ mod background_tasks;
 mod cached_token;
 mod close_signal;
 mod credential_checks;
+mod environment;
 mod expiry;
 mod file_io;
 mod file_lock;
@@ -54,6 +55,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::background::TokenTransport;
 pub(crate) use self::credential_checks::{check_present, check_text, check_token, header_value};
+pub(crate) use self::environment::read_environment;
 pub use self::file_store::FileStore;
 pub(crate) use self::grant::{Body, Grant, Granted, Lives, Place, TokenRequest, life};
 #[cfg(feature = "keychain")]
@@ -162,6 +164,14 @@ impl Auth {
                 // Boxed, so that the wait, which is rare, does not make the future of every call larger.
                 None => Box::pin(scope.wait(Wait::Token, cache.next(latest))).await,
             },
+        }
+    }
+
+    /// The header that the token is sent in, and the scheme before it; `None` if requests carry no token.
+    pub(crate) fn header_name(&self) -> Option<(HeaderName, Option<&'static str>)> {
+        match self {
+            Self::StaticToken(token) => token.header_name(),
+            Self::Granted(cache) => Some(cache.setting.grant.header()),
         }
     }
 

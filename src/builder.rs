@@ -142,6 +142,12 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    #[doc = option_docs!(header)]
+    pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.config.options = self.config.options.with_header(name, value);
+        self
+    }
+
     /// The name and version of your program, such as `acme-sync/2.1`. It precedes this crate's in the `User-Agent` header, so
     /// that the vendor can recognize your requests. Default: this crate's alone.
     pub fn with_user_agent(mut self, user_agent: impl Into<String>) -> Self {

@@ -38,6 +38,22 @@ macro_rules! client {
                 $crate::RawRequest::resume(&self.inner, $vendor.name, postponed)
             }
 
+            /// Gets a token now, unless there is a valid one, and returns how long the credentials last: proves that they work before
+            /// the first call. It waits as long as a call may: see
+            /// [`with_max_wait`](crate::ClientBuilder::with_max_wait).
+            ///
+            /// For a token or a key that a person created there is nothing to ask the vendor for: only its expiration is
+            /// checked, and a call shows whether the vendor accepts it.
+            ///
+            /// # Errors
+            ///
+            /// [`Error::ReauthRequired`](crate::Error::ReauthRequired) if the vendor refuses the credentials,
+            /// [`Error::Unauthorized`](crate::Error::Unauthorized) if the token has expired,
+            /// [`Error::Connect`](crate::Error::Connect) without a connection, and the other errors of a token request.
+            pub async fn log_in(&self) -> Result<$crate::AuthStatus, $crate::Error> {
+                self.inner.log_in().await
+            }
+
             /// Returns how long the credentials last: a snapshot, for health checks.
             pub fn auth_status(&self) -> $crate::AuthStatus {
                 self.inner.auth_status()

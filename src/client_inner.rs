@@ -16,6 +16,7 @@ use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::{Call, Pipeline, RetryContext};
 
 // The operations that errors name if no call was involved.
+static LOG_IN: Operation = Operation::new("log_in", Method::POST, "/");
 static KEEP_ALIVE: Operation = Operation::new("keep_alive", Method::POST, "/");
 static SETTLE: Operation = Operation::new("settle", Method::POST, "/");
 static CLOSE: Operation = Operation::new("close", Method::POST, "/");
@@ -37,6 +38,11 @@ impl ClientInner {
     /// The same client with other options.
     pub(crate) fn with_options(&self, options: CallOptions) -> Self {
         Self { pipeline: Arc::clone(&self.pipeline), options: Arc::new(self.options.overridden_by(options)) }
+    }
+
+    /// The options of the calls of this handle alone.
+    pub(crate) fn options_mut(&mut self) -> &mut ResolvedOptions {
+        Arc::make_mut(&mut self.options)
     }
 
     pub(crate) fn base_url(&self) -> &Url {
@@ -89,6 +95,17 @@ impl ClientInner {
                               or ignore this error";
                 Error::invalid_request(KEEP_ALIVE.id(), "client", reason)
             }
+        }
+    }
+
+    /// Gets a valid token now, unless there is one.
+    pub(crate) async fn log_in(&self) -> Result<AuthStatus, Error> {
+        let (pipeline, call) = (&*self.pipeline, Self::call_without_request(&LOG_IN, self.base_url()));
+        let context = RetryContext::new(pipeline, &call, &self.options);
+        let token = pipeline.auth.token(pipeline.clock, context.wait_deadline(), context.scope()).await;
+        match token {
+            Ok(_) => Ok(self.auth_status()),
+            Err(error) => Err(self.token_error(error, &LOG_IN)),
         }
     }
 
@@ -157,9 +174,15 @@ impl ClientInner {
             _ => None,
         };
         let operation = request.map_or(operation, |request| request.operation);
-        let url = request.map_or_else(|| self.pipeline.base_url.current(), |request| &request.url).clone();
-        let call = Call { operation, idempotent: true, method: operation.method().clone(), url, body: None };
+        let url = request.map_or_else(|| self.pipeline.base_url.current(), |request| &request.url);
+        let call = Self::call_without_request(operation, url);
         RetryContext::new(&self.pipeline, &call, &self.options).token_error(error)
+    }
+
+    /// What errors name if no call is involved.
+    fn call_without_request(operation: &'static Operation, url: &Url) -> Call {
+        let method = operation.method().clone();
+        Call { operation, idempotent: true, is_conditional: false, method, url: url.clone(), body: None }
     }
 
     /// The token endpoints of the vendor.

@@ -1,5 +1,7 @@
 //! Decodes the body of a successful response, and describes one that does not fit.
 
+use bytes::Bytes;
+use http::StatusCode;
 use http::header::CONTENT_ENCODING;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,6 +28,21 @@ pub(crate) fn content<T: DeserializeOwned>(response: &HttpResponse, context: &Re
 /// Decodes the whole body.
 pub(crate) fn document<T: DeserializeOwned>(response: &HttpResponse, context: &RetryContext<'_>) -> Result<T, Error> {
     decode(response, Envelope::None, context)
+}
+
+/// Returns the body as it is.
+pub(crate) fn bytes(response: &HttpResponse, _: &RetryContext<'_>) -> Result<Bytes, Error> {
+    Ok(response.body.clone())
+}
+
+/// Decodes the response, unless the vendor says that the caller has the current version.
+pub(crate) fn if_modified<T>(
+    decode: impl FnOnce(&HttpResponse, &RetryContext<'_>) -> Result<T, Error>,
+) -> impl FnOnce(&HttpResponse, &RetryContext<'_>) -> Result<Option<T>, Error> {
+    |response, context| match response.status {
+        StatusCode::NOT_MODIFIED => Ok(None),
+        _ => decode(response, context).map(Some),
+    }
 }
 
 /// Ignores the body: a response that needs no content cannot have a wrong one.

@@ -26,7 +26,6 @@
 //! # First call
 //!
 //! ```
-//! use futures_util::TryStreamExt;
 //! use servicebay::fentu::{self, types::WorkOrderStatus};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {

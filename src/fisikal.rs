@@ -25,7 +25,6 @@
 //! # First call
 //!
 //! ```
-//! use futures_util::TryStreamExt;
 //! use servicebay::fisikal::{self, Direction, types::ForClient};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {

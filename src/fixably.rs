@@ -19,7 +19,6 @@
 //! # First call
 //!
 //! ```
-//! use futures_util::TryStreamExt;
 //! use servicebay::fixably::{self, Expand, Query};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {

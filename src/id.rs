@@ -124,6 +124,13 @@ impl<T> From<u32> for Id<T> {
     }
 }
 
+/// No vendor has ids beyond `i64::MAX`. A number beyond it becomes `i64::MAX`, which no object has.
+impl<T> From<u64> for Id<T> {
+    fn from(id: u64) -> Self {
+        Self::new(id.try_into().unwrap_or(i64::MAX))
+    }
+}
+
 impl<T> Param for Id<T> {
     fn encode(&self) -> Result<Cow<'_, str>, String> {
         Ok(self.id.to_string().into())
@@ -157,5 +164,17 @@ impl<T> Scalar for Id<T> {
 
     fn from_flag(_: bool) -> Option<Self> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Id;
+
+    #[test]
+    fn an_id_can_be_made_of_every_integer_that_vendors_send() {
+        let ids: [Id<()>; 4] = [7_i64.into(), 7_i32.into(), 7_u32.into(), 7_u64.into()];
+        assert!(ids.iter().all(|id| *id == Id::from(7)));
+        assert_eq!(Id::<()>::from(u64::MAX), Id::from(i64::MAX));
     }
 }

@@ -26,12 +26,15 @@ mod transport;
 
 // What leads to the loop: clients, requests, responses, and what is built on them.
 mod builder;
+mod call_headers;
 mod client;
 mod client_inner;
 mod decode;
 mod id;
+mod multipart;
 mod options;
 mod page;
+mod prepared_request;
 mod priority;
 mod raw;
 mod reconcile;
@@ -91,13 +94,15 @@ pub use self::error::{
 pub use self::lenient::SkippedValue;
 pub use self::limit::{HoldBack, RateLimit, RateLimitPolicy};
 pub use self::list_changes::ListChanges;
+pub use self::multipart::Multipart;
 pub use self::observer::{CallOutcome, CountingObserver, Event, EventKind, Observer, Wait};
 pub use self::open::{Open, UnknownValue};
 pub use self::operation::{Confidence, Operation};
 pub use self::options::CallOptions;
 pub use self::page::{Cursor, Items, List, ListPage, Pages, Position, UnexpectedPage};
+pub use self::prepared_request::PreparedRequest;
 pub use self::priority::Priority;
-pub use self::raw::RawRequest;
+pub use self::raw::{Conditional, ConditionalRequest, RawRequest};
 pub use self::reconcile::{Reconcile, ReconcileOutcome, UnknownOutcome, Write, WriteStatus};
 pub use self::response::Response;
 pub use self::retry::RetryPolicy;

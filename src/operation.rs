@@ -1,6 +1,8 @@
 //! The static description of a vendor's operation.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use http::Method;
 
@@ -48,6 +50,16 @@ impl Operation {
     pub(crate) const fn with_confidence(mut self, confidence: Confidence) -> Self {
         self.confidence = confidence;
         self
+    }
+
+    /// The same operation under another name, which lives as long as the program. Each name is made once.
+    pub(crate) fn named(&'static self, name: &'static str) -> &'static Self {
+        static NAMED: Mutex<BTreeMap<(&str, &str), &Operation>> = Mutex::new(BTreeMap::new());
+        let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+        named.entry((name, self.method.as_str())).or_insert_with(|| {
+            let operation = Self::new(name, self.method.clone(), self.path).idempotent(self.idempotent);
+            Box::leak(Box::new(operation))
+        })
     }
 
     /// Declares that the content of responses is this member of an envelope.

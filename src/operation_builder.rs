@@ -1,4 +1,80 @@
-//! What the generated builders of operations share: the traits of lists and of writes, as one macro call for each builder.
+//! What the builders of operations share: the options of one call, and the traits of lists and of writes, as one macro call for
+//! each builder.
+
+/// Adds the options of one call to a builder with a field or a method that leads to its client, and makes the builder a future.
+///
+/// ```text
+/// call_builder! { GetOrder => types::Order }
+/// ```
+macro_rules! call_builder {
+    ($builder:ident => $output:ty) => {
+        impl $builder {
+            $crate::operation_builder::call_options! { client }
+        }
+
+        impl ::std::future::IntoFuture for $builder {
+            type Output = Result<$crate::Response<$output>, $crate::Error>;
+            type IntoFuture = $crate::operation_builder::CallFuture<$output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.send())
+            }
+        }
+    };
+}
+pub(crate) use call_builder;
+
+/// The future of a builder that is awaited.
+pub(crate) type CallFuture<T> =
+    std::pin::Pin<Box<dyn Future<Output = Result<crate::Response<T>, crate::Error>> + Send>>;
+
+/// The options of one call, as methods of a builder whose client is at this path of fields.
+macro_rules! call_options {
+    ($($client:ident).+) => {
+        #[doc = $crate::options::option_docs!(attempt_timeout)]
+        pub fn with_attempt_timeout(mut self, timeout: ::std::time::Duration) -> Self {
+            self.$($client).+.options_mut().attempt_timeout = timeout;
+            self
+        }
+
+        #[doc = $crate::options::option_docs!(operation_timeout)]
+        pub fn with_operation_timeout(mut self, timeout: ::std::time::Duration) -> Self {
+            self.$($client).+.options_mut().operation_timeout = Some(timeout);
+            self
+        }
+
+        #[doc = $crate::options::option_docs!(max_wait)]
+        pub fn with_max_wait(mut self, wait: ::std::time::Duration) -> Self {
+            self.$($client).+.options_mut().max_wait = wait;
+            self
+        }
+
+        #[doc = $crate::options::option_docs!(retry)]
+        pub fn with_retry(mut self, policy: $crate::RetryPolicy) -> Self {
+            self.$($client).+.options_mut().retry = policy;
+            self
+        }
+
+        #[doc = $crate::options::option_docs!(max_body)]
+        pub fn with_max_body(mut self, bytes: usize) -> Self {
+            self.$($client).+.options_mut().max_body = bytes;
+            self
+        }
+
+        #[doc = $crate::options::option_docs!(priority)]
+        pub fn with_priority(mut self, priority: $crate::Priority) -> Self {
+            self.$($client).+.options_mut().priority = priority;
+            self
+        }
+
+        #[doc = $crate::options::option_docs!(header)]
+        pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+            self.$($client).+.options_mut().set_header(name.as_ref(), value.as_ref());
+            self
+        }
+    };
+}
+pub(crate) use call_options;
 
 /// Implements [`List`](crate::List) for the builder of a list operation, with the methods `pages` and `items`.
 ///

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::call_headers::CallHeaders;
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
 
@@ -38,6 +39,14 @@ macro_rules! option_docs {
         "The largest response body that is read, in bytes. Default 16 MiB. Any number is valid. A call with a larger response \
          fails with [`Error::Decode`](crate::Error::Decode)."
     };
+    (header) => {
+        "Sets a header of the request, in place of the value that was set before: for a proxy on the way, for a trace, or for what \
+         the vendor adds one day. `name` is a header's name and `value` visible ASCII, without white space around it. `Accept` \
+         and `User-Agent` replace the client's own.\n\n\
+         A header that is invalid, that belongs to the credentials or that frames the message, such as `Authorization` or \
+         `Content-Length`, is refused before anything is sent: with [`Error::InvalidRequest`](crate::Error::InvalidRequest), or \
+         with [`Error::Config`](crate::Error::Config) when a client is built. Values are shown in no error and no `Debug`."
+    };
     (priority) => {
         "The priority of calls that wait for the tenant's rate limit. Default \
          [`Priority::Normal`](crate::Priority::Normal)."
@@ -73,6 +82,7 @@ pub struct CallOptions {
     retry: Option<RetryPolicy>,
     max_body: Option<usize>,
     priority: Option<Priority>,
+    headers: CallHeaders,
 }
 
 impl CallOptions {
@@ -110,6 +120,12 @@ impl CallOptions {
     pub fn with_priority(self, priority: Priority) -> Self {
         Self { priority: Some(priority), ..self }
     }
+
+    #[doc = option_docs!(header)]
+    pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.headers.set(name.as_ref(), value.as_ref());
+        self
+    }
 }
 
 /// The options of a client, with a value for each.
@@ -121,11 +137,17 @@ pub(crate) struct ResolvedOptions {
     pub(crate) retry: RetryPolicy,
     pub(crate) max_body: usize,
     pub(crate) priority: Priority,
+    /// The headers that the caller adds; `None` if there are none, as usual.
+    pub(crate) headers: Option<Box<CallHeaders>>,
 }
 
 impl ResolvedOptions {
     /// These options, overridden by what is set in `options`.
     pub(crate) fn overridden_by(&self, options: CallOptions) -> Self {
+        let mut headers = self.headers.clone();
+        if options.headers != CallHeaders::default() {
+            headers.get_or_insert_default().extend(options.headers);
+        }
         Self {
             attempt_timeout: options.attempt_timeout.unwrap_or(self.attempt_timeout),
             operation_timeout: options.operation_timeout.or(self.operation_timeout),
@@ -133,7 +155,13 @@ impl ResolvedOptions {
             retry: options.retry.unwrap_or_else(|| self.retry.clone()),
             max_body: options.max_body.unwrap_or(self.max_body),
             priority: options.priority.unwrap_or(self.priority),
+            headers,
         }
+    }
+
+    /// Sets a header that the caller adds.
+    pub(crate) fn set_header(&mut self, name: &str, value: &str) {
+        self.headers.get_or_insert_default().set(name, value);
     }
 }
 
@@ -146,6 +174,7 @@ impl Default for ResolvedOptions {
             retry: RetryPolicy::new(),
             max_body: 16 * 1024 * 1024,
             priority: Priority::Normal,
+            headers: None,
         }
     }
 }

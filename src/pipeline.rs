@@ -19,6 +19,7 @@ use url::Url;
 pub(crate) use self::retry_context::{CallRecord, RetryContext};
 use crate::auth::Auth;
 use crate::base_url::BaseUrl;
+use crate::call_headers::CallHeaders;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitHeaders, RateLimitPolicy, RateLimiter, ResponseKind};
@@ -51,6 +52,8 @@ pub(crate) struct Pipeline {
 pub(crate) struct Call {
     pub(crate) operation: &'static Operation,
     pub(crate) idempotent: bool,
+    /// Whether 304 is a success, because the request names the version that the caller has.
+    pub(crate) is_conditional: bool,
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) body: Option<Bytes>,
@@ -122,18 +125,28 @@ impl Pipeline {
     /// The request of one attempt, with the current token.
     fn http_request(&self, context: &RetryContext<'_>, token: Option<(HeaderName, HeaderValue)>) -> HttpRequest {
         let call = context.call();
-        // A new map with room for all headers: a clone has no spare capacity, and would grow at the first insertion.
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + 2);
+        let mut headers = self.request_headers(context.options().headers.as_deref(), call.body.is_some());
+        // Last, so that no header of the caller can replace it.
         if let Some((name, value)) = token {
             headers.insert(name, value);
         }
+        HttpRequest { method: call.method.clone(), url: context.url().clone(), headers, body: call.body.clone() }
+    }
+
+    /// The headers of a request besides the token. `added` are those of the caller.
+    pub(crate) fn request_headers(&self, added: Option<&CallHeaders>, has_body: bool) -> HeaderMap {
+        // A new map with room for all headers: a clone has no spare capacity, and would grow at the first insertion.
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 2 + added.map_or(0, CallHeaders::len));
         for (name, value) in &*self.headers {
             headers.insert(name, value.clone());
         }
-        if call.body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(added) = added {
+            added.add_to(&mut headers);
         }
-        HttpRequest { method: call.method.clone(), url: context.url().clone(), headers, body: call.body.clone() }
+        if has_body {
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        }
+        headers
     }
 }
 

@@ -1,13 +1,18 @@
 //! Requests to endpoints that this crate does not model.
 
+use bytes::Bytes;
 use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client_inner::ClientInner;
 use crate::decode;
 use crate::error::{Error, Postponed};
+use crate::multipart::Multipart;
 use crate::operation::Operation;
+use crate::operation_builder::call_options;
+use crate::prepared_request::PreparedRequest;
 use crate::request::Request;
 use crate::response::Response;
 
@@ -55,6 +60,9 @@ impl RawRequest {
                 request.append_path(path);
                 request.append_query(postponed.url().query());
                 request.set_body(postponed.body());
+                for (name, value) in postponed.headers() {
+                    request.client.options_mut().set_header(name, value);
+                }
             }
             _ => {
                 request.refuse("postponed", "belongs to another vendor or tenant: resume it with a client of that one")
@@ -75,11 +83,108 @@ impl RawRequest {
         self
     }
 
+    /// Sets a body of form fields (`application/x-www-form-urlencoded`).
+    ///
+    /// ```
+    /// # use http::Method;
+    /// # use servicebay::testing::{Script, Step};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+    /// # let script = Script::new([Step::json(200, serde_json::json!({}))]);
+    /// # let credentials = servicebay::fixably::Credentials::bearer("test");
+    /// # let builder = servicebay::fixably::Client::builder(credentials).with_tenant("acme");
+    /// # let client = builder.with_transport(script.clone()).build()?;
+    /// let form = [("channel", "sms"), ("text", "Ready & waiting")];
+    /// client.request(Method::POST, "orders/1/messages").form(form).send::<serde_json::Value>().await?;
+    /// # assert_eq!(script.requests()[0].body, "channel=sms&text=Ready+%26+waiting");
+    /// # Ok(()) }
+    /// ```
+    pub fn form<K: AsRef<str>, V: AsRef<str>>(self, fields: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        self.bytes(form.finish(), "application/x-www-form-urlencoded")
+    }
+
+    /// Sets a body of several parts, such as fields and files (`multipart/form-data`).
+    ///
+    /// ```
+    /// # use http::Method;
+    /// # use servicebay::testing::{Script, Step};
+    /// use servicebay::Multipart;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+    /// # let script = Script::new([Step::json(201, serde_json::json!({"id": 7}))]);
+    /// # let credentials = servicebay::fixably::Credentials::bearer("test");
+    /// # let builder = servicebay::fixably::Client::builder(credentials).with_tenant("acme");
+    /// # let client = builder.with_transport(script.clone()).build()?;
+    /// # let photo = vec![0xff, 0xd8];
+    /// let form = Multipart::new().text("title", "Before").file("file", "front.jpg", "image/jpeg", photo);
+    /// client.request(Method::POST, "orders/1/attachments").multipart(form).send::<serde_json::Value>().await?;
+    /// # assert!(script.requests()[0].headers["content-type"].to_str().unwrap().starts_with("multipart/form-data; boundary="));
+    /// # Ok(()) }
+    /// ```
+    pub fn multipart(self, form: Multipart) -> Self {
+        let (content_type, body) = form.into_body();
+        self.bytes(body, content_type)
+    }
+
+    /// Sets a body as it is, with its media type, such as `image/jpeg`. It is kept in memory until the call ends, so that it can
+    /// be sent again.
+    pub fn bytes(mut self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
+        self.request.set_body(Some(body.into()));
+        self.header(CONTENT_TYPE, content_type)
+    }
+
+    /// Sets the name of the operation in errors, events and spans, such as `list_attachments`. Default: `request`.
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.request.set_name(name);
+        self
+    }
+
     /// Sets whether sending the request twice has the effect of sending it once. Only then does the client repeat it after its
     /// response was lost. Default: true for GET, HEAD, OPTIONS, PUT and DELETE, false for other methods.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.request.set_idempotent(idempotent);
         self
+    }
+
+    call_options! { request.client }
+
+    /// Asks for a response only if it is not the version with this `ETag`, which an earlier response had
+    /// ([`Response::etag`]). A server without support for this responds as if nothing had been asked.
+    ///
+    /// ```
+    /// # use http::Method;
+    /// # use serde_json::{Value, json};
+    /// # use servicebay::testing::{Script, Step};
+    /// use servicebay::Conditional;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+    /// # let script = Script::new([Step::json(200, json!([])).header("etag", "\"v1\""), Step::body(304, "text/plain", "")]);
+    /// # let credentials = servicebay::fixably::Credentials::bearer("test");
+    /// # let client = servicebay::fixably::Client::builder(credentials).with_tenant("acme").with_transport(script).build()?;
+    /// let request = || client.request(Method::GET, "orders/1/attachments");
+    /// let attachments = request().send::<Value>().await?;
+    /// let etag = attachments.etag().expect("this server sends one").to_owned();
+    /// // Later:
+    /// match request().if_none_match(etag).send::<Value>().await? {
+    ///     Conditional::Modified(attachments) => println!("{}", *attachments),
+    ///     Conditional::NotModified(_) => println!("as before"),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn if_none_match(self, etag: impl AsRef<str>) -> ConditionalRequest {
+        let mut request = self.header(IF_NONE_MATCH, etag).request;
+        request.set_conditional();
+        ConditionalRequest { request }
+    }
+
+    /// Returns the request as it would be sent now, without sending it and without a secret: to look at, or to run with curl.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if the path, the query, the body or a header is invalid.
+    pub fn prepare(self) -> Result<PreparedRequest, Error> {
+        self.request.into_prepared()
     }
 
     /// Sends the request and decodes the response as `T`. [`serde_json::Value`] fits every response.
@@ -89,6 +194,75 @@ impl RawRequest {
     /// Returns an [`Error`] like every call; [`Error::InvalidRequest`] if the path or the query is invalid.
     pub async fn send<T: DeserializeOwned>(self) -> Result<Response<T>, Error> {
         self.request.send(decode::document).await
+    }
+
+    /// Sends the request and returns the body of the response as it is, decompressed: a PDF, an image, a CSV file. The response
+    /// may have any media type, unless you set the header `Accept`. At most [`with_max_body`](Self::with_max_body) bytes are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_bytes(mut self) -> Result<Response<Bytes>, Error> {
+        self.request.set_default_header(&ACCEPT, "*/*");
+        self.request.send(decode::bytes).await
+    }
+}
+
+/// A request that names the version that the caller has. Made by [`RawRequest::if_none_match`].
+#[derive(Debug)]
+#[must_use = "a request does nothing until `send` is called"]
+pub struct ConditionalRequest {
+    request: Request,
+}
+
+impl ConditionalRequest {
+    /// Sends the request, and decodes the response as `T` if there is a newer version.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawRequest::send`].
+    pub async fn send<T: DeserializeOwned>(self) -> Result<Conditional<T>, Error> {
+        let response = self.request.send(decode::if_modified(decode::document)).await?;
+        Ok(Conditional::of(response))
+    }
+
+    /// Sends the request, and returns the body of the response as it is if there is a newer version.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawRequest::send`].
+    pub async fn send_bytes(mut self) -> Result<Conditional<Bytes>, Error> {
+        self.request.set_default_header(&ACCEPT, "*/*");
+        let response = self.request.send(decode::if_modified(decode::bytes)).await?;
+        Ok(Conditional::of(response))
+    }
+}
+
+/// The response to a [`ConditionalRequest`].
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third outcome")]
+pub enum Conditional<T> {
+    /// There is another version than the caller's.
+    Modified(Response<T>),
+    /// The caller has the current version.
+    NotModified(Response<()>),
+}
+
+impl<T> Conditional<T> {
+    fn of(response: Response<Option<T>>) -> Self {
+        let (value, metadata) = response.into_parts();
+        match value {
+            Some(value) => Self::Modified(Response::new(value, metadata)),
+            None => Self::NotModified(Response::new((), metadata)),
+        }
+    }
+
+    /// The response with another version; `None` if the caller has the current one.
+    pub fn modified(self) -> Option<Response<T>> {
+        match self {
+            Self::Modified(response) => Some(response),
+            Self::NotModified(_) => None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::Method;
+use http::header::HeaderName;
 use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
@@ -26,16 +27,18 @@ use crate::open::Open;
 use crate::operation::Operation;
 use crate::page::Fingerprint;
 use crate::pipeline::{Call, RetryContext};
+use crate::prepared_request::PreparedRequest;
 use crate::response::{Response, ResponseMetadata};
 use crate::transport::{BodyLength, HttpResponse};
 
 /// A request that is being filled in. The first invalid parameter is kept until the request is sent, so that a chain of
 /// setters needs no error handling.
 pub(crate) struct Request {
-    client: ClientInner,
+    pub(crate) client: ClientInner,
     operation: &'static Operation,
     method: Method,
     idempotent: bool,
+    is_conditional: bool,
     /// The part of the operation's path that has not been filled in yet.
     path_template: &'static str,
     path: String,
@@ -69,6 +72,7 @@ impl Request {
             operation,
             method: operation.method().clone(),
             idempotent: operation.is_idempotent(),
+            is_conditional: false,
             path_template: operation.path(),
             path,
             query: String::new(),
@@ -81,12 +85,10 @@ impl Request {
 
     /// Sends the request, and decodes the response with one of the functions of [`decode`](crate::decode).
     pub(crate) async fn send<T>(
-        self,
+        mut self,
         decode: impl FnOnce(&HttpResponse, &RetryContext<'_>) -> Result<T, Error>,
     ) -> Result<Response<T>, Error> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
+        self.check()?;
         let errors_in_success = self.operation.errors_in_success();
         let (ClientInner { pipeline, options }, call) = self.into_call();
         let mut context = RetryContext::new(&pipeline, &call, &options);
@@ -125,6 +127,25 @@ impl Request {
         ))
     }
 
+    /// Returns the error of the first invalid parameter or header.
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
+        if self.error.is_none()
+            && let Some(headers) = &self.client.options.headers
+            && let Some(invalid) = headers.error(&self.client.pipeline.headers)
+        {
+            self.refuse(format!("header {}", invalid.name), invalid.reason);
+        }
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// The request as it would be sent, without the token.
+    pub(crate) fn into_prepared(mut self) -> Result<PreparedRequest, Error> {
+        self.check()?;
+        let (ClientInner { pipeline, options }, Call { method, url, body, .. }) = self.into_call();
+        let headers = pipeline.request_headers(options.headers.as_deref(), body.is_some());
+        Ok(PreparedRequest::new(method, url, headers, pipeline.auth.header_name(), body.unwrap_or_default()))
+    }
+
     /// The error of a response to this request that does not fit it: what was received, what was expected, and what to do.
     #[cold]
     pub(crate) fn unexpected_response(self, response: &ResponseMetadata, reason: String) -> Error {
@@ -143,8 +164,8 @@ impl Request {
         if !self.query.is_empty() {
             url.set_query(Some(&self.query));
         }
-        let Self { client, operation, idempotent, method, body, .. } = self;
-        (client, Call { operation, idempotent, method, url, body })
+        let Self { client, operation, idempotent, is_conditional, method, body, .. } = self;
+        (client, Call { operation, idempotent, is_conditional, method, url, body })
     }
 
     /// Fills in the next parameter of the path. Call it in the order of the parameters in the path.
@@ -269,6 +290,24 @@ impl Request {
         self.idempotent = idempotent;
     }
 
+    /// Declares that the request names the version that the caller has.
+    pub(crate) fn set_conditional(&mut self) {
+        self.is_conditional = true;
+    }
+
+    /// Sets the name of the operation, for traces and errors.
+    pub(crate) fn set_name(&mut self, name: &'static str) {
+        self.operation = self.operation.named(name);
+    }
+
+    /// Sets a header unless the caller has set it.
+    pub(crate) fn set_default_header(&mut self, name: &HeaderName, value: &str) {
+        let headers = self.client.options.headers.as_ref();
+        if !headers.is_some_and(|headers| headers.contains(name)) {
+            self.client.options_mut().set_header(name.as_str(), value);
+        }
+    }
+
     /// Appends to the path without escaping.
     pub(crate) fn append_path(&mut self, path: &str) {
         self.path.push_str(path);
@@ -279,9 +318,9 @@ impl Request {
         self.query.push_str(query.unwrap_or_default());
     }
 
-    /// Sets a body that is JSON already.
-    pub(crate) fn set_body(&mut self, body: Option<&str>) {
-        self.body = body.map(|body| Bytes::copy_from_slice(body.as_bytes()));
+    /// Sets a body that needs no more encoding. Without a `Content-Type` of the caller's it is JSON.
+    pub(crate) fn set_body(&mut self, body: Option<Bytes>) {
+        self.body = body;
     }
 
     /// Copies the path template up to its next parameter.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
+use http::header::ETAG;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -61,11 +62,15 @@ impl<T> Response<T> {
         self.value
     }
 
+    pub(crate) fn into_parts(self) -> (T, ResponseMetadata) {
+        (self.value, self.metadata)
+    }
+
     pub(crate) fn value_mut(&mut self) -> &mut T {
         &mut self.value
     }
 
-    /// The HTTP status, which is always 2xx.
+    /// The HTTP status: 2xx, or 304 if [the caller has the current version](crate::Conditional::NotModified).
     pub fn status(&self) -> StatusCode {
         self.metadata.status
     }
@@ -73,6 +78,12 @@ impl<T> Response<T> {
     /// The response headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.metadata.headers
+    }
+
+    /// The version of the object, as the server names it in the header `ETag`, with its quotation marks. For
+    /// [`if_none_match`](crate::RawRequest::if_none_match).
+    pub fn etag(&self) -> Option<&str> {
+        self.metadata.headers.get(ETAG)?.to_str().ok()
     }
 
     /// The vendor's id of the request, if the response has one. Quote it to the vendor's support.

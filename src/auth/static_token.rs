@@ -58,6 +58,13 @@ impl StaticToken {
         }
     }
 
+    /// The header that the token is sent in, and the scheme before it.
+    pub(super) fn header_name(&self) -> Option<(HeaderName, Option<&'static str>)> {
+        let (name, value) = self.header.as_ref()?;
+        let is_bearer = value.as_bytes().starts_with(b"Bearer ");
+        Some((name.clone(), is_bearer.then_some("Bearer")))
+    }
+
     /// Whether the token has not expired.
     pub(super) fn is_alive(&self, wall: impl FnOnce() -> Timestamp) -> bool {
         self.expires_at.is_none_or(|expires_at| wall() < expires_at)

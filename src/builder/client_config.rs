@@ -76,6 +76,9 @@ impl ClientConfig {
         let settings = ResolvedOptions::default().overridden_by(self.options.clone());
         let user_agent = self.user_agent();
         let headers = headers(&user_agent, auth_headers)?;
+        if let Some(invalid) = settings.headers.as_ref().and_then(|added| added.error(&headers)) {
+            return Err(Error::config("header", format!("{} {}", invalid.name, invalid.reason)));
+        }
         let (transport, clock) = self.transport(&base_url, &settings)?;
         let limiter_id = self.limiter_id(&base_url, owner.as_deref(), user.as_deref(), &account);
         let name: Option<Arc<str>> = tenant.as_deref().or_else(|| self.tenant_key()).map(Into::into);

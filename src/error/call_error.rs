@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use super::BoxError;
+use crate::call_headers::CallHeaders;
 use crate::operation::Operation;
 
 /// The longest vendor message that is displayed, in characters.
@@ -27,6 +28,8 @@ pub struct CallError {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) request_body: Bytes,
+    /// The headers that the caller added. Their values may be secrets, so only a postponed call has them.
+    pub(crate) request_headers: Option<Box<CallHeaders>>,
     pub(crate) user_agent: Arc<str>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) request_id: Option<String>,

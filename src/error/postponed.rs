@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,8 @@ use super::RateLimitedError;
 /// A call that was not sent because the tenant's rate limit was exhausted, as a value that a job queue can store: the request,
 /// and when the limit is expected to have room. A client's `resume` turns it back into a request.
 ///
-/// It serializes with the request body, which may name customers; `Debug` omits the body. It holds no credentials: the client
-/// that resumes it uses its own.
+/// It serializes with the request body, which may name customers, and with the headers that you added to the call; `Debug` omits
+/// both. It holds no credentials of the client: the one that resumes it uses its own.
 ///
 /// # Example
 ///
@@ -44,22 +45,43 @@ pub struct Postponed {
     #[serde(with = "method")]
     method: Method,
     url: Url,
-    /// The request body, which is JSON.
-    body: Option<String>,
+    body: Option<PostponedBody>,
+    /// The headers that the caller added.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<(String, String)>,
     idempotent: bool,
     resume_at: Timestamp,
+}
+
+/// A request body: text as text, anything else as numbers.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum PostponedBody {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl PostponedBody {
+    fn of(body: &Bytes) -> Self {
+        match std::str::from_utf8(body) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Bytes(body.to_vec()),
+        }
+    }
 }
 
 impl RateLimitedError {
     /// Returns the call as a value that a job queue can store and a client's `resume` sends when the limit has room.
     pub fn postpone(&self) -> Postponed {
         let request_body = self.request_body();
+        let headers = self.request_headers.iter().flat_map(|headers| headers.iter());
         Postponed {
             vendor: self.vendor().to_owned(),
             operation: self.operation().id().to_owned(),
             method: self.method().clone(),
             url: self.url().clone(),
-            body: (!request_body.is_empty()).then(|| String::from_utf8_lossy(request_body).into_owned()),
+            body: (!request_body.is_empty()).then(|| PostponedBody::of(request_body)),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             idempotent: self.is_idempotent(),
             resume_at: self.resume_at(),
         }
@@ -92,8 +114,15 @@ impl Postponed {
         self.resume_at
     }
 
-    pub(crate) fn body(&self) -> Option<&str> {
-        self.body.as_deref()
+    pub(crate) fn body(&self) -> Option<Bytes> {
+        self.body.as_ref().map(|body| match body {
+            PostponedBody::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+            PostponedBody::Bytes(bytes) => Bytes::copy_from_slice(bytes),
+        })
+    }
+
+    pub(crate) fn headers(&self) -> &[(String, String)] {
+        &self.headers
     }
 
     pub(crate) fn is_idempotent(&self) -> bool {

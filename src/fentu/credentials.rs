@@ -5,7 +5,7 @@ use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 
 use super::grant::CodeGrant;
-use crate::auth::{AuthConfig, AuthMethod, StaticToken, TokenSet, account, check_token};
+use crate::auth::{AuthConfig, AuthMethod, StaticToken, TokenSet, account, check_token, read_environment};
 use crate::error::Error;
 
 /// How a client authenticates. `Debug` prints no secret, and secrets are sent to the client's base URL only.
@@ -35,6 +35,15 @@ impl Credentials {
     /// it is valid until it is revoked.
     pub fn api_key(key: impl Into<SecretString>) -> Self {
         Self(Access::ApiKey(key.into()))
+    }
+
+    /// [`api_key`](Self::api_key) with the key in the environment variable `FENTU_API_KEY`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] that names the variables that are missing, empty or not UTF-8.
+    pub fn from_env() -> Result<Self, Error> {
+        read_environment(["FENTU_API_KEY"]).map(|[key]| Self::api_key(key))
     }
 
     /// A registered application with the tokens that a user granted it: from [`Application`](super::Application), or from

@@ -2126,7 +2126,7 @@ pub mod builder {
     use super::{operations, types};
     use crate::client_inner::ClientInner;
     use crate::fentu::{Id, Page};
-    use crate::operation_builder::{list_operation, write_operation};
+    use crate::operation_builder::{call_builder, list_operation, write_operation};
     use crate::request::Request;
     use crate::{Error, Open, Response};
     use jiff::civil::Date;
@@ -2227,6 +2227,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListWorkOrders => Page<types::WorkOrderSummary> }
 
     list_operation! {
         ListWorkOrders {
@@ -2270,6 +2271,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateWorkOrder => types::WorkOrder }
     write_operation! { CreateWorkOrder => types::WorkOrder }
 
     /// Read a work order. Made by [`Client::get_work_order`](crate::fentu::Client::get_work_order).
@@ -2303,6 +2305,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetWorkOrder => types::WorkOrder }
 
     /// Update a work order. Made by [`Client::update_work_order`](crate::fentu::Client::update_work_order).
     #[derive(Clone, Debug)]
@@ -2343,6 +2346,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateWorkOrder => types::WorkOrder }
 
     /// Move a work order to the trash. Made by
     /// [`Client::delete_work_order`](crate::fentu::Client::delete_work_order).
@@ -2376,6 +2380,7 @@ pub mod builder {
             request.send(crate::decode::nothing).await
         }
     }
+    call_builder! { DeleteWorkOrder => () }
 
     /// List the tasks of a work order. Made by
     /// [`Client::list_work_order_tasks`](crate::fentu::Client::list_work_order_tasks).
@@ -2425,6 +2430,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListWorkOrderTasks => Vec<types::TaskSummary> }
 
     /// Read a task. Made by [`Client::get_task`](crate::fentu::Client::get_task).
     #[derive(Clone, Debug)]
@@ -2457,6 +2463,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetTask => types::Task }
 
     /// List customers. Made by [`Client::list_customers`](crate::fentu::Client::list_customers).
     #[derive(Clone, Debug)]
@@ -2546,6 +2553,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListCustomers => Page<types::CustomerSummary> }
 
     list_operation! {
         ListCustomers {
@@ -2589,6 +2597,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateCustomer => types::Customer }
     write_operation! { CreateCustomer => types::Customer }
 
     /// Read a customer. Made by [`Client::get_customer`](crate::fentu::Client::get_customer).
@@ -2622,6 +2631,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetCustomer => types::Customer }
 
     /// Update a customer. Made by [`Client::update_customer`](crate::fentu::Client::update_customer).
     #[derive(Clone, Debug)]
@@ -2662,6 +2672,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateCustomer => types::Customer }
 
     /// List assets. Made by [`Client::list_assets`](crate::fentu::Client::list_assets).
     #[derive(Clone, Debug)]
@@ -2758,6 +2769,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListAssets => Page<types::AssetSummary> }
 
     list_operation! {
         ListAssets {
@@ -2801,6 +2813,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateAsset => types::Asset }
     write_operation! { CreateAsset => types::Asset }
 
     /// Read an asset. Made by [`Client::get_asset`](crate::fentu::Client::get_asset).
@@ -2834,6 +2847,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetAsset => types::Asset }
 
     /// Update an asset. Made by [`Client::update_asset`](crate::fentu::Client::update_asset).
     #[derive(Clone, Debug)]
@@ -2874,6 +2888,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateAsset => types::Asset }
 
     /// Move an asset to the trash. Made by [`Client::delete_asset`](crate::fentu::Client::delete_asset).
     #[derive(Clone, Debug)]
@@ -2906,6 +2921,7 @@ pub mod builder {
             request.send(crate::decode::nothing).await
         }
     }
+    call_builder! { DeleteAsset => () }
 
     /// Read the service history of an asset. Made by
     /// [`Client::list_asset_service_history`](crate::fentu::Client::list_asset_service_history).
@@ -2939,6 +2955,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListAssetServiceHistory => Value }
 
     /// List the parts of an asset. Made by [`Client::list_asset_parts`](crate::fentu::Client::list_asset_parts).
     #[derive(Clone, Debug)]
@@ -2971,6 +2988,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListAssetParts => Value }
 
     /// Add a part to an asset. Made by [`Client::add_asset_part`](crate::fentu::Client::add_asset_part).
     #[derive(Clone, Debug)]
@@ -3012,6 +3030,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { AddAssetPart => Value }
     write_operation! { AddAssetPart => Value }
 
     /// Check the warranty of an asset. Made by
@@ -3046,4 +3065,5 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetAssetWarranty => Value }
 }

@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, HeaderName};
 use secrecy::SecretString;
 
 use super::grant::{PasswordGrant, SESSION_TOKEN, SessionGrant};
-use crate::auth::{AuthConfig, AuthMethod, Grant, StaticToken, account};
+use crate::auth::{AuthConfig, AuthMethod, Grant, StaticToken, account, read_environment};
 use crate::error::Error;
 
 /// How a client authenticates. `Debug` prints no secret, and secrets are sent to the client's base URL only.
@@ -48,6 +48,18 @@ impl Credentials {
             username: username.into(),
             password: password.into(),
         })
+    }
+
+    /// [`password`](Self::password) with the environment variables `FISIKAL_CLIENT_ID`, `FISIKAL_CLIENT_SECRET`, `FISIKAL_USERNAME`
+    /// and `FISIKAL_PASSWORD`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] that names the variables that are missing, empty or not UTF-8.
+    pub fn from_env() -> Result<Self, Error> {
+        let names = ["FISIKAL_CLIENT_ID", "FISIKAL_CLIENT_SECRET", "FISIKAL_USERNAME", "FISIKAL_PASSWORD"];
+        let [client_id, client_secret, username, password] = read_environment(names)?;
+        Ok(Self::password(client_id, client_secret, username, password))
     }
 
     /// A login at `/api/unified/sessions/auth`, whose token is sent in `X-Fisikal-Token`. The vendor's page about it shows

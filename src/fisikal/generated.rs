@@ -4017,7 +4017,7 @@ pub mod builder {
     use super::{operations, types};
     use crate::client_inner::ClientInner;
     use crate::fisikal::{Cancellation, Direction, FamilyPermissions, Id, IdList, Page, PageLimit};
-    use crate::operation_builder::{list_operation, write_operation};
+    use crate::operation_builder::{call_builder, list_operation, write_operation};
     use crate::request::{JsonObject, Request};
     use crate::{Error, Open, Response};
     use jiff::Timestamp;
@@ -4055,6 +4055,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { SignUpClient => types::User }
     write_operation! { SignUpClient => types::User }
 
     /// List locations. Made by [`Client::list_locations`](crate::fisikal::Client::list_locations).
@@ -4187,6 +4188,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListLocations => Page<types::Location> }
 
     list_operation! {
         ListLocations {
@@ -4228,6 +4230,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetLocation => types::Location }
 
     /// List regions. Made by [`Client::list_regions`](crate::fisikal::Client::list_regions).
     #[derive(Clone, Debug)]
@@ -4261,6 +4264,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListRegions => Page<types::Region> }
 
     /// Read the settings of the caller's club. Made by
     /// [`Client::get_club_settings`](crate::fisikal::Client::get_club_settings).
@@ -4285,6 +4289,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetClubSettings => types::ClubSettings }
 
     /// List the sections of the member app. Made by
     /// [`Client::list_app_sections`](crate::fisikal::Client::list_app_sections).
@@ -4309,6 +4314,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListAppSections => Page<types::AppSection> }
 
     /// List countries. Made by [`Client::list_countries`](crate::fisikal::Client::list_countries).
     #[derive(Clone, Debug)]
@@ -4332,6 +4338,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListCountries => Page<types::Country> }
 
     /// List announcements. Made by [`Client::list_announcements`](crate::fisikal::Client::list_announcements).
     #[derive(Clone, Debug)]
@@ -4373,6 +4380,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListAnnouncements => Value }
 
     /// List classes and bookings. Made by [`Client::list_occurrences`](crate::fisikal::Client::list_occurrences).
     #[derive(Clone, Debug)]
@@ -4450,6 +4458,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListOccurrences => Page<types::Occurrence> }
 
     list_operation! {
         ListOccurrences {
@@ -4501,6 +4510,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { PrecheckOccurrence => types::Occurrence }
 
     /// Book a client. Made by [`Client::join_occurrence`](crate::fisikal::Client::join_occurrence).
     #[derive(Clone, Debug)]
@@ -4541,6 +4551,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { JoinOccurrence => types::Occurrence }
 
     /// Cancel a client's booking. Made by [`Client::cancel_occurrence`](crate::fisikal::Client::cancel_occurrence).
     #[derive(Clone, Debug)]
@@ -4581,6 +4592,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CancelOccurrence => Cancellation }
 
     /// Book an appointment. Made by [`Client::create_appointment`](crate::fisikal::Client::create_appointment).
     #[derive(Clone, Debug)]
@@ -4613,6 +4625,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateAppointment => types::Appointment }
     write_operation! { CreateAppointment => types::Appointment }
 
     /// List free slots. Made by [`Client::list_time_slots`](crate::fisikal::Client::list_time_slots).
@@ -4693,6 +4706,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListTimeSlots => Page<types::TimeSlot> }
 
     /// List services. Made by [`Client::list_services`](crate::fisikal::Client::list_services).
     #[derive(Clone, Debug)]
@@ -4716,6 +4730,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListServices => Page<types::Service> }
 
     /// List activity categories. Made by
     /// [`Client::list_activity_categories`](crate::fisikal::Client::list_activity_categories).
@@ -4740,6 +4755,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListActivityCategories => Page<types::ActivityCategory> }
 
     /// List what trainers offer. Made by
     /// [`Client::list_trainer_activities`](crate::fisikal::Client::list_trainer_activities).
@@ -4790,6 +4806,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListTrainerActivities => Page<types::TrainerActivity> }
 
     /// List packages for sale. Made by
     /// [`Client::list_service_packages`](crate::fisikal::Client::list_service_packages).
@@ -4904,6 +4921,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListServicePackages => Page<types::ServicePackage> }
 
     list_operation! {
         ListServicePackages {
@@ -4945,6 +4963,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetServicePackage => types::ServicePackage }
 
     /// List the caller's packages. Made by
     /// [`Client::list_client_service_packages`](crate::fisikal::Client::list_client_service_packages).
@@ -4979,6 +4998,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListClientServicePackages => Page<types::ClientServicePackage> }
 
     /// Read the caller's profile. Made by [`Client::get_profile`](crate::fisikal::Client::get_profile).
     #[derive(Clone, Debug)]
@@ -5002,6 +5022,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetProfile => types::Profile }
 
     /// Update the caller's profile. Made by [`Client::update_profile`](crate::fisikal::Client::update_profile).
     #[derive(Clone, Debug)]
@@ -5034,6 +5055,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateProfile => Value }
 
     /// Update family permissions. Made by
     /// [`Client::update_family_permissions`](crate::fisikal::Client::update_family_permissions).
@@ -5067,6 +5089,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateFamilyPermissions => Value }
 
     /// List trainers. Made by [`Client::list_trainers`](crate::fisikal::Client::list_trainers).
     #[derive(Clone, Debug)]
@@ -5116,6 +5139,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListTrainers => Page<types::Trainer> }
 
     /// Read a trainer. Made by [`Client::get_trainer`](crate::fisikal::Client::get_trainer).
     #[derive(Clone, Debug)]
@@ -5147,6 +5171,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetTrainer => types::Trainer }
 
     /// Create a client. Made by [`Client::create_client`](crate::fisikal::Client::create_client).
     #[derive(Clone, Debug)]
@@ -5179,6 +5204,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateClient => types::User }
     write_operation! { CreateClient => types::User }
 
     /// Read a client. Made by [`Client::get_client`](crate::fisikal::Client::get_client).
@@ -5211,6 +5237,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetClient => Value }
 
     /// List the caller's family. Made by
     /// [`Client::list_linked_clients`](crate::fisikal::Client::list_linked_clients).
@@ -5235,6 +5262,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListLinkedClients => Page<types::LinkedClient> }
 
     /// Price a promo code. Made by [`Client::apply_promocode`](crate::fisikal::Client::apply_promocode).
     #[derive(Clone, Debug)]
@@ -5267,6 +5295,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ApplyPromocode => types::AppliedPromocode }
 
     /// Order packages. Made by [`Client::create_purchase`](crate::fisikal::Client::create_purchase).
     #[derive(Clone, Debug)]
@@ -5299,6 +5328,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreatePurchase => types::Purchase }
     write_operation! { CreatePurchase => types::Purchase }
 
     /// Pay an order with Stripe. Made by [`Client::checkout_stripe`](crate::fisikal::Client::checkout_stripe).
@@ -5332,6 +5362,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CheckoutStripe => Value }
     write_operation! { CheckoutStripe => Value }
 
     /// Finish a payment that was confirmed. Made by
@@ -5366,6 +5397,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ConfirmStripe => types::Order }
     write_operation! { ConfirmStripe => types::Order }
 
     /// Mark an order as paid in cash. Made by [`Client::checkout_cash`](crate::fisikal::Client::checkout_cash).
@@ -5399,6 +5431,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CheckoutCash => Value }
     write_operation! { CheckoutCash => Value }
 
     /// List money transactions. Made by
@@ -5478,6 +5511,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListMoneyTransactions => Page<types::MoneyTransaction> }
 
     list_operation! {
         ListMoneyTransactions {
@@ -5575,6 +5609,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListCreditTransactions => Page<types::CreditTransaction> }
 
     list_operation! {
         ListCreditTransactions {
@@ -5609,6 +5644,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetNotificationSettings => types::NotificationSettingsSet }
 
     /// Update notification settings. Made by
     /// [`Client::update_notification_settings`](crate::fisikal::Client::update_notification_settings).
@@ -5650,6 +5686,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateNotificationSettings => Value }
 
     /// Read the parameters of Spreedly's card page. Made by
     /// [`Client::get_spreedly_page`](crate::fisikal::Client::get_spreedly_page).
@@ -5698,4 +5735,5 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetSpreedlyPage => types::SpreedlyPage }
 }

@@ -4,7 +4,7 @@ use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::auth::{AuthConfig, StaticToken};
+use crate::auth::{AuthConfig, StaticToken, read_environment};
 use crate::error::Error;
 
 /// A token of a Fixably tenant. `Debug` does not print it, and it is sent to the client's base URL only.
@@ -46,6 +46,15 @@ impl Credentials {
     /// and never expires, and the vendor asks integrations to stop using it.
     pub fn user_token(token: impl Into<SecretString>) -> Self {
         Self { token_type: TokenType::User, token: token.into(), expires_at: None }
+    }
+
+    /// [`bearer`](Self::bearer) with the token in the environment variable `FIXABLY_TOKEN`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] that names the variables that are missing, empty or not UTF-8.
+    pub fn from_env() -> Result<Self, Error> {
+        read_environment(["FIXABLY_TOKEN"]).map(|[token]| Self::bearer(token))
     }
 
     /// Sets when the token expires. Default: never. After that, calls fail with [`Error::Unauthorized`] without being sent;

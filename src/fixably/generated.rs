@@ -2419,7 +2419,7 @@ pub mod builder {
     use super::{operations, types};
     use crate::client_inner::ClientInner;
     use crate::fixably::{Expand, Id, Page, Query};
-    use crate::operation_builder::{list_operation, write_operation};
+    use crate::operation_builder::{call_builder, list_operation, write_operation};
     use crate::request::Request;
     use crate::{Error, Response};
     use serde_json::Value;
@@ -2502,6 +2502,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListOrders => Page<types::Order> }
 
     list_operation! {
         ListOrders {
@@ -2546,6 +2547,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateOrder => types::Order }
     write_operation! { CreateOrder => types::Order }
 
     /// Read an order. Made by [`Client::get_order`](crate::fixably::Client::get_order).
@@ -2588,6 +2590,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetOrder => types::Order }
 
     /// Update an order. Made by [`Client::update_order`](crate::fixably::Client::update_order).
     #[derive(Clone, Debug)]
@@ -2628,6 +2631,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateOrder => types::Order }
 
     /// List the lines of an order. Made by [`Client::list_order_lines`](crate::fixably::Client::list_order_lines).
     #[derive(Clone, Debug)]
@@ -2723,6 +2727,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListOrderLines => Page<types::OrderLine> }
 
     list_operation! {
         ListOrderLines {
@@ -2783,6 +2788,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetOrderLine => types::OrderLine }
 
     /// Update a line of an order. Made by [`Client::update_order_line`](crate::fixably::Client::update_order_line).
     #[derive(Clone, Debug)]
@@ -2832,6 +2838,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateOrderLine => types::OrderLine }
     write_operation! { UpdateOrderLine => types::OrderLine }
 
     /// List the notes of an order. Made by [`Client::list_order_notes`](crate::fixably::Client::list_order_notes).
@@ -2928,6 +2935,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListOrderNotes => Page<types::OrderNote> }
 
     list_operation! {
         ListOrderNotes {
@@ -2980,6 +2988,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateOrderNotes => Vec<types::OrderNote> }
     write_operation! { CreateOrderNotes => Vec<types::OrderNote> }
 
     /// Read a note of an order. Made by [`Client::get_order_note`](crate::fixably::Client::get_order_note).
@@ -3030,6 +3039,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetOrderNote => types::OrderNote }
 
     /// List the tasks of an order. Made by [`Client::list_order_tasks`](crate::fixably::Client::list_order_tasks).
     #[derive(Clone, Debug)]
@@ -3125,6 +3135,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListOrderTasks => Page<types::OrderTask> }
 
     list_operation! {
         ListOrderTasks {
@@ -3185,6 +3196,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetOrderTask => types::OrderTask }
 
     /// Update a task of an order. Made by [`Client::update_order_task`](crate::fixably::Client::update_order_task).
     #[derive(Clone, Debug)]
@@ -3234,6 +3246,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateOrderTask => types::OrderTask }
     write_operation! { UpdateOrderTask => types::OrderTask }
 
     /// Create an invoice from order lines. Made by
@@ -3277,6 +3290,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateOrderInvoice => Value }
     write_operation! { CreateOrderInvoice => Value }
 
     /// List customers. Made by [`Client::list_customers`](crate::fixably::Client::list_customers).
@@ -3357,6 +3371,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListCustomers => Page<types::Customer> }
 
     list_operation! {
         ListCustomers {
@@ -3401,6 +3416,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateCustomer => types::Customer }
     write_operation! { CreateCustomer => types::Customer }
 
     /// Read a customer. Made by [`Client::get_customer`](crate::fixably::Client::get_customer).
@@ -3443,6 +3459,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetCustomer => types::Customer }
 
     /// Update a customer. Made by [`Client::update_customer`](crate::fixably::Client::update_customer).
     #[derive(Clone, Debug)]
@@ -3483,6 +3500,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateCustomer => types::Customer }
 
     /// Read a child of a customer. Made by
     /// [`Client::get_customer_child`](crate::fixably::Client::get_customer_child).
@@ -3533,6 +3551,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetCustomerChild => types::Customer }
 
     /// List devices. Made by [`Client::list_devices`](crate::fixably::Client::list_devices).
     #[derive(Clone, Debug)]
@@ -3612,6 +3631,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListDevices => Page<types::Device> }
 
     list_operation! {
         ListDevices {
@@ -3656,6 +3676,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateDevice => types::Device }
     write_operation! { CreateDevice => types::Device }
 
     /// Read a device. Made by [`Client::get_device`](crate::fixably::Client::get_device).
@@ -3698,6 +3719,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetDevice => types::Device }
 
     /// List locations. Made by [`Client::list_locations`](crate::fixably::Client::list_locations).
     #[derive(Clone, Debug)]
@@ -3777,6 +3799,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListLocations => Page<types::Location> }
 
     list_operation! {
         ListLocations {
@@ -3829,6 +3852,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetLocation => types::Location }
 
     /// List queues. Made by [`Client::list_queues`](crate::fixably::Client::list_queues).
     #[derive(Clone, Debug)]
@@ -3908,6 +3932,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListQueues => Page<types::Queue> }
 
     list_operation! {
         ListQueues {
@@ -3960,6 +3985,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetQueue => types::Queue }
 
     /// List order statuses. Made by [`Client::list_statuses`](crate::fixably::Client::list_statuses).
     #[derive(Clone, Debug)]
@@ -4039,6 +4065,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListStatuses => Page<types::Status> }
 
     list_operation! {
         ListStatuses {
@@ -4091,6 +4118,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetStatus => types::Status }
 
     /// Read a user. Made by [`Client::get_user`](crate::fixably::Client::get_user).
     #[derive(Clone, Debug)]
@@ -4132,6 +4160,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetUser => types::User }
 
     /// List stores. Made by [`Client::list_stores`](crate::fixably::Client::list_stores).
     #[derive(Clone, Debug)]
@@ -4211,6 +4240,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListStores => Page<types::Store> }
 
     list_operation! {
         ListStores {
@@ -4263,6 +4293,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetStore => types::Store }
 
     /// List products. Made by [`Client::list_products`](crate::fixably::Client::list_products).
     #[derive(Clone, Debug)]
@@ -4342,6 +4373,7 @@ pub mod builder {
             request
         }
     }
+    call_builder! { ListProducts => Page<types::Product> }
 
     list_operation! {
         ListProducts {
@@ -4394,4 +4426,5 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetProduct => types::Product }
 }

@@ -25,8 +25,6 @@ use crate::error::Error;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
 /// # let server = servicebay::testing::fixably::MockServer::start().await;
 /// # let client = server.client()?;
-/// use futures_util::TryStreamExt;
-///
 /// let mut orders = client.list_orders().limit(20).items().prefetch(4);
 /// while let Some(order) = orders.try_next().await? {
 ///     println!("{:?}, of {:?}", order.id(), orders.total());

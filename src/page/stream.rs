@@ -21,6 +21,22 @@ macro_rules! list_stream {
                 self
             }
 
+            #[doc = concat!("The next ", $item, "; `None` at the end of the list. Dropping the future loses nothing.")]
+            ///
+            /// # Errors
+            ///
+            /// The [`Error`](crate::Error) of a page that could not be fetched. It ends the stream.
+            pub async fn try_next(
+                &mut self,
+            ) -> Result<Option<<Self as ::futures_core::TryStream>::Ok>, $crate::Error> {
+                self.next().await.transpose()
+            }
+
+            #[doc = concat!("The next ", $item, ", or the error that ends the stream; `None` at its end. As `next` of `StreamExt`.")]
+            pub async fn next(&mut self) -> Option<<Self as ::futures_core::Stream>::Item> {
+                ::std::future::poll_fn(|cx| ::futures_core::Stream::poll_next(::std::pin::Pin::new(&mut *self), cx)).await
+            }
+
             #[doc = concat!("Resumes at a [`Cursor`](crate::Cursor), with the ", $item, " after the last one that was yielded.")]
             ///
             /// Call it before the stream is polled, on the same operation with the same parameters and tenant. Any other

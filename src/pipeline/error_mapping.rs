@@ -265,6 +265,7 @@ impl RetryContext<'_> {
             method: self.call.method.clone(),
             url: self.url().clone(),
             request_body: self.call.body.clone().unwrap_or_default(),
+            request_headers: self.options.headers.clone(),
             user_agent: Arc::clone(&pipeline.user_agent),
             status: None,
             request_id: None,

@@ -30,7 +30,7 @@ impl<'a> RetryContext<'a> {
     }
 
     /// The scope in which policies report the waits of this call.
-    pub(super) fn scope(&self) -> CallScope<'a> {
+    pub(crate) fn scope(&self) -> CallScope<'a> {
         CallScope { telemetry: &self.pipeline.telemetry, operation: self.call.operation }
     }
 

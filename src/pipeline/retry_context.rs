@@ -130,7 +130,7 @@ impl<'a> RetryContext<'a> {
     }
 
     /// Until when the call may wait for a token and for the rate limit.
-    pub(super) fn wait_deadline(&self) -> Instant {
+    pub(crate) fn wait_deadline(&self) -> Instant {
         let allowed = self.options.max_wait.saturating_sub(self.waited).min(FOREVER);
         (self.phase_started_at + allowed).min(self.operation_deadline())
     }
@@ -239,8 +239,11 @@ impl<'a> RetryContext<'a> {
         outcome: Result<HttpResponse, HttpError>,
         limits: RateLimitHeaders,
     ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
+        let is_success = |status: StatusCode| {
+            status.is_success() || (status == StatusCode::NOT_MODIFIED && self.call.is_conditional)
+        };
         match outcome {
-            Ok(response) if response.status.is_success() => {
+            Ok(response) if is_success(response.status) => {
                 self.pipeline.retry_budget.deposit();
                 self.pipeline.base_url.confirm(self.url());
                 Ok((response, limits))

@@ -5,7 +5,7 @@ use http::header::HeaderName;
 use secrecy::SecretString;
 
 use super::grant::AppGrant;
-use crate::auth::{AuthConfig, AuthMethod, account, header_value};
+use crate::auth::{AuthConfig, AuthMethod, account, header_value, read_environment};
 use crate::error::Error;
 
 /// The header that identifies the partner on every request; documented
@@ -39,6 +39,18 @@ impl Credentials {
     /// [store](crate::ClientBuilder::with_token_store), a restarted program continues with the stored tokens.
     pub fn app(app_key: impl Into<String>, app_secret: impl Into<SecretString>, partner_id: impl Into<String>) -> Self {
         Self { app_key: app_key.into(), app_secret: app_secret.into(), partner_id: partner_id.into() }
+    }
+
+    /// [`app`](Self::app) with the environment variables `REPAIRY_APP_KEY`, `REPAIRY_APP_SECRET` and
+    /// `REPAIRY_PARTNER_ID`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] that names the variables that are missing, empty or not UTF-8.
+    pub fn from_env() -> Result<Self, Error> {
+        let values = read_environment(["REPAIRY_APP_KEY", "REPAIRY_APP_SECRET", "REPAIRY_PARTNER_ID"])?;
+        let [app_key, app_secret, partner_id] = values;
+        Ok(Self::app(app_key, app_secret, partner_id))
     }
 
     pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {

@@ -1303,7 +1303,7 @@ impl super::Client {
 pub mod builder {
     use super::{operations, types};
     use crate::client_inner::ClientInner;
-    use crate::operation_builder::write_operation;
+    use crate::operation_builder::{call_builder, write_operation};
     use crate::repairy::{Id, MaybeObject, Workshop};
     use crate::request::Request;
     use crate::{Error, Open, Response};
@@ -1382,6 +1382,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListAvailabilities => Vec<types::Availability> }
 
     /// List the services of a workshop. Made by
     /// [`Client::list_workshop_services`](crate::repairy::Client::list_workshop_services).
@@ -1414,6 +1415,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { ListWorkshopServices => Vec<types::CatalogItem> }
 
     /// Book a workshop. Made by [`Client::create_booking`](crate::repairy::Client::create_booking).
     #[derive(Clone, Debug)]
@@ -1446,6 +1448,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateBooking => types::BookingCreated }
     write_operation! { CreateBooking => types::BookingCreated }
 
     /// Read a booking. Made by [`Client::get_booking`](crate::repairy::Client::get_booking).
@@ -1478,6 +1481,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetBooking => types::Booking }
 
     /// Update a booking. Made by [`Client::update_booking`](crate::repairy::Client::update_booking).
     #[derive(Clone, Debug)]
@@ -1518,6 +1522,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateBooking => MaybeObject<types::Booking> }
 
     /// Change the status of a booking. Made by
     /// [`Client::update_booking_status`](crate::repairy::Client::update_booking_status).
@@ -1559,6 +1564,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { UpdateBookingStatus => MaybeObject<types::Booking> }
     write_operation! { UpdateBookingStatus => MaybeObject<types::Booking> }
 
     /// Request a quote from a workshop. Made by [`Client::create_quote`](crate::repairy::Client::create_quote).
@@ -1592,6 +1598,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateQuote => MaybeObject<types::Quote> }
     write_operation! { CreateQuote => MaybeObject<types::Quote> }
 
     /// Send a service reminder. Made by
@@ -1626,6 +1633,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { CreateServiceReminder => MaybeObject<types::ServiceReminder> }
     write_operation! { CreateServiceReminder => MaybeObject<types::ServiceReminder> }
 
     /// Read a service reminder. Made by
@@ -1659,4 +1667,5 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
+    call_builder! { GetServiceReminder => types::ServiceReminder }
 }

@@ -39,6 +39,7 @@ holds! {
     [fixably: fixably::Bearer, fentu: fentu::OAuth, fentu_key: fentu::Key, repairy: repairy::App,
      fisikal: fisikal::Password, fisikal_session: fisikal::Session]
     => tokens::the_first_call_authenticates,
+    tokens::a_login_before_the_first_call_is_the_only_one,
     calls::a_403_is_forbidden_with_the_scopes_and_not_retried,
     calls::a_429_is_waited_out_in_every_format_of_the_reset,
     calls::a_write_with_a_lost_response_is_not_repeated,
@@ -51,6 +52,7 @@ holds! {
 holds! {
     [fixably: fixably::Bearer, repairy: repairy::App, fisikal: fisikal::Password]
     => tokens::ten_thousand_first_callers_make_at_most_one_login,
+    tokens::a_login_without_a_connection_fails_as_a_call_does,
 }
 
 // The vendor grants tokens, and documents or sends their lifetime.
@@ -107,6 +109,7 @@ trait Vendor: 'static {
     fn read(client: &Self::Client) -> BoxFuture<'static, Result<Response<Self::Record>, Error>>;
     fn write(client: &Self::Client) -> BoxFuture<'static, Result<(), Error>>;
     fn status(client: &Self::Client) -> AuthStatus;
+    fn log_in(client: &Self::Client) -> BoxFuture<'static, Result<AuthStatus, Error>>;
 
     /// Replaces an enum value in the response to the read by `ORBIT`.
     fn unknown_value() -> Fault;
@@ -181,6 +184,11 @@ macro_rules! handles {
     ($($logins:ident)?) => {
         fn status(client: &Self::Client) -> servicebay::AuthStatus {
             client.auth_status()
+        }
+
+        fn log_in(client: &Self::Client) -> BoxFuture<'static, Result<servicebay::AuthStatus, Error>> {
+            let client = client.clone();
+            Box::pin(async move { client.log_in().await })
         }
 
         fn counters(&self) -> servicebay::testing::Counters {

@@ -4,7 +4,7 @@ mod logins;
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::TryStreamExt as _;
 use http::Method;
 use jiff::Timestamp;
 use jiff::civil::date;

@@ -7,12 +7,24 @@ use crate::support::vendors;
 
 /// Modules from the lowest layer to the highest. A module may use its own layer and those below.
 const LAYERS: [&[&str]; 10] = [
-    &["base_url", "clock", "error", "operation", "vendor"],
+    &["base_url", "call_headers", "clock", "error", "operation", "vendor"],
     &["amount", "envelope", "json_repair", "lenient", "open"],
     &["list_changes", "observer", "options", "priority", "retry"],
     &["auth", "limit", "telemetry", "transport"],
     &["pipeline"],
-    &["id", "page", "raw", "reconcile", "response", "request", "client_inner", "decode", "operation_builder"],
+    &[
+        "id",
+        "multipart",
+        "page",
+        "prepared_request",
+        "raw",
+        "reconcile",
+        "response",
+        "request",
+        "client_inner",
+        "decode",
+        "operation_builder",
+    ],
     &["builder", "client", "observability"],
     &["tenants"],
     &[VENDOR],

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bad_input;
+mod call_options;
 mod config;
 mod conformance;
 mod contracts;
@@ -29,6 +30,7 @@ mod observability;
 mod pacing;
 mod paging;
 mod postponed;
+mod raw_requests;
 mod reconcile;
 mod repairy;
 mod requests;

@@ -18,7 +18,7 @@ mod unexpected;
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use serde_json::json;
 use servicebay::testing::{Script, Step};
 use servicebay::{Error, ListPage as _};

@@ -91,9 +91,11 @@ impl<'a> Builder<'a> {
             }
             None => None,
         };
+        let output = imports.shortened(success).into_token_stream().to_string().replace(' ', "");
+        imports.add(&parse_quote!(crate::operation_builder::call_builder));
+        let call = verbatim.item(vec![format!("call_builder! {{ {ident} => {output} }}")]);
         let write = (!endpoint.is_idempotent()).then(|| {
             imports.add(&parse_quote!(crate::operation_builder::write_operation));
-            let output = imports.shortened(success).into_token_stream().to_string().replace(' ', "");
             verbatim.item(vec![format!("write_operation! {{ {ident} => {output} }}")])
         });
         Ok(quote! {
@@ -111,6 +113,7 @@ impl<'a> Builder<'a> {
                 #(#setters)*
                 #send
             }
+            #call
             #list
             #write
         })

@@ -25,6 +25,31 @@ pub(super) async fn the_first_call_authenticates<C: AuthCase>() {
     assert_eq!(case.server().counters().unauthorized(), 0);
 }
 
+pub(super) async fn a_login_before_the_first_call_is_the_only_one<C: AuthCase>() {
+    let case = C::new();
+    let client = case.client();
+    for _ in 0..2 {
+        let status = C::Vendor::log_in(&client).await.unwrap();
+        assert_eq!(status.generation(), generation::<C>(&client));
+        assert_eq!(case.server().token_requests(), C::LOGINS);
+    }
+    read::<C>(&client).await.unwrap();
+    assert_eq!(case.server().token_requests(), C::LOGINS);
+}
+
+pub(super) async fn a_login_without_a_connection_fails_as_a_call_does<C: AuthCase>() {
+    let case = C::new();
+    let client = case.client();
+    case.server().fault(Fault::status(503).always());
+    match C::Vendor::log_in(&client).await {
+        Ok(_) => assert_eq!(C::LOGINS, 0, "there was nothing to ask for"),
+        Err(error) => {
+            assert!(matches!(error, Error::Server(_)), "{error:?}");
+            assert_eq!(error.call_error().unwrap().status().unwrap(), 503);
+        }
+    }
+}
+
 pub(super) async fn ten_thousand_first_callers_make_at_most_one_login<C: AuthCase>() {
     let case = C::new();
     let client = case.client();

@@ -1,6 +1,5 @@
 //! Pages that are empty although the vendor's own count says that more follow.
 
-use futures_util::TryStreamExt;
 use servicebay::Cursor;
 
 use super::lists::{ListVendor, PAGE_SIZE, TestList, for_each_vendor};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use servicebay::testing::fixably::{MockServer, TokenKind};
 use servicebay::testing::{Script, Step};
 use servicebay::{CallOptions, Error, Priority, fixably};

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use servicebay::{CallOptions, MemoryStore};
 use servicebay::testing::{Fault, Transport, TransportError, WallClock};
+use servicebay::{CallOptions, MemoryStore};
 use tokio::time::sleep;
 
 use super::*;
