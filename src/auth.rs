@@ -50,6 +50,7 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -90,6 +91,8 @@ pub(crate) struct AuthConfig {
     pub(crate) account: Cow<'static, str>,
     /// The headers of every request besides the token.
     pub(crate) headers: HeaderMap,
+    /// The name under which the vendor lists the credentials, for support reports.
+    pub(crate) client_name: Option<Arc<str>>,
 }
 
 /// What is escaped in a part of a name, so that different parts make different names.
@@ -115,7 +118,7 @@ pub(crate) enum AuthMethod {
 impl From<StaticToken> for AuthConfig {
     fn from(token: StaticToken) -> Self {
         let account = token.fingerprint().into();
-        Self { method: AuthMethod::StaticToken(token), account, headers: HeaderMap::new() }
+        Self { method: AuthMethod::StaticToken(token), account, headers: HeaderMap::new(), client_name: None }
     }
 }
 
@@ -198,6 +201,14 @@ impl Auth {
             Self::StaticToken(_) => false,
             Self::Granted(cache) => cache.invalidate(token.epoch, latest).await,
         }
+    }
+
+    /// The token in a header that this made, without the scheme.
+    pub(crate) fn token_in(&self, header: &AuthHeader) -> Option<SecretString> {
+        let (_, scheme) = self.header_name()?;
+        let value = header.header.as_ref()?.1.to_str().ok()?;
+        let token = scheme.and_then(|scheme| value.strip_prefix(scheme)).map_or(value, str::trim_start);
+        Some(token.into())
     }
 
     /// Whether no tokens are under way, to the client or to the store.

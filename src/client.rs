@@ -54,6 +54,16 @@ macro_rules! client {
                 self.inner.log_in().await
             }
 
+            /// Returns a valid token, as the vendor issued it, without a scheme such as `Bearer`: for a request that must go past this
+            /// client. Waits for it as [`log_in`](Self::log_in) does. Ask for it each time, and send it to the vendor only.
+            ///
+            /// # Errors
+            ///
+            /// As [`log_in`](Self::log_in); [`Error::InvalidRequest`](crate::Error::InvalidRequest) if requests carry no token.
+            pub async fn current_token(&self) -> Result<::secrecy::SecretString, $crate::Error> {
+                self.inner.current_token().await
+            }
+
             /// Returns how long the credentials last: a snapshot, for health checks.
             pub fn auth_status(&self) -> $crate::AuthStatus {
                 self.inner.auth_status()

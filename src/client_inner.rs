@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
+use secrecy::SecretString;
 use url::Url;
 
-use crate::auth::{AuthStatus, Endpoint, NoToken, TokenTransport};
+use crate::auth::{AuthHeader, AuthStatus, Endpoint, NoToken, TokenTransport};
 #[cfg(feature = "fentu")]
 use crate::auth::{BackgroundTask, TokenSet};
 use crate::error::Error;
@@ -17,6 +18,7 @@ use crate::pipeline::{Call, Pipeline, RetryContext};
 
 // The operations that errors name if no call was involved.
 static LOG_IN: Operation = Operation::new("log_in", Method::POST, "/");
+static CURRENT_TOKEN: Operation = Operation::new("current_token", Method::POST, "/");
 static KEEP_ALIVE: Operation = Operation::new("keep_alive", Method::POST, "/");
 static SETTLE: Operation = Operation::new("settle", Method::POST, "/");
 static CLOSE: Operation = Operation::new("close", Method::POST, "/");
@@ -100,13 +102,23 @@ impl ClientInner {
 
     /// Gets a valid token now, unless there is one.
     pub(crate) async fn log_in(&self) -> Result<AuthStatus, Error> {
-        let (pipeline, call) = (&*self.pipeline, Self::call_without_request(&LOG_IN, self.base_url()));
+        self.token(&LOG_IN).await?;
+        Ok(self.auth_status())
+    }
+
+    /// A valid token, without the scheme.
+    pub(crate) async fn current_token(&self) -> Result<SecretString, Error> {
+        let header = self.token(&CURRENT_TOKEN).await?;
+        self.pipeline.auth.token_in(&header).ok_or_else(|| {
+            Error::invalid_request(CURRENT_TOKEN.id(), "credentials", "have no token: requests carry none")
+        })
+    }
+
+    async fn token(&self, operation: &'static Operation) -> Result<AuthHeader, Error> {
+        let (pipeline, call) = (&*self.pipeline, Self::call_without_request(operation, self.base_url()));
         let context = RetryContext::new(pipeline, &call, &self.options);
         let token = pipeline.auth.token(pipeline.clock, context.wait_deadline(), context.scope()).await;
-        match token {
-            Ok(_) => Ok(self.auth_status()),
-            Err(error) => Err(self.token_error(error, &LOG_IN)),
-        }
+        token.map_err(|error| self.token_error(error, operation))
     }
 
     /// Waits until no tokens are under way.

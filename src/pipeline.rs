@@ -37,6 +37,8 @@ pub(crate) struct Pipeline {
     pub(crate) base_url: Arc<BaseUrl>,
     /// The name and version of the program, as the vendor sees them.
     pub(crate) user_agent: Arc<str>,
+    /// The name under which the vendor lists the credentials, for support reports.
+    pub(crate) client_name: Option<Arc<str>>,
     /// The headers of every request.
     pub(crate) headers: Arc<[(HeaderName, HeaderValue)]>,
     pub(crate) auth: Auth,

@@ -68,7 +68,7 @@ impl ClientConfig {
 
     /// Checks every option and makes the client.
     pub(super) fn assemble(self, plan: AuthConfig) -> Result<ClientInner, Error> {
-        let AuthConfig { method, account, headers: auth_headers } = plan;
+        let AuthConfig { method, account, headers: auth_headers, client_name } = plan;
         let tenant = self.tenant_label()?;
         let base_url = self.base_url(tenant.as_deref())?;
         let owner = self.owner(tenant.as_deref());
@@ -101,6 +101,7 @@ impl ClientConfig {
             tenant: name,
             base_url: base,
             user_agent,
+            client_name,
             headers,
             auth,
             rate_limiter: limiter,

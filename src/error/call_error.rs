@@ -31,6 +31,7 @@ pub struct CallError {
     /// The headers that the caller added. Their values may be secrets, so only a postponed call has them.
     pub(crate) request_headers: Option<Box<CallHeaders>>,
     pub(crate) user_agent: Arc<str>,
+    pub(crate) client_name: Option<Arc<str>>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) request_id: Option<String>,
     pub(crate) attempts: u32,
@@ -180,6 +181,9 @@ impl CallError {
         line("vendor", &self.vendor);
         line("tenant", &self.tenant.as_deref().unwrap_or_else(|| self.url.host_str().unwrap_or("none")));
         line("client", &self.user_agent);
+        if let Some(name) = &self.client_name {
+            line("API client", &one_line(name));
+        }
         line("operation", &self.operation.id());
         line("endpoint", &format_args!("{} {}", self.method, self.url));
         match self.status {

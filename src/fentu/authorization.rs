@@ -56,8 +56,10 @@ impl Authorization {
         &self.verifier
     }
 
-    pub(super) fn state(&self) -> &SecretString {
-        &self.state
+    /// The `state` that the redirect will carry: the key under which a web application can keep this login until the browser
+    /// returns. It is as secret as the login: keep it out of logs.
+    pub fn state(&self) -> &str {
+        self.state.expose_secret()
     }
 
     /// Reads the URL that the browser was redirected to: the code, or the vendor's error.

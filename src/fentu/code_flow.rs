@@ -95,7 +95,7 @@ impl CodeFlow {
     /// The request that exchanges a code. What it sends, and the state of the login, are redacted from its errors.
     fn request(&self, login: &Authorization, code: String) -> TokenRequest {
         let request = self.grant.exchange(code, login.redirect_uri().to_owned(), login.verifier());
-        request.with_secrets(vec![login.state().clone()])
+        request.with_secrets(vec![login.state().into()])
     }
 
     fn denied(&self, login: &Authorization, error: &AuthorizationError) -> Error {

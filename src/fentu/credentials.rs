@@ -91,7 +91,7 @@ impl Credentials {
                     check_token("access_token", tokens.access_token(), Some("Bearer"))?;
                 }
                 let method = AuthMethod::Granted { grant, tokens: tokens.map(|tokens| *tokens) };
-                Ok(AuthConfig { method, account, headers: HeaderMap::new() })
+                Ok(AuthConfig { method, account, headers: HeaderMap::new(), client_name: None })
             }
         }
     }

@@ -109,7 +109,7 @@ impl Credentials {
 
 fn granted(grant: impl Grant, account: Cow<'static, str>) -> AuthConfig {
     let method = AuthMethod::Granted { grant: Box::new(grant), tokens: None };
-    AuthConfig { method, account, headers: HeaderMap::new() }
+    AuthConfig { method, account, headers: HeaderMap::new(), client_name: None }
 }
 
 fn static_token(header: HeaderName, scheme: Option<&str>, token: SecretString) -> Result<AuthConfig, Error> {

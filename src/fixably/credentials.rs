@@ -22,6 +22,7 @@ pub struct Credentials {
     token_type: TokenType,
     token: SecretString,
     expires_at: Option<Timestamp>,
+    client_name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +40,13 @@ impl Credentials {
     /// Create it under *System Settings > API > OAuth2 Clients*. The vendor shows it once, and it lasts a week, a month, a
     /// year, or without end. Set the expiration with [`with_expires_at`](Self::with_expires_at).
     pub fn bearer(token: impl Into<SecretString>) -> Self {
-        Self { token_type: TokenType::Bearer, token: token.into(), expires_at: None }
+        Self { token_type: TokenType::Bearer, token: token.into(), expires_at: None, client_name: None }
     }
 
     /// A user's own token, sent in `Authorization` without a scheme. This is the legacy way: the token has the user's rights
     /// and never expires, and the vendor asks integrations to stop using it.
     pub fn user_token(token: impl Into<SecretString>) -> Self {
-        Self { token_type: TokenType::User, token: token.into(), expires_at: None }
+        Self { token_type: TokenType::User, token: token.into(), expires_at: None, client_name: None }
     }
 
     /// [`bearer`](Self::bearer) with the token in the environment variable `FIXABLY_TOKEN`.
@@ -63,11 +64,18 @@ impl Credentials {
         Self { expires_at: Some(moment), ..self }
     }
 
+    /// Sets the name of the OAuth2 client, as the tenant's settings list it. Fixably's support asks for it, so it stands in
+    /// [`Error::support_report`]. Default: none. It is not sent.
+    pub fn with_client_name(self, name: impl Into<String>) -> Self {
+        Self { client_name: Some(name.into()), ..self }
+    }
+
     pub(super) fn into_auth_config(self) -> Result<AuthConfig, Error> {
         let scheme = match self.token_type {
             TokenType::Bearer => Some("Bearer"),
             TokenType::User => None,
         };
-        StaticToken::new("token", AUTHORIZATION, scheme, self.token, self.expires_at).map(AuthConfig::from)
+        let token = StaticToken::new("token", AUTHORIZATION, scheme, self.token, self.expires_at)?;
+        Ok(AuthConfig { client_name: self.client_name.map(Into::into), ..AuthConfig::from(token) })
     }
 }

@@ -267,6 +267,7 @@ impl RetryContext<'_> {
             request_body: self.call.body.clone().unwrap_or_default(),
             request_headers: self.options.headers.clone(),
             user_agent: Arc::clone(&pipeline.user_agent),
+            client_name: pipeline.client_name.clone(),
             status: None,
             request_id: None,
             attempts: self.attempts,

@@ -58,6 +58,6 @@ impl Credentials {
         let account = account(&[&self.partner_id, &self.app_key]);
         let grant = Box::new(AppGrant::new(self.app_key, self.app_secret)?);
         let headers = HeaderMap::from_iter([(PARTNER, partner)]);
-        Ok(AuthConfig { method: AuthMethod::Granted { grant, tokens: None }, account, headers })
+        Ok(AuthConfig { method: AuthMethod::Granted { grant, tokens: None }, account, headers, client_name: None })
     }
 }

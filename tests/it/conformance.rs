@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use secrecy::SecretString;
 use servicebay::testing::{Counters, Fault};
 use servicebay::{AuthStatus, ClientBuilder, Error, Response};
 
@@ -40,6 +41,7 @@ holds! {
      fisikal: fisikal::Password, fisikal_session: fisikal::Session]
     => tokens::the_first_call_authenticates,
     tokens::a_login_before_the_first_call_is_the_only_one,
+    tokens::the_current_token_costs_one_login_and_has_no_scheme,
     calls::a_403_is_forbidden_with_the_scopes_and_not_retried,
     calls::a_429_is_waited_out_in_every_format_of_the_reset,
     calls::a_write_with_a_lost_response_is_not_repeated,
@@ -109,6 +111,7 @@ trait Vendor: 'static {
     fn read(client: &Self::Client) -> BoxFuture<'static, Result<Response<Self::Record>, Error>>;
     fn write(client: &Self::Client) -> BoxFuture<'static, Result<(), Error>>;
     fn status(client: &Self::Client) -> AuthStatus;
+    fn current_token(client: &Self::Client) -> BoxFuture<'static, Result<SecretString, Error>>;
     fn log_in(client: &Self::Client) -> BoxFuture<'static, Result<AuthStatus, Error>>;
 
     /// Replaces an enum value in the response to the read by `ORBIT`.
@@ -184,6 +187,11 @@ macro_rules! handles {
     ($($logins:ident)?) => {
         fn status(client: &Self::Client) -> servicebay::AuthStatus {
             client.auth_status()
+        }
+
+        fn current_token(client: &Self::Client) -> BoxFuture<'static, Result<secrecy::SecretString, Error>> {
+            let client = client.clone();
+            Box::pin(async move { client.current_token().await })
         }
 
         fn log_in(client: &Self::Client) -> BoxFuture<'static, Result<servicebay::AuthStatus, Error>> {

@@ -1,7 +1,8 @@
 //! Errors: which response leads to which variant, and what each carries.
 
+use secrecy::ExposeSecret as _;
 use serde_json::json;
-use servicebay::testing::Step;
+use servicebay::testing::{Script, Step};
 use servicebay::{Error, fixably};
 
 use crate::support::{SECRET, client};
@@ -143,6 +144,30 @@ async fn a_support_report_contains_what_support_asks_for() {
     assert!(!report.contains(SECRET), "{report}");
     let time = report.lines().find_map(|line| line.strip_prefix("time")).expect("a time").trim();
     assert!(time.parse::<jiff::Timestamp>().is_ok(), "{time}");
+}
+
+#[tokio::test]
+async fn a_support_report_names_the_client_of_the_vendors_settings() {
+    let script = Script::new([Step::status(404)]);
+    let credentials = fixably::Credentials::bearer(SECRET).with_client_name("Night sync\nattempts   0");
+    let client = fixably::Client::builder(credentials).with_tenant("acme").with_transport(script).build().unwrap();
+    let report = client.get_order().id(1).await.unwrap_err().support_report();
+    assert!(report.contains("\nAPI client Night sync attempts   0\n"), "{report}");
+    assert!(!report.contains(SECRET), "{report}");
+}
+
+#[tokio::test]
+async fn the_current_token_is_the_one_that_calls_send() {
+    for (credentials, scheme) in
+        [(fixably::Credentials::bearer(SECRET), "Bearer "), (fixably::Credentials::user_token(SECRET), "")]
+    {
+        let script = Script::new([crate::support::order()]);
+        let builder = fixably::Client::builder(credentials).with_tenant("acme").with_transport(script.clone());
+        let client = builder.build().unwrap();
+        assert_eq!(client.current_token().await.unwrap().expose_secret(), SECRET);
+        client.get_order().id(1).await.unwrap();
+        assert_eq!(script.requests()[0].headers["authorization"], format!("{scheme}{SECRET}"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

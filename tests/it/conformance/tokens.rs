@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use secrecy::ExposeSecret as _;
 use servicebay::testing::Fault;
 use servicebay::{Error, MemoryStore, RetryPolicy};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -35,6 +36,18 @@ pub(super) async fn a_login_before_the_first_call_is_the_only_one<C: AuthCase>()
     }
     read::<C>(&client).await.unwrap();
     assert_eq!(case.server().token_requests(), C::LOGINS);
+}
+
+pub(super) async fn the_current_token_costs_one_login_and_has_no_scheme<C: AuthCase>() {
+    let case = C::new();
+    let client = case.client();
+    let token = C::Vendor::current_token(&client).await.unwrap();
+    assert_eq!(case.server().token_requests(), C::LOGINS);
+    read::<C>(&client).await.unwrap();
+    let again = C::Vendor::current_token(&client).await.unwrap();
+    assert_eq!(case.server().token_requests(), C::LOGINS);
+    assert_eq!(token.expose_secret(), again.expose_secret());
+    assert!(!token.expose_secret().is_empty() && !token.expose_secret().contains(' '));
 }
 
 pub(super) async fn a_login_without_a_connection_fails_as_a_call_does<C: AuthCase>() {
