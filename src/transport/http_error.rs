@@ -45,7 +45,8 @@ impl HttpError {
     /// The error of a request that got no head of a response. `started` says whether a connection began to write the
     /// request.
     pub(super) fn of_request(error: reqwest::Error, started: bool) -> Self {
-        let is_not_sent = !started || error.is_connect() || error.is_builder() || is_refused_stream(&error);
+        let was_queued = !started && !is_reset_stream(&error);
+        let is_not_sent = was_queued || error.is_connect() || error.is_builder() || is_refused_stream(&error);
         if !is_not_sent && is_head_too_large(&error) {
             return Self::TooLarge(TooLarge::Head);
         }
@@ -100,6 +101,12 @@ fn is_refused_stream(error: &reqwest::Error) -> bool {
         error.is_remote()
             && (error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))
     })
+}
+
+/// Whether the server ended the stream of the request. It has at least the head then, which HTTP/2 may write shortly before the
+/// body is asked for.
+fn is_reset_stream(error: &reqwest::Error) -> bool {
+    h2_error(error).is_some_and(|error| error.is_remote() && error.is_reset())
 }
 
 /// Whether the head of the response exceeds a limit of this client.

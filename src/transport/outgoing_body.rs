@@ -7,6 +7,9 @@
 //! Both sides settle the matter in one atomic step. Either the connection starts first, and the request may have been
 //! sent. Or the attempt is canceled first, and the body yields an error instead of data, so that the request never
 //! becomes complete.
+//!
+//! HTTP/2 may write the head of a request with a body shortly before it asks the body. So a server that ends the stream of a
+//! queued request has its head, and may have acted on that alone: see `HttpError::of_request`.
 
 use std::fmt;
 use std::pin::Pin;
