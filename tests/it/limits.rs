@@ -826,6 +826,18 @@ async fn a_503_that_says_until_when_pauses_all_callers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_failure_that_says_when_to_repeat_the_call_pauses_no_other() {
+    for status in [408, 500, 501, 502, 504, 524] {
+        let script = Script::new([Step::status(status).header("retry-after", "20"), order().repeat()]);
+        let client = builder(&script).with_retry(RetryPolicy::never()).build().unwrap();
+        client.get_order().id(1).send().await.unwrap_err();
+        let started = Instant::now();
+        client.get_order().id(2).send().await.unwrap();
+        assert_eq!(started.elapsed(), Duration::ZERO, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_can_be_reopened_by_hand_and_says_what_holds_calls_back() {
     let script = Script::new([refused("43200"), order().repeat()]);
     let client = builder(&script).build().unwrap();
