@@ -45,7 +45,8 @@ impl HttpError {
     /// The error of a request that got no head of a response. `started` says whether a connection began to write the
     /// request.
     pub(super) fn of_request(error: reqwest::Error, started: bool) -> Self {
-        let was_queued = !started && !is_reset_stream(&error);
+        // HTTP/2 writes the head of a request before the body is asked for. So a request with a stream may have been sent.
+        let was_queued = !started && h2_error(&error).is_none();
         let is_not_sent = was_queued || error.is_connect() || error.is_builder() || is_refused_stream(&error);
         if !is_not_sent && is_head_too_large(&error) {
             return Self::TooLarge(TooLarge::Head);
@@ -101,12 +102,6 @@ fn is_refused_stream(error: &reqwest::Error) -> bool {
         error.is_remote()
             && (error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM)))
     })
-}
-
-/// Whether the server ended the stream of the request. It has at least the head then, which HTTP/2 may write shortly before the
-/// body is asked for.
-fn is_reset_stream(error: &reqwest::Error) -> bool {
-    h2_error(error).is_some_and(|error| error.is_remote() && error.is_reset())
 }
 
 /// Whether the head of the response exceeds a limit of this client.

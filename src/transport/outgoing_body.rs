@@ -8,8 +8,8 @@
 //! sent. Or the attempt is canceled first, and the body yields an error instead of data, so that the request never
 //! becomes complete.
 //!
-//! HTTP/2 may write the head of a request with a body shortly before it asks the body. So a server that ends the stream of a
-//! queued request has its head, and may have acted on that alone: see `HttpError::of_request`.
+//! HTTP/2 writes the head of a request with a body shortly before it asks the body. A server that ends such a stream or its
+//! connection may have acted on the head alone: see `HttpError::of_request`.
 
 use std::fmt;
 use std::pin::Pin;

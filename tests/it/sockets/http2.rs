@@ -89,6 +89,7 @@ impl Server {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let state = Arc::clone(&accepting);
+                stream.set_nodelay(true).unwrap();
                 // A client that is done closes its connection.
                 tokio::spawn(async move { state.serve(stream).await.ok() });
             }
@@ -238,21 +239,22 @@ async fn a_stream_that_the_server_may_have_processed_has_an_unknown_outcome() {
     }
 }
 
-/// The head leaves before the connection asks for the body. With several threads the server may end the stream in between, in
-/// some of so many calls.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_that_the_server_ends_before_the_body_was_sent_may_have_been_processed() {
-    const CALLS: usize = 400;
-    let server = Server::start_with([Reply::Reset(CANCEL); CALLS * 2], None, true).await;
-    let client = server.client();
-    for _ in 0..CALLS / 8 {
-        let calls = [(); 8].map(|()| start(&client, &Method::POST, true));
-        for call in calls {
-            let error = call.await.unwrap();
-            assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+/// The head leaves before the connection asks for the body. With several threads the server may end the stream or the
+/// connection in between, in some of so many calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_stream_that_ends_before_the_body_was_sent_may_have_been_processed() {
+    let go_away = Reply::GoAway { last_stream: i32::MAX as u32, code: NO_ERROR };
+    for (reply, calls) in [(Reply::Reset(CANCEL), 3000), (go_away, 400)] {
+        let server = Server::start_with(std::iter::repeat_n(reply, calls * 2), None, true).await;
+        let client = server.client();
+        for _ in 0..calls / 4 {
+            for call in [(); 4].map(|()| start(&client, &Method::POST, true)) {
+                call.await.unwrap();
+            }
         }
+        let requests = server.requests();
+        assert!(requests > 0 && requests <= calls, "{reply:?}: {requests}");
     }
-    assert_eq!(server.requests(), CALLS);
 }
 
 #[tokio::test]
