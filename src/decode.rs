@@ -133,7 +133,10 @@ fn decode_error<T: DeserializeOwned>(
     {
         return error;
     }
-    if let Some(encoding) = response.headers.get(CONTENT_ENCODING).and_then(|value| value.to_str().ok()) {
+    let encodings = response.headers.get_all(CONTENT_ENCODING).into_iter();
+    let encodings: Vec<_> = encodings.filter_map(|value| value.to_str().ok()).collect();
+    if !encodings.is_empty() {
+        let encoding = context.shown(&encodings.join(", "));
         let reason =
             format!("the response is encoded as {encoding}, which cannot be read: it is damaged, or was not asked for");
         return context.decode_error(response, reason, None, None);

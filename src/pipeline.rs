@@ -157,7 +157,9 @@ fn attempt_outcome(outcome: &Result<HttpResponse, HttpError>, limits: &RateLimit
     match outcome {
         Ok(response) => match ResponseKind::of(response.status, limits) {
             ResponseKind::Refused => AttemptOutcome::RateLimited,
-            ResponseKind::Accepted | ResponseKind::Unavailable => AttemptOutcome::Response(response.status),
+            ResponseKind::Accepted | ResponseKind::Unavailable | ResponseKind::Failed => {
+                AttemptOutcome::Response(response.status)
+            }
         },
         Err(HttpError::NotSent(_)) => AttemptOutcome::NotSent,
         Err(HttpError::Broken(..)) => AttemptOutcome::Broken,

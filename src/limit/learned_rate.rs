@@ -19,6 +19,8 @@ const FADING: f64 = 0.9;
 /// Two refusals at rates that differ by less than this are of the same limit. Pauses make rates seem lower than they are: a
 /// vendor that says to come back in a whole second may take half of its next window from us.
 const SAME: f64 = 0.35;
+/// After so many refusals in a row without evidence, the vendor may have refused calls at any rate.
+const UNPROVEN: u32 = 3;
 /// The rate returns to where it was refused within the time of so many calls at first; twice as long after each refusal at the
 /// same rate.
 const CALLS: f64 = 20.0;
@@ -37,6 +39,8 @@ pub(super) struct LearnedRate {
     cycle: Duration,
     /// How many refusals in a row were at the same rate.
     confirmed: u32,
+    /// How many refusals in a row came before there was evidence of the rate.
+    unproven: u32,
     refused_at: Instant,
     /// The calls that the vendor accepted since the last refusal that said something, and how long calls waited since then: at
     /// all, and for this rate. Only while calls wait for it does it rise.
@@ -55,6 +59,7 @@ impl LearnedRate {
             ceiling,
             cycle: first_cycle(ceiling),
             confirmed: 0,
+            unproven: 0,
             refused_at: now,
             accepted: 0,
             waited: Duration::ZERO,
@@ -66,6 +71,11 @@ impl LearnedRate {
     /// The vendor accepted a call.
     pub(super) fn on_accepted(&mut self) {
         self.accepted += 1;
+        if self.accepted == EVIDENCE.1 && self.unproven >= UNPROVEN {
+            // As many calls in a row were not accepted for long. Perhaps there is no limit, and the vendor has recovered.
+            self.paced = self.paced.mul_f64(SHORTEST_CYCLE.as_secs_f64() / self.cycle.as_secs_f64());
+            self.cycle = SHORTEST_CYCLE;
+        }
     }
 
     /// Calls have waited for so long: for this rate, or for the end of a pause.
@@ -83,6 +93,7 @@ impl LearnedRate {
             // The call asked after a pause. Its refusal says that the pause was too short, and nothing of the rate.
             return;
         }
+        self.unproven = if self.has_evidence() { 0 } else { self.unproven + 1 };
         let past = |past: f64, last: f64| past * FADING + last;
         self.past = (past(self.past.0, self.accepted as f64), past(self.past.1, self.waited.as_secs_f64()));
         let ceiling = self.refused_rate();
@@ -99,9 +110,7 @@ impl LearnedRate {
         let accepted = self.accepted as f64 / self.waited.as_secs_f64();
         let refused = match accepted / rate {
             // A refusal so soon after the last one may still be of the calls before that.
-            _ if self.waited < EVIDENCE.0 || self.accepted < EVIDENCE.1 => {
-                rate * if self.confirmed > 0 { BELOW } else { DECREASE }
-            }
+            _ if !self.has_evidence() => rate * if self.confirmed > 0 { BELOW } else { DECREASE },
             // Most of the time went by in pauses, in which the vendor would have accepted some more.
             part if part < 0.5 => accepted * 1.25,
             part => rate * (part + 0.2).min(1.0),
@@ -110,6 +119,11 @@ impl LearnedRate {
         let (calls, seconds) = self.past;
         let known = if seconds > 0.0 { calls / seconds * DECREASE } else { 0.0 };
         refused.max(known.min(rate * BELOW)).max(slowest())
+    }
+
+    /// Whether the calls since the last refusal say anything of the rate.
+    fn has_evidence(&self) -> bool {
+        self.waited >= EVIDENCE.0 && self.accepted >= EVIDENCE.1
     }
 
     /// Calls a second.

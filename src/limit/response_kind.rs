@@ -11,8 +11,10 @@ pub(crate) enum ResponseKind {
     Accepted,
     /// The vendor refused the call because of its limit.
     Refused,
-    /// The vendor failed. Without headers this says nothing.
+    /// The vendor is down (503), and may say until when.
     Unavailable,
+    /// The vendor failed to process this call. Without headers this says nothing.
+    Failed,
 }
 
 impl ResponseKind {
@@ -21,8 +23,9 @@ impl ResponseKind {
         match status {
             StatusCode::TOO_MANY_REQUESTS => Self::Refused,
             StatusCode::FORBIDDEN if headers.retry_after.is_some() || headers.remaining == Some(0) => Self::Refused,
-            StatusCode::REQUEST_TIMEOUT => Self::Unavailable,
-            status if status.is_server_error() => Self::Unavailable,
+            StatusCode::SERVICE_UNAVAILABLE => Self::Unavailable,
+            StatusCode::REQUEST_TIMEOUT => Self::Failed,
+            status if status.is_server_error() => Self::Failed,
             _ => Self::Accepted,
         }
     }
@@ -49,10 +52,10 @@ mod tests {
             (403, wait, ResponseKind::Refused),
             (403, exhausted, ResponseKind::Refused),
             (429, nothing, ResponseKind::Refused),
-            (408, nothing, ResponseKind::Unavailable),
-            (500, left, ResponseKind::Unavailable),
+            (408, wait, ResponseKind::Failed),
+            (500, left, ResponseKind::Failed),
             (503, wait, ResponseKind::Unavailable),
-            (522, nothing, ResponseKind::Unavailable),
+            (522, nothing, ResponseKind::Failed),
         ] {
             assert_eq!(
                 ResponseKind::of(StatusCode::from_u16(status).unwrap(), &headers),

@@ -381,7 +381,8 @@ impl LimiterState {
         kind: ResponseKind,
         now: Instant,
     ) -> bool {
-        let says_nothing = kind == ResponseKind::Unavailable && headers.remaining.is_none();
+        let has_failed = matches!(kind, ResponseKind::Unavailable | ResponseKind::Failed);
+        let says_nothing = has_failed && headers.remaining.is_none();
         let changed = match says_nothing {
             true => {
                 self.window.on_failure(reservation.sent);
@@ -397,8 +398,10 @@ impl LimiterState {
                 self.on_refused(reservation, headers, now);
                 return true;
             }
-            ResponseKind::Unavailable => {
-                if let Some(wait) = headers.retry_after.filter(|wait| *wait >= MIN_PAUSE) {
+            ResponseKind::Unavailable | ResponseKind::Failed => {
+                // Of any other failure it is how long to wait before this call is repeated, and says nothing of others.
+                let wait = headers.retry_after.filter(|_| kind == ResponseKind::Unavailable);
+                if let Some(wait) = wait.filter(|wait| *wait >= MIN_PAUSE) {
                     self.pause_for(wait, VendorWord::Outage, now);
                     return true;
                 }

@@ -95,7 +95,13 @@ impl RetryContext<'_> {
     ) -> Error {
         let mut call = self.useless_success(response, reason);
         call.source = source.map(|source| self.cleaned(&*source));
+        let path = path.map(|path| self.pipeline.auth.cleaned(&path));
         Error::Decode(Box::new(DecodeError { call, path }))
+    }
+
+    /// A value of the vendor's headers as a message shows it: without secrets, and not longer than a message should be.
+    pub(crate) fn shown(&self, value: &str) -> String {
+        self.pipeline.auth.cleaned(value).chars().take(MAX_SHOWN).collect()
     }
 
     /// A success that was decoded, and found not to fit the request after the call had ended.
@@ -314,6 +320,8 @@ impl RetryContext<'_> {
     }
 }
 
+/// The most characters of a header that a message shows.
+const MAX_SHOWN: usize = 200;
 const NO_SUCH_OBJECT: &str = "no such object, or these credentials may not see it: check the id and the tenant";
 
 /// What an error status means and what to do about it.
@@ -344,7 +352,7 @@ fn reason(response: &HttpResponse, cleaned: impl Fn(&str) -> String) -> Cow<'sta
 fn without_query(location: &str) -> String {
     match Url::parse(location) {
         Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
-        Err(_) => location.split(['?', '#']).next().unwrap_or_default().chars().take(200).collect(),
+        Err(_) => location.split(['?', '#']).next().unwrap_or_default().chars().take(MAX_SHOWN).collect(),
     }
 }
 

@@ -14,8 +14,12 @@ const MAX_RATIO: usize = 1032;
 
 /// Whether a response is compressed in the way that requests accept.
 pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
-    let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip"))
+    let values = headers.get_all(CONTENT_ENCODING).into_iter();
+    let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    // `identity` changes nothing, and some write it.
+    let mut codings = codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
+    let is_gzip = |coding: &[u8]| coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip");
+    codings.next().is_some_and(is_gzip) && codings.next().is_none()
 }
 
 /// What a compressed body contains.
@@ -94,14 +98,28 @@ mod tests {
     }
 
     #[test]
-    fn only_gzip_is_decompressed() {
-        for (encoding, expected) in
-            [("gzip", true), ("GZIP", true), ("x-gzip", true), ("br", false), ("identity", false), ("gzip, br", false)]
-        {
-            let headers = [(CONTENT_ENCODING, HeaderValue::from_static(encoding))].into_iter().collect();
-            assert_eq!(is_compressed(&headers), expected, "{encoding}");
+    fn only_gzip_is_decompressed_and_only_once() {
+        for (encodings, expected) in [
+            (&["gzip"][..], true),
+            (&["GZIP"], true),
+            (&["x-gzip"], true),
+            (&["identity, gzip"], true),
+            (&["identity", "gzip"], true),
+            (&["", "gzip,"], true),
+            (&["br"], false),
+            (&["identity"], false),
+            (&["gzip, br"], false),
+            (&["gzip, gzip"], false),
+            (&["gzip", "gzip"], false),
+            (&["br", "gzip"], false),
+            (&[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for encoding in encodings {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            }
+            assert_eq!(is_compressed(&headers), expected, "{encodings:?}");
         }
-        assert!(!is_compressed(&HeaderMap::new()));
     }
 
     proptest! {

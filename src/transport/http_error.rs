@@ -45,7 +45,9 @@ impl HttpError {
     /// The error of a request that got no head of a response. `started` says whether a connection began to write the
     /// request.
     pub(super) fn of_request(error: reqwest::Error, started: bool) -> Self {
-        let is_not_sent = !started || error.is_connect() || error.is_builder() || is_refused_stream(&error);
+        // HTTP/2 writes the head of a request before the body is asked for. So a request with a stream may have been sent.
+        let was_queued = !started && h2_error(&error).is_none();
+        let is_not_sent = was_queued || error.is_connect() || error.is_builder() || is_refused_stream(&error);
         if !is_not_sent && is_head_too_large(&error) {
             return Self::TooLarge(TooLarge::Head);
         }

@@ -7,6 +7,9 @@
 //! Both sides settle the matter in one atomic step. Either the connection starts first, and the request may have been
 //! sent. Or the attempt is canceled first, and the body yields an error instead of data, so that the request never
 //! becomes complete.
+//!
+//! HTTP/2 writes the head of a request with a body shortly before it asks the body. A server that ends such a stream or its
+//! connection may have acted on the head alone: see `HttpError::of_request`.
 
 use std::fmt;
 use std::pin::Pin;

@@ -826,6 +826,18 @@ async fn a_503_that_says_until_when_pauses_all_callers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_failure_that_says_when_to_repeat_the_call_pauses_no_other() {
+    for status in [408, 500, 501, 502, 504, 524] {
+        let script = Script::new([Step::status(status).header("retry-after", "20"), order().repeat()]);
+        let client = builder(&script).with_retry(RetryPolicy::never()).build().unwrap();
+        client.get_order().id(1).send().await.unwrap_err();
+        let started = Instant::now();
+        client.get_order().id(2).send().await.unwrap();
+        assert_eq!(started.elapsed(), Duration::ZERO, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_can_be_reopened_by_hand_and_says_what_holds_calls_back() {
     let script = Script::new([refused("43200"), order().repeat()]);
     let client = builder(&script).build().unwrap();
@@ -955,6 +967,27 @@ async fn a_vendor_that_reports_nothing_is_called_at_the_rate_that_it_accepts() {
     let accepted = accepted.into_inner();
     assert!(accepted >= 1080 && sent - accepted <= sent / 20, "{accepted} of 1200 accepted, {sent} sent");
     assert!(matches!(client.rate_limit().held_back(), Some(HoldBack::LearnedRate { .. })), "{:?}", client.rate_limit());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_refused_calls_for_a_while_whatever_their_rate_is_called_freely_within_a_minute() {
+    let started = Instant::now();
+    let requests = std::sync::atomic::AtomicU64::new(0);
+    let script = Script::new([Step::with(move |_| {
+        let is_second = requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 1;
+        let is_refused = is_second && started.elapsed() < 180 * SECOND;
+        if is_refused { Step::status(429) } else { order() }.delay(SECOND / 50)
+    })
+    .repeat()]);
+    let client = builder(&script).with_max_wait(DAY).build().unwrap();
+    let workers = join_all((0..20).map(|_| async {
+        while started.elapsed() < 240 * SECOND {
+            client.get_order().id(1).send().await.unwrap();
+        }
+    }));
+    workers.await;
+    let served = arrivals(&script).iter().filter(|at| (230.0..240.0).contains(*at)).count();
+    assert!(served > 1000, "{served} calls in ten seconds, a minute after the vendor has recovered");
 }
 
 // L14

@@ -18,6 +18,7 @@ async fn nothing_that_can_be_printed_contains_the_token() {
         Step::json(500, echo.clone()),
         Step::status(302).header("location", format!("https://evil.example/?{SECRET}")),
         Step::body(200, "text/html", format!("<p>{SECRET}</p>")),
+        Step::body(200, "application/json", "?").header("content-encoding", SECRET),
         Step::dropped(),
         refused("1000"),
     ] {
