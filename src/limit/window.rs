@@ -166,9 +166,8 @@ impl Window {
         let changed = match (headers.remaining, reset) {
             (Some(remaining), Some(ahead)) => self.on_report(call, remaining, now + ahead, now),
             // Until when it has to last is not known, but within a window it counts all the same.
-            (Some(remaining), None) if self.current.is_some() => {
-                let reset_at = self.current.map_or(now, |current| current.reset_at.max(call.sent_at + self.length()));
-                self.on_report(call, remaining, reset_at, now)
+            (Some(remaining), None) if self.is_known() => {
+                self.on_report(call, remaining, call.sent_at + self.length(), now)
             }
             (Some(_), None) => {
                 self.end(call.sent);
@@ -213,6 +212,7 @@ impl Window {
             }
             Some((current, Belongs::Current)) => {
                 self.end(call.sent);
+                let reset_at = call.headers.reset.map_or(current.reset_at, |_| reset_at);
                 self.update(call, current, remaining, reset_at, now)
             }
         }
@@ -240,9 +240,6 @@ impl Window {
             current.is_reported = true;
             current.reset_at = reset_at;
             current.first = (remaining, call.sent.ended + 1);
-            if call.is_refused {
-                self.confirmed = 0;
-            }
         }
         if is_first || remaining < current.least {
             current.least = remaining.min(current.least);
@@ -527,8 +524,20 @@ mod tests {
         RateLimitHeaders { limit: Some(100), remaining: Some(remaining), reset, ..RateLimitHeaders::default() }
     }
 
-    fn respond(window: &mut Window, sent: Sent, sent_at: Instant, headers: RateLimitHeaders, now: Instant) {
-        window.on_response(&ReceivedResponse { sent, sent_at, headers, is_refused: false }, now);
+    /// A response that was accepted. Returns whether it is news to waiters.
+    fn respond(window: &mut Window, sent: Sent, sent_at: Instant, headers: RateLimitHeaders, now: Instant) -> bool {
+        window.on_response(&ReceivedResponse { sent, sent_at, headers, is_refused: false }, now)
+    }
+
+    /// What remains, without a reset.
+    fn remaining(remaining: u64) -> RateLimitHeaders {
+        RateLimitHeaders { reset: None, ..headers(remaining, 0) }
+    }
+
+    /// A call that is sent at `now` and gets its response at once.
+    fn call(window: &mut Window, headers: RateLimitHeaders, now: Instant) -> bool {
+        let sent = window.send();
+        respond(window, sent, now, headers, now)
     }
 
     /// A window of a minute with so much left.
@@ -660,21 +669,164 @@ mod tests {
     async fn the_earliest_reset_of_a_window_counts() {
         let (mut window, now) = window(50);
         // In whole seconds, the reset seems to wander with the time of the call.
-        for (millis, seconds) in [(300, 60), (900, 60), (1050, 59), (1500, 59)] {
-            let call = window.send();
-            let at = now + Duration::from_millis(millis);
-            respond(&mut window, call, at, headers(49 - millis / 100, seconds), at);
+        for (millis, seconds, reset) in [(300, 60, 60_000), (900, 60, 60_000), (1050, 58, 59_050), (1500, 58, 59_050)] {
+            call(&mut window, headers(49 - millis / 100, seconds), now + Duration::from_millis(millis));
+            assert_eq!(window.reset_at(), Some(now + Duration::from_millis(reset)), "{millis}");
         }
-        assert_eq!(window.reset_at(), Some(now + 60 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_that_is_used_up_is_full_again_at_the_reset_that_it_reports_last() {
+        // Up to a second is only rounding. Of a window with calls left the earliest reset counts, however late the others are.
+        for (left, ahead, reset) in
+            [(0, 61_000, 60_000), (0, 61_001, 61_001), (0, 100_000, 100_000), (0, 59_000, 59_000), (1, 100_000, 60_000)]
+        {
+            let (mut window, now) = window(50);
+            let ahead = Some(Duration::from_millis(ahead));
+            call(&mut window, RateLimitHeaders { reset: ahead, ..headers(left, 0) }, now);
+            assert_eq!(window.reset_at(), Some(now + Duration::from_millis(reset)), "{left} {ahead:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_remains_without_a_reset_holds_no_call_back() {
         let now = Instant::now();
         let mut window = Window::default();
-        let call = window.send();
-        respond(&mut window, call, now, RateLimitHeaders { reset: None, ..headers(0, 0) }, now);
+        call(&mut window, remaining(0), now);
         assert_eq!((window.room(normal()), window.remaining()), (u64::MAX, Some(0)));
+        assert_eq!(window.in_flight(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_remains_without_a_reset_counts_until_the_known_reset_and_begins_a_window_after_it() {
+        let (mut window, now) = window(50);
+        call(&mut window, remaining(0), now + 30 * SECOND);
+        assert_eq!((window.room(normal()), window.reset_at()), (0, Some(now + 60 * SECOND)));
+        call(&mut window, remaining(99), now + 70 * SECOND);
+        assert_eq!((window.room(normal()), window.reset_at()), (99, Some(now + 130 * SECOND)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_send_time_and_the_reset_decide_which_window_a_response_belongs_to() {
+        let at = |millis: u64| Instant::now() + Duration::from_millis(millis);
+        let current = Current {
+            least: 50,
+            mark: 5,
+            started_at: at(100_000),
+            reset_at: at(160_000),
+            is_reported: true,
+            first: (50, 5),
+        };
+        use Belongs::{Current as Same, Next, Previous};
+        // The length of the window, when the call was sent and its response arrived, and the time to the reset.
+        for (length, sent, arrived, ahead, expected) in [
+            // Without a reset the send time decides.
+            (60, 99_999, 100_500, None, Previous),
+            (60, 100_000, 100_500, None, Same),
+            (60, 159_999, 160_500, None, Same),
+            (60, 160_000, 160_500, None, Next),
+            // A reset that is later by half a window is of the next one, counted from when the call was sent.
+            (60, 159_000, 159_000, Some(30_999), Same),
+            (60, 159_000, 159_000, Some(31_000), Next),
+            (60, 150_000, 159_000, Some(39_999), Same),
+            // A shorter window is told apart by two seconds, by which whole seconds can be wrong.
+            (1, 159_000, 159_000, Some(2_999), Same),
+            (1, 159_000, 159_000, Some(3_000), Next),
+            // But not while the known window cannot be over.
+            (60, 157_999, 157_999, Some(60_000), Same),
+            (60, 158_000, 158_000, Some(60_000), Next),
+            // A reset that is earlier by half a window is of the one before, counted from when the response arrived.
+            (60, 100_000, 110_000, Some(20_000), Same),
+            (60, 100_000, 110_000, Some(19_999), Previous),
+            (1, 157_000, 157_500, Some(500), Same),
+            (1, 157_000, 157_500, Some(499), Previous),
+        ] {
+            let sent = (Sent { number: 4, ended: 4, window: 1 }, at(sent));
+            let headers = RateLimitHeaders { reset: ahead.map(Duration::from_millis), ..remaining(40) };
+            let call = ReceivedResponse { sent: sent.0, sent_at: sent.1, headers, is_refused: false };
+            let belongs = current.classify(&call, 40, SECOND * length, at(arrived));
+            assert_eq!(belongs, expected, "{length} {sent:?} {arrived} {ahead:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_leaves_as_much_as_there_was_when_it_was_sent_shows_that_a_window_has_begun() {
+        let now = Instant::now();
+        let reported = Current {
+            least: 50,
+            mark: 5,
+            started_at: now,
+            reset_at: now + 60 * SECOND,
+            is_reported: true,
+            first: (50, 5),
+        };
+        for (number, remaining, is_refused, is_reported, expected) in [
+            (5, 50, false, true, Belongs::Next),
+            (4, 50, false, true, Belongs::Current),
+            (5, 49, false, true, Belongs::Current),
+            (5, 50, true, true, Belongs::Current),
+            (5, 50, false, false, Belongs::Current),
+        ] {
+            let sent = Sent { number, ended: number, window: 1 };
+            let call = ReceivedResponse { sent, sent_at: now, headers: headers(remaining, 60), is_refused };
+            let belongs = Current { is_reported, ..reported }.classify(&call, remaining, 60 * SECOND, now);
+            assert_eq!(belongs, expected, "{call:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_remains_was_known_since_it_was_reported_first() {
+        let (mut window, now) = window(10);
+        let [first, same] = [(); 2].map(|()| window.send());
+        respond(&mut window, first, now, headers(9, 60), now);
+        let later = window.send();
+        // The vendor did not count this call.
+        respond(&mut window, same, now, headers(9, 60), now);
+        let is_news = respond(&mut window, later, now + SECOND, headers(9, 60), now + SECOND);
+        assert!(is_news, "the later call left as many as there were before it, so the window is a new one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_new_window_other_programs_and_the_end_of_all_limits_are_news_to_waiters() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        assert!(!call(&mut window, remaining(7), now), "no window is known");
+        let refused = window.send();
+        let refusal = ReceivedResponse { sent: refused, sent_at: now, headers: headers(0, 60), is_refused: true };
+        let silent_refusal = ReceivedResponse { headers: RateLimitHeaders::default(), ..refusal };
+        assert!(!window.on_response(&silent_refusal, now), "it says nothing");
+        assert!(call(&mut window, headers(99, 60), now), "the first window");
+        assert!(!call(&mut window, headers(98, 60), now), "explained by our own call");
+        let late = window.send();
+        assert!(call(&mut window, headers(80, 60), now + SECOND), "others used the limit");
+        assert!(call(&mut window, headers(99, 60), now + 60 * SECOND), "the next window");
+        assert!(!respond(&mut window, late, now, headers(79, 0), now + 60 * SECOND), "of the window before");
+        for _ in 1..SILENT {
+            assert!(!call(&mut window, RateLimitHeaders::default(), now + 61 * SECOND), "it may be a proxy's");
+        }
+        assert!(call(&mut window, RateLimitHeaders::default(), now + 61 * SECOND), "no limit counts any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_length_of_the_window_is_what_the_policy_says() {
+        let (mut window, now) = window(50);
+        assert_eq!(window.length(), 60 * SECOND);
+        call(&mut window, RateLimitHeaders { window: Some(300 * SECOND), ..headers(49, 60) }, now);
+        assert_eq!(window.length(), 300 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_reported_limit_a_window_holds_the_most_that_one_was_seen_to_hold() {
+        let mut now = Instant::now();
+        let mut window = Window::default();
+        for (left, is_refused, share) in
+            [(9, false, None), (7, false, Some(8)), (9, false, Some(10)), (3, false, Some(10)), (50, true, Some(10))]
+        {
+            let (sent, headers) = (window.send(), RateLimitHeaders { limit: None, ..headers(left, 60) });
+            window.on_response(&ReceivedResponse { sent, sent_at: now, headers, is_refused }, now);
+            assert_eq!(window.share(normal()), share, "{left}");
+            now += 60 * SECOND;
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -740,6 +892,44 @@ mod tests {
         assert_eq!(window.external(), 0.0);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn each_call_of_others_is_counted_once_the_calls_that_were_in_flight_are_accounted_for() {
+        let (mut window, now) = window(99);
+        for remaining in (90..99).rev() {
+            call(&mut window, headers(remaining, 60), now);
+        }
+        let parallel = window.send();
+        assert!(!call(&mut window, headers(88, 60), now), "the call in flight explains it");
+        assert!(call(&mut window, headers(86, 60), now), "of these two one was not ours");
+        assert!(!respond(&mut window, parallel, now, headers(89, 60), now));
+        assert_eq!(window.external(), 10.0, "one call, in a tenth of a second at least");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_that_was_not_as_whole_as_it_was_taken_to_be_shows_no_other_programs() {
+        let (mut window, reset) = used_up(2);
+        window.pass_time(reset);
+        let (sent, two) = (window.send(), |left| RateLimitHeaders { limit: Some(2), ..headers(left, 60) });
+        let is_news = respond(&mut window, sent, reset, two(0), reset);
+        assert_eq!((is_news, window.external()), (true, 0.0));
+        assert_eq!((window.room(normal()), window.is_assumed()), (0, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_to_others_follows_their_usage_from_window_to_window() {
+        let (mut window, now) = window(99);
+        let sent = window.send();
+        respond(&mut window, sent, now, headers(58, 60), now + SECOND);
+        let margin = window.margin;
+        assert!(margin > 5, "{margin}");
+        for turn in 1..=6 {
+            let sent_at = now + 60 * SECOND * turn;
+            let sent = window.send();
+            respond(&mut window, sent, sent_at, headers(99, 60), sent_at + SECOND);
+        }
+        assert!(window.margin < margin / 2, "{} {margin}", window.margin);
+    }
+
     /// A window of a minute and two calls, after so many others that were used up. Returns its reset.
     fn used_up(windows: u32) -> (Window, Instant) {
         let mut window = Window::default();
@@ -767,6 +957,93 @@ mod tests {
             assert_eq!(window.room(normal()), 0);
             window.pass_time(reset);
             assert_eq!(window.room(normal()), room, "after {windows} windows");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_whole_windows_that_begin_half_a_window_later_at_least_prove_the_vendors_resets_right() {
+        let late = Duration::from_millis(1);
+        for (left, reset, is_refused, confirmed) in [
+            (1, 30 * SECOND + late, false, 3),
+            (1, 30 * SECOND, false, 0),
+            (0, 60 * SECOND, false, 0),
+            (1, 60 * SECOND, true, 0),
+        ] {
+            let (mut window, reset_at) = used_up(2);
+            let (sent, current) = (window.send(), window.current.unwrap());
+            let call = ReceivedResponse { sent, sent_at: reset_at, headers: headers(left, 60), is_refused };
+            window.confirm(&call, &current, left, reset_at + reset);
+            assert_eq!(window.confirmed, confirmed, "{left} {reset:?} {is_refused}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_of_the_old_window_ends_the_trust_in_one_that_began_without_asking() {
+        let old = RateLimitHeaders { limit: Some(2), ..headers(0, 1) };
+        let soon = Duration::from_millis(1);
+        for (asks_first, sent_before, is_trusted) in [(false, false, false), (false, true, true), (true, false, true)] {
+            let (mut window, reset) = used_up(2);
+            window.pass_time(reset);
+            if asks_first {
+                call(&mut window, RateLimitHeaders { limit: Some(2), ..headers(1, 60) }, reset);
+            }
+            let (sent, confirmed) = (window.send(), window.confirmed);
+            let sent_at = if sent_before { reset - soon } else { reset };
+            respond(&mut window, sent, sent_at, old, reset + soon);
+            assert_eq!(window.confirmed, if is_trusted { confirmed } else { 0 }, "{asks_first} {sent_before}");
+            assert_eq!((window.in_flight(), window.pending()), (0, 1), "it may count in this window");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_is_not_taken_to_begin_if_others_use_it_or_responses_are_late() {
+        for (is_slow, has_external) in [(true, false), (false, true), (true, true), (false, false)] {
+            let (mut window, reset) = used_up(2);
+            window.is_slow = is_slow;
+            if has_external {
+                window.external.see(50, reset);
+            }
+            window.pass_time(reset);
+            assert_eq!(window.is_assumed(), !is_slow && !has_external, "{is_slow} {has_external}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_begins_at_the_reset_of_the_one_before_or_earlier_if_a_call_shows_it() {
+        for (sent, started) in [(65, 60), (58, 58)] {
+            let (mut window, now) = window(50);
+            call(&mut window, headers(99, 60), now + SECOND * sent);
+            assert_eq!(window.current.unwrap().started_at, now + SECOND * started);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_ended_while_the_first_call_of_a_window_traveled_may_count_in_it() {
+        let (mut window, now) = window(50);
+        let [early, other, first] = [(); 3].map(|()| window.send());
+        let reset = now + 60 * SECOND;
+        window.on_failure(early);
+        respond(&mut window, other, now, headers(48, 60), now);
+        respond(&mut window, first, reset, headers(99, 60), reset + SECOND);
+        assert_eq!((window.in_flight(), window.room(normal())), (0, 97));
+        call(&mut window, headers(96, 60), reset + SECOND);
+        assert_eq!(window.room(normal()), 96, "this response includes them");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn windows_that_begin_two_round_trips_after_each_other_count_as_two() {
+        for (millis, forgotten) in [(1999, false), (2000, true)] {
+            let (mut window, now) = window(50);
+            let turn = |window: &mut Window, at: Instant| {
+                window.turn(Current { least: 99, ..window.current.unwrap() }, at);
+            };
+            window.round_trip = SECOND;
+            turn(&mut window, now + 10 * SECOND);
+            let unpolled = window.send();
+            turn(&mut window, now + 20 * SECOND);
+            turn(&mut window, now + 20 * SECOND + Duration::from_millis(millis));
+            let room = if forgotten { 99 } else { 98 };
+            assert_eq!(window.room(normal()), room, "{millis} {unpolled:?}");
         }
     }
 
