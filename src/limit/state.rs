@@ -1483,7 +1483,7 @@ mod tests {
         let end = now + 10 * SECOND;
         let waiting = [(); 5].map(|()| queue(&mut state, request(), now));
         let probe = send(&mut state, waiting[0].ticket, end);
-        state.complete(probe, accepted(reported(40, 60), end), end);
+        state.complete(probe, accepted(reported(48, 60), end), end);
         for (follower, position) in (0..).zip(&waiting[1..]) {
             let due = end + SECOND / 4 * follower;
             if follower > 0 {
@@ -1493,7 +1493,7 @@ mod tests {
             send(&mut state, position.ticket, due);
         }
         assert!(state.try_acquire(request()).is_none());
-        exchange(&mut state, accepted(reported(35, 60), end), end + SECOND);
+        exchange(&mut state, accepted(reported(43, 60), end), end + SECOND);
         assert!(state.try_acquire(request()).is_some(), "the ramp is over");
 
         let reset = end + MINUTE;
