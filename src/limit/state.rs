@@ -1171,7 +1171,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_waiter_whose_wait_ends_in_the_ramp_is_sent_if_there_is_room_and_one_that_waits_for_the_rate_is_not() {
-        for (remaining, is_sent) in [(50, true), (1, false)] {
+        for (in_flight, is_sent) in [(0, true), (60, false)] {
             let (mut state, now) = open(50);
             exchange(&mut state, refused(wait(10), now), now);
             let end = now + 10 * SECOND;
@@ -1179,13 +1179,13 @@ mod tests {
             let probe = queue(&mut state, request(), now).ticket;
             let [_, waiting] = [(); 2].map(|()| queue(&mut state, patient, now).ticket);
             let probe = send(&mut state, probe, end);
-            state.complete(probe, accepted(reported(remaining, 60), end), end);
+            state.complete(probe, accepted(reported(50, 60), end), end);
             assert!(state.pacing.is_ramp());
-            if !is_sent {
+            for _ in 0..in_flight {
                 state.window.send();
             }
             let decision = state.claim(patient, waiting, end + SECOND / 100);
-            assert_eq!(matches!(decision, WaitDecision::Send(_)), is_sent, "{remaining}: {decision:?}");
+            assert_eq!(matches!(decision, WaitDecision::Send(_)), is_sent, "{in_flight}: {decision:?}");
         }
         let (mut state, end) = learned();
         let probe = queue(&mut state, request(), end).ticket;

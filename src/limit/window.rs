@@ -439,6 +439,7 @@ impl Window {
 
     /// Whether others use the tenant so much that it matters how old the last response is.
     pub(super) fn has_external(&self) -> bool {
+        // Most tenants are used by this process alone, and need no length.
         self.external.rate() > 0.0 && self.external.rate() * self.length().as_secs_f64() >= 1.0
     }
 
@@ -791,6 +792,7 @@ mod tests {
         let now = Instant::now();
         let mut window = Window::default();
         assert!(!call(&mut window, remaining(7), now), "no window is known");
+        assert!(!call(&mut window, RateLimitHeaders::default(), now), "and none ends");
         let refused = window.send();
         let refusal = ReceivedResponse { sent: refused, sent_at: now, headers: headers(0, 60), is_refused: true };
         let silent_refusal = ReceivedResponse { headers: RateLimitHeaders::default(), ..refusal };
@@ -842,7 +844,7 @@ mod tests {
 
         let (mut window, now) = self::window(50);
         for call in 0..SILENT {
-            assert_eq!(window.room(normal()), 50 - u64::from(call));
+            assert_eq!((window.room(normal()), window.in_flight()), (50 - u64::from(call), 0));
             let call = window.send();
             respond(&mut window, call, now, RateLimitHeaders::default(), now);
         }
@@ -913,6 +915,145 @@ mod tests {
         let is_news = respond(&mut window, sent, reset, two(0), reset);
         assert_eq!((is_news, window.external()), (true, 0.0));
         assert_eq!((window.room(normal()), window.is_assumed()), (0, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_use_of_a_window_that_was_taken_to_begin_counts_from_its_beginning() {
+        let (mut window, reset) = used_up(2);
+        window.limit = Some(100);
+        window.pass_time(reset);
+        call(&mut window, headers(50, 60), reset);
+        assert!(call(&mut window, headers(48, 60), reset + SECOND), "one of the two calls was not ours");
+        assert_eq!(window.external(), 1.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_reset_that_is_reported_replaces_the_assumed_one() {
+        let (mut window, reset) = used_up(2);
+        window.pass_time(reset);
+        assert_eq!(window.reset_at(), Some(reset + 60 * SECOND));
+        call(&mut window, RateLimitHeaders { limit: Some(2), ..headers(1, 70) }, reset);
+        assert_eq!(window.reset_at(), Some(reset + 70 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_most_a_quarter_of_the_window_is_left_to_others() {
+        let (mut window, now) = window(99);
+        let sent = window.send();
+        respond(&mut window, sent, now, headers(9, 60), now + SECOND);
+        assert_eq!(window.margin, 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn responses_are_late_from_a_third_of_the_window_on_until_a_quarter() {
+        let nano = Duration::from_nanos(1);
+        let (mut window, _) = used_up(2);
+        for (round_trip, is_slow) in [
+            (20 * SECOND, false),
+            (20 * SECOND + nano, true),
+            (15 * SECOND + nano, true),
+            (15 * SECOND, false),
+            (15 * SECOND + nano, false),
+        ] {
+            window.round_trip = round_trip;
+            window.update_slow();
+            assert_eq!(window.is_slow, is_slow, "{round_trip:?}");
+        }
+        // As long as nothing is known of the length, nothing is late.
+        window = Window { round_trip: 16 * SECOND, limit: Some(100), ..Window::default() };
+        window.update_slow();
+        window.length.on_policy(Some(60 * SECOND));
+        window.update_slow();
+        assert!(!window.is_slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_age_of_the_last_response_counts_while_others_use_the_limit_and_calls_are_in_flight() {
+        for (has_external, is_in_flight, seconds, lost) in
+            [(true, true, 6, 6), (true, false, 6, 0), (false, true, 6, 0), (true, true, 60, 0)]
+        {
+            let (mut window, now) = window(50);
+            if has_external {
+                window.external.see(1, now + SECOND);
+            }
+            if is_in_flight {
+                window.send();
+            }
+            let at = now + SECOND + SECOND * seconds;
+            assert_eq!(
+                window.room_at(normal(), at),
+                window.room(normal()) - lost,
+                "{has_external} {is_in_flight} {seconds}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_matter_once_they_use_a_call_in_a_window() {
+        for (seconds, matter) in [(60, true), (61, false)] {
+            let (mut window, now) = window(50);
+            assert!(!window.has_external());
+            window.external.see(1, now + SECOND * seconds);
+            assert_eq!(window.has_external(), matter, "a call in {seconds} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_is_exhausted_for_calls_whose_reserve_is_all_that_is_left_and_only_until_its_reset() {
+        let soon = Duration::from_millis(1);
+        let (window, now) = self::window(30);
+        let reset = now + 60 * SECOND;
+        let reserving = |reserve| AcquireRequest { reserve, ..normal() };
+        for (reserve, left, is_exhausted) in
+            [(0, 30, false), (290, 1, false), (299, 1, false), (300, 0, true), (900, 0, true)]
+        {
+            let request = reserving(reserve);
+            assert_eq!((window.left(request), window.room(request)), (Some(left), left), "{reserve}");
+            assert_eq!(window.exhausted_until(request, reset - soon), is_exhausted.then_some(reset), "{reserve}");
+            assert_eq!(window.exhausted_until(request, reset), None);
+            assert_eq!(window.is_held_back_by_guesses(request, reset - soon), !is_exhausted, "{reserve}");
+            assert!(!window.is_held_back_by_guesses(request, reset));
+        }
+        assert_eq!([0, 300, 999, 1000].map(|reserve| window.share(reserving(reserve)).unwrap()), [100, 70, 1, 1]);
+        assert_eq!(window.exhausted_at(reset - soon), None);
+        let (window, _) = self::window(0);
+        assert_eq!((window.exhausted_at(reset - soon), window.exhausted_at(reset)), (Some(reset), None));
+        assert!(window.is_running(reset - soon) && !window.is_running(reset));
+        assert!(!Window::default().is_held_back_by_guesses(normal(), now), "nothing holds a call back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reserve_is_a_share_of_what_the_first_response_shows_if_the_vendor_reports_no_limit() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        call(&mut window, RateLimitHeaders { limit: None, ..headers(49, 60) }, now);
+        assert_eq!(window.room(AcquireRequest { reserve: 200, ..normal() }), 39);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_call_ends_a_window_of_which_it_would_have_been_the_last() {
+        for (in_flight, margin, is_spent) in [(2, 0, true), (1, 0, false), (1, 1, true), (9, 0, true)] {
+            let (mut window, now) = window(3);
+            for _ in 0..in_flight {
+                window.send();
+            }
+            window.margin = margin;
+            let reset = now + 60 * SECOND;
+            let until = window.spent_until(reset - Duration::from_millis(1));
+            assert_eq!(until, is_spent.then_some(reset), "{in_flight} {margin}");
+            assert_eq!(window.spent_until(reset), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_travel_time_counts_fully_and_each_that_follows_an_eighth() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        for (trip, smoothed) in [(800, 800), (0, 700), (1500, 800)] {
+            let sent = window.send();
+            respond(&mut window, sent, now, headers(50, 60), now + Duration::from_millis(trip));
+            assert_eq!(window.round_trip(), Duration::from_millis(smoothed), "{trip}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -1053,7 +1194,7 @@ mod tests {
         window.pass_time(reset);
         window.distrust();
         window.end_assumed(reset);
-        assert_eq!((window.room(normal()), window.is_over(reset)), (0, true));
+        assert_eq!((window.room(normal()), window.is_over(reset), window.is_assumed()), (0, true, false));
         let reset = turn(&mut window, reset, 3);
         window.pass_time(reset);
         assert_eq!(window.room(normal()), 0);
