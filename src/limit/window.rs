@@ -1031,6 +1031,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_responses_said_is_forgotten_and_what_is_in_flight_is_not() {
+        let (mut window, now) = used_up(3);
+        let [_in_flight, failed] = [(); 2].map(|()| window.send());
+        window.on_failure(failed);
+        window.external.see(100, now);
+        window.is_slow = true;
+        assert!(window.slow_rate().is_some() && window.confirmed > 0 && window.external() > 0.0);
+        window.forget();
+        assert_eq!((window.is_known(), window.is_over(now), window.is_assumed()), (false, false, false));
+        assert_eq!((window.room(normal()), window.in_flight(), window.pending()), (u64::MAX, 1, 1));
+        assert_eq!((window.confirmed, window.external(), window.length()), (0, 0.0, Duration::ZERO));
+        assert!(!window.is_slow);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_refused_call_ends_a_window_of_which_it_would_have_been_the_last() {
         for (in_flight, margin, is_spent) in [(2, 0, true), (1, 0, false), (1, 1, true), (9, 0, true)] {
             let (mut window, now) = window(3);
