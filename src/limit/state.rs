@@ -1583,6 +1583,8 @@ mod tests {
         state.complete(probe, accepted(RateLimitHeaders::default(), end), end);
         assert!(state.try_acquire(request()).is_none());
         let forgotten = end - MIN_PAUSE + 1800 * SECOND;
+        assert_eq!(state.room(request(), forgotten - SECOND), Some(1), "one at a time");
+        assert_eq!(state.room(request(), forgotten), None);
         assert!([(); 2].iter().all(|()| state.enqueue(request(), forgotten).unwrap().is_ok()));
     }
 
@@ -1678,6 +1680,24 @@ mod tests {
         assert_eq!(state.next_event(end), None, "no call waits");
         queue(&mut state, request(), end);
         assert_eq!(state.next_event(end), Some(end + PROBE_TIMEOUT));
+
+        let (mut state, now) = open(2);
+        let [unsent, _other] = [(); 2].map(|()| state.try_acquire(request()).unwrap());
+        (0..2).for_each(|_| drop(queue(&mut state, request(), now)));
+        state.complete(unsent, Completion::NotSent, now);
+        assert_eq!(state.next_event(now), Some(now + SECOND), "one is offered a slot, and the other one waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_come_is_no_next_event() {
+        let (mut state, now) = paused();
+        queue(&mut state, request(), now);
+        assert_eq!(state.next_event(now + 10 * SECOND), None);
+        let (mut state, now) = open(0);
+        queue(&mut state, request(), now);
+        let reset = now + MINUTE;
+        state.guessing_since = Some(reset - SECOND);
+        assert_eq!(state.next_event(reset), Some(reset - SECOND + PROBE_TIMEOUT));
     }
 
     #[tokio::test(start_paused = true)]
