@@ -1701,6 +1701,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_driver_is_known_and_its_end_wakes_every_waiter() {
+        let (mut state, now) = open(0);
+        assert!(!state.is_probing(), "no call waits");
+        let waiting = [(); 2].map(|()| queue(&mut state, request(), now));
+        assert!(!state.is_probing(), "they wait for the window");
+        state.set_driver(Some(now + MINUTE));
+        assert_eq!(state.driver(), Some(now + MINUTE));
+        state.set_driver(None);
+        assert_eq!(state.driver(), None);
+        state.wake_all();
+        assert!(waiting.iter().all(is_woken));
+        state.dispatch(now + MINUTE);
+        assert!(state.is_probing());
+        waiting.iter().for_each(|position| state.leave(request(), position.ticket, now + MINUTE));
+        assert!(!state.is_probing(), "no call waits any more");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_known_of_a_tenant_matters_until_its_pause_and_its_window_are_over() {
         let now = Instant::now();
         assert_eq!(LimiterState::new(LimitHeaders::Sent).matters_until(), None);
