@@ -399,17 +399,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_of_all_offers_expires_first_and_none_does_once_they_are_claimed() {
-        let (mut queue, now) = waiting([1, 1, 0]);
+        let (mut queue, now) = waiting([1, 1, 1]);
         assert_eq!(queue.next_expiry(), None);
-        let half = OFFER / 2;
-        queue.offer(now, |_| true);
-        queue.offer(now + half, |_| true);
-        assert_eq!((queue.offers(), queue.next_expiry()), (2, Some(now + OFFER)));
+        let third = OFFER / 3;
+        for offer in 0..3 {
+            assert!(queue.offer(now + third * offer, |_| true).is_some());
+        }
+        assert_eq!((queue.offers(), queue.next_expiry()), (3, Some(now + OFFER)));
         queue.expire_offers(now + OFFER - Duration::from_millis(1));
-        assert_eq!(queue.offers(), 2);
+        assert_eq!(queue.offers(), 3);
         queue.expire_offers(now + OFFER);
-        assert_eq!((queue.offers(), queue.next_expiry()), (1, Some(now + OFFER + half)));
+        assert_eq!((queue.offers(), queue.next_expiry()), (2, Some(now + OFFER + third)));
         queue.remove(1, 1);
+        queue.remove(2, 2);
         assert_eq!((queue.offers(), queue.next_expiry()), (0, None));
 
         // What is open to whoever comes expires too.

@@ -946,7 +946,7 @@ mod tests {
         for (mut state, now) in [paused(), open(0)] {
             let ticket = queue(&mut state, request(), now).ticket;
             state.reopen(now);
-            assert_eq!(state.paused_until(now), None);
+            assert_eq!((state.paused_until(now), state.matters_until()), (None, None));
             let probe = send(&mut state, ticket, now);
             state.complete(probe, accepted(reported(50, 60), now), now);
             assert!(state.try_acquire(request()).is_some());
