@@ -253,6 +253,7 @@ mod tests {
         pacing.take(request(), now);
         let (pace, ramp) = (now + SECOND / 665, now + SECOND / 10);
         assert!(!pacing.is_ready(request(), pace + MS) && pacing.is_ready(request(), ramp));
+        assert_eq!(pacing.events(), [Some(ramp), Some(now + SECOND)]);
         pacing.end_ramp();
         assert!(pacing.is_ready(request(), pace + MS), "the pace alone");
         pacing.take(request(), pace + MS);

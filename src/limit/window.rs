@@ -1001,7 +1001,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_window_is_exhausted_for_calls_whose_reserve_is_all_that_is_left_and_only_until_its_reset() {
         let soon = Duration::from_millis(1);
-        let (window, now) = self::window(30);
+        let (window, now) = window(30);
         let reset = now + 60 * SECOND;
         let reserving = |reserve| AcquireRequest { reserve, ..normal() };
         for (reserve, left, is_exhausted) in
