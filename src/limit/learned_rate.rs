@@ -188,7 +188,9 @@ mod tests {
             // Five calls and a second say something; less may still be of the calls before the last refusal.
             (4, 2.0, 0.0, 70.0 * 0.7),
             (5, 0.9, 0.0, 70.0 * (1.0 - 0.05 * 0.55 * 0.55 * 0.55) * 0.7),
+            (3, 0.0, 0.0, 66.5 * 0.7),
             (35, 0.0, 1.0, 66.5 * (35.0 / 66.5 + 0.2)),
+            (70, 2.0, 0.0, 70.0 * 0.7),
             (60, 0.0, 1.0, 66.5),
             // If most of the time went by in pauses, the vendor would have accepted a quarter more.
             (5, 0.0, 1.0, 5.0 * 1.25),
