@@ -37,14 +37,14 @@ pub struct ListChanges {
 }
 
 impl ListChanges {
-    /// Adds what was noticed later.
+    /// Adds what was noticed later. No sum overflows, whatever a vendor counts or a cursor holds.
     pub(crate) fn add(&mut self, later: Self) {
         self.total_before = self.total_before.or(later.total_before);
         self.total_now = later.total_now.or(self.total_now);
-        self.repeated += later.repeated;
-        self.backtracks += later.backtracks;
-        self.maybe_missed += later.maybe_missed;
-        self.maybe_repeated += later.maybe_repeated;
+        self.repeated = self.repeated.saturating_add(later.repeated);
+        self.backtracks = self.backtracks.saturating_add(later.backtracks);
+        self.maybe_missed = self.maybe_missed.saturating_add(later.maybe_missed);
+        self.maybe_repeated = self.maybe_repeated.saturating_add(later.maybe_repeated);
     }
 
     /// Whether the stream noticed no change.

@@ -38,3 +38,21 @@ impl AcquireRequest {
         moment > self.wait_until || moment >= self.send_before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_sent_as_the_wait_ends_still_is_and_nothing_is_sent_once_the_time_is_over() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let request = |wait: u32, time: u32| AcquireRequest {
+            wait_until: now + second * wait,
+            send_before: now + second * time,
+            ..AcquireRequest::test(Priority::Normal)
+        };
+        for (wait, time, is_too_late) in [(2, 9, false), (1, 9, true), (9, 2, true), (9, 3, false)] {
+            assert_eq!(request(wait, time).is_too_late(now + second * 2), is_too_late, "{wait} {time}");
+        }
+    }
+}

@@ -109,4 +109,23 @@ mod tests {
         }
         assert_eq!(usage.rate(), 1.25);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_used_at_once_counts_as_used_in_a_tenth_of_a_second() {
+        let now = Instant::now();
+        let mut usage = ExternalUsage::default();
+        assert!(usage.see(3, now), "no window is known to have begun");
+        assert_eq!((usage.rate(), usage.since_report(now + SECOND)), (0.0, 0));
+        usage.turn(now);
+        assert!(usage.see(5, now));
+        assert_eq!(usage.rate(), 50.0);
+        assert!(!usage.see(5, now + SECOND), "it was known");
+        assert_eq!((usage.rate(), usage.since_report(now + 3 * SECOND)), (5.0, 10));
+        usage.turn(now + 2 * SECOND);
+        assert_eq!((usage.rate(), usage.since_report(now + 3 * SECOND)), (2.5, 2), "half of what is known from now on");
+        usage.see(1, now + 3 * SECOND);
+        assert_eq!(usage.rate(), 2.5, "what was before goes on until more is seen");
+        usage.turn(now + 3 * SECOND);
+        assert_eq!(usage.rate(), 1.75);
+    }
 }

@@ -170,6 +170,89 @@ mod tests {
         learned.on_refused(*now);
     }
 
+    fn close_to(value: f64, expected: f64) -> bool {
+        (value - expected).abs() < expected * 1e-6
+    }
+
+    /// A rate that was refused at 100 calls a second, after so many accepted calls, so long waits for it, and so long pauses.
+    fn after(accepted: u64, paced: f64, paused: f64) -> (LearnedRate, Instant) {
+        let now = Instant::now();
+        let mut learned = LearnedRate::new(100.0, now);
+        (0..accepted).for_each(|_| learned.on_accepted());
+        learned.on_waited(Duration::from_secs_f64(paced), true);
+        learned.on_waited(Duration::from_secs_f64(paused), false);
+        (learned, now + SECOND)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rate_rises_from_below_to_what_was_refused_and_then_beyond_it() {
+        for (paced, part) in [(0.0, 0.95), (1.0, 0.99375), (2.0, 1.0), (3.0, 1.00625), (4.0, 1.05), (6.0, 1.4)] {
+            let (learned, _) = after(0, paced, 9.0);
+            assert!(close_to(learned.rate(), 70.0 * part), "{paced}: {}", learned.rate());
+        }
+        // A rate below ten calls a second takes the time of twenty calls.
+        let mut slow = LearnedRate::new(5.0 / 0.7, Instant::now());
+        slow.on_waited(4 * SECOND, true);
+        assert!(close_to(slow.rate(), 5.0), "{}", slow.rate());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_lowers_the_rate_by_what_was_accepted_since_the_last_one() {
+        for (accepted, paced, paused, ceiling) in [
+            // Five calls and a second say something; less may still be of the calls before the last refusal.
+            (4, 2.0, 0.0, 70.0 * 0.7),
+            (5, 0.9, 0.0, 70.0 * (1.0 - 0.05 * 0.55 * 0.55 * 0.55) * 0.7),
+            (3, 0.0, 0.0, 66.5 * 0.7),
+            (35, 0.0, 1.0, 66.5 * (35.0 / 66.5 + 0.2)),
+            (70, 2.0, 0.0, 70.0 * 0.7),
+            (60, 0.0, 1.0, 66.5),
+            // If most of the time went by in pauses, the vendor would have accepted a quarter more.
+            (5, 0.0, 1.0, 5.0 * 1.25),
+            (33, 0.0, 1.0, 33.0 * 1.25),
+        ] {
+            let (mut learned, now) = after(accepted, paced, paused);
+            learned.on_refused(now);
+            assert!(close_to(learned.ceiling, ceiling), "{accepted} {paced} {paused}: {} {ceiling}", learned.ceiling);
+            assert_eq!((learned.accepted, learned.waited, learned.paced), (0, Duration::ZERO, Duration::ZERO));
+            assert_eq!(learned.remembered_until(), now + FORGOTTEN);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_at_the_same_rate_double_the_time_until_the_next_and_another_rate_begins_anew() {
+        let (mut learned, now) = after(60, 0.0, 1.0);
+        for (confirmed, seconds) in (1..=7).zip([4, 8, 16, 32, 64, 120, 120]) {
+            learned.on_refused(now);
+            assert_eq!((learned.confirmed, learned.cycle), (confirmed, SECOND * seconds));
+            (0..1000).for_each(|_| learned.on_accepted());
+            learned.on_waited(SECOND * 15, false);
+        }
+        // What is refused so soon after a confirmed rate is a little below it.
+        let rate = learned.rate();
+        learned.waited = SECOND / 2;
+        learned.on_refused(now);
+        assert!(close_to(learned.ceiling, rate * 0.95), "{} {rate}", learned.ceiling);
+        // What the vendor has accepted all in all it will go on to accept, whatever the pauses make of the last rate.
+        learned.past = (600.0, 20.0);
+        (0..50).for_each(|_| learned.on_accepted());
+        learned.on_waited(SECOND * 5, false);
+        learned.on_refused(now);
+        let known = (600.0 * 0.9 + 50.0) / (20.0 * 0.9 + 5.0);
+        assert!(close_to(learned.ceiling, known * 0.7), "{} {known}", learned.ceiling);
+
+        let (mut learned, now) = after(60, 0.0, 1.0);
+        (0..3).for_each(|_| {
+            learned.on_refused(now);
+            (0..60).for_each(|_| learned.on_accepted());
+            learned.on_waited(SECOND, false);
+        });
+        learned.past = (0.0, 0.0);
+        (learned.accepted, learned.waited) = (50, 5 * SECOND);
+        learned.on_refused(now);
+        assert!(close_to(learned.ceiling, 12.5), "{}", learned.ceiling);
+        assert_eq!((learned.confirmed, learned.cycle), (0, SHORTEST_CYCLE));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_rate_stays_just_below_what_the_vendor_refuses_and_is_refused_more_and_more_seldom() {
         let mut now = Instant::now();

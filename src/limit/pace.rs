@@ -98,6 +98,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_timer_that_is_late_by_some_milliseconds_is_made_up_for() {
+        let start = Instant::now();
+        let request = AcquireRequest::test(Priority::Normal);
+        for (late, next) in [(0, 100), (4, 100), (5, 100), (6, 101), (90, 185)] {
+            let mut pace = Pace::new(10.0, start);
+            pace.take(request, start + Duration::from_millis(late));
+            assert_eq!(pace.next_at() - start, Duration::from_millis(next), "{late} ms late");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reserve_spaces_only_the_calls_that_leave_it_and_only_up_to_nine_tenths() {
+        let now = Instant::now();
+        let bulk = |reserve| AcquireRequest { reserve, ..AcquireRequest::test(Priority::Bulk) };
+        for (reserve, tenths) in [(0, 1), (500, 2), (900, 10), (1000, 10)] {
+            let mut pace = Pace::new(10.0, now);
+            assert_eq!(pace.ready_after(bulk(reserve), 2), now + SECOND / 10 * tenths * 2, "{reserve}");
+            pace.take(bulk(reserve), now);
+            assert_eq!(pace.ready_at(bulk(reserve)) - now, SECOND / 10 * tenths, "{reserve}");
+            assert_eq!(pace.next_at() - now, SECOND / 10);
+        }
+        let mut pace = Pace::new(10.0, now);
+        (0..3).for_each(|_| pace.take(bulk(0), now));
+        assert_eq!(pace.ready_at(bulk(500)) - now, SECOND / 10 * 3, "it waits for the others too");
+        pace.set_rate(20.0);
+        pace.take(bulk(0), now + SECOND);
+        assert_eq!(pace.next_at(), now + SECOND - CATCH_UP + SECOND / 20);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_rate_overflows() {
         let now = Instant::now();
         for rate in [0.0, -1.0, f64::INFINITY, 1e300] {

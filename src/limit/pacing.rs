@@ -184,3 +184,170 @@ impl Burst {
         (accepted + in_flight) as f64 / time.max(BURST).as_secs_f64()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::headers::RateLimitHeaders;
+    use super::super::window::ReceivedResponse;
+    use super::*;
+    use crate::priority::Priority;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
+
+    fn request() -> AcquireRequest {
+        AcquireRequest::test(Priority::Normal)
+    }
+
+    /// Pacing at a rate that was learned when the vendor refused the last of 100 calls of a tenth of a second.
+    fn learned() -> (Pacing, Instant) {
+        let now = Instant::now();
+        let mut pacing = Pacing::default();
+        (0..99).for_each(|_| pacing.on_accepted(now));
+        pacing.learn(0, now);
+        pacing.update(&Window::default(), None, now);
+        (pacing, now)
+    }
+
+    fn close_to(value: f64, expected: f64) -> bool {
+        (value - expected).abs() < expected * 1e-6
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiters_follow_within_a_tenth_of_the_pause_and_a_second_at_most() {
+        let now = Instant::now();
+        for (pause, waiting, span) in [(2 * SECOND, 5, 200 * MS), (10 * SECOND, 4, SECOND), (30 * SECOND, 5, SECOND)] {
+            let mut pacing = Pacing::default();
+            pacing.start_ramp(waiting, pause, now);
+            assert!(pacing.is_ramp() && !pacing.is_free());
+            assert_eq!(pacing.events(), [Some(now), Some(now + span)]);
+            let mut due = now;
+            for _ in 0..waiting {
+                assert!(pacing.is_ready(request(), due));
+                pacing.take(request(), due);
+                assert!(!pacing.is_ready(request(), due));
+                due += span / u32::try_from(waiting).unwrap();
+                assert_eq!(pacing.events()[0], Some(due));
+            }
+            pacing.pass_time(now + span - MS);
+            assert!(pacing.is_ramp());
+            pacing.pass_time(now + span);
+            assert!(pacing.is_free());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_ramp_follows_if_there_was_no_pause_or_no_call_waits() {
+        for (waiting, pause) in [(5, Duration::ZERO), (0, 10 * SECOND)] {
+            let mut pacing = Pacing::default();
+            pacing.start_ramp(waiting, pause, Instant::now());
+            assert!(pacing.is_free(), "{waiting} {pause:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_has_to_be_due_by_the_ramp_and_by_the_pace() {
+        let (mut pacing, now) = learned();
+        assert!(!pacing.is_free() && !pacing.is_ramp());
+        pacing.start_ramp(10, 10 * SECOND, now);
+        pacing.take(request(), now);
+        let (pace, ramp) = (now + SECOND / 665, now + SECOND / 10);
+        assert!(!pacing.is_ready(request(), pace + MS) && pacing.is_ready(request(), ramp));
+        assert_eq!(pacing.events(), [Some(ramp), Some(now + SECOND)]);
+        pacing.end_ramp();
+        assert!(pacing.is_ready(request(), pace + MS), "the pace alone");
+        pacing.take(request(), pace + MS);
+        assert!(!pacing.is_ready(request(), pace + MS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_rate_is_that_of_the_burst_that_was_refused() {
+        let now = Instant::now();
+        for (gaps, in_flight, rate) in [
+            // What comes at once counts as a tenth of a second.
+            (&[0, 0, 0][..], 0, 40.0),
+            (&[0, 50, 50], 0, 40.0),
+            (&[0, 100, 100], 4, 40.0),
+            // A break of two seconds begins another burst.
+            (&[0, 1999], 0, 3.0 / 1.999),
+            (&[0, 2000], 0, 20.0),
+            (&[0, 0, 0, 2000, 1000], 1, 4.0),
+            (&[], 3, 40.0),
+        ] {
+            let (mut pacing, mut at) = (Pacing::default(), now);
+            for gap in gaps {
+                at += MS * *gap;
+                pacing.on_accepted(at);
+            }
+            pacing.learn(in_flight, at);
+            let learned = pacing.learned_rate().unwrap();
+            assert!(close_to(learned, rate * 0.7 * 0.95), "{gaps:?}: {learned}");
+        }
+        let mut pacing = Pacing::default();
+        (0..9).for_each(|_| pacing.on_accepted(now));
+        pacing.learn(0, now + BREAK);
+        assert!(close_to(pacing.learned_rate().unwrap(), 10.0 * 0.7 * 0.95), "the burst was over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_refusal_at_a_slow_vendors_rate_takes_a_twentieth_and_accepted_calls_give_it_back() {
+        let mut pacing = Pacing::default();
+        pacing.on_refused_while_slow();
+        assert!(close_to(pacing.slow_share, 0.97 * 0.95));
+        let mut calls = 0;
+        while pacing.slow_share < SLOW_SHARE {
+            pacing.on_accepted(Instant::now());
+            calls += 1;
+        }
+        assert!((97..=98).contains(&calls) && pacing.slow_share == SLOW_SHARE, "{calls} {}", pacing.slow_share);
+        (0..100).for_each(|_| pacing.on_refused_while_slow());
+        assert_eq!(pacing.slow_share, SLOW_MIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_learned_rate_rises_with_the_time_that_calls_wait_for_it() {
+        let window = Window::default();
+        for (waiting, rises) in [(None, false), (Some(false), false), (Some(true), true)] {
+            let (mut pacing, now) = learned();
+            let rate = pacing.learned_rate().unwrap();
+            pacing.update(&window, waiting, now);
+            assert_eq!(pacing.learned_rate(), Some(rate));
+            pacing.update(&window, None, now + SECOND);
+            assert_eq!(pacing.learned_rate() > Some(rate), rises, "{waiting:?}");
+            let risen = pacing.learned_rate();
+            pacing.update(&window, waiting, now + 9 * SECOND);
+            assert_eq!(pacing.learned_rate(), risen, "no call waited");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_learned_rate_is_forgotten_with_the_first_window_and_after_half_an_hour() {
+        let (mut pacing, now) = learned();
+        let until = now + 1800 * SECOND;
+        assert_eq!(pacing.remembered_until(), Some(until));
+        pacing.update(&Window::default(), None, until - MS);
+        assert!(pacing.pace().is_some());
+        pacing.update(&Window::default(), None, until);
+        assert!(pacing.is_free() && pacing.learned_rate().is_none());
+
+        let (mut pacing, now) = learned();
+        let mut window = Window::default();
+        let headers = RateLimitHeaders { remaining: Some(5), reset: Some(SECOND), ..RateLimitHeaders::default() };
+        let sent = window.send();
+        window.on_response(&ReceivedResponse { sent, sent_at: now, headers, is_refused: false }, now);
+        pacing.update(&window, None, now);
+        assert!(pacing.is_free() && pacing.learned_rate().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_holds_calls_back_is_forgotten_and_what_was_seen_of_the_burst_is_not() {
+        let (mut pacing, now) = learned();
+        pacing.start_ramp(5, SECOND, now);
+        pacing.on_refused_while_slow();
+        pacing.forget();
+        assert!(pacing.is_free());
+        assert_eq!((pacing.learned_rate(), pacing.slow_share), (None, SLOW_SHARE));
+        pacing.learn(0, now);
+        assert!(close_to(pacing.learned_rate().unwrap(), 1000.0 * 0.7 * 0.95));
+    }
+}

@@ -388,6 +388,99 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn those_before_a_ticket_are_counted_without_itself() {
+        let (mut queue, now) = waiting([0, 4, 0]);
+        assert_eq!([0, 1, 2, 3, 4, 9].map(|ticket| queue.ahead(1, ticket)), [0, 1, 2, 3, 4, 4]);
+        queue.remove(1, 1);
+        assert_eq!([2, 3, 4].map(|ticket| queue.ahead(1, ticket)), [1, 2, 3]);
+        assert!(queue.offer(now, |_| true).is_some());
+        assert_eq!([2, 3, 4].map(|ticket| queue.ahead(1, ticket)), [1, 2, 3], "an offer comes first");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_of_all_offers_expires_first_and_none_does_once_they_are_claimed() {
+        let (mut queue, now) = waiting([1, 1, 1]);
+        assert_eq!(queue.next_expiry(), None);
+        let third = OFFER / 3;
+        for offer in 0..3 {
+            assert!(queue.offer(now + third * offer, |_| true).is_some());
+        }
+        assert_eq!((queue.offers(), queue.next_expiry()), (3, Some(now + OFFER)));
+        queue.expire_offers(now + OFFER - Duration::from_millis(1));
+        assert_eq!(queue.offers(), 3);
+        queue.expire_offers(now + OFFER);
+        assert_eq!((queue.offers(), queue.next_expiry()), (2, Some(now + OFFER + third)));
+        queue.remove(1, 1);
+        queue.remove(2, 2);
+        assert_eq!((queue.offers(), queue.next_expiry()), (0, None));
+
+        // What is open to whoever comes expires too.
+        let (mut queue, now) = waiting([0, 2, 0]);
+        queue.offer(now, |_| true);
+        queue.expire_offers(now + OFFER);
+        assert_eq!((queue.offers(), queue.next_expiry()), (0, Some(now + 2 * OFFER)));
+        queue.expire_offers(now + 2 * OFFER);
+        assert_eq!((queue.is_waiting(), queue.is_empty(), queue.next_expiry()), (false, false, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_offered_a_slot_or_is_too_late_is_woken_and_all_can_be() {
+        use futures_util::FutureExt as _;
+        let mut queue = Queue::default();
+        let now = Instant::now();
+        let wakes = [(); 3].map(|()| queue.push(AcquireRequest::test(Priority::Normal), None).1);
+        let woken = || wakes.each_ref().map(|wake| wake.notified().now_or_never().is_some());
+        queue.offer(now, |_| true);
+        assert_eq!(woken(), [true, false, false]);
+        queue.refuse_late(|_, ahead| (ahead >= 2).then_some(now + 48 * 3600 * SECOND));
+        assert_eq!(woken(), [false, false, true], "the offer and one waiter are before it");
+        queue.wait_again(1, 2);
+        assert_eq!(woken(), [false; 3]);
+        queue.wake_all();
+        assert_eq!(woken(), [true; 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_offer_that_was_open_to_all_is_not_made_again_when_it_expires() {
+        let (mut queue, now) = waiting([0, 3, 0]);
+        queue.offer(now, |_| true);
+        queue.expire_offers(now + OFFER);
+        queue.wait_again(1, 2);
+        queue.expire_offers(now + 2 * OFFER);
+        assert_eq!(queue.standing(1, 2), Some(Standing::Waiting));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_was_kept_is_never_given_to_another() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.push(AcquireRequest::test(Priority::Bulk), Some(7)).0, 7);
+        assert_eq!((queue.next_place(), queue.next_place(), queue.end()), (8, 9, 10));
+        assert_eq!(queue.push(AcquireRequest::test(Priority::Bulk), Some(3)).0, 3);
+        assert_eq!(queue.push(AcquireRequest::test(Priority::Normal), None).0, 10);
+        assert_eq!((queue.len(1), queue.len(2), queue.count_waiting()), (1, 2, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_are_too_late_leave_room_to_the_ones_behind_them() {
+        let (mut queue, now) = waiting([2, 2, 0]);
+        let late = now + 48 * 3600 * SECOND;
+        let counted = std::cell::RefCell::new(Vec::new());
+        queue.refuse_late(|request, ahead| {
+            counted.borrow_mut().push(ahead);
+            (request.priority == Priority::Interactive).then_some(late)
+        });
+        assert_eq!(*counted.borrow(), [0, 0, 0, 1], "none that is too late is before another");
+        assert_eq!(queue.count_waiting(), 2);
+        counted.borrow_mut().clear();
+        let (mut queue, _) = waiting([2, 2, 1]);
+        queue.refuse_late(|_, ahead| {
+            counted.borrow_mut().push(ahead);
+            None
+        });
+        assert_eq!(*counted.borrow(), [0, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn offers_can_be_revoked() {
         let (mut queue, now) = waiting([1, 2, 1]);
         assert_eq!(order(&mut queue, now).len(), 4);

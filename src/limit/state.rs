@@ -254,7 +254,7 @@ impl LimiterState {
         let request = AcquireRequest { place: Some(ticket), ..request };
         let decision = match self.phase {
             _ if now >= request.send_before => WaitDecision::GiveUp(self.later(request, now)),
-            Phase::Paused { until, .. } if now < until => WaitDecision::GiveUp(until),
+            Phase::Paused { until, .. } => WaitDecision::GiveUp(until),
             // It has waited for the reset, and the reset has come. What holds it back is our caution alone.
             Phase::ProbeNext { .. } | Phase::Probing { .. } if self.window.exhausted_until(request, now).is_none() => {
                 WaitDecision::Send(self.send(request, now))
@@ -271,7 +271,7 @@ impl LimiterState {
     /// When a caller that gives up now should come back.
     fn later(&self, request: AcquireRequest, now: Instant) -> Instant {
         let soon = now + self.window.round_trip().max(PROBE_PAUSE);
-        self.room_at(request, self.queue.end(), now).unwrap_or(soon).max(now + Duration::from_millis(1))
+        self.room_at(request, self.queue.end(), now).unwrap_or(soon)
     }
 
     fn is_open(&self) -> bool {
@@ -338,31 +338,28 @@ impl LimiterState {
     pub(super) fn complete(&mut self, reservation: Reservation, completion: Completion, now: Instant) {
         self.pass_time(now);
         let reset_at = self.window.reset_at();
-        let changed = match completion {
+        let mut changed = false;
+        match completion {
             Completion::Responded { sent_at, headers, kind } => {
-                self.on_response(reservation, sent_at, headers, kind, now)
+                changed = self.on_response(reservation, sent_at, headers, kind, now);
             }
             Completion::Failed => {
                 self.window.on_failure(reservation.sent);
                 self.on_failed_call(reservation, now);
-                false
             }
             Completion::NotSent => {
                 self.window.end(reservation.sent);
                 self.on_failed_call(reservation, now);
-                false
             }
             Completion::Canceled => {
                 self.window.on_failure(reservation.sent);
                 self.repeat_probe(reservation);
-                false
             }
             Completion::Unused => {
                 self.window.end(reservation.sent);
                 self.repeat_probe(reservation);
-                false
             }
-        };
+        }
         self.update_pace(now);
         if self.queue.is_empty() {
             return;
@@ -383,16 +380,18 @@ impl LimiterState {
     ) -> bool {
         let has_failed = matches!(kind, ResponseKind::Unavailable | ResponseKind::Failed);
         let says_nothing = has_failed && headers.remaining.is_none();
-        let changed = match says_nothing {
-            true => {
-                self.window.on_failure(reservation.sent);
-                false
-            }
-            false => {
-                let is_refused = kind == ResponseKind::Refused;
-                self.window.on_response(&ReceivedResponse { sent: reservation.sent, sent_at, headers, is_refused }, now)
-            }
-        };
+        let mut changed = false;
+        if says_nothing {
+            self.window.on_failure(reservation.sent);
+        } else {
+            let response = ReceivedResponse {
+                sent: reservation.sent,
+                sent_at,
+                headers,
+                is_refused: kind == ResponseKind::Refused,
+            };
+            changed = self.window.on_response(&response, now);
+        }
         match kind {
             ResponseKind::Refused => {
                 self.on_refused(reservation, headers, now);
@@ -582,7 +581,6 @@ impl LimiterState {
         self.guessing_since.get_or_insert(now);
         // A window that is over and used up: one call asks what the next one holds.
         if self.window.is_over(now) && self.pacing.pace().is_none() && self.queue.offers() == 0 {
-            self.pause = Duration::ZERO;
             self.phase = Phase::ProbeNext { from: None, why: ProbeReason::NewWindow };
             return true;
         }
@@ -632,16 +630,11 @@ impl LimiterState {
     }
 
     fn room_after(&self, request: AcquireRequest, ahead: u64, now: Instant) -> Option<Instant> {
-        if let Phase::Paused { until, .. } = self.phase
-            && now < until
-        {
-            return Some(self.after_windows(until, request, ahead));
-        }
-        if self.phase != Phase::Open {
-            return match self.phase {
-                Phase::ProbeNext { from, .. } => from.filter(|from| now < *from),
-                _ => None,
-            };
+        match self.phase {
+            Phase::Paused { until, .. } => return Some(self.after_windows(until, request, ahead)),
+            Phase::ProbeNext { from, .. } => return from.filter(|from| now < *from),
+            Phase::Probing { .. } => return None,
+            Phase::Open => {}
         }
         if let Some(pace) = self.pacing.pace() {
             let exhausted = self.window.exhausted_until(request, now);
@@ -956,10 +949,792 @@ mod tests {
         for (mut state, now) in [paused(), open(0)] {
             let ticket = queue(&mut state, request(), now).ticket;
             state.reopen(now);
-            assert_eq!(state.paused_until(now), None);
+            assert_eq!((state.paused_until(now), state.matters_until()), (None, None));
             let probe = send(&mut state, ticket, now);
             state.complete(probe, accepted(reported(50, 60), now), now);
             assert!(state.try_acquire(request()).is_some());
         }
+    }
+
+    fn is_woken(position: &QueuePosition) -> bool {
+        use futures_util::FutureExt as _;
+        position.wake.notified().now_or_never().is_some()
+    }
+
+    fn gives_up(decision: &WaitDecision, at: Instant) -> bool {
+        matches!(decision, WaitDecision::GiveUp(moment) if *moment == at)
+    }
+
+    /// A response to a call that is sent at `now` and takes no time, if one may be sent at once.
+    fn exchange(state: &mut LimiterState, completion: Completion, now: Instant) {
+        let Ok(Ok(reservation)) = state.enqueue(request(), now) else { panic!("it has to wait: {state:?}") };
+        state.complete(reservation, completion, now);
+    }
+
+    /// A limiter whose windows of a minute and two calls are trusted to begin without asking, at the end of one of them.
+    fn trusted() -> (LimiterState, Instant) {
+        let mut now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        for _ in 0..3 {
+            for remaining in [1, 0] {
+                let headers = RateLimitHeaders { limit: Some(2), ..reported(remaining, 60) };
+                let Ok(call) = state.enqueue(request(), now) else { panic!("{state:?}") };
+                let call = call.unwrap_or_else(|position| send(&mut state, position.ticket, now));
+                state.complete(call, accepted(headers, now), now);
+            }
+            now += MINUTE;
+        }
+        (state, now)
+    }
+
+    /// A limiter that has learned a rate of 66.5 calls a second from the refusal of one of ten calls, at the end of the pause.
+    fn learned() -> (LimiterState, Instant) {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        for _ in 0..9 {
+            exchange(&mut state, accepted(RateLimitHeaders::default(), now), now);
+        }
+        exchange(&mut state, refused(RateLimitHeaders::default(), now), now);
+        (state, now + MIN_PAUSE)
+    }
+
+    /// A limiter in a window of a minute with so much left, with responses that take half a minute.
+    fn slow(remaining: u64) -> (LimiterState, Instant) {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let reservation = state.try_acquire(request()).unwrap();
+        let headers = RateLimitHeaders { window: Some(MINUTE), ..reported(remaining, 60) };
+        state.complete(
+            reservation,
+            Completion::Responded { sent_at: now, headers, kind: ResponseKind::Accepted },
+            now + MINUTE / 2,
+        );
+        (state, now + MINUTE / 2)
+    }
+
+    fn interval(state: &LimiterState) -> Duration {
+        let pace = state.pacing.pace().unwrap();
+        pace.ready_after(request(), 1) - pace.ready_at(request())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_comes_as_a_trusted_window_begins_is_sent_at_once() {
+        let (mut state, reset) = trusted();
+        assert!(state.try_acquire(request()).is_none());
+        assert!(state.enqueue(request(), reset - Duration::from_millis(1)).unwrap().is_err());
+        let (mut state, reset) = trusted();
+        assert!(state.enqueue(request(), reset).unwrap().is_ok());
+        assert!(state.try_acquire(request()).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_or_a_refusal_at_the_turn_of_a_trusted_window_makes_the_next_call_ask() {
+        for completion in [
+            Completion::Failed,
+            Completion::NotSent,
+            responded(RateLimitHeaders::default(), ResponseKind::Unavailable, Instant::now()),
+        ] {
+            let (mut state, reset) = trusted();
+            let call = state.reserve(request(), None);
+            state.complete(call, completion, reset);
+            let asking = queue(&mut state, request(), reset);
+            let waiting = queue(&mut state, request(), reset);
+            send(&mut state, asking.ticket, reset);
+            assert!(waits(&mut state, waiting.ticket, reset), "{completion:?}");
+        }
+        let (mut state, reset) = trusted();
+        let Ok(Ok(call)) = state.enqueue(request(), reset) else { panic!("{state:?}") };
+        state.complete(call, refused(reported(0, 60), reset), reset);
+        state.pass_time(reset + MINUTE);
+        assert!(!state.window.is_assumed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_queued_or_sent_without_time_left() {
+        let (mut state, now) = open(50);
+        let over = AcquireRequest { send_before: now, ..request() };
+        assert!(state.enqueue(over, now).is_err());
+        let (mut state, now) = open(1);
+        let call = state.try_acquire(request()).unwrap();
+        let late = AcquireRequest { send_before: now + SECOND, ..request() };
+        let ticket = queue(&mut state, late, now).ticket;
+        state.complete(call, Completion::Unused, now);
+        let decision = state.claim(late, ticket, now + SECOND);
+        assert!(matches!(decision, WaitDecision::GiveUp(_)), "{decision:?}");
+        assert!(state.is_queue_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_cannot_wait_for_a_probe_comes_back_after_a_round_trip() {
+        for (trip, later) in [(Duration::ZERO, PROBE_PAUSE), (2 * SECOND, 2 * SECOND)] {
+            let (mut state, now) = open(5);
+            let call = state.try_acquire(request()).unwrap();
+            state.complete(call, accepted(reported(0, 60), now), now + trip);
+            let end = now + MINUTE + trip;
+            let probe = queue(&mut state, request(), end).ticket;
+            let last = AcquireRequest { send_before: end + 3 * SECOND, ..request() };
+            let waiting = queue(&mut state, last, end).ticket;
+            send(&mut state, probe, end);
+            assert_eq!(state.enqueue(hasty(end, Duration::ZERO), end).unwrap_err(), end + later, "{trip:?}");
+            assert!(state.enqueue(hasty(end, Duration::from_millis(1)), end).unwrap().is_err());
+            let over = end + 3 * SECOND;
+            assert!(gives_up(&state.claim(last, waiting, over), over + later), "{trip:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_may_go_is_woken_and_waits_otherwise_until_its_time_is_over() {
+        let (mut state, now) = open(0);
+        let soon = hasty(now, 90 * SECOND);
+        let end = now + MINUTE;
+        let [first, second, third] = [(); 3].map(|()| queue(&mut state, soon, now));
+        assert!(!is_woken(&first));
+        let decision = state.claim(soon, first.ticket, now);
+        assert!(matches!(decision, WaitDecision::Wait(until) if until == soon.wait_until), "{decision:?}");
+        state.dispatch(end);
+        assert!(is_woken(&first) && !is_woken(&second));
+        state.leave(soon, first.ticket, end);
+        assert!(is_woken(&second) && !is_woken(&third), "the one that was next has left");
+        let probe = send(&mut state, second.ticket, end);
+        state.complete(probe, accepted(reported(9, 60), end), end);
+        assert!(is_woken(&third), "a window has begun");
+        send(&mut state, third.ticket, end);
+
+        let (mut state, now) = open(0);
+        let probe = queue(&mut state, request(), now + MINUTE);
+        assert!(is_woken(&probe), "it may go at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_for_whom_there_is_room_are_woken_at_once() {
+        let (mut state, now) = open(0);
+        let end = now + MINUTE;
+        let waiting = [(); 5].map(|()| queue(&mut state, request(), now));
+        let probe = send(&mut state, waiting[0].ticket, end);
+        state.complete(probe, accepted(reported(3, 60), end), end);
+        assert_eq!(waiting.map(|position| is_woken(&position)), [true, true, true, true, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_offer_is_void_if_nothing_is_left_any_more() {
+        let (mut state, now) = open(2);
+        let [unsent, last] = [(); 2].map(|()| state.try_acquire(request()).unwrap());
+        let waiting = queue(&mut state, request(), now);
+        state.complete(unsent, Completion::NotSent, now);
+        assert!(is_woken(&waiting));
+        state.complete(last, accepted(reported(0, 60), now), now);
+        assert!(waits(&mut state, waiting.ticket, now));
+        assert_eq!(state.queue.offers(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn offers_end_with_a_pause() {
+        let (mut state, now) = open(2);
+        let [unsent, last] = [(); 2].map(|()| state.try_acquire(request()).unwrap());
+        queue(&mut state, request(), now);
+        state.complete(unsent, Completion::NotSent, now);
+        assert_eq!(state.queue.offers(), 1);
+        state.complete(last, refused(wait(5), now), now);
+        assert_eq!(state.queue.offers(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_that_missed_its_offer_may_probe_when_it_comes_but_not_before_it_is_time() {
+        let (mut state, now) = open(0);
+        let end = now + MINUTE;
+        let [late, prompt] = [(); 2].map(|()| queue(&mut state, request(), now).ticket);
+        state.dispatch(end);
+        assert_eq!(state.next_event(end), Some(end + SECOND), "its offer expires");
+        let after = end + SECOND;
+        let probe = send(&mut state, prompt, after);
+        state.complete(probe, Completion::NotSent, after);
+        assert!(waits(&mut state, late, after), "a probe has just failed");
+        state.leave(request(), late, after);
+
+        let (mut state, now) = open(0);
+        let [late, prompt] = [(); 2].map(|()| queue(&mut state, request(), now).ticket);
+        state.dispatch(end);
+        let probe = send(&mut state, prompt, after);
+        state.complete(probe, refused(wait(5), after), after);
+        assert!(waits(&mut state, late, after), "the vendor asked for a pause");
+
+        let (mut state, now) = open(0);
+        let [late, _] = [(); 2].map(|()| queue(&mut state, request(), now).ticket);
+        state.dispatch(end);
+        state.dispatch(after);
+        assert_eq!(state.queue.offers(), 0);
+        send(&mut state, late, after + SECOND / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_whose_wait_ends_in_the_ramp_is_sent_if_there_is_room_and_one_that_waits_for_the_rate_is_not() {
+        for (in_flight, is_sent) in [(0, true), (60, false)] {
+            let (mut state, now) = open(50);
+            exchange(&mut state, refused(wait(10), now), now);
+            let end = now + 10 * SECOND;
+            let patient = hasty(end, SECOND / 100);
+            let probe = queue(&mut state, request(), now).ticket;
+            let [_, waiting] = [(); 2].map(|()| queue(&mut state, patient, now).ticket);
+            let probe = send(&mut state, probe, end);
+            state.complete(probe, accepted(reported(50, 60), end), end);
+            assert!(state.pacing.is_ramp());
+            for _ in 0..in_flight {
+                state.window.send();
+            }
+            let decision = state.claim(patient, waiting, end + SECOND / 100);
+            assert_eq!(matches!(decision, WaitDecision::Send(_)), is_sent, "{in_flight}: {decision:?}");
+        }
+        let (mut state, end) = learned();
+        let probe = queue(&mut state, request(), end).ticket;
+        let patient = hasty(end, SECOND / 100);
+        let [first, second] = [(); 2].map(|()| queue(&mut state, patient, end).ticket);
+        let probe = send(&mut state, probe, end);
+        state.complete(probe, accepted(RateLimitHeaders::default(), end), end);
+        state.pacing.end_ramp();
+        let decisions = [first, second].map(|ticket| state.claim(patient, ticket, end + SECOND / 100));
+        assert!(decisions.iter().all(|decision| matches!(decision, WaitDecision::GiveUp(_))), "{decisions:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_that_gives_up_makes_room_for_the_next() {
+        let (mut state, now) = open(2);
+        let [unsent, _other] = [(); 2].map(|()| state.try_acquire(request()).unwrap());
+        let brief = AcquireRequest { send_before: now + SECOND, ..request() };
+        let (first, second) = (queue(&mut state, brief, now), queue(&mut state, request(), now));
+        state.complete(unsent, Completion::NotSent, now + SECOND / 2);
+        assert!(is_woken(&first) && !is_woken(&second));
+        assert!(matches!(state.claim(brief, first.ticket, now + SECOND), WaitDecision::GiveUp(_)));
+        assert!(is_woken(&second));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiters_hear_at_once_that_there_will_be_room_too_late_for_them() {
+        let completions: [fn(Instant) -> Completion; 3] = [
+            |now| refused(wait(70), now),
+            |now| responded(wait(70), ResponseKind::Unavailable, now),
+            |now| accepted(reported(0, 70), now),
+        ];
+        for completion in completions {
+            let (mut state, now) = open(1);
+            let call = state.try_acquire(request()).unwrap();
+            let patient = hasty(now, 65 * SECOND);
+            let waiting = queue(&mut state, patient, now);
+            state.complete(call, completion(now), now);
+            assert!(is_woken(&waiting), "{:?}", completion(now));
+            assert!(gives_up(&state.claim(patient, waiting.ticket, now), now + 70 * SECOND), "{:?}", completion(now));
+            assert!(state.is_queue_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_that_heard_of_it_only_when_that_moment_had_come_looks_again() {
+        let (mut state, now) = open(1);
+        let call = state.try_acquire(request()).unwrap();
+        let patient = hasty(now, 65 * SECOND);
+        let waiting = queue(&mut state, patient, now);
+        state.complete(call, accepted(reported(0, 70), now), now);
+        let decision =
+            state.claim(AcquireRequest { wait_until: now + 80 * SECOND, ..patient }, waiting.ticket, now + 70 * SECOND);
+        assert!(!matches!(decision, WaitDecision::GiveUp(_)), "{decision:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn guesses_hold_a_call_back_for_five_seconds_from_when_it_found_no_room() {
+        let (mut state, now) = open(2);
+        let [_in_flight, failed] = [(); 2].map(|()| state.try_acquire(request()).unwrap());
+        state.complete(failed, Completion::Failed, now);
+        let found = now + 4 * SECOND;
+        let waiting = queue(&mut state, request(), found).ticket;
+        let almost = found + PROBE_TIMEOUT - Duration::from_millis(1);
+        assert!(waits(&mut state, waiting, almost));
+        assert_eq!(state.next_event(almost), Some(found + PROBE_TIMEOUT));
+        let testing = found + PROBE_TIMEOUT;
+        send(&mut state, waiting, testing);
+
+        let next = queue(&mut state, request(), testing + 3 * SECOND).ticket;
+        assert!(waits(&mut state, next, testing + PROBE_TIMEOUT - SECOND), "another one tests the guess");
+        send(&mut state, next, testing + PROBE_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_had_room_tests_no_guess() {
+        let (mut state, now) = open(2);
+        let failed = state.try_acquire(request()).unwrap();
+        let Ok(Ok(_in_flight)) = state.enqueue(request(), now) else { panic!("{state:?}") };
+        state.complete(failed, Completion::Failed, now);
+        assert_eq!(state.guessing_since, None);
+        let waiting = queue(&mut state, request(), now + 4 * SECOND).ticket;
+        assert!(waits(&mut state, waiting, now + PROBE_TIMEOUT));
+        send(&mut state, waiting, now + 4 * SECOND + PROBE_TIMEOUT);
+        assert_eq!(state.guessing_since, Some(now + 4 * SECOND + PROBE_TIMEOUT));
+
+        // Without any window, nothing is guessed.
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let Ok(Ok(_)) = state.enqueue(request(), now) else { panic!("{state:?}") };
+        assert_eq!(state.guessing_since, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_call_that_ends_gives_its_place_back_and_counts_if_it_may_have_arrived() {
+        for (completion, room) in [
+            (Completion::NotSent, 10),
+            (Completion::Unused, 10),
+            (Completion::Failed, 9),
+            (Completion::Canceled, 9),
+            (responded(RateLimitHeaders::default(), ResponseKind::Unavailable, Instant::now()), 9),
+            (accepted(RateLimitHeaders::default(), Instant::now()), 9),
+        ] {
+            let (mut state, _) = open(10);
+            let call = state.try_acquire(request()).unwrap();
+            state.complete(call, completion, Instant::now());
+            assert_eq!((state.window.in_flight(), state.window.room(request())), (0, room), "{completion:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_is_not_sent_by_its_caller_is_left_to_the_next() {
+        let (mut state, now) = open(0);
+        let end = now + MINUTE;
+        let [first, second] = [(); 2].map(|()| queue(&mut state, request(), now).ticket);
+        let probe = send(&mut state, first, end);
+        state.complete(probe, Completion::Unused, end);
+        send(&mut state, second, end);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_was_replaced_neither_repeats_nor_fails_the_one_in_its_place() {
+        for completion in [Completion::Canceled, Completion::Unused, Completion::Failed, Completion::NotSent] {
+            let (mut state, now) = open(0);
+            let end = now + MINUTE;
+            let [first, second, third] = [(); 3].map(|()| queue(&mut state, request(), now).ticket);
+            let replaced = send(&mut state, first, end);
+            let late = end + PROBE_TIMEOUT;
+            send(&mut state, second, late);
+            state.complete(replaced, completion, late);
+            assert!(waits(&mut state, third, late + SECOND), "{completion:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_probes_without_a_response_open_the_limiter_after_three() {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Sent);
+        let waiting = [(); 3].map(|()| queue(&mut state, request(), now).ticket);
+        let mut at = now;
+        for (ticket, timeout) in waiting.into_iter().zip([5, 10, 10]) {
+            assert!(state.try_acquire(request()).is_none());
+            send(&mut state, ticket, at);
+            let last = queue(&mut state, request(), at);
+            assert_eq!(state.next_event(at), Some(at + SECOND * timeout));
+            at += SECOND * timeout;
+            state.leave(request(), last.ticket, at - SECOND);
+        }
+        state.dispatch(at);
+        assert!(state.try_acquire(request()).is_some());
+
+        // Probes of other kinds go on.
+        let (mut state, now) = open(0);
+        let mut at = now + MINUTE;
+        for timeout in [5, 10, 10, 10, 10] {
+            let ticket = queue(&mut state, request(), at).ticket;
+            send(&mut state, ticket, at);
+            at += SECOND * timeout;
+        }
+        let [next, other] = [(); 2].map(|()| queue(&mut state, request(), at).ticket);
+        send(&mut state, next, at);
+        assert!(waits(&mut state, other, at));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pause_after_a_failed_probe_is_short_again_once_one_has_succeeded() {
+        let (mut state, now) = open(0);
+        let mut at = now + MINUTE;
+        for completion in [Completion::Failed, Completion::Failed, accepted(reported(0, 60), at)] {
+            let ticket = queue(&mut state, request(), at).ticket;
+            let probe = send(&mut state, ticket, at);
+            let completion = match completion {
+                Completion::Responded { headers, .. } => accepted(headers, at),
+                other => other,
+            };
+            state.complete(probe, completion, at);
+            at += SECOND;
+        }
+        at += MINUTE;
+        let ticket = queue(&mut state, request(), at).ticket;
+        let probe = send(&mut state, ticket, at);
+        state.complete(probe, Completion::Failed, at);
+        queue(&mut state, request(), at);
+        assert_eq!(state.next_event(at), Some(at + PROBE_PAUSE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_of_a_running_window_does_for_the_probes_unless_the_vendor_has_refused_a_call() {
+        for is_refused in [false, true] {
+            let (mut state, now) = open(1);
+            let [other, late] = [(); 2].map(|()| state.window.send());
+            let [other, late] = [other, late].map(|sent| Reservation { sent, epoch: 0, probe: None, place: 0 });
+            let end = now + MINUTE;
+            state.complete(other, accepted(reported(0, 60), now), now);
+            if is_refused {
+                exchange_refusal(&mut state, now);
+            }
+            let [first, second] = [(); 2].map(|()| queue(&mut state, request(), end).ticket);
+            send(&mut state, first, end);
+            state.complete(late, accepted(reported(50, 60), end), end);
+            assert_eq!(state.is_open(), !is_refused);
+            assert_eq!(waits(&mut state, second, end), is_refused);
+        }
+    }
+
+    /// A call that is refused until the end of its window.
+    fn exchange_refusal(state: &mut LimiterState, now: Instant) {
+        let reservation = state.reserve(request(), None);
+        state.complete(reservation, refused(reported(0, 60), now), now);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_probe_itself_ends_the_probing_without_limit_headers() {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let [call, late] = [(); 2].map(|()| state.try_acquire(request()).unwrap());
+        state.complete(call, refused(wait(10), now), now);
+        let end = now + 10 * SECOND;
+        let [first, second, third] = [(); 3].map(|()| queue(&mut state, request(), now).ticket);
+        let replaced = send(&mut state, first, end);
+        state.complete(late, accepted(RateLimitHeaders::default(), end), end);
+        assert!(waits(&mut state, second, end), "a response to a call before the pause");
+
+        let again = end + PROBE_TIMEOUT;
+        let probe = send(&mut state, second, again);
+        state.complete(probe, refused(wait(10), again), again);
+        state.complete(replaced, accepted(RateLimitHeaders::default(), again), again);
+        assert!(waits(&mut state, third, again), "a late response ends no pause");
+        assert_eq!(state.paused_until(again), Some((again + 10 * SECOND, VendorWord::RateLimited)));
+        assert_eq!(state.paused_until(again + 10 * SECOND), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_accepted_since_makes_the_next_pause_short_again() {
+        for (is_late, pause) in [(false, MIN_PAUSE), (true, 2 * MIN_PAUSE)] {
+            let now = Instant::now();
+            let mut state = LimiterState::new(LimitHeaders::Unsure);
+            let [call, late] = [(); 2].map(|()| state.try_acquire(request()).unwrap());
+            state.complete(call, refused(RateLimitHeaders::default(), now), now);
+            let end = now + MIN_PAUSE;
+            let ticket = queue(&mut state, request(), end).ticket;
+            let probe = send(&mut state, ticket, end);
+            let accepted = accepted(RateLimitHeaders::default(), end);
+            if is_late {
+                state.complete(late, accepted, end);
+                state.complete(probe, refused(RateLimitHeaders::default(), end), end);
+            } else {
+                state.complete(probe, accepted, end);
+                let call = state.reserve(request(), None);
+                state.complete(call, refused(RateLimitHeaders::default(), end), end);
+            }
+            assert_eq!(state.paused_until(end).unwrap().0, end + pause, "{is_late}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_refusals_that_come_together_the_longest_wait_counts() {
+        let now = Instant::now();
+        let mut state = LimiterState::new(LimitHeaders::Unsure);
+        let calls = [(); 3].map(|()| state.try_acquire(request()).unwrap());
+        for (call, (seconds, until)) in calls.into_iter().zip([(10, 10), (30, 30), (5, 30)]) {
+            state.complete(call, refused(wait(seconds), now), now);
+            assert_eq!(state.paused_until(now).unwrap().0, now + SECOND * until);
+        }
+        assert_eq!(state.pause, 30 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_second_is_the_shortest_wait_that_is_followed() {
+        for (millis, refusal, outage) in [(500, MIN_PAUSE, Some(MIN_PAUSE)), (499, 2 * MIN_PAUSE, None)] {
+            let wait =
+                RateLimitHeaders { retry_after: Some(Duration::from_millis(millis)), ..RateLimitHeaders::default() };
+            let now = Instant::now();
+            let mut state = LimiterState::new(LimitHeaders::Unsure);
+            exchange(&mut state, refused(RateLimitHeaders::default(), now), now);
+            let end = now + MIN_PAUSE;
+            let ticket = queue(&mut state, request(), end).ticket;
+            let probe = send(&mut state, ticket, end);
+            state.complete(probe, refused(wait, end), end);
+            assert_eq!(state.paused_until(end).unwrap().0, end + refusal, "{millis}");
+
+            let mut state = LimiterState::new(LimitHeaders::Unsure);
+            exchange(&mut state, responded(wait, ResponseKind::Unavailable, now), now);
+            let paused = outage.map(|pause| (now + pause, VendorWord::Outage));
+            assert_eq!(state.paused_until(now), paused, "{millis}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiters_follow_within_a_tenth_of_the_pause_and_only_after_one() {
+        let (mut state, now) = open(50);
+        exchange(&mut state, refused(wait(10), now), now);
+        let end = now + 10 * SECOND;
+        let waiting = [(); 5].map(|()| queue(&mut state, request(), now));
+        let probe = send(&mut state, waiting[0].ticket, end);
+        state.complete(probe, accepted(reported(48, 60), end), end);
+        for (follower, position) in (0..).zip(&waiting[1..]) {
+            let due = end + SECOND / 4 * follower;
+            if follower > 0 {
+                assert!(waits(&mut state, position.ticket, due - Duration::from_millis(10)), "{follower}");
+                assert_eq!(state.next_event(due - Duration::from_millis(10)), Some(due));
+            }
+            send(&mut state, position.ticket, due);
+        }
+        assert!(state.try_acquire(request()).is_none());
+        exchange(&mut state, accepted(reported(43, 60), end), end + SECOND);
+        assert!(state.try_acquire(request()).is_some(), "the ramp is over");
+
+        let reset = end + MINUTE;
+        exchange_all(&mut state, end + 2 * SECOND);
+        let waiting = [(); 3].map(|()| queue(&mut state, request(), end + 3 * SECOND));
+        let probe = send(&mut state, waiting[0].ticket, reset);
+        state.complete(probe, accepted(reported(50, 60), reset), reset);
+        assert!(waiting[1..].iter().all(is_woken), "a window that ended by itself is followed at once");
+    }
+
+    /// Uses the window up.
+    fn exchange_all(state: &mut LimiterState, now: Instant) {
+        let reservation = state.reserve(request(), None);
+        let headers = RateLimitHeaders { reset: None, ..reported(0, 0) };
+        state.complete(reservation, accepted(headers, now), now);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_the_ramp_of_the_one_before() {
+        let (mut state, now) = open(50);
+        exchange(&mut state, refused(wait(10), now), now);
+        let end = now + 10 * SECOND;
+        let [first, second] = [(); 2].map(|()| queue(&mut state, request(), now));
+        let probe = send(&mut state, first.ticket, end);
+        state.complete(probe, accepted(reported(40, 60), end), end);
+        let call = send(&mut state, second.ticket, end);
+        assert!(state.pacing.is_ramp());
+        state.complete(call, refused(RateLimitHeaders { retry_after: Some(MIN_PAUSE), ..wait(0) }, end), end);
+        assert!(!state.pacing.is_ramp());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_are_sent_at_the_rate_that_was_learned_from_a_refusal() {
+        let (mut state, end) = learned();
+        let rate = state.learned_rate().unwrap();
+        assert!((rate - 66.5).abs() < 0.001, "{rate}");
+        let waiting = [(); 3].map(|()| queue(&mut state, request(), end));
+        let probe = send(&mut state, waiting[0].ticket, end);
+        state.complete(probe, accepted(RateLimitHeaders::default(), end), end);
+        state.pacing.end_ramp();
+        state.dispatch(end);
+        assert!(!is_woken(&waiting[1]), "the probe counts too");
+        let due = end + interval(&state);
+        state.dispatch(due);
+        assert!(is_woken(&waiting[1]) && !is_woken(&waiting[2]));
+        send(&mut state, waiting[1].ticket, due);
+        assert!(waits(&mut state, waiting[2].ticket, due));
+        let due = due + interval(&state);
+        send(&mut state, waiting[2].ticket, due);
+        assert!(state.enqueue(request(), due).unwrap().is_err(), "a newcomer waits for the rate too");
+        let due = due + SECOND;
+        state.dispatch(due);
+        assert!(state.learned_rate().unwrap() > rate, "calls have waited for the rate, so it rises");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_learned_rate_does_not_rise_in_a_pause_and_newcomers_take_part_in_the_pace() {
+        let (mut state, end) = learned();
+        let rate = state.learned_rate();
+        let waiting = queue(&mut state, request(), end - MIN_PAUSE).ticket;
+        state.dispatch(end);
+        assert_eq!(state.learned_rate(), rate);
+        let probe = send(&mut state, waiting, end);
+        state.complete(probe, accepted(RateLimitHeaders::default(), end), end);
+        let later = end + SECOND;
+        assert!(state.enqueue(request(), later).unwrap().is_ok());
+        assert!(state.enqueue(request(), later).unwrap().is_err(), "one at a time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_is_learned_only_without_windows_and_forgotten_with_the_first_one_or_after_half_an_hour() {
+        let (mut state, now) = open(50);
+        exchange(&mut state, refused(wait(10), now), now);
+        assert_eq!(state.learned_rate(), None);
+
+        let (mut state, end) = learned();
+        assert_eq!(state.matters_until(), Some(end - MIN_PAUSE + 1800 * SECOND));
+        let ticket = queue(&mut state, request(), end).ticket;
+        let probe = send(&mut state, ticket, end);
+        state.complete(probe, accepted(reported(50, 60), end), end);
+        assert!(state.try_acquire(request()).is_some());
+        assert_eq!(state.matters_until(), Some(end + MINUTE));
+
+        let (mut state, end) = learned();
+        let ticket = queue(&mut state, request(), end).ticket;
+        let probe = send(&mut state, ticket, end);
+        state.complete(probe, accepted(RateLimitHeaders::default(), end), end);
+        assert!(state.try_acquire(request()).is_none());
+        let forgotten = end - MIN_PAUSE + 1800 * SECOND;
+        assert_eq!(state.room(request(), forgotten - SECOND), Some(1), "one at a time");
+        assert_eq!(state.room(request(), forgotten), None);
+        assert!([(); 2].iter().all(|()| state.enqueue(request(), forgotten).unwrap().is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn if_responses_are_late_calls_go_by_rate_until_the_vendor_says_that_nothing_is_left() {
+        let (mut state, now) = slow(1);
+        let pace = interval(&state);
+        assert!((pace.as_secs_f64() - 0.6 / 0.97).abs() < 0.001, "{pace:?}");
+        for call in 0..3 {
+            assert!(state.enqueue(request(), now + pace * call).unwrap().is_ok(), "{call}");
+        }
+        assert_eq!(state.room(request(), now + pace * 2), Some(0), "the next one has to wait for the rate");
+        assert_eq!(state.room(request(), now + pace * 3), Some(1));
+
+        let (mut state, now) = slow(0);
+        assert!(state.enqueue(request(), now).unwrap().is_err(), "the vendor says that nothing is left");
+        let patient = hasty(now, 20 * SECOND);
+        assert_eq!(state.enqueue(patient, now).unwrap_err(), now + MINUTE, "until the reset");
+
+        let (mut state, now) = slow(50);
+        let Ok(Ok(call)) = state.enqueue(request(), now) else { panic!("{state:?}") };
+        state.complete(call, refused(wait(1), now), now);
+        assert!((interval(&state).as_secs_f64() - 0.6 / 0.97 / 0.95).abs() < 0.001, "{:?}", interval(&state));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vendor_that_stops_reporting_holds_no_call_back() {
+        let (mut state, now) = open(30);
+        for _ in 0..16 {
+            exchange(&mut state, accepted(RateLimitHeaders::default(), now), now);
+        }
+        assert!([(); 40].iter().all(|()| state.try_acquire(request()).is_some()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_room_is_what_can_be_sent_without_waiting() {
+        let now = Instant::now();
+        assert_eq!(LimiterState::new(LimitHeaders::Unsure).room(request(), now), None);
+        assert_eq!(LimiterState::new(LimitHeaders::Sent).room(request(), now), None);
+        let (mut state, now) = open(10);
+        state.try_acquire(request()).unwrap();
+        assert_eq!(state.room(request(), now), Some(9));
+        assert_eq!(state.room(request(), now + MINUTE), Some(100), "the next window is whole");
+        let (mut state, now) = paused();
+        assert_eq!(state.room(request(), now), Some(0));
+        assert_eq!(state.room(request(), now + 10 * SECOND), Some(0), "the next call asks alone");
+        let (mut state, now) = open(1);
+        state.try_acquire(request()).unwrap();
+        queue(&mut state, request(), now);
+        assert_eq!(state.room(request(), now + MINUTE), Some(0), "another one is first");
+        let (mut state, reset) = trusted();
+        assert_eq!(state.room(request(), reset), Some(2), "it has begun");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_forecast_counts_whole_windows_and_never_says_now() {
+        let (mut state, now) = open(0);
+        let at = |state: &LimiterState, ahead, now| state.room_after(request(), ahead, now);
+        assert_eq!(at(&state, 0, now), Some(now + MINUTE));
+        assert_eq!(at(&state, 99, now), Some(now + MINUTE));
+        assert_eq!(at(&state, 100, now), Some(now + 2 * MINUTE));
+        assert_eq!(at(&state, 350, now), Some(now + 4 * MINUTE));
+        assert_eq!(at(&state, 0, now + MINUTE), None, "the window is over");
+        state.phase = Phase::ProbeNext { from: Some(now + SECOND), why: ProbeReason::Pause };
+        assert_eq!((at(&state, 9, now), at(&state, 9, now + SECOND)), (Some(now + SECOND), None));
+        state.phase = Phase::Probing { since: now, why: ProbeReason::Pause };
+        assert_eq!(at(&state, 9, now), None);
+        state.phase = Phase::Paused { until: now + 10 * SECOND, word: VendorWord::Outage };
+        assert_eq!(at(&state, 250, now), Some(now + 10 * SECOND + 2 * MINUTE));
+
+        let (state, now) = open(3);
+        assert_eq!((at(&state, 2, now), at(&state, 3, now)), (None, Some(now + MINUTE)));
+
+        let (mut state, end) = learned();
+        state.phase = Phase::Open;
+        let now = end - MIN_PAUSE;
+        assert_eq!(at(&state, 0, now), None, "the rate allows a call now");
+        let (one, two) = (at(&state, 1, now).unwrap(), at(&state, 2, now).unwrap());
+        assert!(now < one && one < two);
+        assert_eq!(at(&state, 1, one), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_driver_sleeps_until_the_next_thing_that_changes_by_itself() {
+        let (mut state, now) = open(0);
+        assert_eq!(state.next_event(now), None, "no call waits");
+        let first = queue(&mut state, request(), now);
+        assert_eq!(state.next_event(now), Some(now + MINUTE));
+        let end = now + MINUTE;
+        state.dispatch(end);
+        assert_eq!(state.next_event(end), Some(end + SECOND), "the offer expires");
+        send(&mut state, first.ticket, end);
+        assert_eq!(state.next_event(end), None, "no call waits");
+        queue(&mut state, request(), end);
+        assert_eq!(state.next_event(end), Some(end + PROBE_TIMEOUT));
+
+        let (mut state, now) = open(2);
+        let [unsent, _other] = [(); 2].map(|()| state.try_acquire(request()).unwrap());
+        (0..2).for_each(|_| drop(queue(&mut state, request(), now)));
+        state.complete(unsent, Completion::NotSent, now);
+        assert_eq!(state.next_event(now), Some(now + SECOND), "one is offered a slot, and the other one waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_come_is_no_next_event() {
+        let (mut state, now) = paused();
+        queue(&mut state, request(), now);
+        assert_eq!(state.next_event(now + 10 * SECOND), None);
+        let (mut state, now) = open(0);
+        queue(&mut state, request(), now);
+        let reset = now + MINUTE;
+        state.guessing_since = Some(reset - SECOND);
+        assert_eq!(state.next_event(reset), Some(reset - SECOND + PROBE_TIMEOUT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_driver_is_known_and_its_end_wakes_every_waiter() {
+        let (mut state, now) = open(0);
+        assert!(!state.is_probing(), "no call waits");
+        let waiting = [(); 2].map(|()| queue(&mut state, request(), now));
+        assert!(!state.is_probing(), "they wait for the window");
+        state.set_driver(Some(now + MINUTE));
+        assert_eq!(state.driver(), Some(now + MINUTE));
+        state.set_driver(None);
+        assert_eq!(state.driver(), None);
+        state.wake_all();
+        assert!(waiting.iter().all(is_woken));
+        state.dispatch(now + MINUTE);
+        assert!(state.is_probing());
+        waiting.iter().for_each(|position| state.leave(request(), position.ticket, now + MINUTE));
+        assert!(!state.is_probing(), "no call waits any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_of_a_tenant_matters_until_its_pause_and_its_window_are_over() {
+        let now = Instant::now();
+        assert_eq!(LimiterState::new(LimitHeaders::Sent).matters_until(), None);
+        let (mut state, _) = open(50);
+        assert_eq!(state.matters_until(), Some(now + MINUTE));
+        exchange(&mut state, refused(wait(90), now), now);
+        assert_eq!(state.matters_until(), Some(now + 90 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reopening_forgets_how_often_calls_were_refused_and_probes_failed() {
+        let (mut state, end) = learned();
+        let ticket = queue(&mut state, request(), end).ticket;
+        let probe = send(&mut state, ticket, end);
+        state.complete(probe, Completion::Failed, end);
+        let waiting = queue(&mut state, request(), end);
+        assert!(state.is_probing());
+        state.reopen(end);
+        assert!(is_woken(&waiting));
+        assert_eq!((state.refusals, state.failed_probes, state.pause), (0, 0, Duration::ZERO));
+        assert_eq!(state.learned_rate(), None);
+        let epoch = state.epoch;
+        state.reopen(end);
+        assert_eq!(state.epoch, epoch + 1, "what was sent before says nothing any more");
     }
 }

@@ -73,4 +73,19 @@ mod tests {
             assert!(now <= at(responses * 100 - jump), "a jump of {jump} ms");
         }
     }
+
+    #[test]
+    fn the_estimate_is_made_anew_after_two_times_64_responses_or_if_the_clock_was_set_back_by_half_a_minute() {
+        for (behind, responses, is_followed) in
+            [(1000, 127, false), (1000, 128, true), (29_999, 1, false), (30_000, 1, true)]
+        {
+            let mut clock = VendorClock::default();
+            assert_eq!(clock.now(at(0), at(0)), at(0));
+            let mut now = at(0);
+            for _ in 0..responses {
+                now = clock.now(at(-behind), at(0));
+            }
+            assert_eq!(now, at(if is_followed { -behind } else { 0 }), "{behind} {responses}");
+        }
+    }
 }

@@ -166,9 +166,8 @@ impl Window {
         let changed = match (headers.remaining, reset) {
             (Some(remaining), Some(ahead)) => self.on_report(call, remaining, now + ahead, now),
             // Until when it has to last is not known, but within a window it counts all the same.
-            (Some(remaining), None) if self.current.is_some() => {
-                let reset_at = self.current.map_or(now, |current| current.reset_at.max(call.sent_at + self.length()));
-                self.on_report(call, remaining, reset_at, now)
+            (Some(remaining), None) if self.is_known() => {
+                self.on_report(call, remaining, call.sent_at + self.length(), now)
             }
             (Some(_), None) => {
                 self.end(call.sent);
@@ -213,6 +212,7 @@ impl Window {
             }
             Some((current, Belongs::Current)) => {
                 self.end(call.sent);
+                let reset_at = call.headers.reset.map_or(current.reset_at, |_| reset_at);
                 self.update(call, current, remaining, reset_at, now)
             }
         }
@@ -240,9 +240,6 @@ impl Window {
             current.is_reported = true;
             current.reset_at = reset_at;
             current.first = (remaining, call.sent.ended + 1);
-            if call.is_refused {
-                self.confirmed = 0;
-            }
         }
         if is_first || remaining < current.least {
             current.least = remaining.min(current.least);
@@ -442,6 +439,7 @@ impl Window {
 
     /// Whether others use the tenant so much that it matters how old the last response is.
     pub(super) fn has_external(&self) -> bool {
+        // Most tenants are used by this process alone, and need no length.
         self.external.rate() > 0.0 && self.external.rate() * self.length().as_secs_f64() >= 1.0
     }
 
@@ -527,8 +525,20 @@ mod tests {
         RateLimitHeaders { limit: Some(100), remaining: Some(remaining), reset, ..RateLimitHeaders::default() }
     }
 
-    fn respond(window: &mut Window, sent: Sent, sent_at: Instant, headers: RateLimitHeaders, now: Instant) {
-        window.on_response(&ReceivedResponse { sent, sent_at, headers, is_refused: false }, now);
+    /// A response that was accepted. Returns whether it is news to waiters.
+    fn respond(window: &mut Window, sent: Sent, sent_at: Instant, headers: RateLimitHeaders, now: Instant) -> bool {
+        window.on_response(&ReceivedResponse { sent, sent_at, headers, is_refused: false }, now)
+    }
+
+    /// What remains, without a reset.
+    fn remaining(remaining: u64) -> RateLimitHeaders {
+        RateLimitHeaders { reset: None, ..headers(remaining, 0) }
+    }
+
+    /// A call that is sent at `now` and gets its response at once.
+    fn call(window: &mut Window, headers: RateLimitHeaders, now: Instant) -> bool {
+        let sent = window.send();
+        respond(window, sent, now, headers, now)
     }
 
     /// A window of a minute with so much left.
@@ -660,21 +670,165 @@ mod tests {
     async fn the_earliest_reset_of_a_window_counts() {
         let (mut window, now) = window(50);
         // In whole seconds, the reset seems to wander with the time of the call.
-        for (millis, seconds) in [(300, 60), (900, 60), (1050, 59), (1500, 59)] {
-            let call = window.send();
-            let at = now + Duration::from_millis(millis);
-            respond(&mut window, call, at, headers(49 - millis / 100, seconds), at);
+        for (millis, seconds, reset) in [(300, 60, 60_000), (900, 60, 60_000), (1050, 58, 59_050), (1500, 58, 59_050)] {
+            call(&mut window, headers(49 - millis / 100, seconds), now + Duration::from_millis(millis));
+            assert_eq!(window.reset_at(), Some(now + Duration::from_millis(reset)), "{millis}");
         }
-        assert_eq!(window.reset_at(), Some(now + 60 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_that_is_used_up_is_full_again_at_the_reset_that_it_reports_last() {
+        // Up to a second is only rounding. Of a window with calls left the earliest reset counts, however late the others are.
+        for (left, ahead, reset) in
+            [(0, 61_000, 60_000), (0, 61_001, 61_001), (0, 100_000, 100_000), (0, 59_000, 59_000), (1, 100_000, 60_000)]
+        {
+            let (mut window, now) = window(50);
+            let ahead = Some(Duration::from_millis(ahead));
+            call(&mut window, RateLimitHeaders { reset: ahead, ..headers(left, 0) }, now);
+            assert_eq!(window.reset_at(), Some(now + Duration::from_millis(reset)), "{left} {ahead:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_remains_without_a_reset_holds_no_call_back() {
         let now = Instant::now();
         let mut window = Window::default();
-        let call = window.send();
-        respond(&mut window, call, now, RateLimitHeaders { reset: None, ..headers(0, 0) }, now);
+        call(&mut window, remaining(0), now);
         assert_eq!((window.room(normal()), window.remaining()), (u64::MAX, Some(0)));
+        assert_eq!(window.in_flight(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_remains_without_a_reset_counts_until_the_known_reset_and_begins_a_window_after_it() {
+        let (mut window, now) = window(50);
+        call(&mut window, remaining(0), now + 30 * SECOND);
+        assert_eq!((window.room(normal()), window.reset_at()), (0, Some(now + 60 * SECOND)));
+        call(&mut window, remaining(99), now + 70 * SECOND);
+        assert_eq!((window.room(normal()), window.reset_at()), (99, Some(now + 130 * SECOND)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_send_time_and_the_reset_decide_which_window_a_response_belongs_to() {
+        let at = |millis: u64| Instant::now() + Duration::from_millis(millis);
+        let current = Current {
+            least: 50,
+            mark: 5,
+            started_at: at(100_000),
+            reset_at: at(160_000),
+            is_reported: true,
+            first: (50, 5),
+        };
+        use Belongs::{Current as Same, Next, Previous};
+        // The length of the window, when the call was sent and its response arrived, and the time to the reset.
+        for (length, sent, arrived, ahead, expected) in [
+            // Without a reset the send time decides.
+            (60, 99_999, 100_500, None, Previous),
+            (60, 100_000, 100_500, None, Same),
+            (60, 159_999, 160_500, None, Same),
+            (60, 160_000, 160_500, None, Next),
+            // A reset that is later by half a window is of the next one, counted from when the call was sent.
+            (60, 159_000, 159_000, Some(30_999), Same),
+            (60, 159_000, 159_000, Some(31_000), Next),
+            (60, 150_000, 159_000, Some(39_999), Same),
+            // A shorter window is told apart by two seconds, by which whole seconds can be wrong.
+            (1, 159_000, 159_000, Some(2_999), Same),
+            (1, 159_000, 159_000, Some(3_000), Next),
+            // But not while the known window cannot be over.
+            (60, 157_999, 157_999, Some(60_000), Same),
+            (60, 158_000, 158_000, Some(60_000), Next),
+            // A reset that is earlier by half a window is of the one before, counted from when the response arrived.
+            (60, 100_000, 110_000, Some(20_000), Same),
+            (60, 100_000, 110_000, Some(19_999), Previous),
+            (1, 157_000, 157_500, Some(500), Same),
+            (1, 157_000, 157_500, Some(499), Previous),
+        ] {
+            let sent = (Sent { number: 4, ended: 4, window: 1 }, at(sent));
+            let headers = RateLimitHeaders { reset: ahead.map(Duration::from_millis), ..remaining(40) };
+            let call = ReceivedResponse { sent: sent.0, sent_at: sent.1, headers, is_refused: false };
+            let belongs = current.classify(&call, 40, SECOND * length, at(arrived));
+            assert_eq!(belongs, expected, "{length} {sent:?} {arrived} {ahead:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_leaves_as_much_as_there_was_when_it_was_sent_shows_that_a_window_has_begun() {
+        let now = Instant::now();
+        let reported = Current {
+            least: 50,
+            mark: 5,
+            started_at: now,
+            reset_at: now + 60 * SECOND,
+            is_reported: true,
+            first: (50, 5),
+        };
+        for (number, remaining, is_refused, is_reported, expected) in [
+            (5, 50, false, true, Belongs::Next),
+            (4, 50, false, true, Belongs::Current),
+            (5, 49, false, true, Belongs::Current),
+            (5, 50, true, true, Belongs::Current),
+            (5, 50, false, false, Belongs::Current),
+        ] {
+            let sent = Sent { number, ended: number, window: 1 };
+            let call = ReceivedResponse { sent, sent_at: now, headers: headers(remaining, 60), is_refused };
+            let belongs = Current { is_reported, ..reported }.classify(&call, remaining, 60 * SECOND, now);
+            assert_eq!(belongs, expected, "{call:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_remains_was_known_since_it_was_reported_first() {
+        let (mut window, now) = window(10);
+        let [first, same] = [(); 2].map(|()| window.send());
+        respond(&mut window, first, now, headers(9, 60), now);
+        let later = window.send();
+        // The vendor did not count this call.
+        respond(&mut window, same, now, headers(9, 60), now);
+        let is_news = respond(&mut window, later, now + SECOND, headers(9, 60), now + SECOND);
+        assert!(is_news, "the later call left as many as there were before it, so the window is a new one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_new_window_other_programs_and_the_end_of_all_limits_are_news_to_waiters() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        assert!(!call(&mut window, remaining(7), now), "no window is known");
+        assert!(!call(&mut window, RateLimitHeaders::default(), now), "and none ends");
+        let refused = window.send();
+        let refusal = ReceivedResponse { sent: refused, sent_at: now, headers: headers(0, 60), is_refused: true };
+        let silent_refusal = ReceivedResponse { headers: RateLimitHeaders::default(), ..refusal };
+        assert!(!window.on_response(&silent_refusal, now), "it says nothing");
+        assert!(call(&mut window, headers(99, 60), now), "the first window");
+        assert!(!call(&mut window, headers(98, 60), now), "explained by our own call");
+        let late = window.send();
+        assert!(call(&mut window, headers(80, 60), now + SECOND), "others used the limit");
+        assert!(call(&mut window, headers(99, 60), now + 60 * SECOND), "the next window");
+        assert!(!respond(&mut window, late, now, headers(79, 0), now + 60 * SECOND), "of the window before");
+        for _ in 1..SILENT {
+            assert!(!call(&mut window, RateLimitHeaders::default(), now + 61 * SECOND), "it may be a proxy's");
+        }
+        assert!(call(&mut window, RateLimitHeaders::default(), now + 61 * SECOND), "no limit counts any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_length_of_the_window_is_what_the_policy_says() {
+        let (mut window, now) = window(50);
+        assert_eq!(window.length(), 60 * SECOND);
+        call(&mut window, RateLimitHeaders { window: Some(300 * SECOND), ..headers(49, 60) }, now);
+        assert_eq!(window.length(), 300 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_reported_limit_a_window_holds_the_most_that_one_was_seen_to_hold() {
+        let mut now = Instant::now();
+        let mut window = Window::default();
+        for (left, is_refused, share) in
+            [(9, false, None), (7, false, Some(8)), (9, false, Some(10)), (3, false, Some(10)), (50, true, Some(10))]
+        {
+            let (sent, headers) = (window.send(), RateLimitHeaders { limit: None, ..headers(left, 60) });
+            window.on_response(&ReceivedResponse { sent, sent_at: now, headers, is_refused }, now);
+            assert_eq!(window.share(normal()), share, "{left}");
+            now += 60 * SECOND;
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -690,7 +844,7 @@ mod tests {
 
         let (mut window, now) = self::window(50);
         for call in 0..SILENT {
-            assert_eq!(window.room(normal()), 50 - u64::from(call));
+            assert_eq!((window.room(normal()), window.in_flight()), (50 - u64::from(call), 0));
             let call = window.send();
             respond(&mut window, call, now, RateLimitHeaders::default(), now);
         }
@@ -740,6 +894,198 @@ mod tests {
         assert_eq!(window.external(), 0.0);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn each_call_of_others_is_counted_once_the_calls_that_were_in_flight_are_accounted_for() {
+        let (mut window, now) = window(99);
+        for remaining in (90..99).rev() {
+            call(&mut window, headers(remaining, 60), now);
+        }
+        let parallel = window.send();
+        assert!(!call(&mut window, headers(88, 60), now), "the call in flight explains it");
+        assert!(call(&mut window, headers(86, 60), now), "of these two one was not ours");
+        assert!(!respond(&mut window, parallel, now, headers(89, 60), now));
+        assert_eq!(window.external(), 10.0, "one call, in a tenth of a second at least");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_that_was_not_as_whole_as_it_was_taken_to_be_shows_no_other_programs() {
+        let (mut window, reset) = used_up(2);
+        window.pass_time(reset);
+        let (sent, two) = (window.send(), |left| RateLimitHeaders { limit: Some(2), ..headers(left, 60) });
+        let is_news = respond(&mut window, sent, reset, two(0), reset);
+        assert_eq!((is_news, window.external()), (true, 0.0));
+        assert_eq!((window.room(normal()), window.is_assumed()), (0, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_use_of_a_window_that_was_taken_to_begin_counts_from_its_beginning() {
+        let (mut window, reset) = used_up(2);
+        window.limit = Some(100);
+        window.pass_time(reset);
+        call(&mut window, headers(50, 60), reset);
+        assert!(call(&mut window, headers(48, 60), reset + SECOND), "one of the two calls was not ours");
+        assert_eq!(window.external(), 1.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_reset_that_is_reported_replaces_the_assumed_one() {
+        let (mut window, reset) = used_up(2);
+        window.pass_time(reset);
+        assert_eq!(window.reset_at(), Some(reset + 60 * SECOND));
+        call(&mut window, RateLimitHeaders { limit: Some(2), ..headers(1, 70) }, reset);
+        assert_eq!(window.reset_at(), Some(reset + 70 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_most_a_quarter_of_the_window_is_left_to_others() {
+        let (mut window, now) = window(99);
+        let sent = window.send();
+        respond(&mut window, sent, now, headers(9, 60), now + SECOND);
+        assert_eq!(window.margin, 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn responses_are_late_from_a_third_of_the_window_on_until_a_quarter() {
+        let nano = Duration::from_nanos(1);
+        let (mut window, _) = used_up(2);
+        for (round_trip, is_slow) in [
+            (20 * SECOND, false),
+            (20 * SECOND + nano, true),
+            (15 * SECOND + nano, true),
+            (15 * SECOND, false),
+            (15 * SECOND + nano, false),
+        ] {
+            window.round_trip = round_trip;
+            window.update_slow();
+            assert_eq!(window.is_slow, is_slow, "{round_trip:?}");
+        }
+        // As long as nothing is known of the length, nothing is late.
+        window = Window { round_trip: 16 * SECOND, limit: Some(100), ..Window::default() };
+        window.update_slow();
+        window.length.on_policy(Some(60 * SECOND));
+        window.update_slow();
+        assert!(!window.is_slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_age_of_the_last_response_counts_while_others_use_the_limit_and_calls_are_in_flight() {
+        for (has_external, is_in_flight, seconds, lost) in
+            [(true, true, 6, 6), (true, false, 6, 0), (false, true, 6, 0), (true, true, 60, 0)]
+        {
+            let (mut window, now) = window(50);
+            if has_external {
+                window.external.see(1, now + SECOND);
+            }
+            if is_in_flight {
+                window.send();
+            }
+            let at = now + SECOND + SECOND * seconds;
+            assert_eq!(
+                window.room_at(normal(), at),
+                window.room(normal()) - lost,
+                "{has_external} {is_in_flight} {seconds}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_matter_once_they_use_a_call_in_a_window() {
+        for (seconds, matter) in [(60, true), (61, false)] {
+            let (mut window, now) = window(50);
+            assert!(!window.has_external());
+            window.external.see(1, now + SECOND * seconds);
+            assert_eq!(window.has_external(), matter, "a call in {seconds} s");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_is_exhausted_for_calls_whose_reserve_is_all_that_is_left_and_only_until_its_reset() {
+        let soon = Duration::from_millis(1);
+        let (window, now) = window(30);
+        let reset = now + 60 * SECOND;
+        let reserving = |reserve| AcquireRequest { reserve, ..normal() };
+        for (reserve, left, is_exhausted) in
+            [(0, 30, false), (290, 1, false), (299, 1, false), (300, 0, true), (900, 0, true)]
+        {
+            let request = reserving(reserve);
+            assert_eq!((window.left(request), window.room(request)), (Some(left), left), "{reserve}");
+            assert_eq!(window.exhausted_until(request, reset - soon), is_exhausted.then_some(reset), "{reserve}");
+            assert_eq!(window.exhausted_until(request, reset), None);
+            assert_eq!(window.is_held_back_by_guesses(request, reset - soon), !is_exhausted, "{reserve}");
+            assert!(!window.is_held_back_by_guesses(request, reset));
+        }
+        assert_eq!([0, 300, 999, 1000].map(|reserve| window.share(reserving(reserve)).unwrap()), [100, 70, 1, 1]);
+        assert_eq!(window.exhausted_at(reset - soon), None);
+        let (window, _) = self::window(0);
+        assert_eq!((window.exhausted_at(reset - soon), window.exhausted_at(reset)), (Some(reset), None));
+        assert!(window.is_running(reset - soon) && !window.is_running(reset));
+        assert!(!Window::default().is_held_back_by_guesses(normal(), now), "nothing holds a call back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reserve_is_a_share_of_what_the_first_response_shows_if_the_vendor_reports_no_limit() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        call(&mut window, RateLimitHeaders { limit: None, ..headers(49, 60) }, now);
+        assert_eq!(window.room(AcquireRequest { reserve: 200, ..normal() }), 39);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_responses_said_is_forgotten_and_what_is_in_flight_is_not() {
+        let (mut window, now) = used_up(3);
+        let [_in_flight, failed] = [(); 2].map(|()| window.send());
+        window.on_failure(failed);
+        window.external.see(100, now);
+        window.is_slow = true;
+        assert!(window.slow_rate().is_some() && window.confirmed > 0 && window.external() > 0.0);
+        window.forget();
+        assert_eq!((window.is_known(), window.is_over(now), window.is_assumed()), (false, false, false));
+        assert_eq!((window.room(normal()), window.in_flight(), window.pending()), (u64::MAX, 1, 1));
+        assert_eq!((window.confirmed, window.external(), window.length()), (0, 0.0, Duration::ZERO));
+        assert!(!window.is_slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_call_ends_a_window_of_which_it_would_have_been_the_last() {
+        for (in_flight, margin, is_spent) in [(2, 0, true), (1, 0, false), (1, 1, true), (9, 0, true)] {
+            let (mut window, now) = window(3);
+            for _ in 0..in_flight {
+                window.send();
+            }
+            window.margin = margin;
+            let reset = now + 60 * SECOND;
+            let until = window.spent_until(reset - Duration::from_millis(1));
+            assert_eq!(until, is_spent.then_some(reset), "{in_flight} {margin}");
+            assert_eq!(window.spent_until(reset), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_travel_time_counts_fully_and_each_that_follows_an_eighth() {
+        let now = Instant::now();
+        let mut window = Window::default();
+        for (trip, smoothed) in [(800, 800), (0, 700), (1500, 800)] {
+            let sent = window.send();
+            respond(&mut window, sent, now, headers(50, 60), now + Duration::from_millis(trip));
+            assert_eq!(window.round_trip(), Duration::from_millis(smoothed), "{trip}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_to_others_follows_their_usage_from_window_to_window() {
+        let (mut window, now) = window(99);
+        let sent = window.send();
+        respond(&mut window, sent, now, headers(58, 60), now + SECOND);
+        let margin = window.margin;
+        assert!(margin > 5, "{margin}");
+        for turn in 1..=6 {
+            let sent_at = now + 60 * SECOND * turn;
+            let sent = window.send();
+            respond(&mut window, sent, sent_at, headers(99, 60), sent_at + SECOND);
+        }
+        assert!(window.margin < margin / 2, "{} {margin}", window.margin);
+    }
+
     /// A window of a minute and two calls, after so many others that were used up. Returns its reset.
     fn used_up(windows: u32) -> (Window, Instant) {
         let mut window = Window::default();
@@ -771,12 +1117,99 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn only_whole_windows_that_begin_half_a_window_later_at_least_prove_the_vendors_resets_right() {
+        let late = Duration::from_millis(1);
+        for (left, reset, is_refused, confirmed) in [
+            (1, 30 * SECOND + late, false, 3),
+            (1, 30 * SECOND, false, 0),
+            (0, 60 * SECOND, false, 0),
+            (1, 60 * SECOND, true, 0),
+        ] {
+            let (mut window, reset_at) = used_up(2);
+            let (sent, current) = (window.send(), window.current.unwrap());
+            let call = ReceivedResponse { sent, sent_at: reset_at, headers: headers(left, 60), is_refused };
+            window.confirm(&call, &current, left, reset_at + reset);
+            assert_eq!(window.confirmed, confirmed, "{left} {reset:?} {is_refused}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_of_the_old_window_ends_the_trust_in_one_that_began_without_asking() {
+        let old = RateLimitHeaders { limit: Some(2), ..headers(0, 1) };
+        let soon = Duration::from_millis(1);
+        for (asks_first, sent_before, is_trusted) in [(false, false, false), (false, true, true), (true, false, true)] {
+            let (mut window, reset) = used_up(2);
+            window.pass_time(reset);
+            if asks_first {
+                call(&mut window, RateLimitHeaders { limit: Some(2), ..headers(1, 60) }, reset);
+            }
+            let (sent, confirmed) = (window.send(), window.confirmed);
+            let sent_at = if sent_before { reset - soon } else { reset };
+            respond(&mut window, sent, sent_at, old, reset + soon);
+            assert_eq!(window.confirmed, if is_trusted { confirmed } else { 0 }, "{asks_first} {sent_before}");
+            assert_eq!((window.in_flight(), window.pending()), (0, 1), "it may count in this window");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_is_not_taken_to_begin_if_others_use_it_or_responses_are_late() {
+        for (is_slow, has_external) in [(true, false), (false, true), (true, true), (false, false)] {
+            let (mut window, reset) = used_up(2);
+            window.is_slow = is_slow;
+            if has_external {
+                window.external.see(50, reset);
+            }
+            window.pass_time(reset);
+            assert_eq!(window.is_assumed(), !is_slow && !has_external, "{is_slow} {has_external}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_begins_at_the_reset_of_the_one_before_or_earlier_if_a_call_shows_it() {
+        for (sent, started) in [(65, 60), (58, 58)] {
+            let (mut window, now) = window(50);
+            call(&mut window, headers(99, 60), now + SECOND * sent);
+            assert_eq!(window.current.unwrap().started_at, now + SECOND * started);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_ended_while_the_first_call_of_a_window_traveled_may_count_in_it() {
+        let (mut window, now) = window(50);
+        let [early, other, first] = [(); 3].map(|()| window.send());
+        let reset = now + 60 * SECOND;
+        window.on_failure(early);
+        respond(&mut window, other, now, headers(48, 60), now);
+        respond(&mut window, first, reset, headers(99, 60), reset + SECOND);
+        assert_eq!((window.in_flight(), window.room(normal())), (0, 97));
+        call(&mut window, headers(96, 60), reset + SECOND);
+        assert_eq!(window.room(normal()), 96, "this response includes them");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn windows_that_begin_two_round_trips_after_each_other_count_as_two() {
+        for (millis, forgotten) in [(1999, false), (2000, true)] {
+            let (mut window, now) = window(50);
+            let turn = |window: &mut Window, at: Instant| {
+                window.turn(Current { least: 99, ..window.current.unwrap() }, at);
+            };
+            window.round_trip = SECOND;
+            turn(&mut window, now + 10 * SECOND);
+            let unpolled = window.send();
+            turn(&mut window, now + 20 * SECOND);
+            turn(&mut window, now + 20 * SECOND + Duration::from_millis(millis));
+            let room = if forgotten { 99 } else { 98 };
+            assert_eq!(window.room(normal()), room, "{millis} {unpolled:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_window_that_does_not_begin_as_expected_is_not_expected_again_for_a_while() {
         let (mut window, reset) = used_up(2);
         window.pass_time(reset);
         window.distrust();
         window.end_assumed(reset);
-        assert_eq!((window.room(normal()), window.is_over(reset)), (0, true));
+        assert_eq!((window.room(normal()), window.is_over(reset), window.is_assumed()), (0, true, false));
         let reset = turn(&mut window, reset, 3);
         window.pass_time(reset);
         assert_eq!(window.room(normal()), 0);

@@ -131,4 +131,43 @@ mod tests {
         length.on_policy(Some(Duration::ZERO));
         assert_eq!(length.get(), Some(30 * SECOND));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reset_that_moves_on_by_half_of_the_longest_time_to_one_belongs_to_another_window() {
+        assert_eq!(length([(0, 60), (30, 59)]).get(), None);
+        assert_eq!(length([(0, 60), (30, 60)]).get(), None, "it is too short for a length");
+        assert_eq!(length([(0, 10), (4, 10)]).get(), None);
+        assert_eq!(length([(0, 1), (1, 1)]).get(), Some(SECOND));
+        assert_eq!(length([(0, 10), (0, 10)]).get(), None, "the same one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_shortest_of_the_last_four_times_counts() {
+        let resets = |apart: &[u64]| {
+            let mut at = 0;
+            let mut reports = vec![(0, 10)];
+            for apart in apart {
+                at += apart;
+                reports.push((at, 10));
+            }
+            length(reports)
+        };
+        assert_eq!(resets(&[11]).get(), Some(11 * SECOND));
+        assert_eq!(resets(&[11, 10]).get(), Some(11 * SECOND), "the shortest may be rounded");
+        assert_eq!(resets(&[30, 10, 12, 20]).get(), Some(12 * SECOND));
+        assert_eq!(resets(&[10, 11, 20, 22, 24, 26]).get(), Some(22 * SECOND), "older ones are forgotten");
+        assert_eq!(resets(&[9, 20]).get(), Some(20 * SECOND), "a second less than a time to a reset is rounding");
+        assert_eq!(resets(&[8, 20]).get(), Some(20 * SECOND), "two seconds less is a bucket");
+        assert_eq!(resets(&[9]).get(), Some(9 * SECOND));
+        assert_eq!(resets(&[8]).get(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_slides_once_sixteen_reports_show_no_turn() {
+        for (reports, is_known) in [(15, false), (16, true)] {
+            let length = length((0..reports).map(|at| (at, 60 - at % 3)));
+            assert_eq!(length.get(), is_known.then_some(60 * SECOND), "{reports}");
+            assert_eq!(length.get_or_longest(), Some(60 * SECOND));
+        }
+    }
 }

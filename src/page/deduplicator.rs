@@ -101,7 +101,7 @@ impl Deduplicator {
                     self.consecutive_duplicates = 0;
                     self.overlap += by;
                     (self.yielded_of_page, self.yielded_without_key) = (0, 0);
-                    self.changes.backtracks += 1;
+                    self.changes.add(ListChanges { backtracks: 1, ..ListChanges::default() });
                     return PageDecision::GoBack(earlier);
                 }
                 noticed.maybe_missed = removed - self.overlap;
@@ -135,7 +135,8 @@ impl Deduplicator {
         let overlap = usize::try_from(self.overlap).unwrap_or(usize::MAX);
         noticed.repeated = known.iter().skip(overlap).filter(|known| **known).count() as u64;
         // What the page starts before has been counted.
-        self.received = self.received.map(|received| (received + keys.len() as u64).saturating_sub(self.overlap));
+        self.received =
+            self.received.map(|received| received.saturating_add(keys.len() as u64).saturating_sub(self.overlap));
         self.changes.add(noticed);
         self.latest_changes = noticed;
         self.total = total.or(self.total);
@@ -164,7 +165,7 @@ impl Deduplicator {
     }
 
     pub(super) fn record_yielded(&mut self, key: Option<u64>) {
-        self.yielded += 1;
+        self.yielded = self.yielded.saturating_add(1);
         if let Some(key) = key {
             self.recent.insert(key);
         }
@@ -174,7 +175,7 @@ impl Deduplicator {
     pub(super) fn end(&mut self) {
         self.missed_at_end =
             self.total.zip(self.received).map_or(0, |(total, received)| total.saturating_sub(received));
-        self.latest_changes.maybe_missed += self.missed_at_end;
+        self.latest_changes.add(self.lost_at_end());
     }
 
     /// What was noticed on the page that was checked last.
@@ -204,8 +205,12 @@ impl Deduplicator {
 
     pub(super) fn changes(&self) -> ListChanges {
         let mut changes = self.changes;
-        changes.maybe_missed += self.missed_at_end;
+        changes.add(self.lost_at_end());
         changes
+    }
+
+    fn lost_at_end(&self) -> ListChanges {
+        ListChanges { maybe_missed: self.missed_at_end, ..ListChanges::default() }
     }
 
     /// The changes up to an item of the page that was checked last, behind which come so many duplicates. A stream that resumes
@@ -254,6 +259,8 @@ impl RecentKeys {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::position::Position::Offset;
     use super::*;
 
@@ -281,16 +288,72 @@ mod tests {
     /// A deduplicator that continues after so many items, the last of which have these keys.
     fn resumed(yielded: u64, taken: u64, total: u64, keys: impl IntoIterator<Item = u64>) -> Deduplicator {
         Deduplicator::resumed(&Cursor {
+            total: Some(total),
+            received: Some(yielded),
+            ..cursor(yielded, taken, keys.into_iter().collect())
+        })
+    }
+
+    fn cursor(yielded: u64, taken: u64, keys: Vec<u64>) -> Cursor {
+        Cursor {
             operation: "list_orders".to_owned(),
             fingerprint: 7,
             position: Some(Offset(0)),
             taken,
             yielded,
-            total: Some(total),
-            received: Some(yielded),
+            total: None,
+            received: None,
             changes: ListChanges::default(),
-            keys: keys.into_iter().collect(),
-        })
+            keys,
+        }
+    }
+
+    /// A number of a forged cursor: any, and often one at an end of its range.
+    fn forged() -> impl Strategy<Value = u64> {
+        prop_oneof![any::<u64>(), 0..300_u64, (0..300_u64).prop_map(|below| u64::MAX - below)]
+    }
+
+    proptest! {
+        #[test]
+        fn a_cursor_with_forged_numbers_breaks_nothing(
+            (taken, yielded, missed, repeated) in (forged(), forged(), forged(), forged()),
+            received in proptest::option::of(forged()),
+            totals in proptest::collection::vec(proptest::option::of(forged()), 4),
+            keys in proptest::collection::vec(0..60_u64, 0..300),
+            positions in proptest::collection::vec((0..4_u8, any::<u32>(), any::<i64>(), any::<i64>()), 3),
+            has_ids: bool,
+        ) {
+            let changes = ListChanges {
+                repeated,
+                backtracks: missed,
+                maybe_missed: missed,
+                maybe_repeated: repeated,
+                ..ListChanges::default()
+            };
+            let cursor = Cursor { total: totals[0], received, changes, ..cursor(yielded, taken, keys) };
+            let mut deduplicator = Deduplicator::resumed(&cursor);
+            for ((kind, number, start, count), total) in positions.into_iter().zip(&totals[1..]) {
+                let position = match kind {
+                    0 => Position::Start,
+                    1 => Offset(number),
+                    2 => Position::Page(number),
+                    _ => Position::Window { start, count },
+                };
+                let page: Vec<_> = (0..25_u64).map(|key| has_ids.then_some(key + u64::from(number % 40))).collect();
+                if let PageDecision::Accept(duplicates) = deduplicator.check_page(position, &page, *total) {
+                    prop_assert_eq!(duplicates.len(), page.len());
+                    for (key, is_duplicate) in page.iter().zip(duplicates) {
+                        if !is_duplicate {
+                            deduplicator.record_yielded(*key);
+                        }
+                    }
+                }
+            }
+            deduplicator.end();
+            prop_assert!(deduplicator.changes().maybe_missed() >= missed);
+            prop_assert!(deduplicator.yielded() >= yielded);
+            prop_assert!(deduplicator.latest_keys(MAX_KEYS).len() <= MAX_KEYS);
+        }
     }
 
     /// A deduplicator after items 0 to 49 of 100 were yielded, in pages of 25.

@@ -156,6 +156,22 @@ mod tests {
     }
 
     #[test]
+    fn no_position_is_too_far_out_to_go_back_from() {
+        for number in [0, 1, u32::MAX] {
+            for start in [i64::MIN, -1, 0, i64::MAX] {
+                for position in
+                    [Position::Offset(number), Position::Page(number), Position::Window { start, count: i64::MIN }]
+                {
+                    for (items, size, most) in [(1, 0, 1), (u64::MAX, u64::MAX, u64::MAX), (u64::MAX, 1, u64::MAX)] {
+                        let back = position.back(items, size, most);
+                        assert!(back.is_none_or(|(_, by)| (1..=most).contains(&by)), "{position:?}: {back:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_position_serializes_as_its_kind_and_its_numbers() {
         for (position, json) in [
             (Position::Start, r#""start""#),

@@ -1,6 +1,7 @@
 //! The tenant's rate limit: rows L1 to L15 of the contract, one by one. `pacing.rs` tests all of them together, with many
 //! callers.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -902,6 +903,8 @@ async fn a_snapshot_has_what_the_vendor_reported_and_what_is_in_flight() {
 struct OnOtherRuntime {
     script: Script,
     tasks: Arc<Mutex<Vec<tokio::task::AbortHandle>>>,
+    /// How many tasks it drops before they run, as a runtime does that shuts down.
+    dropped: Arc<AtomicUsize>,
 }
 
 impl Transport for OnOtherRuntime {
@@ -917,6 +920,9 @@ impl Transport for OnOtherRuntime {
     }
 
     fn spawn(&self, task: futures_core::future::BoxFuture<'static, ()>) {
+        if self.dropped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            return;
+        }
         self.tasks.lock().unwrap().push(tokio::spawn(task).abort_handle());
     }
 }
@@ -924,7 +930,7 @@ impl Transport for OnOtherRuntime {
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_are_sent_on_time_although_the_task_that_wakes_them_ends_with_its_runtime() {
     let script = Script::new([refused("10"), order().repeat()]);
-    let transport = OnOtherRuntime { script: script.clone(), tasks: Arc::default() };
+    let transport = OnOtherRuntime { script: script.clone(), tasks: Arc::default(), dropped: Arc::default() };
     let client = builder(&script).with_transport(transport.clone()).build().unwrap();
     let waiting = [1, 2].map(|id| tokio::spawn(client.get_order().id(id).send()));
     tokio::time::sleep(5 * SECOND).await;
@@ -939,6 +945,56 @@ async fn calls_that_wait_are_sent_on_time_although_the_task_that_wakes_them_ends
     let tasks = transport.tasks.lock().unwrap();
     assert_eq!(tasks.len(), 1, "one task for all calls that wait");
     assert!(tasks[0].is_finished(), "no call waits any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_dropped_before_it_runs_locks_no_caller_out() {
+    let script = Script::new([refused("10"), order().repeat()]);
+    let dropped = Arc::new(AtomicUsize::new(3));
+    let transport = OnOtherRuntime { script: script.clone(), tasks: Arc::default(), dropped: Arc::clone(&dropped) };
+    let client = builder(&script).with_transport(transport.clone()).build().unwrap();
+    let waiting = [1, 2].map(|id| tokio::spawn(client.get_order().id(id).send()));
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    assert!(arrivals(&script).iter().all(|at| *at < 11.0), "{:?}", arrivals(&script));
+    assert_eq!((dropped.load(Ordering::Relaxed), transport.tasks.lock().unwrap().len()), (0, 1));
+    assert_eq!((client.rate_limit().in_flight(), client.rate_limit().waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_learned_rate_is_shown_rounded_up() {
+    let script = Script::new([order(), order(), order(), Step::status(429)]);
+    let client = builder(&script).with_max_wait(Duration::ZERO).build().unwrap();
+    for pause in [450, 450, 0] {
+        client.get_order().id(1).send().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+    }
+    client.get_order().id(1).send().await.unwrap_err();
+    tokio::time::sleep(SECOND).await;
+    match client.rate_limit().held_back() {
+        // Four calls in 0.9 s, of which a refusal leaves 70 %, and the first rate is 5 % below that: 177.3 a minute.
+        Some(HoldBack::LearnedRate { per_minute, .. }) => assert_eq!(per_minute, 178),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_ended_while_the_response_traveled_is_over_and_one_that_ended_long_before_is_an_invalid_header() {
+    for (seconds, is_believed) in [(5, true), (-5, false)] {
+        let used_up = move |_: &http::Request<bytes::Bytes>| {
+            let reset = Script::new([]).wall().as_second() + seconds;
+            order_with_remaining(0, &reset.to_string()).delay(20 * SECOND)
+        };
+        let script = Script::new([Step::with(used_up), order_with_remaining(9, "60")]);
+        let client = builder(&script).with_max_wait(Duration::ZERO).build().unwrap();
+        client.get_order().id(1).send().await.unwrap();
+        let now = script.wall().checked_add(SignedDuration::from_secs(20)).unwrap();
+        let reset_at = client.rate_limit().reset_at();
+        assert_eq!(reset_at.is_some(), is_believed, "{seconds}");
+        assert!(reset_at.is_none_or(|reset| reset.duration_since(now).abs() < SignedDuration::from_secs(2)));
+        client.get_order().id(2).send().await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -958,7 +1014,7 @@ async fn a_vendor_that_reports_nothing_is_called_at_the_rate_that_it_accepts() {
         loop {
             client.get_order().id(1).send().await.unwrap();
             if started.elapsed() > 60 * SECOND {
-                accepted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                accepted.fetch_add(1, Ordering::Relaxed);
             }
         }
     }));
@@ -1021,6 +1077,35 @@ async fn nothing_is_sent_that_has_no_time_left() {
         assert!(matches!(result, Err(Error::RateLimited(_))), "{result:?}");
     }
     assert!(script.requests().iter().all(|request| request.method == http::Method::GET));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_token_expires_in_the_queue_gives_its_place_back_unsent() {
+    for window in [order_with_remaining(0, "10"), refused("10")] {
+        let script = Script::new([window, order_with_remaining(1, "60").repeat()]);
+        let client = builder(&script).with_max_wait(DAY).build().unwrap();
+        let expires_at = script.wall().checked_add(SignedDuration::from_secs(5)).unwrap();
+        let credentials = fixably::Credentials::bearer("t").with_expires_at(expires_at);
+        let expiring = fixably::Client::builder(credentials).with_tenant("acme").with_transport(script.clone());
+        let expiring = expiring.build().unwrap();
+        client.with_options(CallOptions::new().with_max_wait(Duration::ZERO)).get_order().id(0).send().await.ok();
+        let first = tokio::spawn(expiring.get_order().id(1).send());
+        tokio::time::sleep(SECOND).await;
+        let others = [2, 3].map(|id| tokio::spawn(client.get_order().id(id).send()));
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(client.rate_limit().waiting(), 3);
+        match first.await.unwrap() {
+            Err(Error::Unauthorized(call)) => assert_eq!(call.attempts(), 0),
+            other => panic!("{other:?}"),
+        }
+        for call in others {
+            call.await.unwrap().unwrap();
+        }
+        assert_eq!(requested_ids(&script), ["0", "2", "3"]);
+        let at = arrivals(&script);
+        assert!(at[1] < 10.1 && at[2] < 11.1, "the next one asks at once: {at:?}");
+        assert_eq!(client.rate_limit().in_flight(), 0);
+    }
 }
 
 // L15
