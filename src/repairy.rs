@@ -104,12 +104,17 @@ mod id;
 mod maybe_object;
 mod service;
 mod vendor;
+#[cfg(feature = "webhooks")]
+mod webhook;
 
 pub use self::credentials::Credentials;
 pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, Workshop};
 pub use self::maybe_object::MaybeObject;
 use self::vendor::VENDOR;
+#[cfg(feature = "webhooks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhooks")))]
+pub use self::webhook::{BookingAction, BookingEvent};
 
 crate::client::client! {
     VENDOR,

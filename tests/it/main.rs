@@ -51,3 +51,5 @@ mod tokens;
 #[cfg(feature = "fentu")]
 mod values;
 mod vocabulary;
+#[cfg(all(feature = "repairy", feature = "webhooks"))]
+mod webhooks;
