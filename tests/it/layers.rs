@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 10] = [
     &["list_changes", "observer", "options", "priority", "retry"],
     &["auth", "limit", "telemetry", "transport"],
     &["pipeline"],
-    &["id", "page", "raw", "reconcile", "response", "request", "client_inner", "decode", "operation_builder"],
+    &["id", "page", "raw", "reconcile", "response", "request", "client_inner", "decode", "operation_builder", "webhook"],
     &["builder", "client", "observability"],
     &["tenants"],
     &[VENDOR],

@@ -305,9 +305,9 @@ async fn only_a_receiver_that_says_so_accepts_what_is_not_signed() {
 }
 
 /// A recipe of one's own, which uses every part of a message.
-struct Echo;
+struct TimeAndLength;
 
-impl Verifier for Echo {
+impl Verifier for TimeAndLength {
     fn verify(&self, message: &SignedMessage<'_>) -> Result<(), WebhookError> {
         assert!(!format!("{message:?}").contains("Noor"));
         assert_eq!(message.headers()["x-webhook-timestamp"], message.timestamp());
@@ -319,7 +319,7 @@ impl Verifier for Echo {
 #[tokio::test(start_paused = true)]
 async fn a_verifier_of_your_own_decides() {
     let server = MockServer::builder().in_memory();
-    let receiver = receiver(&server, Echo);
+    let receiver = receiver(&server, TimeAndLength);
     let webhook = server.webhook("bookingUpdated", BOOKING);
     let signature = format!("{}-{}", server.now().as_second(), webhook.request("/").body().len());
     assert_eq!(refused(&receiver, &webhook).await, ("bad_signature", 401));

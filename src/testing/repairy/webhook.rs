@@ -69,7 +69,6 @@ impl MockServer {
 
     /// A webhook that no call has caused: any action, and the booking with this id as it is now, or null if there is none.
     /// Feature `webhooks`.
-    #[must_use]
     pub fn webhook(&self, action: &str, booking: &str) -> WebhookDelivery {
         self.server.with_vendor(|server, time| {
             let booking = server.store.to_json(Kind::Booking, booking);
