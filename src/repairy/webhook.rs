@@ -124,8 +124,10 @@ impl ReadEvent for BookingEvent {
                 booking = inside.map(read_booking).transpose()?;
             }
             booking_id = booking.as_ref().and_then(|booking: &Booking| booking.id.clone());
-            let named = [&object, &fields].into_iter().find_map(|fields| text(fields, "bookingId").ok().flatten());
-            booking_id = booking_id.or(named.map(Into::into));
+            if booking_id.is_none() {
+                let named = [&object, &fields].into_iter().find_map(|fields| text(fields, "bookingId").ok().flatten());
+                booking_id = named.map(Into::into);
+            }
         }
         Ok(Self {
             id: text(&fields, "id")?,
