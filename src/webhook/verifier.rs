@@ -56,6 +56,13 @@ pub trait Verifier: Send + Sync + 'static {
     fn verify(&self, message: &SignedMessage<'_>) -> Result<(), WebhookError>;
 }
 
+/// So that a program can choose its verifier when it runs.
+impl<V: Verifier + ?Sized> Verifier for Box<V> {
+    fn verify(&self, message: &SignedMessage<'_>) -> Result<(), WebhookError> {
+        (**self).verify(message)
+    }
+}
+
 /// A delivery before it is trusted: what a [`Verifier`] checks.
 ///
 /// Only what the signature covers is the vendor's. At Repairy, the ids and the version in the headers are not part of what is

@@ -319,7 +319,8 @@ impl Verifier for TimeAndLength {
 #[tokio::test(start_paused = true)]
 async fn a_verifier_of_your_own_decides() {
     let server = MockServer::builder().in_memory();
-    let receiver = receiver(&server, TimeAndLength);
+    let chosen: Box<dyn Verifier> = Box::new(TimeAndLength);
+    let receiver = receiver(&server, chosen);
     let webhook = server.webhook("bookingUpdated", BOOKING);
     let signature = format!("{}-{}", server.now().as_second(), webhook.request("/").body().len());
     assert_eq!(refused(&receiver, &webhook).await, ("bad_signature", 401));
