@@ -71,7 +71,7 @@ use super::store_error::DeliveryStoreError;
 /// # for _ in 0..2 {
 /// #     let (parts, body) = webhook.request("/").into_parts();
 /// #     match receiver.receive(&parts.headers, body).await {
-/// #         Ok(delivery) => delivery.complete().await?,
+/// #         Ok(delivery) => drop(delivery.complete().await?),
 /// #         Err(error) => assert!(matches!(error, WebhookError::Duplicate)),
 /// #     };
 /// # }
