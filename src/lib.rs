@@ -59,6 +59,10 @@ mod vendor;
 
 pub mod observability;
 
+#[cfg(feature = "webhooks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhooks")))]
+pub mod webhook;
+
 // The vendors: generated operations and types, and what is special about each.
 #[cfg(feature = "fentu")]
 #[cfg_attr(docsrs, doc(cfg(feature = "fentu")))]

@@ -39,9 +39,12 @@
 //! | `servicebay.no_file_locks` | WARN | `folder` `error` | The file system of a `FileStore` has no locks: only one process may use the folder |
 //! | `servicebay.invalid_token_lifetime` | WARN | `seconds` | A token endpoint returned an implausible lifetime, and the documented one is used. Inside `servicebay.token_refresh` |
 //! | `servicebay.repaired_body` | WARN | `vendor` `tenant` `operation` `bytes` | A response body was not valid JSON and was repaired |
-//! | `servicebay.skipped_value` | DEBUG | `field` `expected` `found` | A field, or an element of a list, has an unexpected shape and is left out. Inside `servicebay.call`. Observers get them once for each response, at any level |
+//! | `servicebay.skipped_value` | DEBUG | `field` `expected` `found` | A field, or an element of a list, has an unexpected shape and is left out. Inside `servicebay.call`, or of a webhook. Observers get them once for each response, at any level |
 //! | `servicebay.list_changed` | INFO | `vendor` `tenant` `operation` `total_before` `total_now` `repeated` | A list changed while its pages were fetched; no item was lost |
 //! | `servicebay.list_loss` | WARN | `vendor` `tenant` `operation` `total_before` `total_now` `repeated` `maybe_missed` `maybe_repeated` | A list changed by more than the paginator can make up for, or its pages had fewer items than the vendor counts; items may be missing or repeated |
+//! | `servicebay.webhook_refused` | WARN | `vendor` `error.type` `http.response.status_code` `reason` | A webhook is not accepted (feature `webhooks`). `error.type` is [`WebhookError::kind`](crate::webhook::WebhookError::kind) |
+//! | `servicebay.webhook_duplicate` | DEBUG | `vendor` `error.type` `http.response.status_code` | A webhook was delivered again. `error.type`: `duplicate` or `in_progress` |
+//! | `servicebay.webhook_version` | WARN | `vendor` `version` `expected` | A webhook has another version than this crate was written for, and is read as well as possible |
 //! | `servicebay.observer_panic` | ERROR | `vendor` `tenant` `operation` | The observer panicked; the client goes on |
 //!
 //! Fields ending in `_ms` are whole milliseconds. All targets begin with `servicebay`.

@@ -90,8 +90,14 @@
 //! a reminder. *Assumed* are the statuses of a booking, the names of a customer's fields and of all times, and everything
 //! that is marked so in its docs. To send a field under another name, use `with_extra`; to read one, use
 //! [`Response::payload`](crate::Response::payload). What no page describes is not here: for Partner Report and Call Lead,
-//! which the vendor's menu names without a path, and for the options of a status change, use [`Client::request`]. Webhooks
-//! are sent by the vendor and are not part of a client.
+//! which the vendor's menu names without a path, and for the options of a status change, use [`Client::request`].
+//!
+//! # Webhooks
+//!
+//! The vendor sends one when a booking is created, changed, canceled or completed, to a URL that you register with it for
+//! each action. With the feature `webhooks`, a [`WebhookReceiver`](crate::webhook::WebhookReceiver) checks such a request and
+//! reads it as a [`BookingEvent`]. A receiver has to respond within 10 seconds (documented). The recipe of the signature is not
+//! public; see [`webhook`](crate::webhook).
 
 mod availability;
 mod credentials;
@@ -104,12 +110,17 @@ mod id;
 mod maybe_object;
 mod service;
 mod vendor;
+#[cfg(feature = "webhooks")]
+mod webhook;
 
 pub use self::credentials::Credentials;
 pub use self::generated::{builder, operations, types};
 pub use self::id::{Id, Workshop};
 pub use self::maybe_object::MaybeObject;
 use self::vendor::VENDOR;
+#[cfg(feature = "webhooks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhooks")))]
+pub use self::webhook::{BookingAction, BookingEvent};
 
 crate::client::client! {
     VENDOR,

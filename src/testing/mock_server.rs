@@ -9,7 +9,7 @@ macro_rules! mock_server {
         #[derive(Clone)]
         pub struct MockServer {
             base_url: std::sync::Arc<str>,
-            server: std::sync::Arc<$crate::testing::test_server::TestServer<$vendor>>,
+            pub(super) server: std::sync::Arc<$crate::testing::test_server::TestServer<$vendor>>,
             wiremock: Option<std::sync::Arc<wiremock::MockServer>>,
         }
 

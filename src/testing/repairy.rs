@@ -19,6 +19,8 @@
 //! * **statuses**: a status changes only by a permitted transition; otherwise the request gets 409.
 //! * **quotes and reminders**: their required fields are checked. SMS, notifications and webhooks are
 //!   [recorded](MockServer::sent_messages) and not sent.
+//! * **webhooks**: with the feature `webhooks`, those of a call are [pending](MockServer::next_webhook) until the test
+//!   delivers them: in time, late, twice, with a bad signature, or in another version.
 //!
 //! Everything else is refused: an unknown path gets 404, an unknown parameter or field 400, with a `message` that names
 //! it. There is no rate limit, no Partner Report and no Call Lead, because their documentation is not public.
@@ -42,7 +44,8 @@
 //!
 //! [`MockServerBuilder`] sets most of what the vendor's pages leave open. These assumptions are fixed: the old access
 //! token stays valid for its 48 hours after a refresh; a field that an update leaves out keeps its value; a phone
-//! number identifies a customer within one partner; a canceled booking frees its slot.
+//! number identifies a customer within one partner; a canceled booking frees its slot; a webhook has the booking as it was
+//! after the change.
 
 mod auth;
 mod builder;
@@ -62,9 +65,16 @@ mod seed;
 mod server;
 mod store;
 mod validator;
+#[cfg(feature = "webhooks")]
+mod webhook;
+#[cfg(feature = "webhooks")]
+mod webhook_delivery;
 
 pub use self::builder::MockServerBuilder;
 pub use self::mock_server::{MockServer, TokenPair};
 pub use self::options::{RefreshTokens, UnknownPhone};
 pub use self::outbox::{Message, SentMessage};
 pub use self::partner::Partner;
+#[cfg(feature = "webhooks")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhooks")))]
+pub use self::webhook_delivery::WebhookDelivery;

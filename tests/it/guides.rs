@@ -11,7 +11,7 @@ use crate::source_code::root;
 use crate::support::vendors;
 
 /// The files that explain the code, each with whether all paths in it are paths of this repository.
-const GUIDES: [(&str, bool); 12] = [
+const GUIDES: [(&str, bool); 13] = [
     ("ARCHITECTURE.md", true),
     ("CONTRIBUTING.md", true),
     ("README.md", false),
@@ -22,6 +22,7 @@ const GUIDES: [(&str, bool); 12] = [
     ("docs/design/limit.md", false),
     ("docs/design/paging.md", false),
     ("docs/design/testing.md", false),
+    ("docs/design/webhooks.md", false),
     ("docs/design/writes.md", false),
     ("openapi/README.md", false),
 ];

@@ -24,6 +24,7 @@ const LAYERS: [&[&str]; 10] = [
         "client_inner",
         "decode",
         "operation_builder",
+        "webhook",
     ],
     &["builder", "client", "observability"],
     &["tenants"],

@@ -1030,7 +1030,7 @@ async fn a_vendor_that_refused_calls_for_a_while_whatever_their_rate_is_called_f
     let started = Instant::now();
     let requests = std::sync::atomic::AtomicU64::new(0);
     let script = Script::new([Step::with(move |_| {
-        let is_second = requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 1;
+        let is_second = requests.fetch_add(1, Ordering::Relaxed) % 2 == 1;
         let is_refused = is_second && started.elapsed() < 180 * SECOND;
         if is_refused { Step::status(429) } else { order() }.delay(SECOND / 50)
     })

@@ -53,3 +53,5 @@ mod tokens;
 #[cfg(feature = "fentu")]
 mod values;
 mod vocabulary;
+#[cfg(all(feature = "repairy", feature = "webhooks"))]
+mod webhooks;

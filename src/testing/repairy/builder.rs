@@ -130,4 +130,23 @@ impl MockServerBuilder {
         self.options.unknown_phone = unknown_phone;
         self
     }
+
+    /// The member of a webhook's body that contains the booking (feature `webhooks`). Default `data`; which one the vendor uses
+    /// is unknown.
+    #[cfg(feature = "webhooks")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "webhooks")))]
+    pub fn with_webhook_content(mut self, name: impl Into<String>) -> Self {
+        self.options.webhook_content = name.into();
+        self
+    }
+
+    /// How webhooks are signed (feature `webhooks`). Default: [`HmacSha256`](crate::webhook::HmacSha256) with its defaults and
+    /// the [secret](MockServer::webhook_secret) of all mock servers; the vendor's recipe is unknown. For a recipe that is no
+    /// HMAC-SHA256, sign each webhook with [`with_signature`](super::WebhookDelivery::with_signature).
+    #[cfg(feature = "webhooks")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "webhooks")))]
+    pub fn with_webhook_signature(mut self, signature: crate::webhook::HmacSha256) -> Self {
+        self.options.webhook_signature = signature;
+        self
+    }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::catalog::Catalog;
 use super::error_response::{forbidden, not_found};
 use super::options::Options;
-use super::outbox::{Message, SentMessage};
+use super::outbox::{Message, Outbox, SentMessage};
 use super::partner::Partner;
 use super::schema::Field;
 use super::store::{Kind, Record, Store};
@@ -26,7 +26,7 @@ use crate::testing::query::Query;
 pub(super) struct Handler<'a> {
     pub(super) options: &'a Options,
     pub(super) store: &'a mut Store,
-    pub(super) outbox: &'a mut Vec<SentMessage>,
+    pub(super) outbox: &'a mut Outbox,
     pub(super) partner: Partner,
     /// The time that the server shows.
     pub(super) now: Timestamp,
@@ -110,7 +110,11 @@ impl<'a> Handler<'a> {
 
     /// Records a message that a booking or reminder causes.
     fn send(&mut self, message: Message, cause: &str) {
-        self.outbox.push(SentMessage { at: self.now, message, cause: cause.to_owned() });
+        #[cfg(feature = "webhooks")]
+        if let Message::Webhook(action) = message {
+            self.outbox.queue(action, self.store.to_json(Kind::Booking, cause));
+        }
+        self.outbox.messages.push(SentMessage { at: self.now, message, cause: cause.to_owned() });
     }
 }
 

@@ -73,7 +73,7 @@ impl MockServer {
     /// The messages that the vendor would have sent to customers, workshops and webhooks, oldest first.
     #[must_use]
     pub fn sent_messages(&self) -> Vec<SentMessage> {
-        self.server.with_vendor(|server, _| server.outbox.clone())
+        self.server.with_vendor(|server, _| server.outbox.messages.clone())
     }
 
     /// Records that a booking was made with the code of a reminder. How a request names the code is unknown, so no call

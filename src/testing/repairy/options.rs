@@ -6,6 +6,10 @@ use jiff::SignedDuration;
 use super::rules::{DailyLimits, Transitions};
 use crate::testing::token_issuer::TokenLifetimes;
 
+/// What webhooks are signed with. Not a real secret.
+#[cfg(feature = "webhooks")]
+pub(super) const WEBHOOK_SECRET: &str = "test-webhook-secret";
+
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) daily_limits: DailyLimits,
@@ -22,6 +26,11 @@ pub(super) struct Options {
     pub(super) refresh_tokens: RefreshTokens,
     pub(super) transitions: Transitions,
     pub(super) unknown_phone: UnknownPhone,
+    /// The member of a webhook's body that contains the booking.
+    #[cfg(feature = "webhooks")]
+    pub(super) webhook_content: String,
+    #[cfg(feature = "webhooks")]
+    pub(super) webhook_signature: crate::webhook::HmacSha256,
 }
 
 /// What a refresh does to the refresh token. The vendor does not document it.
@@ -71,6 +80,10 @@ impl Default for Options {
             refresh_tokens: RefreshTokens::Rotated,
             transitions: Transitions::default(),
             unknown_phone: UnknownPhone::CreatesCustomer,
+            #[cfg(feature = "webhooks")]
+            webhook_content: "data".to_owned(),
+            #[cfg(feature = "webhooks")]
+            webhook_signature: crate::webhook::HmacSha256::new([WEBHOOK_SECRET]).expect("the secret is not empty"),
         }
     }
 }

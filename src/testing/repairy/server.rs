@@ -9,7 +9,7 @@ use super::auth::Auth;
 use super::error_response::{bad_request, error};
 use super::handler::{Handler, HandlerResult};
 use super::options::Options;
-use super::outbox::SentMessage;
+use super::outbox::Outbox;
 use super::routes::{Endpoint, ROUTER};
 use super::seed;
 use super::store::Store;
@@ -26,9 +26,9 @@ use crate::testing::test_server::{RequestInfo, VendorServer};
 #[derive(Debug)]
 pub(super) struct RepairyServer {
     base_url: String,
-    options: Options,
+    pub(super) options: Options,
     pub(super) auth: Auth,
-    pub(super) outbox: Vec<SentMessage>,
+    pub(super) outbox: Outbox,
     pub(super) store: Store,
 }
 
@@ -88,7 +88,7 @@ impl VendorServer for RepairyServer {
             base_url: origin.to_owned(),
             auth: Auth::new(&options),
             options,
-            outbox: Vec::new(),
+            outbox: Outbox::default(),
             store: seed::store(),
         }
     }
