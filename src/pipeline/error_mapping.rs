@@ -14,7 +14,7 @@ use url::Url;
 use super::retry_context::RetryContext;
 use crate::auth::{NoToken, TokenError, TokenErrorKind};
 use crate::error::{BoxError, CallError, DecodeError, Error, RateLimitedError, ValidationError};
-use crate::limit::RateLimitHeaders;
+use crate::limit::{HoldBack, RateLimitHeaders};
 use crate::transport::{
     BodySize, HttpError, HttpResponse, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, NoConnectionInTime, TooLarge,
     is_untrusted_certificate,
@@ -26,7 +26,16 @@ impl RetryContext<'_> {
     #[cold]
     pub(super) fn rate_limited_error(&mut self, resume_at: Instant) -> Error {
         let snapshot = self.pipeline.rate_limiter.snapshot(self.pipeline.clock);
-        let mut call = self.call_error("the tenant's rate limit is exhausted for longer than the call may wait");
+        let mut call = self.call_error(match snapshot.held_back() {
+            Some(HoldBack::Outage { .. }) => "the vendor is down for longer than the call may wait, as it said itself",
+            Some(HoldBack::Probing) => {
+                "another call is asking the vendor what its rate limit allows, and may take longer than this call may wait"
+            }
+            Some(HoldBack::LearnedRate { .. }) => {
+                "at the rate that the vendor is found to accept, the call would have to wait for longer than it may"
+            }
+            _ => "the tenant's rate limit is exhausted for longer than the call may wait",
+        });
         if let Some((response, limits)) = self.rate_limited.take() {
             call.retry_after = limits.wait();
             self.add_error_body(&mut call, &response);

@@ -827,6 +827,31 @@ async fn a_503_that_says_until_when_pauses_all_callers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_says_what_held_the_call_back() {
+    // The vendor is silent: nothing is known to be exhausted.
+    let script = Script::new([order().delay(30 * SECOND).repeat()]);
+    let client = builder(&script).with_operation_timeout(SECOND / 2).build().unwrap();
+    let results = join_all((0..3).map(|id| client.get_order().id(id).send())).await;
+    let errors: Vec<_> = results.into_iter().map(Result::unwrap_err).collect();
+    assert!(matches!(errors[0], Error::Timeout(_)), "{:?}", errors[0]);
+    for error in &errors[1..] {
+        assert!(matches!(error, Error::RateLimited(_)), "{error:?}");
+        assert!(error.to_string().contains("another call is asking the vendor"), "{error}");
+    }
+
+    let script = Script::new([Step::status(503).header("retry-after", "20"), order().repeat()]);
+    let client = builder(&script).with_max_wait(SECOND).build().unwrap();
+    client.get_order().id(1).send().await.unwrap_err();
+    let error = client.get_order().id(2).send().await.unwrap_err();
+    assert!(error.to_string().contains("the vendor is down for longer"), "{error}");
+
+    let script = Script::new([refused("20"), order().repeat()]);
+    let client = builder(&script).with_max_wait(SECOND).build().unwrap();
+    let error = client.get_order().id(1).send().await.unwrap_err();
+    assert!(error.to_string().contains("the tenant's rate limit is exhausted"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_failure_that_says_when_to_repeat_the_call_pauses_no_other() {
     for status in [408, 500, 501, 502, 504, 524] {
         let script = Script::new([Step::status(status).header("retry-after", "20"), order().repeat()]);
