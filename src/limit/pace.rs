@@ -120,6 +120,10 @@ mod tests {
             assert_eq!(pace.next_at() - now, SECOND / 10);
         }
         let mut pace = Pace::new(10.0, now);
+        pace.take(bulk(500), now);
+        pace.take(bulk(0), now);
+        assert_eq!(pace.ready_at(bulk(500)) - now, SECOND / 5, "the others do not count twice");
+        let mut pace = Pace::new(10.0, now);
         (0..3).for_each(|_| pace.take(bulk(0), now));
         assert_eq!(pace.ready_at(bulk(500)) - now, SECOND / 10 * 3, "it waits for the others too");
         pace.set_rate(20.0);
@@ -133,5 +137,7 @@ mod tests {
         for rate in [0.0, -1.0, f64::INFINITY, 1e300] {
             assert!(Pace::new(rate, now).ready_after(AcquireRequest::test(Priority::Normal), u64::MAX) >= now);
         }
+        let ready_at = Pace::new(0.0, now).ready_after(AcquireRequest::test(Priority::Normal), u64::MAX);
+        assert_eq!(ready_at, now + SECOND * 3600 * 24 * 365, "as far ahead as any forecast looks");
     }
 }

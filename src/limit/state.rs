@@ -1640,6 +1640,7 @@ mod tests {
         assert_eq!(at(&state, 99, now), Some(now + MINUTE));
         assert_eq!(at(&state, 100, now), Some(now + 2 * MINUTE));
         assert_eq!(at(&state, 350, now), Some(now + 4 * MINUTE));
+        assert_eq!(at(&state, u64::MAX, now), Some(now + MINUTE + MINUTE * 60 * 24 * 365));
         assert_eq!(at(&state, 0, now + MINUTE), None, "the window is over");
         state.phase = Phase::ProbeNext { from: Some(now + SECOND), why: ProbeReason::Pause };
         assert_eq!((at(&state, 9, now), at(&state, 9, now + SECOND)), (Some(now + SECOND), None));

@@ -138,6 +138,9 @@ mod tests {
         assert_eq!(length([(0, 60), (30, 60)]).get(), None, "it is too short for a length");
         assert_eq!(length([(0, 10), (4, 10)]).get(), None);
         assert_eq!(length([(0, 1), (1, 1)]).get(), Some(SECOND));
+        assert_eq!(length([(0, 2), (1, 2)]).get(), Some(SECOND), "half of it exactly");
+        let wandering = [(50, 10), (60, 60), (61, 60), (62, 60), (63, 60), (64, 60)];
+        assert_eq!(length(wandering).get(), Some(60 * SECOND), "resets that wander by a second hide no turn");
         assert_eq!(length([(0, 10), (0, 10)]).get(), None, "the same one");
     }
 
