@@ -26,10 +26,12 @@ impl RetryContext<'_> {
     #[cold]
     pub(super) fn rate_limited_error(&mut self, resume_at: Instant) -> Error {
         let snapshot = self.pipeline.rate_limiter.snapshot(self.pipeline.clock);
+        let is_unknown = snapshot.remaining().is_none() && self.rate_limited.is_none();
         let mut call = self.call_error(match snapshot.held_back() {
             Some(HoldBack::Outage { .. }) => "the vendor is down for longer than the call may wait, as it said itself",
-            Some(HoldBack::Probing) => {
-                "another call is asking the vendor what its rate limit allows, and may take longer than this call may wait"
+            // The call that was asking may just have given up.
+            held_back if held_back == Some(HoldBack::Probing) || (held_back.is_none() && is_unknown) => {
+                "another call is asking the vendor what its rate limit allows, and takes longer than this call may wait"
             }
             Some(HoldBack::LearnedRate { .. }) => {
                 "at the rate that the vendor is found to accept, the call would have to wait for longer than it may"
