@@ -37,7 +37,7 @@ macro_rules! option_docs {
     };
     (max_body) => {
         "The largest response body that is read, in bytes. Default 16 MiB. Any number is valid. A call with a larger response \
-         fails with [`Error::Decode`](crate::Error::Decode)."
+         fails with [`Error::Decode`](crate::Error::Decode). Of an error response, at most 1 MiB is kept."
     };
     (header) => {
         "Sets a header of the request, in place of the value that was set before: for a proxy on the way, for a trace, or for what \

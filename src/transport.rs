@@ -24,6 +24,14 @@ pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLa
 use self::outgoing_body::{OutgoingBody, SendProgress};
 pub(crate) use self::spawner::Spawner;
 
+/// The most that is kept of the body of an error response, in bytes: it is searched for secrets, which takes time.
+const MAX_ERROR_BODY: usize = 1024 * 1024;
+
+/// The most of a body that is read, of a response with this status.
+fn max_body_of(status: StatusCode, max_body: usize) -> usize {
+    if status.is_success() { max_body } else { max_body.min(MAX_ERROR_BODY) }
+}
+
 /// A body in the Debug of what holds it: its length alone, because a body may hold passwords and names customers.
 pub(crate) struct BodyLength(usize);
 
@@ -91,7 +99,7 @@ impl HttpResponse {
         if !is_compressed(&self.headers) || self.body.is_empty() {
             return Ok(self);
         }
-        let body = match decompress(&self.body, max_body) {
+        let body = match decompress(&self.body, max_body_of(self.status, max_body)) {
             Decompressed::Whole(body) => body,
             // The status alone makes it an error response, however much of its body can be read.
             Decompressed::TooLarge(body) if !self.status.is_success() => body,
@@ -182,7 +190,7 @@ async fn over_http(
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
-    match timeout_at(deadline, read_body(&mut response, &mut body, max_body)).await {
+    match timeout_at(deadline, read_body(&mut response, &mut body, max_body_of(status, max_body))).await {
         Ok(Ok(body)) => Ok(HttpResponse { status, headers, body }),
         // The status alone makes it an error response, however much of its body arrived.
         _ if !status.is_success() => Ok(HttpResponse { status, headers, body: body.freeze() }),
@@ -198,20 +206,21 @@ enum BodyError {
 }
 
 /// Reads the whole body. Most bodies arrive as one chunk, which is returned without a copy. The chunks of others are
-/// collected in `chunks`, where they stay if the rest does not arrive.
+/// collected in `chunks`, where they stay if the rest does not arrive or is too large.
 async fn read_body(
     response: &mut reqwest::Response,
     chunks: &mut BytesMut,
     max_body: usize,
 ) -> Result<Bytes, BodyError> {
     let announced = response.content_length().unwrap_or_default();
-    if announced > max_body as u64 {
+    if announced > max_body as u64 && response.status().is_success() {
         return Err(BodyError::TooLarge(BodySize::Announced(announced)));
     }
     let Some(first) = response.chunk().await.map_err(BodyError::Broken)? else {
         return Ok(Bytes::new());
     };
     if first.len() > max_body {
+        chunks.extend_from_slice(&first[..max_body]);
         return Err(BodyError::TooLarge(BodySize::Unannounced));
     }
     let next = match response.chunk().await {
@@ -219,11 +228,13 @@ async fn read_body(
         next => next,
     };
     // Reserve the announced length at once: growing step by step copies a large body several times.
-    chunks.reserve((announced as usize).max(first.len()));
+    chunks.reserve((announced as usize).min(max_body).max(first.len()));
     chunks.extend_from_slice(&first);
     let mut next = next.map_err(BodyError::Broken)?;
     while let Some(chunk) = next {
-        if chunks.len() + chunk.len() > max_body {
+        let room = max_body - chunks.len();
+        if chunk.len() > room {
+            chunks.extend_from_slice(&chunk[..room]);
             return Err(BodyError::TooLarge(BodySize::Unannounced));
         }
         chunks.extend_from_slice(&chunk);
@@ -247,7 +258,7 @@ mod in_memory {
     use http::StatusCode;
     use jiff::Timestamp;
 
-    use super::{BodySize, HttpError, HttpRequest, HttpResponse, TooLarge};
+    use super::{BodySize, HttpError, HttpRequest, HttpResponse, TooLarge, max_body_of};
     use crate::clock::WallClock;
 
     /// A vendor's server in memory: receives requests and returns responses without sockets, on tokio's clock.
@@ -385,7 +396,7 @@ mod in_memory {
             let size = BodySize::Announced(body.len() as u64);
             return Err(HttpError::TooLarge(TooLarge::Body(head.status, size)));
         }
-        let body = body.slice(..body.len().min(max_body));
+        let body = body.slice(..body.len().min(max_body_of(head.status, max_body)));
         Ok(HttpResponse { status: head.status, headers: head.headers, body })
     }
 }

@@ -355,9 +355,10 @@ impl TokenCache {
 
     /// Whether an access token that is not in place can still be sent.
     fn is_valid_by_date(&self, tokens: &TokenSet) -> bool {
+        // First, because time goes on: a token that expires right now must have expired.
+        let expiry = self.expiry(tokens, 0.0);
         let clock = self.setting.endpoint.clock;
-        let (now, wall) = (clock.now(), clock.wall());
-        self.expiry(tokens, 0.0).is_none_or(|expiry| expiry.stage(now, wall.into()) != Stage::Expired)
+        expiry.is_none_or(|expiry| expiry.stage(clock.now(), clock.wall().into()) != Stage::Expired)
     }
 
     /// Stores tokens that were granted, and then puts them in place.

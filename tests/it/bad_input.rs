@@ -167,6 +167,14 @@ async fn a_20_mb_body_is_rejected_and_the_error_names_the_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_mebibyte_of_a_large_error_response_is_kept() {
+    let (client, _script) = client([Step::body(404, "text/plain", "x".repeat(3_000_000))]);
+    let error = client.get_order().id(1).send().await.unwrap_err();
+    assert!(matches!(error, Error::NotFound(_)), "{error:?}");
+    assert_eq!(error.call_error().unwrap().body().len(), 1024 * 1024);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_header_with_bytes_outside_ascii_does_no_harm() {
     let invalid = Step::json(200, json!({"id": 1}))
         .header("x-request-id", b"r\xfc\xff")

@@ -239,6 +239,26 @@ async fn a_compression_bomb_is_too_large() {
 }
 
 #[tokio::test]
+async fn the_first_mebibyte_of_an_error_response_is_kept_however_large_it_is() {
+    let large = vec![b'x'; 3 * 1024 * 1024];
+    let mut unannounced = b"HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n".to_vec();
+    unannounced.extend_from_slice(&large);
+    let small = vec![b'x'; 1024 * 1024];
+    for (response, case) in [
+        (response("404 Not Found", &large), "announced"),
+        (unannounced, "unannounced"),
+        (gzip("404 Not Found", &large), "compressed"),
+        (response("404 Not Found", &small), "just small enough"),
+    ] {
+        let (url, seen) = server(vec![response]).await;
+        let error = client(&url).get_order().id(1).send().await.unwrap_err();
+        assert!(matches!(error, Error::NotFound(_)), "{case}: {error:?}");
+        assert_eq!(error.call_error().unwrap().body().len(), 1024 * 1024, "{case}");
+        assert_eq!(seen.await.len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_compressed_response_is_an_error_that_says_so() {
     let damaged = response("200 OK\r\ncontent-encoding: gzip", b"\x1f\x8b\x08 damaged");
     let (url, seen) = server(vec![damaged]).await;
