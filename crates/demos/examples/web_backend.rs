@@ -34,7 +34,6 @@ use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use futures_util::TryStreamExt;
 use servicebay::fentu::types::WorkOrderStatus;
 use servicebay::fentu::{Application, Authorization, Client, Scope};
 use servicebay::testing::fentu::MockServer;
