@@ -58,8 +58,9 @@ pub use self::validation::ValidationError;
 #[non_exhaustive]
 pub enum Error {
     /// The vendor rejected the call with a status that has no variant of its own: another 4xx, a redirect, which is never
-    /// followed, or 304 to a request with a condition. Or the token endpoint, or a proxy or firewall before it, rejected a token request for a reason other than
-    /// the credentials.
+    /// followed, or 304 to a request whose condition is a header of yours and not
+    /// [`if_none_match`](crate::RawRequest::if_none_match). Or the token endpoint, or a proxy or firewall before it, rejected a
+    /// token request for a reason other than the credentials.
     ///
     /// Not applied, except for a redirected write, whose outcome is unknown: see [`CallError::maybe_applied`].
     /// Troubleshooting: read [`CallError::message`] and [`CallError::body`]. After a redirect, compare the base URL with the

@@ -19,6 +19,11 @@ use crate::response::Response;
 /// A request to an endpoint that this crate does not model. It uses the client's credentials, rate limit, retries and errors
 /// like any other call. Made by a client's `request`.
 ///
+/// Its body is JSON ([`json`](Self::json)), form fields ([`form`](Self::form)), parts such as files
+/// ([`multipart`](Self::multipart)) or bytes ([`bytes`](Self::bytes)), and is kept in memory until the call ends. Its response is
+/// a type ([`send`](Self::send)), bytes ([`send_bytes`](Self::send_bytes)), or either of them only if it has changed
+/// ([`if_none_match`](Self::if_none_match)). [`prepare`](Self::prepare) shows what would be sent.
+///
 /// # Example
 ///
 /// ```
