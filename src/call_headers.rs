@@ -99,11 +99,11 @@ fn parse(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static 
     if RESERVED.contains(&name) {
         return Err(CREDENTIALS);
     }
-    // What `HeaderValue` accepts beyond this differs from server to server.
-    if !value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+    let value = HeaderValue::from_str(value.trim_matches([' ', '\t'])).ok();
+    // What servers make of bytes outside ASCII differs from one to the next.
+    let Some(mut value) = value.filter(|value| value.to_str().is_ok()) else {
         return Err("has a value with characters that no header can contain: send visible ASCII, encoded if need be");
-    }
-    let mut value = HeaderValue::from_str(value.trim()).map_err(|_| "has a value that no header can contain")?;
+    };
     // It may be a secret of the caller's.
     value.set_sensitive(true);
     Ok((name, value))

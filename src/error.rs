@@ -6,6 +6,7 @@ mod decode;
 mod postponed;
 mod rate_limited;
 mod request;
+mod store_failure;
 mod tenant;
 mod validation;
 
@@ -21,6 +22,7 @@ pub use self::decode::DecodeError;
 pub use self::postponed::Postponed;
 pub use self::rate_limited::RateLimitedError;
 pub use self::request::RequestError;
+pub(crate) use self::store_failure::store_failure;
 pub use self::tenant::TenantError;
 pub use self::validation::ValidationError;
 

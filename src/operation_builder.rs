@@ -1,7 +1,7 @@
 //! What the builders of operations share: the options of one call, and the traits of lists and of writes, as one macro call for
 //! each builder.
 
-/// Adds the options of one call to a builder with a field or a method that leads to its client, and makes the builder a future.
+/// Adds the options of one call to a builder with a field `client`, and lets the builder be awaited.
 ///
 /// ```text
 /// call_builder! { GetOrder => types::Order }

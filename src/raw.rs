@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH};
+use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -208,7 +208,7 @@ impl RawRequest {
     ///
     /// As [`send`](Self::send).
     pub async fn send_bytes(mut self) -> Result<Response<Bytes>, Error> {
-        self.request.set_default_header(&ACCEPT, "*/*");
+        self.request.accept_any_type();
         self.request.send(decode::bytes).await
     }
 }
@@ -237,7 +237,7 @@ impl ConditionalRequest {
     ///
     /// As [`RawRequest::send`].
     pub async fn send_bytes(mut self) -> Result<Conditional<Bytes>, Error> {
-        self.request.set_default_header(&ACCEPT, "*/*");
+        self.request.accept_any_type();
         let response = self.request.send(decode::if_modified(decode::bytes)).await?;
         Ok(Conditional::of(response))
     }

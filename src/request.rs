@@ -9,7 +9,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::HeaderName;
+use http::header::ACCEPT;
 use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
@@ -300,11 +300,11 @@ impl Request {
         self.operation = self.operation.named(name);
     }
 
-    /// Sets a header unless the caller has set it.
-    pub(crate) fn set_default_header(&mut self, name: &HeaderName, value: &str) {
+    /// Accepts a response of any media type, unless the caller has said which.
+    pub(crate) fn accept_any_type(&mut self) {
         let headers = self.client.options.headers.as_ref();
-        if !headers.is_some_and(|headers| headers.contains(name)) {
-            self.client.options_mut().set_header(name.as_str(), value);
+        if !headers.is_some_and(|headers| headers.contains(&ACCEPT)) {
+            self.client.options_mut().set_header(ACCEPT.as_str(), "*/*");
         }
     }
 

@@ -151,7 +151,7 @@ fn slowest() -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -170,7 +170,7 @@ mod tests {
         learned.on_refused(*now);
     }
 
-    fn close_to(value: f64, expected: f64) -> bool {
+    pub(in super::super) fn close_to(value: f64, expected: f64) -> bool {
         (value - expected).abs() < expected * 1e-6
     }
 

@@ -188,6 +188,7 @@ impl Burst {
 #[cfg(test)]
 mod tests {
     use super::super::headers::RateLimitHeaders;
+    use super::super::learned_rate::tests::close_to;
     use super::super::window::ReceivedResponse;
     use super::*;
     use crate::priority::Priority;
@@ -207,10 +208,6 @@ mod tests {
         pacing.learn(0, now);
         pacing.update(&Window::default(), None, now);
         (pacing, now)
-    }
-
-    fn close_to(value: f64, expected: f64) -> bool {
-        (value - expected).abs() < expected * 1e-6
     }
 
     #[tokio::test(start_paused = true)]

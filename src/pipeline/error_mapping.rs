@@ -21,6 +21,10 @@ use crate::transport::{
 };
 use crate::vendor::VendorError;
 
+/// Why a call failed that waited for another one to learn the rate limit.
+const ASKING: &str =
+    "another call is asking the vendor what its rate limit allows, and takes longer than this call may wait";
+
 impl RetryContext<'_> {
     /// The rate limit is exhausted for longer than the call may wait.
     #[cold]
@@ -29,10 +33,9 @@ impl RetryContext<'_> {
         let is_unknown = snapshot.remaining().is_none() && self.rate_limited.is_none();
         let mut call = self.call_error(match snapshot.held_back() {
             Some(HoldBack::Outage { .. }) => "the vendor is down for longer than the call may wait, as it said itself",
-            // The call that was asking may just have given up.
-            held_back if held_back == Some(HoldBack::Probing) || (held_back.is_none() && is_unknown) => {
-                "another call is asking the vendor what its rate limit allows, and takes longer than this call may wait"
-            }
+            Some(HoldBack::Probing) => ASKING,
+            // The call that was asking has just given up.
+            None if is_unknown => ASKING,
             Some(HoldBack::LearnedRate { .. }) => {
                 "at the rate that the vendor is found to accept, the call would have to wait for longer than it may"
             }
