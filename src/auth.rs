@@ -58,7 +58,7 @@ pub(crate) use self::background::TokenTransport;
 pub(crate) use self::credential_checks::{check_present, check_text, check_token, header_value};
 pub(crate) use self::environment::read_environment;
 pub use self::file_store::FileStore;
-pub(crate) use self::grant::{Body, Grant, Granted, Lives, Place, TokenRequest, life};
+pub(crate) use self::grant::{Grant, Granted, Lives, Place, TokenBody, TokenRequest, life};
 #[cfg(feature = "keychain")]
 pub use self::keychain_store::KeychainStore;
 pub use self::lease::Lease;

@@ -22,7 +22,7 @@ use crate::observer::Observer;
 use crate::options::option_docs;
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
-use crate::transport::HttpConfig;
+use crate::transport::{HttpConfig, Transport};
 use crate::vendor::Vendor;
 
 /// Builds a vendor's client.
@@ -229,10 +229,9 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// A transport without sockets, for simulations on a paused clock.
-    #[cfg(feature = "testing")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
-    pub fn with_transport(mut self, transport: impl crate::transport::Transport) -> Self {
+    /// What sends requests, in place of HTTP: middleware, a gateway, a recording, a mock server in memory. See [`Transport`].
+    /// [`with_http_config`](Self::with_http_config) does not concern it. Default: HTTP.
+    pub fn with_transport(mut self, transport: impl Transport) -> Self {
         self.config.transport = Some(Arc::new(transport));
         self
     }

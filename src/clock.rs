@@ -54,7 +54,7 @@ impl WallClock {
     }
 
     /// A clock that never jumps.
-    fn steady(start: Timestamp) -> Self {
+    pub(crate) fn steady(start: Timestamp) -> Self {
         static NONE: AtomicI64 = AtomicI64::new(0);
         Self { start, at: Instant::now(), jumps: &NONE }
     }
@@ -75,11 +75,6 @@ impl WallClock {
 }
 
 impl Clock {
-    #[cfg(feature = "testing")]
-    pub(crate) fn anchored(wall: Timestamp) -> Self {
-        Self::Anchored(WallClock::steady(wall))
-    }
-
     /// Monotonic time, for waits and timeouts.
     pub(crate) fn now(self) -> Instant {
         Instant::now()
@@ -145,10 +140,14 @@ fn after(wall: Timestamp, elapsed: Duration) -> Timestamp {
 mod tests {
     use super::*;
 
+    fn anchored(wall: Timestamp) -> Clock {
+        Clock::Anchored(WallClock::steady(wall))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn anchored_wall_time_advances_with_the_paused_clock() {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let clock = Clock::anchored(start);
+        let clock = anchored(start);
         clock.sleep_until(clock.now() + Duration::from_secs(3600)).await;
         assert_eq!(clock.wall().to_string(), "2026-01-01T01:00:00Z");
         assert_eq!(clock.system_time(), clock.wall().into());
@@ -157,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wall_clock_jumps_forward_and_back_and_the_monotonic_clock_does_not() {
         let wall = WallClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
-        let (clock, other) = (Clock::Anchored(wall), Clock::anchored(wall.now()));
+        let (clock, other) = (Clock::Anchored(wall), anchored(wall.now()));
         let begin = clock.now();
         wall.jump(SignedDuration::from_hours(24));
         assert_eq!(clock.wall().to_string(), "2026-01-02T00:00:00Z");
@@ -169,7 +168,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_future_or_past_instant_maps_to_its_wall_time() {
-        let clock = Clock::anchored("2026-01-01T00:00:00Z".parse().unwrap());
+        let clock = anchored("2026-01-01T00:00:00Z".parse().unwrap());
         let begin = clock.now();
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(clock.wall_at(begin).to_string(), "2026-01-01T00:00:00Z");

@@ -94,6 +94,11 @@ pub enum Error {
     /// page that was not requested, list again from the start.
     #[error(transparent)]
     Decode(Box<DecodeError>),
+    /// A download could not be written to a file of this machine.
+    ///
+    /// Troubleshooting: the message names the file, the source holds the cause.
+    #[error(transparent)]
+    File(Box<CallError>),
     /// The credentials are valid, but lack a permission (403).
     ///
     /// Not applied. Troubleshooting: grant the scopes that the operation requires; see
@@ -173,6 +178,7 @@ impl Error {
             Self::Api(call)
             | Self::Conflict(call)
             | Self::Connect(call)
+            | Self::File(call)
             | Self::Forbidden(call)
             | Self::NotFound(call)
             | Self::OutcomeUnknown(call)
@@ -196,6 +202,7 @@ impl Error {
             Self::Conflict(_) => "conflict",
             Self::Connect(_) => "connect",
             Self::Decode(_) => "decode",
+            Self::File(_) => "file",
             Self::Forbidden(_) => "forbidden",
             Self::InvalidRequest(_) => "invalid_request",
             Self::NotFound(_) => "not_found",

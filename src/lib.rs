@@ -30,6 +30,7 @@ mod call_headers;
 mod client;
 mod client_inner;
 mod decode;
+mod download;
 mod id;
 mod multipart;
 mod options;
@@ -37,6 +38,7 @@ mod page;
 mod prepared_request;
 mod priority;
 mod raw;
+mod raw_list;
 mod reconcile;
 mod request;
 mod response;
@@ -92,6 +94,7 @@ pub use self::auth::{
     AuthStatus, CompareAndSwap, FileStore, Lease, MAX_LEASE, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
 };
 pub use self::builder::ClientBuilder;
+pub use self::download::Download;
 pub use self::error::{
     CallError, ConfigError, DecodeError, Error, Postponed, RateLimitedError, RequestError, TenantError, ValidationError,
 };
@@ -107,7 +110,9 @@ pub use self::page::{Cursor, Items, List, ListPage, Pages, Position, UnexpectedP
 pub use self::prepared_request::PreparedRequest;
 pub use self::priority::Priority;
 pub use self::raw::{Conditional, ConditionalRequest, RawRequest};
+pub use self::raw_list::{RawList, RawPage};
 pub use self::reconcile::{Reconcile, ReconcileOutcome, UnknownOutcome, Write, WriteStatus};
 pub use self::response::Response;
 pub use self::retry::RetryPolicy;
 pub use self::tenants::{Tenants, TenantsBuilder};
+pub use self::transport::{Body, HttpTransport, RequestInfo, Transport, TransportError};

@@ -154,7 +154,7 @@ macro_rules! list_operation {
                 self.request().unexpected_response(response.metadata(), problem.to_string())
             }
 
-            fn key(item: &$item) -> Option<u64> {
+            fn key(&self, item: &$item) -> Option<u64> {
                 let key = $crate::operation_builder::list_operation!(@key $item, $($key $(($($method)*))?)?);
                 key(item)
             }

@@ -11,7 +11,6 @@ mod retry_context;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
@@ -26,7 +25,7 @@ use crate::limit::{RateLimitHeaders, RateLimitPolicy, RateLimiter, ResponseKind}
 use crate::operation::Operation;
 use crate::retry::{self, AttemptOutcome, RetryBudget, RetryDecision};
 use crate::telemetry::{AttemptSpan, Telemetry};
-use crate::transport::{BodyLength, HttpClient, HttpError, HttpRequest, HttpResponse};
+use crate::transport::{HttpClient, HttpError, HttpRequest, HttpResponse, RequestBody};
 use crate::vendor::Vendor;
 
 /// What a client and its clones share.
@@ -58,7 +57,9 @@ pub(crate) struct Call {
     pub(crate) is_conditional: bool,
     pub(crate) method: Method,
     pub(crate) url: Url,
-    pub(crate) body: Option<Bytes>,
+    pub(crate) body: Option<RequestBody>,
+    /// Whether the body of the response is left to the caller to read.
+    pub(crate) is_download: bool,
 }
 
 impl fmt::Debug for Call {
@@ -67,7 +68,7 @@ impl fmt::Debug for Call {
             .field("operation", &self.operation.id())
             .field("method", &self.method)
             .field("url", &self.url.as_str())
-            .field("body", &self.body.as_ref().map(BodyLength::of))
+            .field("body", &self.body)
             .finish_non_exhaustive()
     }
 }
@@ -76,6 +77,11 @@ impl Call {
     /// Whether the call may change anything at the vendor.
     pub(crate) fn is_write(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+
+    /// Whether the call can be sent once more: a stream is gone once a connection has begun to read it.
+    pub(crate) fn can_be_sent(&self) -> bool {
+        self.body.as_ref().is_none_or(RequestBody::can_be_sent)
     }
 }
 
@@ -110,10 +116,16 @@ impl Pipeline {
                     Some(url) => context.switch_base_url(url),
                     None => return context.finish(outcome, limits),
                 },
-                RetryDecision::AwaitLimit => context.await_limit(outcome, limits),
+                RetryDecision::AwaitLimit => {
+                    let resume_at = self.clock.now() + limits.wait().unwrap_or_default();
+                    context.await_limit(outcome, limits);
+                    if !context.call().can_be_sent() {
+                        return Err(context.rate_limited_error(resume_at));
+                    }
+                }
                 RetryDecision::Reauthorize => match self.auth.invalidate(&token, context.wait_deadline()).await {
-                    true => context.reauthorize(),
-                    false => return Err(context.attempt_error(outcome, &limits)),
+                    true if context.call().can_be_sent() => context.reauthorize(),
+                    _ => return Err(context.attempt_error(outcome, &limits)),
                 },
                 RetryDecision::Retry { cost } => match context.schedule_retry(cost, &limits) {
                     Some(delay) => context.back_off(delay, &outcome).await,
@@ -132,7 +144,15 @@ impl Pipeline {
         if let Some((name, value)) = token {
             headers.insert(name, value);
         }
-        HttpRequest { method: call.method.clone(), url: context.url().clone(), headers, body: call.body.clone() }
+        HttpRequest {
+            method: call.method.clone(),
+            url: context.url().clone(),
+            headers,
+            body: call.body.clone(),
+            operation: call.operation,
+            is_token_request: false,
+            is_download: call.is_download,
+        }
     }
 
     /// The headers of a request besides the token. `added` are those of the caller.

@@ -7,7 +7,7 @@ use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, USER_AGENT};
 use url::Url;
 
-use crate::transport::BodyLength;
+use crate::transport::RequestBody;
 
 /// A request as it would be sent, without a secret. Made by [`RawRequest::prepare`](crate::RawRequest::prepare).
 ///
@@ -39,7 +39,7 @@ pub struct PreparedRequest {
     headers: HeaderMap,
     /// The header that the token is sent in, and the scheme before it.
     token: Option<(HeaderName, Option<&'static str>)>,
-    body: Bytes,
+    body: Option<RequestBody>,
 }
 
 impl PreparedRequest {
@@ -48,7 +48,7 @@ impl PreparedRequest {
         url: Url,
         headers: HeaderMap,
         token: Option<(HeaderName, Option<&'static str>)>,
-        body: Bytes,
+        body: Option<RequestBody>,
     ) -> Self {
         Self { method, url, headers, token, body }
     }
@@ -68,9 +68,10 @@ impl PreparedRequest {
         &self.headers
     }
 
-    /// The body; empty if there is none.
+    /// The body, if all of it is in memory: not that of a file or a stream. Empty if there is none.
     pub fn body(&self) -> &Bytes {
-        &self.body
+        static EMPTY: Bytes = Bytes::new();
+        self.body.as_ref().and_then(RequestBody::as_bytes).unwrap_or(&EMPTY)
     }
 }
 
@@ -87,9 +88,13 @@ impl fmt::Display for PreparedRequest {
                 None => write!(f, " -H \"{name}: ${}\"", variable(name))?,
             }
         }
-        match std::str::from_utf8(&self.body) {
-            Ok("") => Ok(()),
-            Ok(text) if !text.contains('\0') => write!(f, " --data-raw {}", quoted(text)),
+        let Some(body) = &self.body else { return Ok(()) };
+        if let Some(path) = body.path() {
+            return write!(f, " --data-binary {}", quoted(&format!("@{}", path.display())));
+        }
+        match body.as_bytes().and_then(|body| std::str::from_utf8(body).ok()) {
+            Some("") => Ok(()),
+            Some(text) if !text.contains('\0') => write!(f, " --data-raw {}", quoted(text)),
             _ => f.write_str(" --data-binary @body"),
         }
     }
@@ -101,7 +106,7 @@ impl fmt::Debug for PreparedRequest {
             .field("method", &self.method)
             .field("url", &self.url.as_str())
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("body", &BodyLength::of(&self.body))
+            .field("body", &self.body)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! Requests to endpoints that this crate does not model.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
@@ -8,21 +10,25 @@ use serde::de::DeserializeOwned;
 
 use crate::client_inner::ClientInner;
 use crate::decode;
+use crate::download::Download;
 use crate::error::{Error, Postponed};
-use crate::multipart::Multipart;
+use crate::multipart::{Multipart, unreadable};
 use crate::operation::Operation;
 use crate::operation_builder::call_options;
 use crate::prepared_request::PreparedRequest;
+use crate::raw_list::{RawList, RawPage};
 use crate::request::Request;
 use crate::response::Response;
+use crate::transport::{Body, FilePiece, RequestBody};
 
 /// A request to an endpoint that this crate does not model. It uses the client's credentials, rate limit, retries and errors
 /// like any other call. Made by a client's `request`.
 ///
 /// Its body is JSON ([`json`](Self::json)), form fields ([`form`](Self::form)), parts such as files
-/// ([`multipart`](Self::multipart)) or bytes ([`bytes`](Self::bytes)), and is kept in memory until the call ends. Its response is
-/// a type ([`send`](Self::send)), bytes ([`send_bytes`](Self::send_bytes)), or either of them only if it has changed
-/// ([`if_none_match`](Self::if_none_match)). [`prepare`](Self::prepare) shows what would be sent.
+/// ([`multipart`](Self::multipart)), bytes ([`bytes`](Self::bytes)), a file ([`file`](Self::file)) or a stream
+/// ([`body`](Self::body)). Its response is a type ([`send`](Self::send)), bytes ([`send_bytes`](Self::send_bytes)), a stream
+/// ([`download`](Self::download)), or one of the first two only if it has changed ([`if_none_match`](Self::if_none_match)).
+/// [`prepare`](Self::prepare) shows what would be sent.
 ///
 /// # Example
 ///
@@ -64,7 +70,13 @@ impl RawRequest {
             Some(path) if postponed.vendor() == vendor => {
                 request.append_path(path);
                 request.append_query(postponed.url().query());
-                request.set_body(postponed.body());
+                request.set_body(postponed.body().map(Into::into));
+                if postponed.is_body_lost() {
+                    request.refuse(
+                        "postponed",
+                        "had a file or a stream as its body, which is not stored: make the call anew",
+                    );
+                }
                 for (name, value) in postponed.headers() {
                     request.client.options_mut().set_header(name, value);
                 }
@@ -127,15 +139,73 @@ impl RawRequest {
     /// # assert!(script.requests()[0].headers["content-type"].to_str().unwrap().starts_with("multipart/form-data; boundary="));
     /// # Ok(()) }
     /// ```
-    pub fn multipart(self, form: Multipart) -> Self {
-        let (content_type, body) = form.into_body();
-        self.bytes(body, content_type)
+    pub fn multipart(mut self, form: Multipart) -> Self {
+        match form.into_body() {
+            Ok((content_type, body)) => self.with_body(body, content_type),
+            Err(reason) => {
+                self.request.refuse("multipart", reason);
+                self
+            }
+        }
     }
 
     /// Sets a body as it is, with its media type, such as `image/jpeg`. It is kept in memory until the call ends, so that it can
     /// be sent again.
-    pub fn bytes(mut self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
-        self.request.set_body(Some(body.into()));
+    pub fn bytes(self, body: impl Into<Bytes>, content_type: impl AsRef<str>) -> Self {
+        self.with_body(RequestBody::Bytes(body.into()), content_type)
+    }
+
+    /// Sets a file of this machine as the body, with its media type. It is read piece by piece while it is sent, by each attempt
+    /// anew, so that it need not fit into memory. Its length is looked up now; if it changes until it is sent, sending fails.
+    ///
+    /// ```no_run
+    /// # use http::Method;
+    /// # async fn upload(client: servicebay::fixably::Client) -> Result<(), servicebay::Error> {
+    /// let request = client.request(Method::PUT, "orders/1/photos/front").file("front.jpg", "image/jpeg");
+    /// request.send::<serde_json::Value>().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn file(mut self, path: impl AsRef<Path>, content_type: impl AsRef<str>) -> Self {
+        let path = path.as_ref();
+        match FilePiece::find(path) {
+            Ok(file) => self.with_body(RequestBody::file(file), content_type),
+            Err(error) => {
+                self.request.refuse("file", unreadable(path, &error));
+                self
+            }
+        }
+    }
+
+    /// Sets a body that may be a stream, with its media type. A stream can be sent once: after a connection has begun to read it,
+    /// the call is not repeated, whatever happens. Prefer [`file`](Self::file) and [`bytes`](Self::bytes), which can be repeated.
+    ///
+    /// ```
+    /// # use http::Method;
+    /// # use servicebay::testing::{Script, Step};
+    /// use bytes::Bytes;
+    /// use futures_util::stream;
+    /// use servicebay::Body;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+    /// # let script = Script::new([Step::json(201, serde_json::json!({"id": 7}))]);
+    /// # let credentials = servicebay::fixably::Credentials::bearer("test");
+    /// # let client = servicebay::fixably::Client::builder(credentials).with_tenant("acme").with_transport(script.clone()).build()?;
+    /// let rows = ["a;b\n", "1;2\n"].map(|row| Ok::<_, std::io::Error>(Bytes::from(row)));
+    /// let body = Body::from_stream(stream::iter(rows), Some(8));
+    /// client.request(Method::POST, "imports").body(body, "text/csv").send::<serde_json::Value>().await?;
+    /// # assert_eq!(script.requests()[0].body, "a;b\n1;2\n");
+    /// # Ok(()) }
+    /// ```
+    pub fn body(self, body: impl Into<Body>, content_type: impl AsRef<str>) -> Self {
+        let body = body.into();
+        match body.as_bytes() {
+            Some(bytes) => self.bytes(bytes.clone(), content_type),
+            None => self.with_body(RequestBody::stream(body), content_type),
+        }
+    }
+
+    fn with_body(mut self, body: RequestBody, content_type: impl AsRef<str>) -> Self {
+        self.request.set_body(Some(body));
         self.header(CONTENT_TYPE, content_type)
     }
 
@@ -210,6 +280,28 @@ impl RawRequest {
     pub async fn send_bytes(mut self) -> Result<Response<Bytes>, Error> {
         self.request.accept_any_type();
         self.request.send(decode::bytes).await
+    }
+
+    /// Reads the request as a list in pages of this type: the vendor's own with items of yours, such as
+    /// `fixably::Page<Attachment>`. See [`RawList`]. Of Fisikal, `Attachment` has to implement
+    /// `fisikal::ListItem`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidRequest`] if the path, the query or a header is invalid, or if the query selects a page.
+    pub fn list<P: RawPage>(self) -> Result<RawList<P>, Error> {
+        RawList::new(self.request)
+    }
+
+    /// Sends the request, and returns the body of the response as a stream: a file of any size, to read piece by piece or to
+    /// [save](Download::save). A download that breaks off is resumed where it stopped if the server can do that.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn download(mut self) -> Result<Download, Error> {
+        self.request.accept_any_type();
+        Download::start(self.request).await
     }
 }
 

@@ -6,10 +6,12 @@ mod param;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, HeaderName};
 use jiff::civil::Date;
 use percent_encoding::utf8_percent_encode;
 use serde::Serialize;
@@ -29,7 +31,7 @@ use crate::page::Fingerprint;
 use crate::pipeline::{Call, RetryContext};
 use crate::prepared_request::PreparedRequest;
 use crate::response::{Response, ResponseMetadata};
-use crate::transport::{BodyLength, HttpResponse};
+use crate::transport::{HttpError, HttpResponse, RequestBody};
 
 /// A request that is being filled in. The first invalid parameter is kept until the request is sent, so that a chain of
 /// setters needs no error handling.
@@ -43,7 +45,9 @@ pub(crate) struct Request {
     path_template: &'static str,
     path: String,
     query: String,
-    body: Option<Bytes>,
+    body: Option<RequestBody>,
+    /// Whether the body of the response is left to the caller to read.
+    is_download: bool,
     error: Option<Error>,
 }
 
@@ -55,7 +59,7 @@ impl fmt::Debug for Request {
             .field("method", &self.method)
             .field("path", &self.path)
             .field("query", &self.query)
-            .field("body", &self.body.as_ref().map(BodyLength::of))
+            .field("body", &self.body)
             .field("error", &self.error)
             .finish_non_exhaustive()
     }
@@ -77,6 +81,7 @@ impl Request {
             path,
             query: String::new(),
             body: None,
+            is_download: false,
             error: None,
         };
         request.copy_literal();
@@ -119,11 +124,11 @@ impl Request {
         }
         let record = context.record();
         context.succeed();
-        let HttpResponse { status, headers, body } = response;
+        let HttpResponse { status, headers, body, rest } = response;
         let rate_limit = RateLimit::of_response(limits, pipeline.clock);
         Ok(Response::new(
             value,
-            ResponseMetadata { status, headers, body, rate_limit, vendor: pipeline.vendor, record, report },
+            ResponseMetadata { status, headers, body, rest, rate_limit, vendor: pipeline.vendor, record, report },
         ))
     }
 
@@ -143,7 +148,7 @@ impl Request {
         self.check()?;
         let (ClientInner { pipeline, options }, Call { method, url, body, .. }) = self.into_call();
         let headers = pipeline.request_headers(options.headers.as_deref(), body.is_some());
-        Ok(PreparedRequest::new(method, url, headers, pipeline.auth.header_name(), body.unwrap_or_default()))
+        Ok(PreparedRequest::new(method, url, headers, pipeline.auth.header_name(), body))
     }
 
     /// The error of a response to this request that does not fit it: what was received, what was expected, and what to do.
@@ -152,8 +157,22 @@ impl Request {
         let (ClientInner { pipeline, options }, call) = self.into_call();
         let context = RetryContext::of_ended(&pipeline, &call, &options, response.record);
         let ResponseMetadata { status, headers, body, .. } = response;
-        let response = HttpResponse { status: *status, headers: headers.clone(), body: body.clone() };
+        let response = HttpResponse::new(*status, headers.clone(), body.clone());
         context.unexpected_response(&response, reason)
+    }
+
+    /// The error of a response to this request whose body broke off while the caller read it.
+    #[cold]
+    pub(crate) fn broken_body(self, response: &ResponseMetadata, error: HttpError) -> Error {
+        let (ClientInner { pipeline, options }, call) = self.into_call();
+        RetryContext::of_ended(&pipeline, &call, &options, response.record).broken_body(error)
+    }
+
+    /// The error of a file that could not be written with the body of the response.
+    #[cold]
+    pub(crate) fn failed_file(self, response: &ResponseMetadata, path: &Path, error: io::Error) -> Error {
+        let (ClientInner { pipeline, options }, call) = self.into_call();
+        RetryContext::of_ended(&pipeline, &call, &options, response.record).failed_file(path, error)
     }
 
     /// The client and the call. No parameter may be invalid.
@@ -164,8 +183,8 @@ impl Request {
         if !self.query.is_empty() {
             url.set_query(Some(&self.query));
         }
-        let Self { client, operation, idempotent, is_conditional, method, body, .. } = self;
-        (client, Call { operation, idempotent, is_conditional, method, url, body })
+        let Self { client, operation, idempotent, is_conditional, method, body, is_download, .. } = self;
+        (client, Call { operation, idempotent, is_conditional, method, url, body, is_download })
     }
 
     /// Fills in the next parameter of the path. Call it in the order of the parameters in the path.
@@ -225,7 +244,7 @@ impl Request {
         match body.map(serde_json::to_vec) {
             None => self.refuse("body", "is required: set it with .body(..)"),
             Some(Err(error)) => self.refuse("body", format!("cannot be written as JSON: {error}")),
-            Some(Ok(bytes)) => self.body = Some(bytes.into()),
+            Some(Ok(bytes)) => self.body = Some(Bytes::from(bytes).into()),
         }
     }
 
@@ -302,8 +321,7 @@ impl Request {
 
     /// Accepts a response of any media type, unless the caller has said which.
     pub(crate) fn accept_any_type(&mut self) {
-        let headers = self.client.options.headers.as_ref();
-        if !headers.is_some_and(|headers| headers.contains(&ACCEPT)) {
+        if !self.has_header(&ACCEPT) {
             self.client.options_mut().set_header(ACCEPT.as_str(), "*/*");
         }
     }
@@ -319,8 +337,57 @@ impl Request {
     }
 
     /// Sets a body that needs no more encoding. Without a `Content-Type` of the caller's it is JSON.
-    pub(crate) fn set_body(&mut self, body: Option<Bytes>) {
+    pub(crate) fn set_body(&mut self, body: Option<RequestBody>) {
         self.body = body;
+    }
+
+    /// Leaves the body of the response to the caller to read.
+    pub(crate) fn set_download(&mut self) {
+        self.is_download = true;
+    }
+
+    /// The same request once more. No parameter may be invalid.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            operation: self.operation,
+            method: self.method.clone(),
+            idempotent: self.idempotent,
+            is_conditional: self.is_conditional,
+            path_template: self.path_template,
+            path: self.path.clone(),
+            query: self.query.clone(),
+            body: self.body.clone(),
+            is_download: self.is_download,
+            error: None,
+        }
+    }
+
+    pub(crate) fn operation(&self) -> &'static Operation {
+        self.operation
+    }
+
+    /// The parameters of the query, decoded.
+    pub(crate) fn query_pairs(&self) -> Vec<(String, String)> {
+        let pairs = url::form_urlencoded::parse(self.query.as_bytes());
+        pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    }
+
+    /// Replaces the query.
+    pub(crate) fn set_query_pairs(&mut self, pairs: &[(String, String)]) {
+        self.query.clear();
+        for (name, value) in pairs {
+            self.query(name, Some(value));
+        }
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Whether the caller has set this header.
+    pub(crate) fn has_header(&self, name: &HeaderName) -> bool {
+        self.client.options.headers.as_ref().is_some_and(|headers| headers.contains(name))
     }
 
     /// Copies the path template up to its next parameter.

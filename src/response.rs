@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::lenient::{ReadReport, SkippedValue};
 use crate::limit::RateLimit;
 use crate::pipeline::CallRecord;
+use crate::transport::Body;
 use crate::vendor::Vendor;
 
 /// The response to a successful call. It dereferences to the decoded value.
@@ -40,6 +41,8 @@ pub(crate) struct ResponseMetadata {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The body of a download, which has not been read.
+    pub(crate) rest: Option<Box<Body>>,
     pub(crate) rate_limit: RateLimit,
     pub(crate) vendor: &'static Vendor,
     pub(crate) record: CallRecord,
@@ -64,6 +67,11 @@ impl<T> Response<T> {
 
     pub(crate) fn into_parts(self) -> (T, ResponseMetadata) {
         (self.value, self.metadata)
+    }
+
+    /// The body of a download, once.
+    pub(crate) fn take_rest(&mut self) -> Body {
+        self.metadata.rest.take().map_or_else(Body::empty, |body| *body)
     }
 
     pub(crate) fn value_mut(&mut self) -> &mut T {

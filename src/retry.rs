@@ -62,6 +62,10 @@ impl RetryPolicy {
         Self { max_attempts: attempts.max(1), ..self }
     }
 
+    pub(crate) fn max_attempts(&self) -> u32 {
+        self.max_attempts
+    }
+
     /// Sets the upper bound of the delay before the first retry. Default 0.5 s; raise it for a vendor that recovers slowly.
     pub fn with_min_delay(self, delay: Duration) -> Self {
         Self { min_delay: delay, ..self }
@@ -123,6 +127,8 @@ pub(crate) struct RetryState {
     pub(crate) idempotent: bool,
     /// Whether the call has already been repeated with a newer token.
     pub(crate) reauthorized: bool,
+    /// Whether the call can be sent once more after a failure.
+    pub(crate) can_be_sent: bool,
 }
 
 /// What to do after an attempt.
@@ -142,9 +148,13 @@ pub(crate) enum RetryDecision {
 
 /// Decides what to do after an attempt.
 pub(crate) fn decide(policy: &RetryPolicy, state: RetryState, outcome: AttemptOutcome) -> RetryDecision {
-    let RetryState { attempts, idempotent, reauthorized } = state;
+    let RetryState { attempts, idempotent, reauthorized, can_be_sent } = state;
     let retry_if = |allowed: bool, cost: u32| {
-        if allowed && attempts < policy.max_attempts { RetryDecision::Retry { cost } } else { RetryDecision::Fail }
+        if allowed && can_be_sent && attempts < policy.max_attempts {
+            RetryDecision::Retry { cost }
+        } else {
+            RetryDecision::Fail
+        }
     };
     match outcome {
         AttemptOutcome::RateLimited => RetryDecision::AwaitLimit,
@@ -205,7 +215,7 @@ mod tests {
     }
 
     fn state(attempts: u32, idempotent: bool) -> RetryState {
-        RetryState { attempts, idempotent, reauthorized: false }
+        RetryState { attempts, idempotent, reauthorized: false, can_be_sent: true }
     }
 
     fn after_the_first(idempotent: bool, outcome: AttemptOutcome) -> RetryDecision {
@@ -218,6 +228,15 @@ mod tests {
             assert_eq!(after_the_first(idempotent, response(401)), RetryDecision::Reauthorize);
             let again = RetryState { reauthorized: true, ..state(1, idempotent) };
             assert_eq!(decide(&RetryPolicy::new(), again, response(401)), DONE);
+        }
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_sent_again_is_not_repeated() {
+        use AttemptOutcome::{Broken, NotSent, TimedOut};
+        for outcome in [NotSent, Broken, TimedOut, response(408), response(503)] {
+            let gone = RetryState { can_be_sent: false, ..state(1, true) };
+            assert_eq!(decide(&RetryPolicy::new(), gone, outcome), FAIL, "{outcome:?}");
         }
     }
 

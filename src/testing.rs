@@ -193,4 +193,4 @@ pub use self::script::{Script, ScriptRequest, Step};
 pub use self::token_log::{TokenRequest, TokenRequestKind};
 
 pub use crate::clock::WallClock;
-pub use crate::transport::{Transport, TransportError};
+pub use crate::transport::Environment;

@@ -2,27 +2,46 @@
 //!
 //! The transport decides nothing. It reports what happened, above all whether a failed request may have reached the vendor.
 
+mod body;
 mod compression;
+#[cfg(feature = "testing")]
+mod environment;
 mod http_config;
 mod http_error;
+mod http_transport;
 mod outgoing_body;
+mod request_body;
+mod request_info;
 mod spawner;
+mod transport_error;
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
+use http::uri::InvalidUri;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 use url::Url;
 
+pub use self::body::Body;
+use self::body::ReadError;
 use self::compression::{Decompressed, decompress, is_compressed};
+#[cfg(feature = "testing")]
+pub use self::environment::Environment;
 pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
 pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge, is_untrusted_certificate};
+pub use self::http_transport::HttpTransport;
 use self::outgoing_body::{OutgoingBody, SendProgress};
+pub(crate) use self::request_body::{FilePiece, Piece, RequestBody};
+pub use self::request_info::RequestInfo;
 pub(crate) use self::spawner::Spawner;
+pub use self::transport_error::TransportError;
+use crate::operation::Operation;
 
 /// The most that is kept of the body of an error response, in bytes: it is searched for secrets, which takes time.
 const MAX_ERROR_BODY: usize = 1024 * 1024;
@@ -52,7 +71,11 @@ pub(crate) struct HttpRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Bytes>,
+    pub(crate) body: Option<RequestBody>,
+    pub(crate) operation: &'static Operation,
+    pub(crate) is_token_request: bool,
+    /// Whether the body of a success is left to the caller to read.
+    pub(crate) is_download: bool,
 }
 
 impl fmt::Debug for HttpRequest {
@@ -61,16 +84,18 @@ impl fmt::Debug for HttpRequest {
             .field("method", &self.method)
             .field("url", &self.url.as_str())
             .field("headers", &self.headers)
-            .field("body", &self.body.as_ref().map(BodyLength::of))
-            .finish()
+            .field("body", &self.body)
+            .finish_non_exhaustive()
     }
 }
 
-/// A response whose body has been read to its end.
+/// A response whose body has been read to its end, unless it is the success of a download.
 pub(crate) struct HttpResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The body of a download, which the caller reads.
+    pub(crate) rest: Option<Box<Body>>,
 }
 
 impl fmt::Debug for HttpResponse {
@@ -85,7 +110,9 @@ impl fmt::Debug for HttpResponse {
 impl HttpRequest {
     /// Adds the headers that every request has, whoever made it.
     fn add_headers(&mut self) {
-        self.headers.entry(ACCEPT_ENCODING).or_insert(compression::ACCEPTED);
+        // Of a file that is compressed on the way, neither the length nor a part could be told.
+        let encoding = if self.is_download { HeaderValue::from_static("identity") } else { compression::ACCEPTED };
+        self.headers.entry(ACCEPT_ENCODING).or_insert(encoding);
         // Of a method that usually has a body, servers want to hear that there is none (RFC 9110, section 8.6).
         if self.body.is_none() && matches!(self.method, Method::PATCH | Method::POST | Method::PUT) {
             self.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
@@ -94,6 +121,10 @@ impl HttpRequest {
 }
 
 impl HttpResponse {
+    pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+        Self { status, headers, body, rest: None }
+    }
+
     /// Decompresses the body, up to `max_body` bytes.
     fn decompressed(mut self, max_body: usize) -> Result<Self, HttpError> {
         if !is_compressed(&self.headers) || self.body.is_empty() {
@@ -134,12 +165,93 @@ pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<Status
     }
 }
 
-/// The HTTP client that requests are sent with.
+/// Sends requests: over HTTP, or in whatever way a user's program or a test does it.
+///
+/// A client sends each attempt of a call, and each request for a token, with [`send`](Self::send). By default that is HTTP with
+/// [`HttpTransport`](crate::HttpTransport). A transport of your own stands before it as middleware, or replaces it: a gateway, a
+/// recording, a server in memory. Set it with [`with_transport`](crate::ClientBuilder::with_transport).
+///
+/// A transport sends one request once. It must not repeat it, follow redirects, or change the credentials: the client does what
+/// is needed. Requests carry the token in a header; what logs requests must leave out the headers that are
+/// [sensitive](http::HeaderValue::is_sensitive), and the bodies of [token requests](crate::RequestInfo::is_token_request).
+///
+/// # Example
+///
+/// Middleware that names the user of the program in each request:
+///
+/// ```
+/// use std::future::Future;
+/// use std::pin::Pin;
+///
+/// use http::{HeaderValue, Request, Response};
+/// use servicebay::{Body, Transport, TransportError};
+///
+/// #[derive(Debug)]
+/// struct Audit<T> {
+///     user: HeaderValue,
+///     next: T,
+/// }
+///
+/// impl<T: Transport> Transport for Audit<T> {
+///     fn send(
+///         &self,
+///         mut request: Request<Body>,
+///     ) -> Pin<Box<dyn Future<Output = Result<Response<Body>, TransportError>> + Send + '_>> {
+///         request.headers_mut().insert("x-acting-user", self.user.clone());
+///         self.next.send(request)
+///     }
+///
+///     fn next(&self) -> Option<&dyn Transport> {
+///         Some(&self.next)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+/// # use servicebay::testing::{Script, Step};
+/// # let script = Script::new([Step::json(200, serde_json::json!({"id": 1}))]);
+/// # let http = script.clone();
+/// # /*
+/// let http = servicebay::HttpTransport::new();
+/// # */
+/// let credentials = servicebay::fixably::Credentials::bearer("token");
+/// let client = servicebay::fixably::Client::builder(credentials)
+///     .with_tenant("acme")
+///     .with_transport(Audit { user: HeaderValue::from_static("jane"), next: http })
+///     .build()?;
+/// client.get_order().id(1).send().await?;
+/// # assert_eq!(script.requests()[0].headers["x-acting-user"], "jane");
+/// # Ok(()) }
+/// ```
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// Sends one request, and returns the head of its response and a body that may still be arriving.
+    ///
+    /// The client drops the future when the attempt's time is over; the request counts as one that may have arrived then.
+    fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Body>, TransportError>> + Send + '_>>;
+
+    /// The transport that this one passes requests on to, if it is middleware. Default: none.
+    fn next(&self) -> Option<&dyn Transport> {
+        None
+    }
+
+    /// The world of a simulation that the client is to live in. Default: that of the [next](Self::next) transport.
+    #[cfg(feature = "testing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    fn environment(&self) -> Option<&dyn Environment> {
+        self.next().and_then(|next| next.environment())
+    }
+}
+
+/// What requests are sent with.
 #[derive(Clone, Debug)]
 pub(crate) enum HttpClient {
     /// Over HTTP, with a client that was built from this configuration.
-    Reqwest { client: reqwest::Client, config: Arc<HttpConfig> },
-    #[cfg(feature = "testing")]
+    Reqwest {
+        client: reqwest::Client,
+        config: Arc<HttpConfig>,
+    },
     Custom(Arc<dyn Transport>),
 }
 
@@ -160,11 +272,9 @@ impl HttpClient {
             (Self::Reqwest { client, .. }, Some(span)) => {
                 Box::pin(over_http(client, request, deadline, max_body)).instrument(span.clone()).await
             }
-            #[cfg(feature = "testing")]
             (Self::Custom(transport), span) => {
-                let exchange = timeout_at(deadline, in_memory::over_transport(transport.as_ref(), request, max_body));
-                let exchange = exchange.instrument(span.cloned().unwrap_or_else(Span::none));
-                exchange.await.unwrap_or(Err(HttpError::TimedOut))
+                let exchange = Box::pin(over_transport(transport.as_ref(), request, deadline, max_body));
+                exchange.instrument(span.cloned().unwrap_or_else(Span::none)).await
             }
         };
         response?.decompressed(max_body)
@@ -173,29 +283,83 @@ impl HttpClient {
 
 async fn over_http(
     client: &reqwest::Client,
+    request: HttpRequest,
+    deadline: Instant,
+    max_body: usize,
+) -> Result<HttpResponse, HttpError> {
+    let HttpRequest { method, url, headers, body, is_download, .. } = request;
+    let body = body.as_ref().map(RequestBody::open).unwrap_or_default();
+    let mut response = send_over_http(client, method, url, headers, body, deadline).await?;
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    if is_download && status.is_success() {
+        return Ok(HttpResponse { status, headers, body: Bytes::new(), rest: Some(Box::new(body_of(response))) });
+    }
+    let mut body = BytesMut::new();
+    match timeout_at(deadline, read_body(&mut response, &mut body, max_body_of(status, max_body))).await {
+        Ok(Ok(body)) => Ok(HttpResponse::new(status, headers, body)),
+        // The status alone makes it an error response, however much of its body arrived.
+        _ if !status.is_success() => Ok(HttpResponse::new(status, headers, body.freeze())),
+        Ok(Err(BodyError::TooLarge(size))) => Err(HttpError::TooLarge(TooLarge::Body(status, size))),
+        Ok(Err(BodyError::Broken(error))) => Err(HttpError::Broken(Some(status), Box::new(error.without_url()))),
+        Err(_) => Err(HttpError::TimedOut),
+    }
+}
+
+/// Sends a request, and returns the head of its response.
+async fn send_over_http(
+    client: &reqwest::Client,
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Body,
+    deadline: Instant,
+) -> Result<reqwest::Response, HttpError> {
+    let mut request = reqwest::Request::new(method, url);
+    *request.headers_mut() = headers;
+    let progress = Arc::new(SendProgress::default());
+    *request.body_mut() = Some(reqwest::Body::wrap(OutgoingBody::new(body, Arc::clone(&progress))));
+    match timeout_at(deadline, client.execute(request)).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(HttpError::of_request(error, progress.cancel())),
+        Err(_) => Err(HttpError::of_deadline(progress.cancel())),
+    }
+}
+
+/// The body of a response that has not been read.
+fn body_of(response: reqwest::Response) -> Body {
+    Body::wrap(reqwest::Body::from(response))
+}
+
+async fn over_transport(
+    transport: &dyn Transport,
     http_request: HttpRequest,
     deadline: Instant,
     max_body: usize,
 ) -> Result<HttpResponse, HttpError> {
-    let mut request = reqwest::Request::new(http_request.method, http_request.url);
+    let HttpRequest { operation, is_token_request, is_download, .. } = http_request;
+    let mut request = Request::new(http_request.body.as_ref().map(RequestBody::open).unwrap_or_default());
+    *request.method_mut() = http_request.method;
+    let uri = http_request.url.as_str().parse();
+    *request.uri_mut() = uri.map_err(|error: InvalidUri| HttpError::NotSent(error.into()))?;
     *request.headers_mut() = http_request.headers;
-    let progress = Arc::new(SendProgress::default());
-    let body = OutgoingBody::new(http_request.body.unwrap_or_default(), Arc::clone(&progress));
-    *request.body_mut() = Some(reqwest::Body::wrap(body));
-    let mut response = match timeout_at(deadline, client.execute(request)).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Err(HttpError::of_request(error, progress.cancel())),
-        Err(_) => return Err(HttpError::of_deadline(progress.cancel())),
-    };
-    let status = response.status();
-    let headers = std::mem::take(response.headers_mut());
-    let mut body = BytesMut::new();
-    match timeout_at(deadline, read_body(&mut response, &mut body, max_body_of(status, max_body))).await {
-        Ok(Ok(body)) => Ok(HttpResponse { status, headers, body }),
-        // The status alone makes it an error response, however much of its body arrived.
-        _ if !status.is_success() => Ok(HttpResponse { status, headers, body: body.freeze() }),
-        Ok(Err(BodyError::TooLarge(size))) => Err(HttpError::TooLarge(TooLarge::Body(status, size))),
-        Ok(Err(BodyError::Broken(error))) => Err(HttpError::Broken(Some(status), Box::new(error.without_url()))),
+    request.extensions_mut().insert(RequestInfo::new(operation, deadline, is_token_request));
+    let response = timeout_at(deadline, transport.send(request)).await.unwrap_or(Err(TransportError::timed_out()));
+    let (head, mut body) = response.map_err(TransportError::into_http_error)?.into_parts();
+    let http::response::Parts { status, headers, .. } = head;
+    if is_download && status.is_success() {
+        return Ok(HttpResponse { status, headers, body: Bytes::new(), rest: Some(Box::new(body)) });
+    }
+    let announced = body.length();
+    let mut read = BytesMut::new();
+    match timeout_at(deadline, body.read_into(&mut read, max_body_of(status, max_body))).await {
+        Ok(Ok(body)) => Ok(HttpResponse::new(status, headers, body)),
+        _ if !status.is_success() => Ok(HttpResponse::new(status, headers, read.freeze())),
+        Ok(Err(ReadError::TooLarge)) => {
+            let size = announced.map_or(BodySize::Unannounced, BodySize::Announced);
+            Err(HttpError::TooLarge(TooLarge::Body(status, size)))
+        }
+        Ok(Err(ReadError::Broken(error))) => Err(HttpError::Broken(Some(status), error)),
         Err(_) => Err(HttpError::TimedOut),
     }
 }
@@ -241,162 +405,4 @@ async fn read_body(
         next = response.chunk().await.map_err(BodyError::Broken)?;
     }
     Ok(chunks.split().freeze())
-}
-
-#[cfg(feature = "testing")]
-pub use in_memory::{Transport, TransportError};
-
-#[cfg(feature = "testing")]
-mod in_memory {
-    //! A transport without sockets, for simulations on a paused clock.
-
-    use std::fmt;
-    use std::future::Future;
-    use std::pin::Pin;
-
-    use bytes::Bytes;
-    use http::StatusCode;
-    use jiff::Timestamp;
-
-    use super::{BodySize, HttpError, HttpRequest, HttpResponse, TooLarge, max_body_of};
-    use crate::clock::WallClock;
-
-    /// A vendor's server in memory: receives requests and returns responses without sockets, on tokio's clock.
-    ///
-    /// A client that is built [with a transport](crate::ClientBuilder::with_transport) runs everything but the sockets, so a
-    /// test on a paused clock passes hours of waits in milliseconds.
-    pub trait Transport: fmt::Debug + Send + Sync + 'static {
-        /// Responds to one request.
-        fn send(
-            &self,
-            request: http::Request<Bytes>,
-        ) -> Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, TransportError>> + Send>>;
-
-        /// A number that identifies the server behind this transport. Clients of one tenant share its rate limit only if
-        /// their transports return the same number.
-        fn identity(&self) -> usize;
-
-        /// The wall time at which a client of this transport starts; from then on it advances with tokio's clock. Default: the
-        /// system's time.
-        fn wall(&self) -> Timestamp {
-            crate::clock::wall_now()
-        }
-
-        /// The wall clock of the clients of this transport, for a simulation that sets it. Takes precedence over
-        /// [`wall`](Self::wall). Default: none.
-        fn wall_clock(&self) -> Option<WallClock> {
-            None
-        }
-
-        /// Spawns a background task of a client: a refresh, or the storing of its tokens. Default: `tokio::spawn`.
-        ///
-        /// A simulated process keeps the tasks that it spawns, and aborts them when it ends:
-        ///
-        /// ```
-        /// use std::future::Future;
-        /// use std::pin::Pin;
-        /// use std::sync::{Arc, Mutex};
-        ///
-        /// use servicebay::testing::{Transport, TransportError, fisikal};
-        /// use tokio::task::AbortHandle;
-        ///
-        /// type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-        ///
-        /// #[derive(Clone, Debug)]
-        /// struct Process {
-        ///     server: fisikal::MockServer,
-        ///     tasks: Arc<Mutex<Vec<AbortHandle>>>,
-        /// }
-        ///
-        /// impl Transport for Process {
-        ///     fn send(
-        ///         &self,
-        ///         request: http::Request<bytes::Bytes>,
-        ///     ) -> BoxFuture<Result<http::Response<bytes::Bytes>, TransportError>> {
-        ///         self.server.send(request)
-        ///     }
-        ///
-        ///     fn identity(&self) -> usize {
-        ///         self.server.identity()
-        ///     }
-        ///
-        ///     fn spawn(&self, task: BoxFuture<()>) {
-        ///         self.tasks.lock().unwrap().push(tokio::spawn(task).abort_handle());
-        ///     }
-        /// }
-        ///
-        /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
-        /// use servicebay::fisikal::{Client, Credentials};
-        ///
-        /// let server = fisikal::MockServer::builder().in_memory();
-        /// let (user, password) = server.login(fisikal::Role::Manager);
-        /// let (id, secret) = (fisikal::MockServer::CLIENT_ID, fisikal::MockServer::CLIENT_SECRET);
-        /// let process = Process { server: server.clone(), tasks: Arc::default() };
-        /// let client = Client::builder(Credentials::password(id, secret, user, password))
-        ///     .with_base_url(server.base_url())
-        ///     .with_transport(process.clone())
-        ///     .build()?;
-        /// client.get_location().id(1).send().await?;
-        /// assert_eq!(process.tasks.lock().unwrap().len(), 1); // the login
-        /// # Ok(()) }
-        /// ```
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "such a task goes on when the callers that waited for it are gone"
-        )]
-        fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
-            tokio::spawn(task);
-        }
-    }
-
-    /// A request that a [`Transport`] does not respond to.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    #[non_exhaustive]
-    pub enum TransportError {
-        /// The connection broke after the request was sent, which may have arrived.
-        Dropped,
-        /// No connection could be opened: the request was not sent.
-        NotSent,
-        /// The head of the response arrived, and its body broke off.
-        Truncated,
-    }
-
-    impl fmt::Display for TransportError {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(match self {
-                Self::Dropped => "connection dropped",
-                Self::NotSent => "connection refused",
-                Self::Truncated => "body truncated",
-            })
-        }
-    }
-
-    impl std::error::Error for TransportError {}
-
-    pub(super) async fn over_transport(
-        transport: &dyn Transport,
-        http_request: HttpRequest,
-        max_body: usize,
-    ) -> Result<HttpResponse, HttpError> {
-        let mut request = http::Request::new(http_request.body.unwrap_or_default());
-        *request.method_mut() = http_request.method;
-        *request.uri_mut() = http_request
-            .url
-            .as_str()
-            .parse()
-            .map_err(|error: http::uri::InvalidUri| HttpError::NotSent(error.into()))?;
-        *request.headers_mut() = http_request.headers;
-        let response = transport.send(request).await.map_err(|error| match error {
-            TransportError::NotSent => HttpError::NotSent(Box::new(error)),
-            TransportError::Dropped => HttpError::Broken(None, Box::new(error)),
-            TransportError::Truncated => HttpError::Broken(Some(StatusCode::OK), Box::new(error)),
-        })?;
-        let (head, body) = response.into_parts();
-        if body.len() > max_body && head.status.is_success() {
-            let size = BodySize::Announced(body.len() as u64);
-            return Err(HttpError::TooLarge(TooLarge::Body(head.status, size)));
-        }
-        let body = body.slice(..body.len().min(max_body_of(head.status, max_body)));
-        Ok(HttpResponse { status: head.status, headers: head.headers, body })
-    }
 }

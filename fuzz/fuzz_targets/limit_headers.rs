@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use servicebay::fixably::{Client, Credentials};
-use servicebay::testing::{Script, Step, Transport as _};
+use servicebay::testing::{Script, Step, Environment as _};
 use servicebay::{Error, RateLimit};
 use servicebay_fuzz::{response, run};
 use tokio::time::Instant;

@@ -14,15 +14,14 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use crate::error::BoxError;
-use crate::transport::{HttpClient, HttpConfig, HttpError, HttpRequest, HttpResponse, Spawner};
+use crate::transport::{HttpClient, HttpConfig, HttpError, HttpRequest, HttpResponse, Spawner, Transport};
 
 /// Sends token requests.
 #[derive(Clone, Debug)]
 pub(crate) enum TokenTransport {
     /// Over HTTP, on this crate's runtime.
     Http(Arc<HttpConfig>),
-    #[cfg(feature = "testing")]
-    Custom(Arc<dyn crate::transport::Transport>),
+    Custom(Arc<dyn Transport>),
 }
 
 impl TokenTransport {
@@ -30,7 +29,6 @@ impl TokenTransport {
     pub(crate) fn of(client: &HttpClient) -> Self {
         match client {
             HttpClient::Reqwest { config, .. } => Self::Http(Arc::clone(config)),
-            #[cfg(feature = "testing")]
             HttpClient::Custom(transport) => Self::Custom(Arc::clone(transport)),
         }
     }
@@ -47,8 +45,8 @@ impl TokenTransport {
         receiver.await.ok()
     }
 
-    /// Sends a request and reads its response, as [`HttpClient::execute`] does. Over HTTP the request runs to its end even
-    /// if this future is dropped.
+    /// Sends a request and reads its response, as [`HttpClient::execute`] does. Except in a simulation, the request runs
+    /// to its end even if this future is dropped.
     pub(super) async fn execute(
         &self,
         request: HttpRequest,
@@ -56,27 +54,28 @@ impl TokenTransport {
         max_body: usize,
         span: Option<&Span>,
     ) -> Result<HttpResponse, HttpError> {
-        match self {
-            Self::Http(config) => {
-                let (config, span) = (Arc::clone(config), span.cloned());
-                let sent = self.run(async move {
-                    let is_plain_http = request.url.scheme() == "http";
-                    let client = match config.token_client(is_plain_http) {
-                        Ok(client) => client.clone(),
-                        Err(error) => return Err(HttpError::NotSent(Box::new(error))),
-                    };
-                    let client = HttpClient::Reqwest { client, config };
-                    client.execute(request, deadline, max_body, span.as_ref()).await
-                });
-                let ended = || BoxError::from("the runtime of the token request was shut down");
-                sent.await.unwrap_or_else(|| Err(HttpError::Broken(None, ended())))
-            }
-            // In a simulation, time belongs to the test's runtime, and so do its tasks.
-            #[cfg(feature = "testing")]
-            Self::Custom(transport) => {
-                HttpClient::Custom(Arc::clone(transport)).execute(request, deadline, max_body, span).await
-            }
+        // In a simulation, time belongs to the test's runtime, and so do its tasks.
+        if let Self::Custom(transport) = self
+            && Spawner::of(transport).is_some()
+        {
+            return HttpClient::Custom(Arc::clone(transport)).execute(request, deadline, max_body, span).await;
         }
+        let (transport, span) = (self.clone(), span.cloned());
+        let sent = self.run(async move {
+            let client = match transport {
+                Self::Custom(transport) => HttpClient::Custom(transport),
+                Self::Http(config) => {
+                    let is_plain_http = request.url.scheme() == "http";
+                    match config.token_client(is_plain_http).cloned() {
+                        Ok(client) => HttpClient::Reqwest { client, config },
+                        Err(error) => return Err(HttpError::NotSent(Box::new(error))),
+                    }
+                }
+            };
+            client.execute(request, deadline, max_body, span.as_ref()).await
+        });
+        let ended = || BoxError::from("the runtime of the token request was shut down");
+        sent.await.unwrap_or_else(|| Err(HttpError::Broken(None, ended())))
     }
 }
 
@@ -84,8 +83,7 @@ impl TokenTransport {
 pub(super) fn spawn(transport: &TokenTransport, future: impl Future<Output = ()> + Send + 'static) {
     match transport {
         TokenTransport::Http(_) => Spawner::Tokens.spawn(future),
-        #[cfg(feature = "testing")]
-        TokenTransport::Custom(transport) => Spawner::Custom(Arc::clone(transport)).spawn(future),
+        TokenTransport::Custom(transport) => Spawner::of(transport).unwrap_or(Spawner::Tokens).spawn(future),
     }
 }
 

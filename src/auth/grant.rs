@@ -80,7 +80,7 @@ pub(crate) struct TokenRequest {
     pub(crate) operation: &'static Operation,
     pub(crate) place: Place,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) body: Body,
+    pub(crate) body: TokenBody,
     /// What an error response could repeat besides the grant's own secrets.
     pub(crate) secrets: Vec<SecretString>,
 }
@@ -95,13 +95,13 @@ pub(crate) enum Place {
 }
 
 /// A body in one of the two formats that token endpoints accept.
-pub(crate) enum Body {
+pub(crate) enum TokenBody {
     Form(Vec<(&'static str, String)>),
     Json(Value),
 }
 
 impl TokenRequest {
-    pub(crate) fn new(operation: &'static Operation, place: Place, body: Body) -> Self {
+    pub(crate) fn new(operation: &'static Operation, place: Place, body: TokenBody) -> Self {
         Self { operation, place, headers: Vec::new(), body, secrets: Vec::new() }
     }
 

@@ -12,6 +12,8 @@ use url::Url;
 
 use super::background::TokenTransport;
 use crate::base_url::BaseUrl;
+#[cfg(feature = "testing")]
+use crate::transport::Environment;
 
 /// The pause if the endpoint does not say how long.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
@@ -48,8 +50,9 @@ enum Owner {
     Process,
     /// The clones of one client, over plain HTTP: a port of this machine is one server's now and another's the next moment.
     Client(Arc<BaseUrl>),
+    /// The clients of one simulated server.
     #[cfg(feature = "testing")]
-    Transport(Arc<dyn crate::transport::Transport>),
+    Simulated(Arc<dyn crate::transport::Transport>),
 }
 
 impl Throttle {
@@ -57,9 +60,13 @@ impl Throttle {
     pub(super) fn of(url: &Url, transport: &TokenTransport, base_url: &Arc<BaseUrl>) -> Self {
         let owner = match transport {
             #[cfg(feature = "testing")]
-            TokenTransport::Custom(transport) => Owner::Transport(Arc::clone(transport)),
-            TokenTransport::Http(_) if url.scheme() == "http" => Owner::Client(Arc::clone(base_url)),
-            TokenTransport::Http(_) => Owner::Process,
+            TokenTransport::Custom(transport) if transport.environment().is_some() => {
+                Owner::Simulated(Arc::clone(transport))
+            }
+            TokenTransport::Custom(_) | TokenTransport::Http(_) if url.scheme() == "http" => {
+                Owner::Client(Arc::clone(base_url))
+            }
+            TokenTransport::Custom(_) | TokenTransport::Http(_) => Owner::Process,
         };
         Self { url: url.to_string(), owner }
     }
@@ -93,7 +100,7 @@ impl Throttle {
             Owner::Process => 0,
             Owner::Client(base_url) => Arc::as_ptr(base_url).addr(),
             #[cfg(feature = "testing")]
-            Owner::Transport(transport) => transport.identity(),
+            Owner::Simulated(transport) => transport.environment().map_or(0, Environment::identity),
         };
         (self.url.clone(), owner)
     }
@@ -107,7 +114,7 @@ impl Owner {
             Self::Process => true,
             Self::Client(base_url) => Arc::strong_count(base_url) == 1,
             #[cfg(feature = "testing")]
-            Self::Transport(transport) => Arc::strong_count(transport) == 1,
+            Self::Simulated(transport) => Arc::strong_count(transport) == 1,
         }
     }
 }

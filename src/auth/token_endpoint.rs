@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use serde_json::Value;
 use url::Url;
 
 use super::background::TokenTransport;
-use super::grant::{Body, Grant, Granted, Place, TokenRequest};
+use super::grant::{Grant, Granted, Place, TokenBody, TokenRequest};
 use super::redaction::Redaction;
 use super::refusal;
 use super::throttle::Throttle;
@@ -164,14 +165,22 @@ impl Endpoint {
     fn http_request(&self, request: &TokenRequest, url: &Url) -> HttpRequest {
         let mut headers: HeaderMap = self.headers.iter().chain(&request.headers).cloned().collect();
         let (content_type, body) = match &request.body {
-            Body::Json(value) => ("application/json", value.to_string()),
-            Body::Form(fields) => {
+            TokenBody::Json(value) => ("application/json", value.to_string()),
+            TokenBody::Form(fields) => {
                 let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
                 ("application/x-www-form-urlencoded", form)
             }
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        HttpRequest { method: request.operation.method().clone(), url: url.clone(), headers, body: Some(body.into()) }
+        HttpRequest {
+            method: request.operation.method().clone(),
+            url: url.clone(),
+            headers,
+            body: Some(Bytes::from(body).into()),
+            operation: request.operation,
+            is_token_request: true,
+            is_download: false,
+        }
     }
 
     /// Whether a response reports an error: by its status, or in the body of a success that holds no token.

@@ -16,6 +16,8 @@ use crate::auth::{
 use crate::base_url::BaseUrl;
 use crate::client_inner::ClientInner;
 use crate::clock::Clock;
+#[cfg(feature = "testing")]
+use crate::clock::WallClock;
 use crate::error::Error;
 use crate::limit::{RateLimitPolicy, RateLimiter, Registry};
 use crate::observer::Observer;
@@ -23,7 +25,7 @@ use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::Pipeline;
 use crate::retry::RetryBudget;
 use crate::telemetry::Telemetry;
-use crate::transport::{HttpClient, HttpConfig, Spawner};
+use crate::transport::{HttpClient, HttpConfig, Spawner, Transport};
 use crate::vendor::Vendor;
 
 const OWN_USER_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
@@ -42,8 +44,7 @@ pub(super) struct ClientConfig {
     pub(super) store: Option<Arc<dyn DynTokenStore>>,
     pub(super) tenant_context: Option<TenantContext>,
     pub(super) observer: Option<Arc<dyn Observer>>,
-    #[cfg(feature = "testing")]
-    pub(super) transport: Option<Arc<dyn crate::transport::Transport>>,
+    pub(super) transport: Option<Arc<dyn Transport>>,
 }
 
 impl ClientConfig {
@@ -61,7 +62,6 @@ impl ClientConfig {
             store: None,
             tenant_context: None,
             observer: None,
-            #[cfg(feature = "testing")]
             transport: None,
         }
     }
@@ -180,12 +180,20 @@ impl ClientConfig {
         }
     }
 
-    /// How requests are sent, and the clock that belongs to it: a test's transport and clock, an HTTP client with a
-    /// configuration of its own, the one that many tenants share, or a new one.
+    /// How requests are sent, and the clock that belongs to it: the user's transport and the clock of its simulation, an HTTP
+    /// client with a configuration of its own, the one that many tenants share, or a new one.
     fn transport(&self, base_url: &Url, settings: &ResolvedOptions) -> Result<(HttpClient, Clock), Error> {
-        #[cfg(feature = "testing")]
         if let Some(transport) = &self.transport {
-            let clock = transport.wall_clock().map_or_else(|| Clock::anchored(transport.wall()), Clock::Anchored);
+            if self.http_config.is_some() {
+                let reason = "does not concern a transport of your own: configure that instead";
+                return Err(Error::config("http_config", reason));
+            }
+            #[cfg(feature = "testing")]
+            let clock = transport.environment().map_or(Clock::System, |environment| {
+                Clock::Anchored(environment.wall_clock().unwrap_or_else(|| WallClock::steady(environment.wall())))
+            });
+            #[cfg(not(feature = "testing"))]
+            let clock = Clock::System;
             return Ok((HttpClient::Custom(Arc::clone(transport)), clock));
         }
         let needs = HttpClientNeeds::new(base_url, settings.attempt_timeout)?;
@@ -211,8 +219,11 @@ impl ClientConfig {
     fn rate_limiter(&self, id: String, clock: Clock) -> Arc<RateLimiter> {
         #[cfg(feature = "testing")]
         let (id, spawner) = match &self.transport {
-            // The identity of a transport is unique only as long as the transport lives, so the limiter holds it.
-            Some(transport) => (format!("{id} over {}", transport.identity()), Spawner::Custom(Arc::clone(transport))),
+            // The identity of a simulated server is unique only as long as it lives, so the limiter holds it.
+            Some(transport) => match (transport.environment(), Spawner::of(transport)) {
+                (Some(environment), Some(spawner)) => (format!("{id} over {}", environment.identity()), spawner),
+                _ => (id, Spawner::Limits),
+            },
             None => (id, Spawner::Limits),
         };
         #[cfg(not(feature = "testing"))]

@@ -28,6 +28,8 @@ pub struct CallError {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) request_body: Bytes,
+    /// Whether there was a body that is not kept: a file or a stream.
+    pub(crate) is_body_lost: bool,
     /// The headers that the caller added. Their values may be secrets, so only a postponed call has them.
     pub(crate) request_headers: Option<Box<CallHeaders>>,
     pub(crate) user_agent: Arc<str>,
@@ -75,7 +77,8 @@ impl CallError {
         &self.url
     }
 
-    /// The request body, whether it was sent or not; empty if the call has none. It may name customers.
+    /// The request body, whether it was sent or not; empty if the call has none, or if it is a file or a stream. It may name
+    /// customers.
     pub fn request_body(&self) -> &Bytes {
         &self.request_body
     }

@@ -14,7 +14,8 @@ use super::RateLimitedError;
 /// and when the limit is expected to have room. A client's `resume` turns it back into a request.
 ///
 /// It serializes with the request body, which may name customers, and with the headers that you added to the call; `Debug` omits
-/// both. It holds no credentials of the client: the one that resumes it uses its own.
+/// both. It holds no credentials of the client: the one that resumes it uses its own. A body that is a file or a stream is not
+/// stored: such a call cannot be resumed, only made anew.
 ///
 /// # Example
 ///
@@ -50,6 +51,9 @@ pub struct Postponed {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, String)>,
     idempotent: bool,
+    /// Whether there was a body that cannot be stored: a file or a stream.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_body_lost: bool,
     resume_at: Timestamp,
 }
 
@@ -83,6 +87,7 @@ impl RateLimitedError {
             body: (!request_body.is_empty()).then(|| PostponedBody::of(request_body)),
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             idempotent: self.is_idempotent(),
+            is_body_lost: self.is_body_lost,
             resume_at: self.resume_at(),
         }
     }
@@ -123,6 +128,10 @@ impl Postponed {
 
     pub(crate) fn headers(&self) -> &[(String, String)] {
         &self.headers
+    }
+
+    pub(crate) fn is_body_lost(&self) -> bool {
+        self.is_body_lost
     }
 
     pub(crate) fn is_idempotent(&self) -> bool {

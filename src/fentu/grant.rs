@@ -8,7 +8,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::error_body;
-use crate::auth::{Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, check_text};
+use crate::auth::{
+    ErrorWords, Grant, Granted, Lives, Place, TokenBody, TokenRequest, TokenSet, VendorRefusals, check_text,
+};
 use crate::error::Error;
 use crate::operation::Operation;
 
@@ -52,7 +54,7 @@ impl CodeGrant {
         fields.push(("code", code));
         fields.push(("redirect_uri", redirect_uri));
         fields.push(("code_verifier", verifier.expose_secret().to_owned()));
-        TokenRequest::new(&EXCHANGE, Place::Root, Body::Form(fields)).with_secrets(secrets)
+        TokenRequest::new(&EXCHANGE, Place::Root, TokenBody::Form(fields)).with_secrets(secrets)
     }
 
     fn fields(&self, kind: &str) -> Vec<(&'static str, String)> {
@@ -81,7 +83,7 @@ impl Grant for CodeGrant {
         let mut fields = self.fields("refresh_token");
         fields.push(("refresh_token", tokens.refresh_token()?.expose_secret().to_owned()));
         let secrets = tokens.secrets();
-        Some(TokenRequest::new(&REFRESH, Place::Root, Body::Form(fields)).with_secrets(secrets))
+        Some(TokenRequest::new(&REFRESH, Place::Root, TokenBody::Form(fields)).with_secrets(secrets))
     }
 
     fn revoke(&self, tokens: &TokenSet) -> Vec<TokenRequest> {
@@ -93,7 +95,7 @@ impl Grant for CodeGrant {
         let each = tokens.refresh_token().into_iter().chain([access]);
         each.map(|token| {
             let fields = vec![("token", token.expose_secret().to_owned())];
-            let request = TokenRequest::new(&REVOKE, Place::Root, Body::Form(fields));
+            let request = TokenRequest::new(&REVOKE, Place::Root, TokenBody::Form(fields));
             let mut request = request.with_secrets(tokens.secrets());
             let mut bearer = bearer.clone();
             bearer.set_sensitive(true);

@@ -1,10 +1,12 @@
 //! A page of a list, and where the next one starts.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::generated::types::PageMeta;
 use crate::lenient::PositionalList;
 use crate::page::{ListPage, Position, Sealed, UnexpectedPage};
+use crate::raw_list::RawPage;
 
 /// One page of a list.
 ///
@@ -70,6 +72,19 @@ impl<T: Send + 'static> ListPage for Page<T> {
 
     fn items_mut(&mut self) -> &mut Vec<T> {
         &mut self.items
+    }
+}
+
+impl<T: DeserializeOwned + Default + Send + 'static> RawPage for Page<T> {
+    const PARAMETERS: &'static [&'static str] = &["page"];
+
+    fn select(query: &mut Vec<(String, String)>, position: Position) -> Result<(), &'static str> {
+        match position {
+            Position::Start => {}
+            Position::Page(page) => query.push(("page".to_owned(), page.to_string())),
+            _ => return Err("is an offset or a window: this vendor's lists start at a page"),
+        }
+        Ok(())
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::error_body;
 use crate::auth::{
-    Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, check_present, check_text,
-    is_gateway_phrase,
+    ErrorWords, Grant, Granted, Lives, Place, TokenBody, TokenRequest, TokenSet, VendorRefusals, check_present,
+    check_text, is_gateway_phrase,
 };
 use crate::error::Error;
 use crate::operation::Operation;
@@ -48,9 +48,9 @@ impl PasswordGrant {
 
     /// The fields of a request, with the application's id and secret. They go into the body: a `Basic` header would work
     /// too, but would be one more place to redact.
-    fn fields<const N: usize>(&self, more: [(&'static str, &str); N]) -> Body {
+    fn fields<const N: usize>(&self, more: [(&'static str, &str); N]) -> TokenBody {
         let application = [("client_id", &*self.client_id), ("client_secret", self.client_secret.expose_secret())];
-        Body::Form(more.into_iter().chain(application).map(|(name, value)| (name, value.to_owned())).collect())
+        TokenBody::Form(more.into_iter().chain(application).map(|(name, value)| (name, value.to_owned())).collect())
     }
 }
 
@@ -133,7 +133,7 @@ impl Grant for SessionGrant {
     fn login(&self) -> Option<TokenRequest> {
         let password = self.password.expose_secret();
         let body = json!({"email": self.email, "password": password, "roles": self.roles});
-        Some(TokenRequest::new(&SESSIONS, Place::Base, Body::Json(body)))
+        Some(TokenRequest::new(&SESSIONS, Place::Base, TokenBody::Json(body)))
     }
 
     fn refresh(&self, _tokens: &TokenSet, _access_is_valid: bool) -> Option<TokenRequest> {
@@ -178,8 +178,8 @@ mod tests {
 
     fn form(request: &TokenRequest) -> Vec<(&'static str, String)> {
         match &request.body {
-            Body::Form(fields) => fields.clone(),
-            Body::Json(body) => panic!("{body}"),
+            TokenBody::Form(fields) => fields.clone(),
+            TokenBody::Json(body) => panic!("{body}"),
         }
     }
 

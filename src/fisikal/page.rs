@@ -3,22 +3,34 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::generated::types;
+use super::page_limit::PageLimit;
 use crate::lenient::PositionalList;
 use crate::page::{ListPage, Position, Sealed, UnexpectedPage};
+use crate::raw_list::RawPage;
 
-/// A type that the vendor sends in lists.
-pub trait ListItem: Sealed {
+/// A type that the vendor sends in lists. Implement it for items of a [`RawList`](crate::RawList).
+///
+/// ```
+/// #[derive(Default, serde::Deserialize)]
+/// #[serde(default)]
+/// struct Announcement {
+///     title: String,
+/// }
+///
+/// impl servicebay::fisikal::ListItem for Announcement {
+///     const ROOT: &'static str = "announcements";
+/// }
+/// ```
+pub trait ListItem {
     /// The name of the member that holds the items.
     const ROOT: &'static str;
 }
 
 macro_rules! list_items {
     ($($item:ident: $root:literal,)*) => {$(
-        impl Sealed for types::$item {}
-
         impl ListItem for types::$item {
             const ROOT: &'static str = $root;
         }
@@ -112,6 +124,33 @@ impl<T: Send + 'static> ListPage for Page<T> {
 
     fn items_mut(&mut self) -> &mut Vec<T> {
         &mut self.items
+    }
+}
+
+impl<T: DeserializeOwned + Default + ListItem + Send + 'static> RawPage for Page<T> {
+    const PARAMETERS: &'static [&'static str] = &[];
+
+    /// The range is a member of the JSON object that holds all parameters of a list.
+    fn select(query: &mut Vec<(String, String)>, position: Position) -> Result<(), &'static str> {
+        let limit = match position {
+            Position::Start => return Ok(()),
+            Position::Window { start, count } => PageLimit::new(count).after(start),
+            _ => return Err("is an offset or a page: this vendor's lists are read in windows"),
+        };
+        let limit = serde_json::to_value(limit).map_err(|_| "has an empty or negative window")?;
+        let index = query.iter().position(|(name, _)| name == "json");
+        let mut members = match index.map(|index| serde_json::from_str(&query[index].1)) {
+            None => serde_json::Map::new(),
+            Some(Ok(members)) => members,
+            Some(Err(_)) => return Err("cannot be added to the parameter `json`, which is no JSON object"),
+        };
+        members.insert("limit".to_owned(), limit);
+        let json = serde_json::Value::Object(members).to_string();
+        match index {
+            Some(index) => query[index].1 = json,
+            None => query.push(("json".to_owned(), json)),
+        }
+        Ok(())
     }
 }
 

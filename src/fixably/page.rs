@@ -1,9 +1,11 @@
 //! A page of a list, and where the next one starts.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::lenient::PositionalList;
 use crate::page::{ListPage, Position, Sealed, UnexpectedPage};
+use crate::raw_list::RawPage;
 
 /// One page of a list.
 ///
@@ -100,6 +102,21 @@ impl<T: Send + 'static> ListPage for Page<T> {
 
     fn items_mut(&mut self) -> &mut Vec<T> {
         &mut self.items
+    }
+}
+
+impl<T: DeserializeOwned + Default + Send + 'static> RawPage for Page<T> {
+    const PARAMETERS: &'static [&'static str] = &["offset", "page"];
+
+    fn select(query: &mut Vec<(String, String)>, position: Position) -> Result<(), &'static str> {
+        let (name, number) = match position {
+            Position::Start => return Ok(()),
+            Position::Offset(offset) => ("offset", offset),
+            Position::Page(page) => ("page", page),
+            Position::Window { .. } => return Err("is a window: this vendor's lists start at an offset or a page"),
+        };
+        query.push((name.to_owned(), number.to_string()));
+        Ok(())
     }
 }
 

@@ -43,7 +43,7 @@ pub trait List: Sealed + Clone + Send + 'static {
     fn unexpected_page(self, response: &Response<Self::Page>, problem: &UnexpectedPage) -> Error;
 
     /// A number that identifies an item, made from its id and stable across processes; `None` if the item has no id.
-    fn key(item: &Self::Item) -> Option<u64>;
+    fn key(&self, item: &Self::Item) -> Option<u64>;
 
     /// How many calls the tenant's rate limit allows right now; `None` if that is unknown.
     fn rate_limit_headroom(&self) -> Option<u64>;

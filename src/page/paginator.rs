@@ -220,7 +220,7 @@ impl<L: List> Paginator<L> {
     fn check(&mut self, position: Position, page: Response<L::Page>) -> Result<Option<CheckedPage<L>>, Error> {
         let unexpected = |problem| self.list.clone().at(position).unexpected_page(&page, &problem);
         let next = page.after(position).map_err(unexpected)?;
-        let keys: Vec<_> = page.items().iter().map(L::key).collect();
+        let keys: Vec<_> = page.items().iter().map(|item| self.list.key(item)).collect();
         let duplicates = match self.deduplicator.check_page(position, &keys, page.total()) {
             PageDecision::Accept(duplicates) => duplicates,
             PageDecision::GoBack(earlier) => {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +18,7 @@ use crate::auth::{NoToken, TokenError, TokenErrorKind};
 use crate::error::{BoxError, CallError, DecodeError, Error, RateLimitedError, ValidationError};
 use crate::limit::{HoldBack, RateLimitHeaders};
 use crate::transport::{
-    BodySize, HttpError, HttpResponse, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, NoConnectionInTime, TooLarge,
+    BodySize, HttpError, HttpResponse, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, NoConnectionInTime, RequestBody, TooLarge,
     is_untrusted_certificate,
 };
 use crate::vendor::VendorError;
@@ -125,6 +127,21 @@ impl RetryContext<'_> {
         call.elapsed = self.phase_started_at - self.started_at;
         call.failed_at = self.pipeline.clock.wall_at(self.phase_started_at);
         Error::Decode(Box::new(DecodeError { call, path: None }))
+    }
+
+    /// The body of a success broke off while the caller read it.
+    #[cold]
+    pub(crate) fn broken_body(&self, error: HttpError) -> Error {
+        self.no_response(error)
+    }
+
+    /// A file of this machine could not be written.
+    #[cold]
+    pub(crate) fn failed_file(&self, path: &Path, error: io::Error) -> Error {
+        let mut call =
+            self.call_error(format!("{} cannot be written: check the folder and its permissions", path.display()));
+        call.source = Some(Box::new(error));
+        Error::File(Box::new(call))
     }
 
     /// The vendor's id of the request, with secrets redacted.
@@ -284,7 +301,8 @@ impl RetryContext<'_> {
             operation: self.call.operation,
             method: self.call.method.clone(),
             url: self.url().clone(),
-            request_body: self.call.body.clone().unwrap_or_default(),
+            request_body: self.call.body.as_ref().and_then(RequestBody::as_bytes).cloned().unwrap_or_default(),
+            is_body_lost: self.call.body.as_ref().is_some_and(|body| body.as_bytes().is_none()),
             request_headers: self.options.headers.clone(),
             user_agent: Arc::clone(&pipeline.user_agent),
             client_name: pipeline.client_name.clone(),
@@ -381,7 +399,7 @@ mod tests {
         let secret = "Hush?Hush+token==";
         for location in [format!("/login/{secret}"), format!("/{}{secret}", "x".repeat(190))] {
             let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_str(&location).unwrap())]);
-            let response = HttpResponse { status: StatusCode::FOUND, headers, body: Bytes::new() };
+            let response = HttpResponse::new(StatusCode::FOUND, headers, Bytes::new());
             let reason = reason(&response, |text| text.replace(secret, "[redacted]"));
             assert!(reason.starts_with("redirected to /") && !reason.contains("Hush"), "{reason}");
         }

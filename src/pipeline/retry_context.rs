@@ -63,6 +63,12 @@ pub(crate) struct CallRecord {
     ended_at: Instant,
 }
 
+impl CallRecord {
+    pub(crate) fn started_at(&self) -> Instant {
+        self.started_at
+    }
+}
+
 impl<'a> RetryContext<'a> {
     pub(crate) fn new(pipeline: &'a Pipeline, call: &'a Call, options: &'a ResolvedOptions) -> Self {
         let now = pipeline.clock.now();
@@ -126,6 +132,7 @@ impl<'a> RetryContext<'a> {
             attempts: self.counted_attempts,
             idempotent: self.call.idempotent,
             reauthorized: self.reauthorized,
+            can_be_sent: self.call.can_be_sent(),
         }
     }
 
@@ -179,7 +186,7 @@ impl<'a> RetryContext<'a> {
     /// If that responds with 404 too, it is the object that does not exist.
     pub(super) fn alternative_url(&self, outcome: &Result<HttpResponse, HttpError>) -> Option<Url> {
         let is_not_found = outcome.as_ref().is_ok_and(|response| response.status == StatusCode::NOT_FOUND);
-        if !is_not_found || self.alternative_url.is_some() {
+        if !is_not_found || self.alternative_url.is_some() || !self.call.can_be_sent() {
             return None;
         }
         self.pipeline.base_url.alternative_of(&self.call.url)

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::error_body;
 use crate::auth::{
-    Body, ErrorWords, Grant, Granted, Lives, Place, TokenRequest, TokenSet, VendorRefusals, check_text,
+    ErrorWords, Grant, Granted, Lives, Place, TokenBody, TokenRequest, TokenSet, VendorRefusals, check_text,
     is_gateway_phrase, life,
 };
 use crate::error::Error;
@@ -45,7 +45,7 @@ impl Grant for AppGrant {
 
     fn login(&self) -> Option<TokenRequest> {
         let body = json!({"appKey": self.app_key, "appSecret": self.app_secret.expose_secret()});
-        Some(TokenRequest::new(&LOGIN, Place::Base, Body::Json(body)))
+        Some(TokenRequest::new(&LOGIN, Place::Base, TokenBody::Json(body)))
     }
 
     /// The vendor requires both the refresh token and an access token that is still valid. Where to put them is not
@@ -55,7 +55,7 @@ impl Grant for AppGrant {
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", tokens.access_token().expose_secret())).ok()?;
         bearer.set_sensitive(true);
         let body = json!({"refreshToken": refresh.expose_secret()});
-        let mut request = TokenRequest::new(&REFRESH, Place::Base, Body::Json(body));
+        let mut request = TokenRequest::new(&REFRESH, Place::Base, TokenBody::Json(body));
         request.headers.push((AUTHORIZATION, bearer));
         Some(request.with_secrets(tokens.secrets()))
     }

@@ -1,9 +1,24 @@
-//! Reads request bodies: JSON objects and forms.
+//! Reads request bodies: JSON objects and forms. Makes bodies that end early.
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use serde_json::{Map, Value};
+
+use crate::transport::{Body, TransportError};
+
+/// The request as a server has it that has read all of it.
+pub(crate) async fn received(request: Request<Body>) -> Result<Request<Bytes>, TransportError> {
+    let (head, body) = request.into_parts();
+    Ok(Request::from_parts(head, body.collect(usize::MAX).await?))
+}
+
+/// A body that breaks off before its end.
+pub(crate) fn truncated(arrived: Bytes) -> Body {
+    let pieces = [Ok(arrived), Err("body truncated")];
+    Body::from_stream(stream::iter(pieces), None)
+}
 
 /// Why a body is not a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -141,15 +141,23 @@ macro_rules! mock_server {
         impl $crate::transport::Transport for MockServer {
             fn send(
                 &self,
-                request: http::Request<bytes::Bytes>,
+                request: http::Request<$crate::Body>,
             ) -> futures_core::future::BoxFuture<
-                'static,
-                Result<http::Response<bytes::Bytes>, $crate::transport::TransportError>,
+                '_,
+                Result<http::Response<$crate::Body>, $crate::transport::TransportError>,
             > {
-                let server = self.clone();
-                Box::pin(async move { server.handle(&request).deliver().await })
+                Box::pin(async move {
+                    let request = $crate::testing::body::received(request).await?;
+                    self.handle(&request).deliver().await
+                })
             }
 
+            fn environment(&self) -> Option<&dyn $crate::transport::Environment> {
+                Some(self)
+            }
+        }
+
+        impl $crate::transport::Environment for MockServer {
             fn identity(&self) -> usize {
                 std::sync::Arc::as_ptr(&self.server).addr()
             }

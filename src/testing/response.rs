@@ -7,7 +7,8 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::transport::TransportError;
+use super::body;
+use crate::transport::{Body, TransportError};
 
 /// The outcome of one request, before it is sent over a socket or handed over in memory.
 #[derive(Clone, Debug)]
@@ -34,14 +35,14 @@ impl MockResponse {
     }
 
     /// Hands the response over in memory, after its delay.
-    pub(crate) async fn deliver(self) -> Result<Response<Bytes>, TransportError> {
+    pub(crate) async fn deliver(self) -> Result<Response<Body>, TransportError> {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
         match self.delivery {
-            Delivery::Complete => Ok(self.response),
-            Delivery::Dropped => Err(TransportError::Dropped),
-            Delivery::Truncated => Err(TransportError::Truncated),
+            Delivery::Complete => Ok(self.response.map(Body::from)),
+            Delivery::Dropped => Err(TransportError::broken("connection dropped")),
+            Delivery::Truncated => Ok(self.response.map(body::truncated)),
         }
     }
 }
@@ -93,13 +94,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_incomplete_response_is_a_transport_error() {
-        for (delivery, error) in
-            [(Delivery::Dropped, TransportError::Dropped), (Delivery::Truncated, TransportError::Truncated)]
-        {
-            let mut response = MockResponse::new(Response::new(Bytes::new()));
-            response.delivery = delivery;
-            assert_eq!(response.deliver().await.expect_err("incomplete"), error);
-        }
+        let mut response = MockResponse::new(Response::new(Bytes::new()));
+        response.delivery = Delivery::Dropped;
+        assert!(response.clone().deliver().await.expect_err("no response").may_have_arrived());
+        response.delivery = Delivery::Truncated;
+        let response = response.deliver().await.expect("a response");
+        let error = response.into_body().collect(1).await.expect_err("incomplete");
+        assert_eq!(error.to_string(), "body truncated");
     }
 
     #[test]

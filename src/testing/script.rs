@@ -12,8 +12,8 @@ use http::{Method, Request, Response, Uri};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::response;
-use crate::transport::{Transport, TransportError};
+use super::{body, response};
+use crate::transport::{Body, Environment, Transport, TransportError};
 
 /// A transport that returns a list of responses, one for each request, and records the requests.
 ///
@@ -122,10 +122,10 @@ impl Script {
 }
 
 impl Transport for Script {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
-        let script = self.clone();
+    fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
         Box::pin(async move {
-            let mut step = script.next(&request);
+            let request = body::received(request).await?;
+            let mut step = self.next(&request);
             while let Act::Compute(compute) = &step.act {
                 let mut computed = compute(&request);
                 computed.headers.extend(step.headers);
@@ -138,14 +138,24 @@ impl Transport for Script {
             match step.act {
                 Act::Respond(mut response) => {
                     response.headers_mut().extend(step.headers);
-                    Ok(response)
+                    Ok(response.map(|content| match step.cut_after {
+                        Some(length) => body::truncated(content.slice(..length.min(content.len()))),
+                        None => content.into(),
+                    }))
                 }
-                Act::Fail(error) => Err(error),
+                Act::Drop => Err(TransportError::broken("connection dropped")),
+                Act::FailToConnect => Err(TransportError::not_sent("connection refused")),
                 Act::Compute(_) => unreachable!("the loop above ends with a step that is not computed"),
             }
         })
     }
 
+    fn environment(&self) -> Option<&dyn Environment> {
+        Some(self)
+    }
+}
+
+impl Environment for Script {
     fn identity(&self) -> usize {
         Arc::as_ptr(&self.state).addr()
     }
@@ -174,6 +184,8 @@ pub struct Step {
     act: Act,
     delay: Duration,
     headers: HeaderMap,
+    /// How much of the body arrives; `None` if all of it does.
+    cut_after: Option<usize>,
     repeats: bool,
 }
 
@@ -182,7 +194,8 @@ enum Act {
     Respond(Response<Bytes>),
     #[expect(clippy::type_complexity, reason = "a name for it would be used once")]
     Compute(Arc<dyn Fn(&Request<Bytes>) -> Step + Send + Sync>),
-    Fail(TransportError),
+    Drop,
+    FailToConnect,
 }
 
 impl Step {
@@ -218,17 +231,17 @@ impl Step {
 
     /// The connection breaks after the request was sent. It may have arrived.
     pub fn dropped() -> Self {
-        Self::new(Act::Fail(TransportError::Dropped))
+        Self::new(Act::Drop)
     }
 
     /// The connection fails before the request is sent.
     pub fn connect_error() -> Self {
-        Self::new(Act::Fail(TransportError::NotSent))
+        Self::new(Act::FailToConnect)
     }
 
     /// The response starts and its body ends early. The request has arrived.
     pub fn truncated() -> Self {
-        Self::new(Act::Fail(TransportError::Truncated))
+        Self::status(200).cut_after(0)
     }
 
     /// Responds with the step that a function computes from the request. Headers and delays of both steps apply.
@@ -249,6 +262,12 @@ impl Step {
         self
     }
 
+    /// Breaks the connection after this many bytes of the body.
+    pub fn cut_after(mut self, bytes: usize) -> Self {
+        self.cut_after = Some(bytes);
+        self
+    }
+
     /// Delays the response or the failure.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -262,7 +281,7 @@ impl Step {
     }
 
     fn new(act: Act) -> Self {
-        Self { act, delay: Duration::ZERO, headers: HeaderMap::new(), repeats: false }
+        Self { act, delay: Duration::ZERO, headers: HeaderMap::new(), cut_after: None, repeats: false }
     }
 }
 
@@ -272,7 +291,8 @@ impl fmt::Debug for Step {
         match &self.act {
             Act::Respond(response) => step.field("status", &response.status()),
             Act::Compute(_) => step.field("status", &"computed"),
-            Act::Fail(error) => step.field("error", error),
+            Act::Drop => step.field("error", &"connection dropped"),
+            Act::FailToConnect => step.field("error", &"connection refused"),
         };
         step.field("delay", &self.delay).field("repeats", &self.repeats).finish()
     }
@@ -301,8 +321,9 @@ mod tests {
     use super::*;
 
     async fn get(script: &Script, path: &str) -> Result<Response<Bytes>, TransportError> {
-        let request = Request::get(path).header("x-mark", "1").body(Bytes::new()).expect("a request");
-        script.send(request).await
+        let request = Request::get(path).header("x-mark", "1").body(Body::empty()).expect("a request");
+        let (head, body) = script.send(request).await?.into_parts();
+        Ok(Response::from_parts(head, body.collect(1024).await?))
     }
 
     #[tokio::test]
@@ -310,8 +331,11 @@ mod tests {
         let script = Script::new([Step::status(503), Step::dropped(), Step::connect_error(), Step::truncated()])
             .then(200, json!({"id": 1}));
         assert_eq!(get(&script, "/").await.expect("a response").status(), 503);
-        for error in [TransportError::Dropped, TransportError::NotSent, TransportError::Truncated] {
-            assert_eq!(get(&script, "/").await.expect_err("an error"), error);
+        for (text, may_have_arrived) in
+            [("connection dropped", true), ("connection refused", false), ("body truncated", true)]
+        {
+            let error = get(&script, "/").await.expect_err("an error");
+            assert_eq!((error.to_string().as_str(), error.may_have_arrived()), (text, may_have_arrived));
         }
         assert_eq!(get(&script, "/").await.expect("a response").body(), r#"{"id":1}"#);
         assert_eq!(script.remaining(), 0);
@@ -345,7 +369,7 @@ mod tests {
     #[tokio::test]
     async fn a_future_that_is_never_polled_uses_no_step() {
         let script = Script::new([Step::status(200)]);
-        drop(script.send(Request::new(Bytes::new())));
+        drop(script.send(Request::new(Body::empty())));
         assert_eq!(script.remaining(), 1);
     }
 

@@ -18,7 +18,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::body::Body;
+use crate::error::BoxError;
 
 const QUEUED: u8 = 0;
 const STARTED: u8 = 1;
@@ -53,38 +56,37 @@ impl SendProgress {
     }
 }
 
-/// The body of one attempt, in one piece.
+/// The body of one attempt.
 pub(super) struct OutgoingBody {
-    left: Bytes,
+    left: Body,
     progress: Arc<SendProgress>,
 }
 
 impl OutgoingBody {
-    pub(super) fn new(body: Bytes, progress: Arc<SendProgress>) -> Self {
+    pub(super) fn new(body: Body, progress: Arc<SendProgress>) -> Self {
         Self { left: body, progress }
     }
 }
 
-impl Body for OutgoingBody {
+impl HttpBody for OutgoingBody {
     type Data = Bytes;
-    type Error = Canceled;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Canceled>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if !self.progress.start() {
-            return Poll::Ready(Some(Err(Canceled)));
+            return Poll::Ready(Some(Err(Box::new(Canceled))));
         }
-        let data = std::mem::take(&mut self.left);
-        Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
+        Pin::new(&mut self.left).poll_frame(context)
     }
 
     /// Of an empty body this is all that a connection asks, right before it writes the request.
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty() && self.progress.start()
+        self.left.is_end_stream() && self.progress.start()
     }
 
     fn size_hint(&self) -> SizeHint {
         // The length of a canceled request is unknown, so that the connection has to ask for data.
-        if self.progress.is_canceled() { SizeHint::new() } else { SizeHint::with_exact(self.left.len() as u64) }
+        if self.progress.is_canceled() { SizeHint::new() } else { self.left.size_hint() }
     }
 }
 
@@ -106,10 +108,10 @@ mod tests {
 
     fn request(body: &'static str) -> (OutgoingBody, Arc<SendProgress>) {
         let progress = Arc::new(SendProgress::default());
-        (OutgoingBody::new(Bytes::from_static(body.as_bytes()), Arc::clone(&progress)), progress)
+        (OutgoingBody::new(Body::from(body), Arc::clone(&progress)), progress)
     }
 
-    fn poll(body: &mut OutgoingBody) -> Option<Result<Bytes, Canceled>> {
+    fn poll(body: &mut OutgoingBody) -> Option<Result<Bytes, BoxError>> {
         let frame = match Pin::new(body).poll_frame(&mut Context::from_waker(std::task::Waker::noop())) {
             Poll::Ready(frame) => frame?,
             Poll::Pending => panic!("the body is in memory"),

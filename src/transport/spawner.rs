@@ -6,12 +6,12 @@
 
 use std::future::{Future, pending};
 use std::io;
-#[cfg(feature = "testing")]
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
+
+use super::Transport;
 
 /// Where the background tasks of a client run.
 #[derive(Clone, Debug)]
@@ -20,19 +20,32 @@ pub(crate) enum Spawner {
     Tokens,
     /// On this crate's runtime for rate limits: a token store that blocks its thread must not hold up all calls.
     Limits,
-    /// In a simulation time belongs to the test's runtime, and so do its tasks.
+    /// In the world of a simulation: time belongs to the test's runtime, and so do its tasks.
     #[cfg(feature = "testing")]
-    Custom(Arc<dyn super::Transport>),
+    Simulated(Arc<dyn Transport>),
 }
 
 impl Spawner {
+    /// Where tasks run for the clients of this transport, if it decides that.
+    #[cfg_attr(not(feature = "testing"), expect(unused_variables, clippy::missing_const_for_fn))]
+    pub(crate) fn of(transport: &Arc<dyn Transport>) -> Option<Self> {
+        #[cfg(feature = "testing")]
+        if transport.environment().is_some() {
+            return Some(Self::Simulated(Arc::clone(transport)));
+        }
+        None
+    }
+
     /// Runs a future to its end, whatever happens to the caller.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         match self {
             Self::Tokens => spawn_on(runtime(&TOKENS, "servicebay-tokens"), future),
             Self::Limits => spawn_on(runtime(&LIMITS, "servicebay-limits"), future),
             #[cfg(feature = "testing")]
-            Self::Custom(transport) => transport.spawn(Box::pin(future)),
+            Self::Simulated(transport) => match transport.environment() {
+                Some(environment) => environment.spawn(Box::pin(future)),
+                None => spawn_on(runtime(&TOKENS, "servicebay-tokens"), future),
+            },
         }
     }
 }

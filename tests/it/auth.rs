@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
-use servicebay::testing::{Script, Transport as _};
+use servicebay::testing::{Environment as _, Script};
 use servicebay::{Error, fixably};
 use tokio::time::Instant;
 

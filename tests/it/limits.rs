@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::fixably::{MockServer, TokenKind};
-use servicebay::testing::{Fault, Script, Step, Transport, TransportError};
+use servicebay::testing::{Environment, Fault, Script, Step};
+use servicebay::{Body, Transport, TransportError};
 use servicebay::{CallOptions, Error, HoldBack, Priority, RateLimitPolicy, RetryPolicy, fentu, fixably};
 use tokio::time::Instant;
 
@@ -935,11 +936,17 @@ struct OnOtherRuntime {
 impl Transport for OnOtherRuntime {
     fn send(
         &self,
-        request: http::Request<bytes::Bytes>,
-    ) -> futures_core::future::BoxFuture<'static, Result<http::Response<bytes::Bytes>, TransportError>> {
+        request: http::Request<Body>,
+    ) -> futures_core::future::BoxFuture<'_, Result<http::Response<Body>, TransportError>> {
         self.script.send(request)
     }
 
+    fn environment(&self) -> Option<&dyn Environment> {
+        Some(self)
+    }
+}
+
+impl Environment for OnOtherRuntime {
     fn identity(&self) -> usize {
         self.script.identity()
     }

@@ -11,13 +11,14 @@ mod conformance;
 mod contracts;
 #[cfg(all(unix, feature = "fentu"))]
 mod crash;
+mod downloads;
 mod errors;
 #[cfg(feature = "fentu")]
 mod fentu;
 #[cfg(feature = "fisikal")]
 mod fisikal;
 mod fixably;
-#[cfg(feature = "fentu")]
+#[cfg_attr(not(feature = "fentu"), allow(dead_code, reason = "only the tests of Fentu read tokens from files"))]
 mod folder;
 mod forward_to_store;
 mod front_page;
@@ -50,6 +51,9 @@ mod support;
 mod tenants;
 mod token_abuse;
 mod tokens;
+#[cfg(feature = "fisikal")]
+mod transports;
+mod uploads;
 #[cfg(feature = "fentu")]
 mod values;
 mod vocabulary;

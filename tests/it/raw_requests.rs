@@ -2,8 +2,8 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use servicebay::testing::Step;
-use servicebay::{Conditional, Error, Multipart, Postponed};
+use servicebay::testing::{Script, Step};
+use servicebay::{Conditional, Error, Multipart, Postponed, fixably};
 
 use crate::support::{SECRET, client, refused};
 
@@ -133,4 +133,85 @@ async fn a_postponed_request_keeps_its_bytes_and_headers() {
     let sent = &script.requests()[1];
     assert_eq!((&sent.body[..], &sent.headers["content-type"]), (&PDF[..], &"application/pdf".parse().unwrap()));
     assert_eq!(sent.headers["idempotency-key"], "hush");
+}
+
+/// An item of a list, as a user models it.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Named {
+    id: Option<u64>,
+}
+
+#[cfg(feature = "fisikal")]
+impl servicebay::fisikal::ListItem for Named {
+    const ROOT: &'static str = "announcements";
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_not_modeled_is_paged_as_the_vendor_pages_its_others() {
+    let server = servicebay::testing::fixably::MockServer::builder().in_memory();
+    let client = server.client_builder(servicebay::testing::fixably::TokenKind::AdminAll).build().unwrap();
+    let request = || client.request(Method::GET, "orders").query("expand", "items").query("limit", 7);
+    let list = || request().list::<fixably::Page<Named>>().unwrap().keyed_by(|order| order.id);
+    let modeled: Vec<u64> = {
+        let mut orders = client.list_orders().limit(7).items();
+        let mut ids = Vec::new();
+        while let Some(order) = orders.try_next().await.unwrap() {
+            ids.push(order.id().unwrap().to_string().parse().unwrap());
+        }
+        ids
+    };
+    for depth in [1, 4] {
+        let mut orders = list().items().prefetch(depth);
+        let mut ids = Vec::new();
+        while let Some(order) = orders.try_next().await.unwrap() {
+            ids.extend(order.id);
+        }
+        assert_eq!(ids, modeled);
+    }
+    // It goes on from a cursor, which belongs to this list alone.
+    let mut orders = list().items();
+    orders.try_next().await.unwrap().unwrap();
+    let cursor = orders.cursor();
+    let mut rest = list().items().resume(cursor.clone());
+    assert_eq!(rest.try_next().await.unwrap().unwrap().id, Some(modeled[1]));
+    let other = client.request(Method::GET, "customers").list::<fixably::Page<Named>>().unwrap();
+    assert!(other.items().resume(cursor.clone()).try_next().await.is_err());
+    // By page, from the second on.
+    let mut pages = list().starting_at(servicebay::Position::Page(2)).pages();
+    let second = pages.try_next().await.unwrap().unwrap();
+    assert_eq!(second.items[0].id, Some(modeled[7]));
+    // What the list sets itself.
+    for name in ["offset", "page"] {
+        let error = request().query(name, 1).list::<fixably::Page<Named>>().unwrap_err();
+        assert!(error.to_string().contains("is set by the list"), "{error}");
+    }
+    let window = servicebay::Position::Window { start: 0, count: 5 };
+    assert!(list().starting_at(window).items().try_next().await.is_err());
+}
+
+#[cfg(feature = "fisikal")]
+#[tokio::test(start_paused = true)]
+async fn a_window_is_added_to_the_parameters_of_a_list() {
+    use servicebay::fisikal;
+
+    let page =
+        |ids: &[u64]| json!({"count": 3, "announcements": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()});
+    let script = Script::new([Step::json(200, page(&[1, 2])), Step::json(200, page(&[3]))]);
+    let client = fisikal::Client::builder(fisikal::Credentials::bearer(SECRET))
+        .with_tenant("acme")
+        .with_transport(script.clone());
+    let client = client.build().unwrap();
+    let request = client.request(Method::GET, "announcements").query("json", json!({"unified_filters": {"id": 1}}));
+    let mut items = request.list::<fisikal::Page<Named>>().unwrap().items();
+    let mut ids = Vec::new();
+    while let Some(item) = items.try_next().await.unwrap() {
+        ids.extend(item.id);
+    }
+    assert_eq!(ids, [1, 2, 3]);
+    let second = script.requests()[1].uri.to_string();
+    let (_, query) = second.split_once('?').unwrap();
+    let (_, json) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "json").unwrap();
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json, json!({"unified_filters": {"id": 1}, "limit": {"start": 2, "count": 2}}));
 }

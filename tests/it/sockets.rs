@@ -4,6 +4,7 @@
 
 mod connecting;
 mod http2;
+mod streams;
 
 use std::future::Future;
 use std::io::Write as _;

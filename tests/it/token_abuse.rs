@@ -8,7 +8,7 @@ use http::Request;
 use serde_json::json;
 use servicebay::fentu::{self, Application, Scope};
 use servicebay::repairy::{Client, Credentials};
-use servicebay::testing::{Script, Step, Transport as _, probe};
+use servicebay::testing::{Environment as _, Script, Step, probe};
 use servicebay::{ClientBuilder, Error, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -15,7 +15,8 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::json;
-use servicebay::testing::{Transport, TransportError};
+use servicebay::testing::Environment;
+use servicebay::{Body, Transport, TransportError};
 use servicebay::{ClientBuilder, Error, Tenants, TenantsBuilder, TokenSet, fentu, fisikal, fixably, repairy};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::runtime::Builder;
@@ -117,7 +118,10 @@ fn token() -> String {
 struct Vendor;
 
 impl Transport for Vendor {
-    fn send(&self, _: Request<Bytes>) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send>> {
+    fn send(
+        &self,
+        _: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Body>, TransportError>> + Send + '_>> {
         let body = json!({
             "access_token": token(), "refresh_token": token(), "expires_in": 3600,
             "accessToken": token(), "refreshToken": token(), "expiresIn": 3600,
@@ -127,10 +131,16 @@ impl Transport for Vendor {
             .header("content-type", "application/json")
             .header("x-ratelimit-remaining", "100")
             .header("x-ratelimit-reset", "60");
-        let response = response.body(Bytes::from(body.to_string())).expect("the response is valid");
+        let response = response.body(Body::from(body.to_string())).expect("the response is valid");
         Box::pin(async { Ok(response) })
     }
 
+    fn environment(&self) -> Option<&dyn Environment> {
+        Some(self)
+    }
+}
+
+impl Environment for Vendor {
     fn identity(&self) -> usize {
         0
     }

@@ -107,11 +107,11 @@ impl MockServer {
 mod tests {
     use std::time::Duration;
 
-    use bytes::Bytes;
     use http::Request;
 
     use super::*;
-    use crate::testing::{Counters, Fault, Transport};
+    use crate::testing::{Counters, Fault};
+    use crate::transport::{Body, Transport as _};
 
     async fn get(server: &MockServer, path: &str) -> reqwest::Result<reqwest::Response> {
         let url = format!("{}{path}", server.base_url());
@@ -166,7 +166,7 @@ mod tests {
         let server = MockServer::builder().in_memory();
         server.fault(Fault::delay(Duration::from_secs(86_400)));
         let start = tokio::time::Instant::now();
-        let response = Transport::send(&server, Request::new(Bytes::new())).await.expect("a response");
+        let response = server.send(Request::new(Body::empty())).await.expect("a response");
         assert_eq!((response.status().as_u16(), start.elapsed().as_secs()), (401, 86_400));
     }
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use fastrand::Rng;
 use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
-use servicebay::testing::{ResetFormat, Transport, TransportError};
+use servicebay::testing::{Environment, ResetFormat};
+use servicebay::{Body, Transport, TransportError};
 use tokio::time::Instant;
 
 use super::scenario::{RemainingFault, Scenario, WindowStart};
@@ -119,7 +120,7 @@ impl SimulatedVendor {
     /// The vendor's clock.
     fn wall(&self, at: Instant) -> Timestamp {
         let since = SignedDuration::try_from(at - self.started).unwrap();
-        Transport::wall(self).checked_add(since + self.scenario.skew).unwrap()
+        Environment::wall(self).checked_add(since + self.scenario.skew).unwrap()
     }
 
     /// Responds to a request that arrives now.
@@ -214,8 +215,8 @@ impl VendorState {
 impl Transport for SimulatedVendor {
     fn send(
         &self,
-        request: Request<Bytes>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, TransportError>> + Send>> {
+        request: Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Body>, TransportError>> + Send + '_>> {
         let vendor = self.clone();
         Box::pin(async move {
             let id = request.uri().path().rsplit('/').next().and_then(|id| id.parse().ok()).expect("an order's path");
@@ -229,10 +230,16 @@ impl Transport for SimulatedVendor {
             tokio::time::sleep(outbound).await;
             let response = vendor.arrive(index);
             tokio::time::sleep(inbound).await;
-            Ok(response)
+            Ok(response.map(Body::from))
         })
     }
 
+    fn environment(&self) -> Option<&dyn Environment> {
+        Some(self)
+    }
+}
+
+impl Environment for SimulatedVendor {
     fn identity(&self) -> usize {
         Arc::as_ptr(&self.state).addr()
     }

@@ -8,10 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::{Request, Response};
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use servicebay::testing::{Script, Step, Transport, TransportError};
-use servicebay::{Items, List, ListPage, Pages, fentu, fisikal, fixably};
+use servicebay::testing::{Script, Step};
+use servicebay::{Body, Items, List, ListPage, Pages, Transport, TransportError, fentu, fisikal, fixably};
 use tokio::time::{Instant, sleep};
 
 /// How many items a page has.
@@ -275,8 +274,8 @@ pub(super) struct TwoStepTransport<T>(pub(super) T);
 impl<T: Transport> Transport for TwoStepTransport<T> {
     fn send(
         &self,
-        request: Request<Bytes>,
-    ) -> futures_core::future::BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
+        request: Request<Body>,
+    ) -> futures_core::future::BoxFuture<'_, Result<Response<Body>, TransportError>> {
         let response = self.0.send(request);
         Box::pin(async move {
             sleep(Duration::from_millis(20)).await;
@@ -285,12 +284,8 @@ impl<T: Transport> Transport for TwoStepTransport<T> {
         })
     }
 
-    fn identity(&self) -> usize {
-        self.0.identity()
-    }
-
-    fn wall(&self) -> Timestamp {
-        self.0.wall()
+    fn next(&self) -> Option<&dyn Transport> {
+        Some(&self.0)
     }
 }
 

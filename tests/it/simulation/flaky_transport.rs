@@ -13,7 +13,8 @@ use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{Request, Response};
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde_json::Value;
-use servicebay::testing::{Counters, Transport, TransportError, WallClock};
+use servicebay::testing::{Counters, Environment, WallClock};
+use servicebay::{Body, Transport, TransportError};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
@@ -52,7 +53,7 @@ impl FlakyTransport {
         let access = bearer(&request).to_owned();
         self.host.invariants().record_sent_call(self.process, &access);
         self.travel(self.host.api_travel()).await;
-        let response = self.host.server.transport().send(request).await?;
+        let response = handle(&self.host, request).await?;
         self.host.invariants().record_response(self.process, &access, response.status());
         self.travel(self.host.api_travel()).await;
         if response.status() == 401 {
@@ -78,13 +79,13 @@ impl FlakyTransport {
         self.travel(self.host.token_travel()).await;
         if self.host.slept() > slept {
             // No connection outlives a sleep of the machine.
-            response = Err(TransportError::Dropped);
+            response = Err(TransportError::broken("no connection outlives a sleep"));
         }
 
         in_flight.is_complete = true;
         let granted = response.as_ref().ok().and_then(tokens);
         let outcome = match (&response, granted) {
-            (Err(TransportError::NotSent), _) => TokenOutcome::NotSent,
+            (Err(error), _) if !error.may_have_arrived() => TokenOutcome::NotSent,
             (Err(_), _) => TokenOutcome::Unknown,
             (Ok(_), Some((access, refresh))) => TokenOutcome::Granted { access, refresh },
             (Ok(response), None) if response.status() == 429 => TokenOutcome::Throttled,
@@ -128,10 +129,20 @@ impl FlakyTransport {
 }
 
 impl Transport for FlakyTransport {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
-        Box::pin(self.clone().deliver(request))
+    fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            let request = Request::from_parts(head, body.collect(usize::MAX).await?);
+            self.clone().deliver(request).await.map(|response| response.map(Body::from))
+        })
     }
 
+    fn environment(&self) -> Option<&dyn Environment> {
+        Some(self)
+    }
+}
+
+impl Environment for FlakyTransport {
     fn identity(&self) -> usize {
         Arc::as_ptr(&self.host).addr()
     }
@@ -167,17 +178,17 @@ async fn exchange(
     match outage {
         // Longer than any client waits.
         Some(OutageKind::NoResponse) => sleep(Duration::from_secs(3600)).await,
-        Some(OutageKind::NotSent) => return (Err(TransportError::NotSent), outage),
+        Some(OutageKind::NotSent) => return (Err(TransportError::not_sent("connection refused")), outage),
         _ => {}
     }
     if let Some(kind) = outage {
         host.server.fault(host.fault(kind));
     }
     let before = host.server.counters();
-    let response = host.server.transport().send(request);
+    let response = handle(&host, request);
     let response = if outage == Some(OutageKind::SilentAfter) {
         // The server handles the request when the response is first awaited.
-        let mut response = response;
+        let mut response = Box::pin(response);
         assert!((&mut response).now_or_never().is_none(), "the response is late");
         record(&host, number, &before, None);
         return (response.await, outage);
@@ -188,6 +199,12 @@ async fn exchange(
         record(&host, number, &before, response.as_ref().ok().and_then(tokens).as_ref());
     }
     (response, outage)
+}
+
+/// Has the server handle a request.
+async fn handle(host: &Host, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    let (head, body) = host.server.transport().send(request.map(Body::from)).await?.into_parts();
+    Ok(Response::from_parts(head, body.collect(usize::MAX).await?))
 }
 
 /// Records what the server decided on a request.

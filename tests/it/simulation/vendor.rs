@@ -8,9 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::fentu::Tier;
 use servicebay::testing::repairy::Partner;
 use servicebay::testing::{
-    Counters, Fault, TokenRequest, Transport, fentu as at_fentu, fisikal as at_fisikal, repairy as at_repairy,
+    Counters, Fault, TokenRequest, fentu as at_fentu, fisikal as at_fisikal, repairy as at_repairy,
 };
-use servicebay::{AuthStatus, CallOptions, ClientBuilder, Error, TokenSet, fentu, fisikal, repairy};
+use servicebay::{AuthStatus, CallOptions, ClientBuilder, Error, TokenSet, Transport, fentu, fisikal, repairy};
 use tokio::time::Instant;
 
 use super::flaky_transport::FlakyTransport;

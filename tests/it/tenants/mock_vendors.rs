@@ -11,7 +11,8 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use servicebay::testing::{Transport, TransportError};
+use servicebay::testing::Environment;
+use servicebay::{Body, Transport, TransportError};
 use servicebay::{ClientBuilder, Error, TokenSet, fentu, fisikal, fixably, repairy};
 use tokio::time::{Instant, sleep};
 
@@ -314,19 +315,26 @@ fn bearer(request: &Request<Bytes>) -> Option<&str> {
 }
 
 impl Transport for MockVendors {
-    fn send(&self, request: Request<Bytes>) -> BoxFuture<'static, Result<Response<Bytes>, TransportError>> {
-        let vendors = self.clone();
+    fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
         Box::pin(async move {
             sleep(LATENCY).await;
-            let (status, body, retry_after) = vendors.state().respond(&request);
+            let (head, body) = request.into_parts();
+            let request = Request::from_parts(head, body.collect(usize::MAX).await?);
+            let (status, body, retry_after) = self.state().respond(&request);
             let mut response = Response::builder().status(status).header("content-type", "application/json");
             if let Some(seconds) = retry_after {
                 response = response.header("retry-after", seconds);
             }
-            Ok(response.body(Bytes::from(body.to_string())).unwrap())
+            Ok(response.body(Body::from(body.to_string())).unwrap())
         })
     }
 
+    fn environment(&self) -> Option<&dyn Environment> {
+        Some(self)
+    }
+}
+
+impl Environment for MockVendors {
     fn identity(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }

@@ -1,9 +1,8 @@
 //! Row A12: a clock that is wrong or jumps does no harm.
 
-use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use servicebay::testing::{Fault, Transport, TransportError, WallClock};
-use servicebay::{CallOptions, MemoryStore};
+use servicebay::testing::{Environment, Fault, WallClock};
+use servicebay::{Body, CallOptions, MemoryStore, Transport, TransportError};
 use tokio::time::sleep;
 
 use super::*;
@@ -13,11 +12,17 @@ use crate::hooked_store::{HookedStore, StoreOperation};
 #[derive(Clone, Debug)]
 struct SkewedTransport<T>(T, SignedDuration);
 
-impl<T: Transport> Transport for SkewedTransport<T> {
-    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
+impl<T: Transport + Environment> Transport for SkewedTransport<T> {
+    fn send(&self, request: http::Request<Body>) -> BoxFuture<'_, Result<http::Response<Body>, TransportError>> {
         self.0.send(request)
     }
 
+    fn environment(&self) -> Option<&dyn Environment> {
+        Some(self)
+    }
+}
+
+impl<T: Transport + Environment> Environment for SkewedTransport<T> {
     fn identity(&self) -> usize {
         self.0.identity()
     }
@@ -103,11 +108,17 @@ async fn a_repairy_process_whose_clock_jumped_logs_in_once_more_at_worst() {
 #[derive(Clone, Debug)]
 struct ClockedTransport<T>(T, WallClock);
 
-impl<T: Transport> Transport for ClockedTransport<T> {
-    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'static, Result<http::Response<Bytes>, TransportError>> {
+impl<T: Transport + Environment> Transport for ClockedTransport<T> {
+    fn send(&self, request: http::Request<Body>) -> BoxFuture<'_, Result<http::Response<Body>, TransportError>> {
         self.0.send(request)
     }
 
+    fn environment(&self) -> Option<&dyn Environment> {
+        Some(self)
+    }
+}
+
+impl<T: Transport + Environment> Environment for ClockedTransport<T> {
     fn identity(&self) -> usize {
         self.0.identity()
     }

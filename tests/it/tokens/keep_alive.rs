@@ -3,7 +3,7 @@
 use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use servicebay::fixably;
-use servicebay::testing::{Fault, Script, Transport as _};
+use servicebay::testing::{Environment as _, Fault, Script};
 use tokio::time::{Instant, sleep};
 
 use super::*;

@@ -1,0 +1,336 @@
+//! A response body that is read piece by piece, and resumed after it broke off.
+
+mod part_file;
+mod resumption;
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::stream;
+use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use tokio::time::{Instant, timeout_at};
+
+use self::part_file::PartFile;
+use self::resumption::Resumption;
+use crate::decode;
+use crate::error::Error;
+use crate::request::Request;
+use crate::response::Response;
+use crate::transport::{Body, HttpError};
+
+/// A duration that is practically infinite, and can still be added to an instant.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// The body of a response, which arrives piece by piece. Made by [`RawRequest::download`](crate::RawRequest::download).
+///
+/// Each piece must arrive within the attempt timeout, and all of them within the operation timeout, if there is one. The bound of
+/// `with_max_body` does not apply. The response is asked for without compression, so that its length is known and a part of it
+/// can be asked for.
+///
+/// # Resuming
+///
+/// If the connection breaks, the download goes on where it stopped: with a new request for the rest, which waits for the rate
+/// limit and is retried like any other. That takes a GET and a server that names the version of the file (a strong `ETag`, or
+/// `Last-Modified`) and sends it again: all of it, or the part that is asked for. If the file has changed meanwhile, the download
+/// fails, so that the parts of two versions are never joined. It is resumed as often in a row, without receiving anything, as the
+/// retry policy allows attempts.
+///
+/// # Example
+///
+/// ```
+/// use http::Method;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {
+/// # use servicebay::testing::{Script, Step};
+/// # let script = Script::new([Step::body(200, "application/pdf", "%PDF-1.7").header("content-length", "8")]);
+/// # let credentials = servicebay::fixably::Credentials::bearer("test");
+/// # let client = servicebay::fixably::Client::builder(credentials).with_tenant("acme").with_transport(script).build()?;
+/// let mut invoice = client.request(Method::GET, "orders/1/invoice.pdf").download().await?;
+/// println!("{:?} bytes of {:?}", invoice.length(), invoice.content_type());
+/// let mut received = Vec::new();
+/// while let Some(chunk) = invoice.chunk().await? {
+///     received.extend_from_slice(&chunk);
+/// }
+/// # assert_eq!((received.as_slice(), invoice.length()), (&b"%PDF-1.7"[..], Some(8)));
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "a download is read by `chunk`, `save` or `into_stream`"]
+pub struct Download {
+    request: Request,
+    response: Response<()>,
+    body: Body,
+    length: Option<u64>,
+    received: u64,
+    /// How much of the body has been received before, and arrives once more.
+    repeated: u64,
+    resumption: Option<Resumption>,
+    resumed: u32,
+    /// How often in a row nothing arrived.
+    failures: u32,
+}
+
+impl Download {
+    pub(crate) async fn start(mut request: Request) -> Result<Self, Error> {
+        request.check()?;
+        request.set_download();
+        let mut response = request.again().send(decode::nothing).await?;
+        if let Some(encoding) = encoding(response.headers()) {
+            let reason = format!("the response is encoded as {encoding}, although it was asked for as it is");
+            return Err(request.unexpected_response(response.metadata(), reason));
+        }
+        let body = response.take_rest();
+        let length = announced(response.headers()).or_else(|| body.length());
+        let resumption = Resumption::of(&request, &response);
+        Ok(Self { request, response, body, length, received: 0, repeated: 0, resumption, resumed: 0, failures: 0 })
+    }
+
+    /// The response whose body this is, with its status and headers.
+    pub fn response(&self) -> &Response<()> {
+        &self.response
+    }
+
+    /// The length of the whole body in bytes, if the server says it.
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The media type of the body, such as `application/pdf`, if the server says it.
+    pub fn content_type(&self) -> Option<&str> {
+        self.response.headers().get(CONTENT_TYPE)?.to_str().ok()
+    }
+
+    /// The name of the file, if the server says it (`Content-Disposition`): its last part alone, so that it cannot lead out of a
+    /// folder; `None` if that is empty or begins with a period.
+    pub fn file_name(&self) -> Option<String> {
+        file_name(self.response.headers().get(CONTENT_DISPOSITION)?.to_str().ok()?)
+    }
+
+    /// How many bytes have been received.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How often the download was resumed.
+    pub fn resumed(&self) -> u32 {
+        self.resumed
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connect`] or [`Error::Timeout`] if the body broke off and could not be resumed; [`Error::Decode`] if the file
+    /// changed meanwhile; or the error of the request for the rest.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let error = match timeout_at(self.deadline(), self.body.chunk()).await {
+                Ok(Some(Ok(chunk))) => match self.accept(chunk) {
+                    Some(chunk) => return Ok(Some(chunk)),
+                    None => continue,
+                },
+                Ok(None) if self.length.is_none_or(|length| self.received >= length) => return Ok(None),
+                Ok(None) => self.broken("the body ended before its length was reached".into()),
+                Ok(Some(Err(error))) => self.broken(error),
+                Err(_) => HttpError::TimedOut,
+            };
+            self.resume(error).await?;
+        }
+    }
+
+    /// Writes the body to a file, and returns its length in bytes.
+    ///
+    /// The file appears when it is complete: until then its content is in another file of the same folder, which is removed if
+    /// the download fails or is dropped. A file that is there already is replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`chunk`](Self::chunk), and [`Error::File`] if the file cannot be written.
+    pub async fn save(self, path: impl AsRef<Path>) -> Result<u64, Error> {
+        self.save_with(path, |_, _| {}).await
+    }
+
+    /// As [`save`](Self::save). After each piece `progress` is told how many bytes have been received, and of how many.
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save).
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # async fn save(invoice: servicebay::Download) -> Result<(), servicebay::Error> {
+    /// invoice.save_with("invoice.pdf", |received, length| println!("{received} of {length:?} bytes")).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn save_with(
+        mut self,
+        path: impl AsRef<Path>,
+        mut progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<u64, Error> {
+        let path = path.as_ref();
+        let mut file = match PartFile::create(path).await {
+            Ok(file) => file,
+            Err(error) => return Err(self.request.failed_file(self.response.metadata(), path, error)),
+        };
+        while let Some(chunk) = self.chunk().await? {
+            if let Err(error) = file.write(&chunk).await {
+                return Err(self.request.failed_file(self.response.metadata(), path, error));
+            }
+            progress(self.received, self.length);
+        }
+        match file.finish().await {
+            Ok(()) => Ok(self.received),
+            Err(error) => Err(self.request.failed_file(self.response.metadata(), path, error)),
+        }
+    }
+
+    /// The pieces as a stream, which ends after an error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+        stream::unfold(Some(self), async |download| {
+            let mut download = download?;
+            match download.chunk().await {
+                Ok(Some(chunk)) => Some((Ok(chunk), Some(download))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    /// Until when the next piece must arrive.
+    fn deadline(&self) -> Instant {
+        let options = &self.request.client.options;
+        let next = Instant::now() + options.attempt_timeout.min(FOREVER);
+        let started_at = self.response.metadata().record.started_at();
+        next.min(started_at + options.operation_timeout.unwrap_or(FOREVER).min(FOREVER))
+    }
+
+    /// Counts a piece. `None` if nothing of it is new.
+    fn accept(&mut self, mut chunk: Bytes) -> Option<Bytes> {
+        let repeated = chunk.len().min(usize::try_from(self.repeated).unwrap_or(usize::MAX));
+        self.repeated -= repeated as u64;
+        let new = chunk.split_off(repeated);
+        self.received += new.len() as u64;
+        if new.is_empty() {
+            return None;
+        }
+        self.failures = 0;
+        Some(new)
+    }
+
+    fn broken(&self, error: crate::error::BoxError) -> HttpError {
+        HttpError::Broken(Some(self.response.status()), error)
+    }
+
+    /// Asks for the rest of the body after this error, or returns the error if that is not possible.
+    async fn resume(&mut self, error: HttpError) -> Result<(), Error> {
+        let options = &self.request.client.options;
+        let retry = &options.retry;
+        let is_over = options
+            .operation_timeout
+            .is_some_and(|timeout| self.response.metadata().record.started_at().elapsed() >= timeout);
+        let Some(resumption) =
+            self.resumption.as_ref().filter(|_| !is_over && self.failures + 1 < retry.max_attempts())
+        else {
+            return Err(self.request.again().broken_body(self.response.metadata(), error));
+        };
+        let delay = retry.delay(self.failures, fastrand::f64());
+        self.failures += 1;
+        self.resumed += 1;
+        self.request.client.pipeline.clock.sleep_until(Instant::now() + delay).await;
+        let request = resumption.request(&self.request, self.received);
+        let mut response = request.again().send(decode::nothing).await?;
+        match resumption.accept(&response, self.received, self.length) {
+            Ok(repeated) => self.repeated = repeated,
+            Err(reason) => return Err(request.unexpected_response(response.metadata(), reason.to_owned())),
+        }
+        self.body = response.take_rest();
+        Ok(())
+    }
+}
+
+/// The encoding of a body that is not sent as it is.
+fn encoding(headers: &HeaderMap) -> Option<String> {
+    let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("something unreadable");
+    (!encoding.eq_ignore_ascii_case("identity")).then(|| encoding.chars().take(40).collect())
+}
+
+/// The length that the head announces.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The name in `Content-Disposition` (RFC 6266).
+fn file_name(disposition: &str) -> Option<String> {
+    let parameter = |name: &str| {
+        let mut rest = disposition;
+        loop {
+            let start = rest.to_ascii_lowercase().find(name)?;
+            let before = rest[..start].trim_end();
+            let value = rest[start + name.len()..].trim_start();
+            if let Some(value) = value.strip_prefix('=')
+                && before.ends_with(';')
+            {
+                return Some(value.trim_start());
+            }
+            rest = &rest[start + name.len()..];
+        }
+    };
+    let encoded = parameter("filename*").and_then(|value| {
+        let (_, value) = value.split_once("''")?;
+        let value = value.split(';').next()?.trim_end();
+        percent_encoding::percent_decode_str(value).decode_utf8().ok().map(Into::into)
+    });
+    let plain = || {
+        parameter("filename").map(|value| match value.strip_prefix('"') {
+            Some(quoted) => {
+                let mut name = String::new();
+                let mut characters = quoted.chars();
+                while let Some(character) = characters.next() {
+                    match character {
+                        '"' => break,
+                        '\\' => name.extend(characters.next()),
+                        character => name.push(character),
+                    }
+                }
+                name
+            }
+            None => value.split(';').next().unwrap_or_default().trim_end().to_owned(),
+        })
+    };
+    let name: String = encoded.or_else(plain)?;
+    let last = name.rsplit(['/', '\\', ':']).next()?.trim();
+    let is_usable = !last.is_empty() && !last.starts_with('.') && !last.chars().any(char::is_control);
+    is_usable.then(|| last.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_cannot_lead_out_of_a_folder() {
+        for (disposition, expected) in [
+            (r#"attachment; filename="invoice 1.pdf""#, Some("invoice 1.pdf")),
+            ("attachment; filename=invoice.pdf; size=3", Some("invoice.pdf")),
+            ("attachment; FileName = a.pdf", Some("a.pdf")),
+            (r#"attachment; filename="a\"b.pdf""#, Some("a\"b.pdf")),
+            ("attachment; filename=plain.pdf; filename*=UTF-8''Gr%C3%B6%C3%9Fe.pdf", Some("Größe.pdf")),
+            ("attachment; filename*=UTF-8''%2e%2e%2fpasswd; filename=x", Some("passwd")),
+            (r#"attachment; filename="../../etc/passwd""#, Some("passwd")),
+            (r#"attachment; filename="..\\..\\evil.exe""#, Some("evil.exe")),
+            (r#"attachment; filename="C:evil.exe""#, Some("evil.exe")),
+            (r#"attachment; filename="..""#, None),
+            (r#"attachment; filename=".bashrc""#, None),
+            ("attachment; filename=\"a\u{7f}b\"", None),
+            (r#"attachment; filename="""#, None),
+            ("attachment", None),
+            ("attachment; x-filename=a", None),
+            ("inline; filename*=UTF-8''%ff", None),
+        ] {
+            assert_eq!(file_name(disposition).as_deref(), expected, "{disposition}");
+        }
+    }
+}
