@@ -111,3 +111,4 @@ pub use self::reconcile::{Reconcile, ReconcileOutcome, UnknownOutcome, Write, Wr
 pub use self::response::Response;
 pub use self::retry::RetryPolicy;
 pub use self::tenants::{Tenants, TenantsBuilder};
+pub use self::transport::{HttpConfig, TlsBackend};

@@ -3,10 +3,15 @@
 //! The transport decides nothing. It reports what happened, above all whether a failed request may have reached the vendor.
 
 mod compression;
+mod http_client_factory;
 mod http_config;
 mod http_error;
 mod outgoing_body;
+#[cfg(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"))]
+mod pem;
 mod spawner;
+#[cfg(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"))]
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +24,10 @@ use tracing::{Instrument as _, Span};
 use url::Url;
 
 use self::compression::{Decompressed, decompress, is_compressed};
-pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
+pub(crate) use self::http_client_factory::{
+    CONNECT_TIMEOUT, HAS_TLS, HttpClientFactory, MAX_HEAD_BYTES, MAX_HEAD_FIELDS,
+};
+pub use self::http_config::{HttpConfig, TlsBackend};
 pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge, is_untrusted_certificate};
 use self::outgoing_body::{OutgoingBody, SendProgress};
 pub(crate) use self::spawner::Spawner;
@@ -138,7 +146,7 @@ pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<Status
 #[derive(Clone, Debug)]
 pub(crate) enum HttpClient {
     /// Over HTTP, with a client that was built from this configuration.
-    Reqwest { client: reqwest::Client, config: Arc<HttpConfig> },
+    Reqwest { client: reqwest::Client, factory: Arc<HttpClientFactory> },
     #[cfg(feature = "testing")]
     Custom(Arc<dyn Transport>),
 }

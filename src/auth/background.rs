@@ -1,7 +1,7 @@
 //! Runs token requests and saves on a runtime that no caller can end.
 //!
 //! A connection is driven by the runtime on which it was opened, so token requests have HTTP clients of their own
-//! ([`HttpConfig`]). [`TokenTransport`] alone uses these, and always on this runtime.
+//! ([`HttpClientFactory`]). [`TokenTransport`] alone uses these, and always on this runtime.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,13 +14,13 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use crate::error::BoxError;
-use crate::transport::{HttpClient, HttpConfig, HttpError, HttpRequest, HttpResponse, Spawner};
+use crate::transport::{HttpClient, HttpClientFactory, HttpError, HttpRequest, HttpResponse, Spawner};
 
 /// Sends token requests.
 #[derive(Clone, Debug)]
 pub(crate) enum TokenTransport {
     /// Over HTTP, on this crate's runtime.
-    Http(Arc<HttpConfig>),
+    Http(Arc<HttpClientFactory>),
     #[cfg(feature = "testing")]
     Custom(Arc<dyn crate::transport::Transport>),
 }
@@ -29,7 +29,7 @@ impl TokenTransport {
     /// What sends the token requests of a client that sends its calls with `client`.
     pub(crate) fn of(client: &HttpClient) -> Self {
         match client {
-            HttpClient::Reqwest { config, .. } => Self::Http(Arc::clone(config)),
+            HttpClient::Reqwest { factory, .. } => Self::Http(Arc::clone(factory)),
             #[cfg(feature = "testing")]
             HttpClient::Custom(transport) => Self::Custom(Arc::clone(transport)),
         }
@@ -57,15 +57,15 @@ impl TokenTransport {
         span: Option<&Span>,
     ) -> Result<HttpResponse, HttpError> {
         match self {
-            Self::Http(config) => {
-                let (config, span) = (Arc::clone(config), span.cloned());
+            Self::Http(factory) => {
+                let (factory, span) = (Arc::clone(factory), span.cloned());
                 let sent = self.run(async move {
                     let is_plain_http = request.url.scheme() == "http";
-                    let client = match config.token_client(is_plain_http) {
+                    let client = match factory.token_client(is_plain_http) {
                         Ok(client) => client.clone(),
                         Err(error) => return Err(HttpError::NotSent(Box::new(error))),
                     };
-                    let client = HttpClient::Reqwest { client, config };
+                    let client = HttpClient::Reqwest { client, factory };
                     client.execute(request, deadline, max_body, span.as_ref()).await
                 });
                 let ended = || BoxError::from("the runtime of the token request was shut down");
