@@ -81,6 +81,10 @@ pub struct HttpConfig {
 #[non_exhaustive]
 pub enum TlsBackend {
     /// rustls, with the feature `rustls` or `rustls-no-provider`.
+    ///
+    /// With `rustls-no-provider` alone it has no cryptography of its own. The program then installs a crypto provider before it
+    /// builds a client, even one for plain http, for example with
+    /// `rustls::crypto::ring::default_provider().install_default()`; without one, `build` fails.
     Rustls,
     /// The library of the operating system (OpenSSL on Linux), with the feature `native-tls`.
     Native,
@@ -146,7 +150,7 @@ impl HttpConfig {
     ///
     /// The variables are `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper or lower case, read when a client is built. If
     /// they are not set and the feature `system-proxy` is on, the settings of macOS or Windows count. What is not a valid
-    /// address there means no proxy.
+    /// address there means no proxy. In a CGI program, which a caller could make use a proxy of its own, there is none.
     pub fn with_system_proxy(mut self) -> Self {
         self.proxy = ProxyChoice::System;
         self
