@@ -7,7 +7,6 @@ mod http_client_factory;
 mod http_config;
 mod http_error;
 mod outgoing_body;
-#[cfg(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"))]
 mod pem;
 mod spawner;
 #[cfg(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"))]

@@ -66,7 +66,7 @@ impl HttpClientFactory {
     pub(crate) fn build(&self, is_plain_http: bool, connect_timeout: Duration) -> Result<reqwest::Client, Error> {
         self.config.check()?;
         let proxy = self.proxy()?;
-        let client = || self.client(proxy.clone(), connect_timeout);
+        let client = || self.client(proxy.clone(), is_plain_http, connect_timeout);
         #[cfg(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"))]
         {
             let tls = TlsSettings::read(&self.config)?;
@@ -87,7 +87,12 @@ impl HttpClientFactory {
     }
 
     /// The builder of a client with all options but those of TLS.
-    fn client(&self, proxy: Option<reqwest::Proxy>, connect_timeout: Duration) -> reqwest::ClientBuilder {
+    fn client(
+        &self,
+        proxy: Option<reqwest::Proxy>,
+        is_plain_http: bool,
+        connect_timeout: Duration,
+    ) -> reqwest::ClientBuilder {
         let config = &self.config;
         let connect_timeout = config.connect_timeout.map_or(connect_timeout, |timeout| timeout.min(connect_timeout));
         let mut client = reqwest::Client::builder()
@@ -105,7 +110,8 @@ impl HttpClientFactory {
             HttpVersions::Http1 => client.http1_only(),
             HttpVersions::Http2 => client.http2_prior_knowledge(),
         };
-        for (host, addresses) in &config.host_addresses {
+        // Plain http is for this machine only: another address for `localhost` would receive the token unencrypted.
+        for (host, addresses) in config.host_addresses.iter().filter(|_| !is_plain_http) {
             // Port 0 stands for that of the URL.
             let addresses: Vec<_> = addresses.iter().map(|address| SocketAddr::new(*address, 0)).collect();
             client = client.resolve_to_addrs(host, &addresses);

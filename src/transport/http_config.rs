@@ -9,6 +9,7 @@ use http::Uri;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use url::{Host, Url};
 
+use super::pem::{self, PemSection};
 use crate::error::Error;
 
 /// The longest duration that an option counts as.
@@ -29,7 +30,8 @@ const MIN_PING: Duration = Duration::from_secs(1);
 /// * Redirects are not followed, because one could send a token to another host.
 /// * Nothing is retried below the [retry policy](crate::RetryPolicy), because a hidden retry could book twice.
 /// * The server's certificate is always checked, except over plain http, which works to this machine only.
-/// * Plain http uses no proxy, which would read the token, and no certificates.
+/// * Plain http uses no proxy and no [other addresses](Self::with_host_addresses), which would read the token, and no
+///   certificates.
 /// * Responses are decompressed within [`with_max_body`](crate::ClientBuilder::with_max_body).
 ///
 /// The number of open connections has no bound: over HTTP/1 there are as many as calls at a time.
@@ -265,8 +267,9 @@ impl HttpConfig {
         self
     }
 
-    /// How long a connection is silent until the operating system asks the other end for a sign of life (TCP keep-alive); it
-    /// asks three times in intervals of 15 s. Default 15 s. From 1 s to 32,767 s; fractions of a second do not count.
+    /// How long a connection is silent until the operating system asks the other end for a sign of life (TCP keep-alive). If
+    /// none comes within a minute, it gives the connection up. Default 15 s. From 1 s to 32,767 s; fractions of a second do
+    /// not count.
     pub fn with_tcp_keep_alive(mut self, idle_time: Duration) -> Self {
         self.tcp_keep_alive = Some(idle_time);
         self
@@ -304,6 +307,10 @@ impl HttpConfig {
     /// Checks what needs no HTTP client and no TLS library to be checked.
     pub(super) fn check(&self) -> Result<(), Error> {
         self.proxy_url()?;
+        self.root_certificates()?;
+        if let Some(certificate) = &self.client_certificate {
+            certificate.sections()?;
+        }
         if !self.proxy_bypass.is_empty() && matches!(self.proxy, ProxyChoice::System) {
             return Err(invalid(
                 "with_proxy_bypass needs with_proxy: for the proxy of the environment, set the variable NO_PROXY",
@@ -340,6 +347,19 @@ impl HttpConfig {
             }
         }
         Ok(())
+    }
+
+    /// The certificates of authorities.
+    pub(super) fn root_certificates(&self) -> Result<Vec<PemSection<'_>>, Error> {
+        let mut certificates = Vec::new();
+        for file in &self.roots {
+            let found = certificates.len();
+            certificates.extend(pem::sections(file).into_iter().filter(PemSection::is_certificate));
+            if certificates.len() == found {
+                return Err(refused_root("there is no certificate in the text"));
+            }
+        }
+        Ok(certificates)
     }
 
     pub(super) fn is_proxy_disabled(&self) -> bool {
@@ -381,6 +401,53 @@ impl HttpConfig {
         }
         Ok(Some(url))
     }
+}
+
+impl ClientCertificate {
+    /// The certificates of the chain, and the private key.
+    pub(super) fn sections(&self) -> Result<(Vec<PemSection<'_>>, PemSection<'_>), Error> {
+        let mut chain = pem::sections(&self.chain);
+        chain.retain(PemSection::is_certificate);
+        if chain.is_empty() {
+            return Err(refused_certificate(
+                "there is no certificate in the chain: give it in PEM format, with a line `-----BEGIN CERTIFICATE-----` each",
+            ));
+        }
+        let mut keys = pem::sections(self.key.expose_secret());
+        keys.retain(PemSection::is_private_key);
+        let key = match keys[..] {
+            [key] => key,
+            [] => {
+                return Err(refused_certificate(
+                    "there is no private key: give it in PEM format, with a line such as `-----BEGIN PRIVATE KEY-----`",
+                ));
+            }
+            _ => {
+                return Err(refused_certificate(
+                    "there is more than one private key: give the one of the client's certificate alone",
+                ));
+            }
+        };
+        if key.is_encrypted() {
+            return Err(refused_certificate(
+                "the private key is encrypted with a password: decrypt it, for example with `openssl pkey -in client.key \
+                 -out decrypted.key`",
+            ));
+        }
+        Ok((chain, key))
+    }
+}
+
+/// The error of a certificate of an authority.
+pub(super) fn refused_root(reason: &str) -> Error {
+    invalid(format!(
+        "with_root_certificates: {reason}: give certificates in PEM format, with a line `-----BEGIN CERTIFICATE-----` each"
+    ))
+}
+
+/// The error of the client's certificate or its key.
+pub(super) fn refused_certificate(reason: &str) -> Error {
+    invalid(format!("with_client_certificate: {reason}"))
 }
 
 /// The error of an invalid option. The reason begins with the setter.

@@ -2,11 +2,12 @@
 //!
 //! Exists only if the crate is built with a TLS library.
 
+#[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
 use secrecy::{ExposeSecret as _, SecretSlice};
 
-use super::http_config::{ClientCertificate, HttpConfig, TlsBackend, invalid};
+use super::http_config::{ClientCertificate, HttpConfig, TlsBackend, invalid, refused_certificate, refused_root};
 use super::http_error::innermost;
-use super::pem::{self, PemSection};
+use super::pem::PemSection;
 use crate::error::Error;
 
 const HAS_RUSTLS: bool = cfg!(any(feature = "rustls", feature = "rustls-no-provider"));
@@ -24,10 +25,7 @@ pub(super) struct TlsSettings {
 impl TlsSettings {
     pub(super) fn read(config: &HttpConfig) -> Result<Self, Error> {
         let backend = backend(config.tls_backend)?;
-        let mut roots = Vec::new();
-        for file in &config.roots {
-            roots.extend(certificates(file)?);
-        }
+        let roots = roots(config)?;
         let identity =
             config.client_certificate.as_ref().map(|certificate| identity(certificate, backend)).transpose()?;
         Ok(Self { backend, roots, only_own_roots: config.only_own_roots, identity })
@@ -92,52 +90,20 @@ fn backend(chosen: Option<TlsBackend>) -> Result<TlsBackend, Error> {
     }
 }
 
-/// The certificates of a file.
-fn certificates(file: &[u8]) -> Result<Vec<reqwest::Certificate>, Error> {
-    let refused = |reason: &str| {
-        invalid(format!(
-            "with_root_certificates: {reason}: give certificates in PEM format, with a line `-----BEGIN CERTIFICATE-----` each"
-        ))
-    };
-    let sections = pem::sections(file);
-    let certificates: Vec<_> = sections.iter().filter(|section| section.is_certificate()).collect();
-    if certificates.is_empty() {
-        return Err(refused("there is no certificate in the text"));
-    }
-    let read = |section: &&PemSection<'_>| match reqwest::Certificate::from_pem_bundle(section.text) {
+/// The certificates of authorities.
+fn roots(config: &HttpConfig) -> Result<Vec<reqwest::Certificate>, Error> {
+    let read = |section: PemSection<'_>| match reqwest::Certificate::from_pem_bundle(section.text) {
         Ok(mut certificates) if certificates.len() == 1 => Ok(certificates.remove(0)),
-        Ok(_) => Err(refused("a certificate cannot be read")),
-        Err(error) => Err(refused(&format!("a certificate cannot be read ({})", innermost(&error)))),
+        Ok(_) => Err(refused_root("a certificate cannot be read")),
+        Err(error) => Err(refused_root(&format!("a certificate cannot be read ({})", innermost(&error)))),
     };
-    certificates.iter().map(read).collect()
+    config.root_certificates()?.into_iter().map(read).collect()
 }
 
 /// The client's certificate with its key, as the library reads them.
 fn identity(certificate: &ClientCertificate, backend: TlsBackend) -> Result<reqwest::Identity, Error> {
-    let refused = |reason: &str| invalid(format!("with_client_certificate: {reason}"));
-    let (chain, key) = (pem::sections(&certificate.chain), pem::sections(certificate.key.expose_secret()));
-    let chain: Vec<_> = chain.iter().filter(|section| section.is_certificate()).map(|section| section.text).collect();
-    if chain.is_empty() {
-        return Err(refused(
-            "there is no certificate in the chain: give it in PEM format, with a line `-----BEGIN CERTIFICATE-----` each",
-        ));
-    }
-    let keys: Vec<_> = key.iter().filter(|section| section.is_private_key()).collect();
-    let key = match keys[..] {
-        [key] => key,
-        [] => {
-            return Err(refused(
-                "there is no private key: give it in PEM format, with a line such as `-----BEGIN PRIVATE KEY-----`",
-            ));
-        }
-        _ => return Err(refused("there is more than one private key: give the one of the client's certificate alone")),
-    };
-    if key.is_encrypted() {
-        return Err(refused(
-            "the private key is encrypted with a password: decrypt it, for example with `openssl pkey -in client.key -out \
-             decrypted.key`",
-        ));
-    }
+    let (chain, key) = certificate.sections()?;
+    let chain: Vec<_> = chain.iter().map(|section| section.text).collect();
     let identity = match backend {
         #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
         TlsBackend::Rustls => {
@@ -146,17 +112,19 @@ fn identity(certificate: &ClientCertificate, backend: TlsBackend) -> Result<reqw
         }
         #[cfg(feature = "native-tls")]
         TlsBackend::Native if key.label != b"PRIVATE KEY" => {
-            return Err(refused(
+            return Err(refused_certificate(
                 "native-tls reads private keys in PKCS#8 only: convert it with `openssl pkcs8 -topk8 -nocrypt -in client.key`",
             ));
         }
         #[cfg(feature = "native-tls")]
         TlsBackend::Native => reqwest::Identity::from_pkcs8_pem(&chain.join(&b'\n'), key.text),
         #[cfg(not(all(any(feature = "rustls", feature = "rustls-no-provider"), feature = "native-tls")))]
-        _ => return Err(refused("the TLS library is missing")),
+        _ => return Err(refused_certificate("the TLS library is missing")),
     };
     identity.map_err(|error| {
         let cause = innermost(&error);
-        refused(&format!("the certificate or the private key cannot be read ({cause}): give both in PEM format"))
+        refused_certificate(&format!(
+            "the certificate or the private key cannot be read ({cause}): give both in PEM format"
+        ))
     })
 }

@@ -129,6 +129,17 @@ async fn plain_http_to_this_machine_goes_through_no_proxy() {
     assert_unused(&proxy);
 }
 
+#[tokio::test]
+async fn plain_http_to_this_machine_goes_to_no_other_address() {
+    // No connection is possible to it from this machine, so the call would fail.
+    let other = Ipv4Addr::new(192, 0, 2, 1);
+    let (url, seen) = server(vec![json(r#"{"id": 1}"#)]).await;
+    let http = HttpConfig::new().with_host_addresses("localhost", [other]);
+    let client = builder(&url.replace("127.0.0.1", "localhost"), http).build().unwrap();
+    client.get_order().id(1).send().await.unwrap();
+    assert_eq!(seen.await.len(), 1);
+}
+
 /// Runs itself in a process whose environment names a proxy.
 #[cfg(feature = "rustls")]
 #[tokio::test]

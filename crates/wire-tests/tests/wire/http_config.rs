@@ -21,7 +21,8 @@ async fn a_call_through_a_proxy_is_encrypted_from_end_to_end() {
             let head = read_request(&mut inbound).await.unwrap();
             let mut outbound = TcpStream::connect(server).await.unwrap();
             inbound.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-            copy_bidirectional(&mut inbound, &mut outbound).await.unwrap();
+            // Either end may close the connection without reading the end of TLS.
+            let _ = copy_bidirectional(&mut inbound, &mut outbound).await;
             head
         });
         let http = HttpConfig::new()
@@ -118,21 +119,19 @@ async fn rustls_is_used_if_both_libraries_are_there_unless_the_configuration_cho
     let authority = Authority::new();
     let (chain, key) = authority.client_certificate();
     let http = HttpConfig::new().with_only_root_certificates(authority.pem());
-    let older = key.replace("PRIVATE KEY", "EC PRIVATE KEY");
-    let with_both = |http: HttpConfig| build(http.with_client_certificate(&chain, &older)).unwrap_err().to_string();
-    // rustls knows keys of this kind, and finds that this is none.
     for rustls in [http.clone(), http.clone().with_tls_backend(TlsBackend::Rustls)] {
-        build(rustls.clone().with_client_certificate(&chain, &key)).unwrap();
-        let message = with_both(rustls);
-        assert!(message.contains("the certificate cannot be used with this key"), "{message}");
+        build(rustls.with_client_certificate(&chain, &key)).unwrap();
     }
-    let message = with_both(http.with_tls_backend(TlsBackend::Native));
-    let expected = if cfg!(feature = "native-tls") {
-        "`openssl pkcs8 -topk8 -nocrypt"
+    let native = http.with_tls_backend(TlsBackend::Native);
+    // rustls reads keys in this format.
+    let older = key.replace("PRIVATE KEY", "EC PRIVATE KEY");
+    let error = build(native.clone().with_client_certificate(&chain, older)).unwrap_err();
+    if cfg!(feature = "native-tls") {
+        build(native.with_client_certificate(&chain, &key)).unwrap();
+        assert!(error.to_string().contains("`openssl pkcs8 -topk8 -nocrypt"), "{error}");
     } else {
-        "turn on the feature `native-tls`"
-    };
-    assert!(message.contains(expected), "{message}");
+        assert!(error.to_string().contains("turn on the feature `native-tls`"), "{error}");
+    }
 }
 
 #[tokio::test]
