@@ -22,7 +22,7 @@ use crate::observer::Observer;
 use crate::options::option_docs;
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
-use crate::transport::{HttpConfig, Transport};
+use crate::transport::{HttpClientFactory, HttpConfig, Transport};
 use crate::vendor::Vendor;
 
 /// Builds a vendor's client.
@@ -155,48 +155,30 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Configures the HTTP clients that this crate builds: a proxy, a private certificate authority, a client certificate, a
-    /// local address, DNS, keep-alive, the size of the connection pool. Default: no change.
+    /// How the HTTP clients of this crate reach the vendor: through a proxy, with other certificates, from another address.
+    /// Default [`HttpConfig::new`].
     ///
-    /// The closure receives the builder of an HTTP client and returns it with your settings. It runs once for the client that
-    /// sends calls, and again for the one that sends token requests, which is built when the first token is requested: calls
-    /// run on your runtime, and token requests on one of this crate's own. So it must return the same settings each time. Your
-    /// program needs the dependency `reqwest` 0.13.
-    ///
-    /// Some settings are this crate's, whatever the closure sets: redirects are not followed, because one could send a token to
-    /// another host; nothing is retried, because a retry could book twice; connecting may take 10 s, or nine tenths of a
-    /// shorter [attempt timeout](Self::with_attempt_timeout); responses are decompressed here, within
-    /// [`with_max_body`](Self::with_max_body); and requests to this machine over plain http use no proxy and no certificates.
-    /// Do not set a timeout for whole requests: it would also end calls that may take longer.
-    ///
-    /// Without a closure, an idle connection is not used again after 20 s (128 to a host are kept), an HTTP/2 connection is
-    /// asked for a sign of life every 20 s while a request is under way and given up if none comes within 10 s, and TLS is
-    /// rustls if the feature is on. The HTTP client has no bound on open connections: over HTTP/1 there are as many as calls
-    /// at a time.
+    /// It holds for the HTTP client that sends calls, and for the one that sends token requests, which is built when the first
+    /// token is requested: calls run on your runtime, and token requests on one of this crate's own. [`HttpConfig`] says what
+    /// no option changes.
     ///
     /// # Errors
     ///
-    /// [`build`](Self::build) fails with [`Error::Config`] if no HTTP client can be built with these settings.
+    /// [`build`](Self::build) fails with [`Error::Config`] if an option is invalid.
     ///
     /// # Example
     ///
     /// ```
-    /// use servicebay::fixably;
+    /// use servicebay::{HttpConfig, fixably};
     ///
     /// let client = fixably::Client::builder(fixably::Credentials::bearer("token"))
     ///     .with_tenant("acme")
-    ///     .with_http_config(|http| {
-    ///         let proxy = reqwest::Proxy::https("http://proxy.example:3128").expect("the address is valid");
-    ///         http.proxy(proxy).pool_max_idle_per_host(4)
-    ///     })
+    ///     .with_http_config(HttpConfig::new().with_proxy("http://proxy.example:3128").with_pool_max_idle(4))
     ///     .build()?;
     /// # Ok::<(), servicebay::Error>(())
     /// ```
-    pub fn with_http_config(
-        mut self,
-        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.config.http_config = Some(HttpConfig::new(configure));
+    pub fn with_http_config(mut self, config: HttpConfig) -> Self {
+        self.config.http_clients = Some(HttpClientFactory::new(config));
         self
     }
 

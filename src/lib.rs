@@ -115,4 +115,4 @@ pub use self::reconcile::{Reconcile, ReconcileOutcome, UnknownOutcome, Write, Wr
 pub use self::response::Response;
 pub use self::retry::RetryPolicy;
 pub use self::tenants::{Tenants, TenantsBuilder};
-pub use self::transport::{Body, HttpTransport, RequestInfo, Transport, TransportError};
+pub use self::transport::{Body, HttpConfig, HttpTransport, RequestInfo, TlsBackend, Transport, TransportError};

@@ -18,7 +18,7 @@ use crate::auth::{DynTokenStore, MemoryStore, TokenStore};
 use crate::builder::{ClientBuilder, HttpClientPool, SharedResources};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::transport::HttpConfig;
+use crate::transport::{HttpClientFactory, HttpConfig};
 
 /// The default capacity: at a few kilobytes for each client, what a small machine can spare.
 const CAPACITY: usize = 10_000;
@@ -197,14 +197,14 @@ pub struct TenantsBuilder<C> {
     connect: ConnectFn<C>,
     capacity: usize,
     idle_time: Duration,
-    http_config: Arc<HttpConfig>,
+    http_clients: Arc<HttpClientFactory>,
     store: Option<Arc<dyn DynTokenStore>>,
 }
 
 impl<C> TenantsBuilder<C> {
     fn new(connect: ConnectFn<C>) -> Self {
-        let http_config = HttpConfig::shared_default();
-        Self { connect, capacity: CAPACITY, idle_time: IDLE_TIME, http_config, store: None }
+        let http_clients = HttpClientFactory::shared_default();
+        Self { connect, capacity: CAPACITY, idle_time: IDLE_TIME, http_clients, store: None }
     }
 
     /// The most clients that are kept while no clone of them exists. Default 10,000; 0 keeps none. A client takes a few
@@ -221,16 +221,13 @@ impl<C> TenantsBuilder<C> {
         self
     }
 
-    /// Configures the HTTP clients of all tenants, as described at
-    /// [`ClientBuilder::with_http_config`](crate::ClientBuilder::with_http_config). Default: no change.
+    /// How the HTTP clients of all tenants reach the vendor. Default [`HttpConfig::new`].
     ///
     /// All tenants share one HTTP client for calls, which is built for the first tenant, and one for token requests. There is
-    /// another for tenants whose attempt timeout is too short for a connect timeout of 10 s.
-    pub fn with_http_config(
-        mut self,
-        configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
-    ) -> Self {
-        self.http_config = HttpConfig::new(configure);
+    /// another for tenants whose attempt timeout is too short for a connect timeout of 10 s. If an option is invalid,
+    /// [`Tenants::get`] fails.
+    pub fn with_http_config(mut self, config: HttpConfig) -> Self {
+        self.http_clients = HttpClientFactory::new(config);
         self
     }
 
@@ -243,7 +240,7 @@ impl<C> TenantsBuilder<C> {
     /// Makes the tenants. There are no clients yet, and nothing is sent.
     pub fn build(self) -> Tenants<C> {
         let shared = SharedResources {
-            http_clients: HttpClientPool::new(self.http_config),
+            http_clients: HttpClientPool::new(self.http_clients),
             store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
         };
         let cache = ClientCache::new(self.capacity, self.idle_time);

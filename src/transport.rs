@@ -6,13 +6,17 @@ mod body;
 mod compression;
 #[cfg(feature = "testing")]
 mod environment;
+mod http_client_factory;
 mod http_config;
 mod http_error;
 mod http_transport;
 mod outgoing_body;
+mod pem;
 mod request_body;
 mod request_info;
 mod spawner;
+#[cfg(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"))]
+mod tls;
 mod transport_error;
 
 use std::fmt;
@@ -33,7 +37,10 @@ use self::body::ReadError;
 use self::compression::{Decompressed, decompress, is_compressed};
 #[cfg(feature = "testing")]
 pub use self::environment::Environment;
-pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
+pub(crate) use self::http_client_factory::{
+    CONNECT_TIMEOUT, HAS_TLS, HttpClientFactory, MAX_HEAD_BYTES, MAX_HEAD_FIELDS,
+};
+pub use self::http_config::{HttpConfig, TlsBackend};
 pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge, is_untrusted_certificate};
 pub use self::http_transport::HttpTransport;
 use self::outgoing_body::{OutgoingBody, SendProgress};
@@ -250,7 +257,7 @@ pub(crate) enum HttpClient {
     /// Over HTTP, with a client that was built from this configuration.
     Reqwest {
         client: reqwest::Client,
-        config: Arc<HttpConfig>,
+        factory: Arc<HttpClientFactory>,
     },
     Custom(Arc<dyn Transport>),
 }

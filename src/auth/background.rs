@@ -1,7 +1,7 @@
 //! Runs token requests and saves on a runtime that no caller can end.
 //!
 //! A connection is driven by the runtime on which it was opened, so token requests have HTTP clients of their own
-//! ([`HttpConfig`]). [`TokenTransport`] alone uses these, and always on this runtime.
+//! ([`HttpClientFactory`]). [`TokenTransport`] alone uses these, and always on this runtime.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,13 +14,13 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use crate::error::BoxError;
-use crate::transport::{HttpClient, HttpConfig, HttpError, HttpRequest, HttpResponse, Spawner, Transport};
+use crate::transport::{HttpClient, HttpClientFactory, HttpError, HttpRequest, HttpResponse, Spawner, Transport};
 
 /// Sends token requests.
 #[derive(Clone, Debug)]
 pub(crate) enum TokenTransport {
     /// Over HTTP, on this crate's runtime.
-    Http(Arc<HttpConfig>),
+    Http(Arc<HttpClientFactory>),
     Custom(Arc<dyn Transport>),
 }
 
@@ -28,7 +28,7 @@ impl TokenTransport {
     /// What sends the token requests of a client that sends its calls with `client`.
     pub(crate) fn of(client: &HttpClient) -> Self {
         match client {
-            HttpClient::Reqwest { config, .. } => Self::Http(Arc::clone(config)),
+            HttpClient::Reqwest { factory, .. } => Self::Http(Arc::clone(factory)),
             HttpClient::Custom(transport) => Self::Custom(Arc::clone(transport)),
         }
     }
@@ -64,10 +64,10 @@ impl TokenTransport {
         let sent = self.run(async move {
             let client = match transport {
                 Self::Custom(transport) => HttpClient::Custom(transport),
-                Self::Http(config) => {
+                Self::Http(factory) => {
                     let is_plain_http = request.url.scheme() == "http";
-                    match config.token_client(is_plain_http).cloned() {
-                        Ok(client) => HttpClient::Reqwest { client, config },
+                    match factory.token_client(is_plain_http).cloned() {
+                        Ok(client) => HttpClient::Reqwest { client, factory },
                         Err(error) => return Err(HttpError::NotSent(Box::new(error))),
                     }
                 }

@@ -130,7 +130,7 @@ fn pauses() -> MutexGuard<'static, HashMap<PauseKey, Pause>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::HttpConfig;
+    use crate::transport::HttpClientFactory;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -140,7 +140,7 @@ mod tests {
 
     /// An endpoint as each of its clients sees it.
     fn throttle(url: &str, base_url: &Arc<BaseUrl>) -> Throttle {
-        Throttle::of(&url.parse().unwrap(), &TokenTransport::Http(HttpConfig::shared_default()), base_url)
+        Throttle::of(&url.parse().unwrap(), &TokenTransport::Http(HttpClientFactory::shared_default()), base_url)
     }
 
     #[test]

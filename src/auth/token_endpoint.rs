@@ -249,7 +249,8 @@ impl Endpoint {
                 let reason = if is_untrusted_certificate(&**source) {
                     format!(
                         "the certificate of the token endpoint {url} is not trusted, for the cause in the error's source: \
-                         check the base URL, the proxy and the clock, or add the authority with with_http_config"
+                         check the base URL, the proxy and the clock, or add the authority with \
+                         HttpConfig::with_root_certificates"
                     )
                 } else {
                     format!("no connection to the token endpoint {url}: check DNS, proxy and TLS")

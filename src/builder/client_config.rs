@@ -25,7 +25,7 @@ use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::Pipeline;
 use crate::retry::RetryBudget;
 use crate::telemetry::Telemetry;
-use crate::transport::{HttpClient, HttpConfig, Spawner, Transport};
+use crate::transport::{HttpClient, HttpClientFactory, Spawner, Transport};
 use crate::vendor::Vendor;
 
 const OWN_USER_AGENT: &str = concat!("servicebay/", env!("CARGO_PKG_VERSION"));
@@ -39,7 +39,7 @@ pub(super) struct ClientConfig {
     pub(super) options: CallOptions,
     pub(super) rate_limit: RateLimitPolicy,
     pub(super) user_agent: Option<String>,
-    pub(super) http_config: Option<Arc<HttpConfig>>,
+    pub(super) http_clients: Option<Arc<HttpClientFactory>>,
     pub(super) refreshes_early: bool,
     pub(super) store: Option<Arc<dyn DynTokenStore>>,
     pub(super) tenant_context: Option<TenantContext>,
@@ -57,7 +57,7 @@ impl ClientConfig {
             options: CallOptions::new(),
             rate_limit: RateLimitPolicy::new(),
             user_agent: None,
-            http_config: None,
+            http_clients: None,
             refreshes_early: true,
             store: None,
             tenant_context: None,
@@ -184,8 +184,8 @@ impl ClientConfig {
     /// client with a configuration of its own, the one that many tenants share, or a new one.
     fn transport(&self, base_url: &Url, settings: &ResolvedOptions) -> Result<(HttpClient, Clock), Error> {
         if let Some(transport) = &self.transport {
-            if self.http_config.is_some() {
-                let reason = "does not concern a transport of your own: configure that instead";
+            if self.http_clients.is_some() {
+                let reason = "does not concern a transport of your own: configure that, or pass `HttpTransport::with_config` to it";
                 return Err(Error::config("http_config", reason));
             }
             #[cfg(feature = "testing")]
@@ -197,10 +197,10 @@ impl ClientConfig {
             return Ok((HttpClient::Custom(Arc::clone(transport)), clock));
         }
         let needs = HttpClientNeeds::new(base_url, settings.attempt_timeout)?;
-        let client = match (&self.http_config, &self.tenant_context) {
-            (Some(config), _) => needs.build(config)?,
+        let client = match (&self.http_clients, &self.tenant_context) {
+            (Some(factory), _) => needs.build(factory)?,
             (None, Some(context)) => context.shared.http_clients.get(needs)?,
-            (None, None) => needs.build(&HttpConfig::shared_default())?,
+            (None, None) => needs.build(&HttpClientFactory::shared_default())?,
         };
         Ok((client, Clock::System))
     }

@@ -1,14 +1,13 @@
 //! The HTTP clients that calls are sent with.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use url::Url;
 
 use crate::error::Error;
-use crate::transport::{CONNECT_TIMEOUT, HttpClient, HttpConfig};
+use crate::transport::{CONNECT_TIMEOUT, HAS_TLS, HttpClient, HttpClientFactory};
 
 /// What one client needs of its HTTP client, besides the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +21,7 @@ impl HttpClientNeeds {
     /// What calls to this base URL need, if each attempt may take `attempt_timeout`.
     pub(super) fn new(base_url: &Url, attempt_timeout: Duration) -> Result<Self, Error> {
         let is_plain_http = base_url.scheme() == "http";
-        if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && !is_plain_http {
+        if !HAS_TLS && !is_plain_http {
             return Err(Error::config("base_url", "needs TLS: turn on the feature `rustls` or `native-tls`"));
         }
         // A little less than an attempt may take, so that a connection that does not open differs from a response that does
@@ -31,37 +30,23 @@ impl HttpClientNeeds {
     }
 
     /// A new HTTP client.
-    pub(super) fn build(self, config: &Arc<HttpConfig>) -> Result<HttpClient, Error> {
-        let client = config.build(self.is_plain_http, self.connect_timeout);
-        let client = client.map_err(|error| Error::config("http_config", reason(&error)))?;
-        Ok(HttpClient::Reqwest { client, config: Arc::clone(config) })
+    pub(super) fn build(self, factory: &Arc<HttpClientFactory>) -> Result<HttpClient, Error> {
+        let client = factory.build(self.is_plain_http, self.connect_timeout)?;
+        Ok(HttpClient::Reqwest { client, factory: Arc::clone(factory) })
     }
-}
-
-/// Why an HTTP client cannot be built, and what to do about it.
-fn reason(error: &reqwest::Error) -> String {
-    let cause = std::iter::successors(error.source(), |&error| error.source()).last();
-    let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-    if cause.contains("No CA certificates") {
-        return "this machine has no certificates of authorities, so that https cannot be verified: install them (package \
-                `ca-certificates`), name a file in the environment variable SSL_CERT_FILE, or add them with \
-                `tls_certs_only`"
-            .to_owned();
-    }
-    format!("the HTTP client cannot be built: {cause}")
 }
 
 /// The HTTP clients of many tenants with one configuration. Each is built when it is first needed; there is only one unless
 /// tenants differ in [`HttpClientNeeds`].
 #[derive(Debug)]
 pub(crate) struct HttpClientPool {
-    config: Arc<HttpConfig>,
+    factory: Arc<HttpClientFactory>,
     clients: Mutex<HashMap<HttpClientNeeds, HttpClient>>,
 }
 
 impl HttpClientPool {
-    pub(crate) fn new(config: Arc<HttpConfig>) -> Self {
-        Self { config, clients: Mutex::default() }
+    pub(crate) fn new(factory: Arc<HttpClientFactory>) -> Self {
+        Self { factory, clients: Mutex::default() }
     }
 
     pub(super) fn get(&self, needs: HttpClientNeeds) -> Result<HttpClient, Error> {
@@ -69,7 +54,7 @@ impl HttpClientPool {
         if let Some(client) = clients.get(&needs) {
             return Ok(client.clone());
         }
-        let client = needs.build(&self.config)?;
+        let client = needs.build(&self.factory)?;
         clients.insert(needs, client.clone());
         Ok(client)
     }
@@ -85,7 +70,7 @@ mod tests {
 
     #[test]
     fn tenants_share_one_client_unless_they_need_another() {
-        let pool = HttpClientPool::new(HttpConfig::shared_default());
+        let pool = HttpClientPool::new(HttpClientFactory::shared_default());
         let built = || pool.clients.lock().unwrap().len();
         for tenant in ["https://acme.fixably.com/api/v3", "https://beta.fixably.com/api/v3"] {
             pool.get(needs(tenant, 30)).unwrap();

@@ -240,7 +240,8 @@ impl RetryContext<'_> {
                      with_operation_timeout, or check DNS, proxy and TLS"
                 } else if is_untrusted_certificate(&*source) {
                     "the server's certificate is not trusted, for the cause in the error's source; the request was not sent: \
-                     check the base URL, the proxy and the clock, or add the authority with with_http_config"
+                     check the base URL, the proxy and the clock, or add the authority with \
+                     HttpConfig::with_root_certificates"
                 } else {
                     "could not connect; the request was not sent: check DNS, proxy and TLS"
                 });

@@ -92,6 +92,12 @@ impl fmt::Display for NoConnectionInTime {
 
 impl StdError for NoConnectionInTime {}
 
+/// The innermost cause of an HTTP client that cannot be built. The error itself may name the URL of a proxy.
+pub(super) fn innermost(error: &reqwest::Error) -> String {
+    let cause = std::iter::successors(error.source(), |&error| error.source()).last();
+    cause.map_or_else(|| "the HTTP client does not say why".to_owned(), ToString::to_string)
+}
+
 /// Whether the server says that it processed nothing of the request (RFC 9113, section 8.7): it refused the stream, or it
 /// closes the connection and names an earlier stream as the last one that it processed. h2 reports a GOAWAY frame to later
 /// streams only.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use http::{Request, Response};
 use tokio::time::Instant;
 
-use super::http_config::{CONNECT_TIMEOUT, HttpConfig};
-use super::{Body, RequestInfo, Transport, TransportError, body_of, send_over_http};
+use super::http_client_factory::{CONNECT_TIMEOUT, HAS_TLS, HttpClientFactory};
+use super::{Body, HttpConfig, RequestInfo, Transport, TransportError, body_of, send_over_http};
+use crate::error::Error;
 
 /// How long a request may wait for its response that names no deadline.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,10 +27,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct HttpTransport(Arc<Clients>);
 
-/// The HTTP clients for calls, which are built when they are needed. The configuration has those for token requests, whose
+/// The HTTP clients for calls, which are built when they are needed. The factory has those for token requests, whose
 /// connections belong to another runtime.
 struct Clients {
-    config: Arc<HttpConfig>,
+    factory: Arc<HttpClientFactory>,
     client: OnceLock<reqwest::Client>,
     /// The same without TLS, to this machine.
     plain_client: OnceLock<reqwest::Client>,
@@ -38,24 +39,35 @@ struct Clients {
 impl HttpTransport {
     /// HTTP as this crate configures it.
     pub fn new() -> Self {
-        Self::of(HttpConfig::shared_default())
+        Self::of(HttpClientFactory::shared_default())
     }
 
-    fn of(config: Arc<HttpConfig>) -> Self {
-        Self(Arc::new(Clients { config, client: OnceLock::new(), plain_client: OnceLock::new() }))
+    /// HTTP with this configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if an option is invalid.
+    pub fn with_config(config: HttpConfig) -> Result<Self, Error> {
+        let transport = Self::of(HttpClientFactory::new(config));
+        transport.0.client(!HAS_TLS, false)?;
+        Ok(transport)
+    }
+
+    fn of(factory: Arc<HttpClientFactory>) -> Self {
+        Self(Arc::new(Clients { factory, client: OnceLock::new(), plain_client: OnceLock::new() }))
     }
 }
 
 impl Clients {
-    fn client(&self, is_plain_http: bool, is_token_request: bool) -> reqwest::Result<&reqwest::Client> {
+    fn client(&self, is_plain_http: bool, is_token_request: bool) -> Result<&reqwest::Client, Error> {
         if is_token_request {
-            return self.config.token_client(is_plain_http);
+            return self.factory.token_client(is_plain_http);
         }
         let slot = if is_plain_http { &self.plain_client } else { &self.client };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let client = self.config.build(is_plain_http, CONNECT_TIMEOUT)?;
+        let client = self.factory.build(is_plain_http, CONNECT_TIMEOUT)?;
         Ok(slot.get_or_init(|| client))
     }
 }
@@ -92,6 +104,6 @@ impl Transport for HttpTransport {
 
 impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HttpTransport").field(&self.0.config).finish()
+        f.debug_tuple("HttpTransport").field(&self.0.factory).finish()
     }
 }

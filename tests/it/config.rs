@@ -1,6 +1,8 @@
 //! Options of the builder: what it rejects, and with which message.
 
-use servicebay::{Error, fixably};
+use std::time::Duration;
+
+use servicebay::{Error, HttpConfig, fixably};
 
 use crate::source_code::root;
 
@@ -169,12 +171,178 @@ fn a_user_agent_that_cannot_be_a_header_is_rejected() {
     assert_eq!(field, "user_agent");
 }
 
-#[test]
-fn an_http_configuration_that_cannot_be_built_is_rejected() {
+/// The message for an HTTP configuration, which names the setter.
+fn http_error(http: HttpConfig) -> String {
     let builder = fixably::Client::builder(fixably::Credentials::bearer("t")).with_tenant("acme");
-    let (field, message) = config_error(builder.with_http_config(|http| http.user_agent("line\nbreak")).build());
+    let (field, message) = config_error(builder.with_http_config(http).build());
     assert_eq!(field, "http_config");
-    assert!(message.contains("the HTTP client cannot be built"), "{message}");
+    message
+}
+
+#[test]
+fn a_proxy_url_that_cannot_be_used_is_rejected_without_its_password() {
+    for (url, expected) in [
+        ("", "is not valid"),
+        ("proxy.example", "is not valid"),
+        ("proxy.example:3128", "does not begin with `http://` or `https://`"),
+        ("user:hunter2@proxy.example:3128", "does not begin with"),
+        ("ftp://user:hunter2@proxy.example", "does not begin with"),
+        ("socks5://user:hunter2@proxy.example:1080", "a SOCKS proxy"),
+        ("socks5h://proxy.example", "a SOCKS proxy"),
+        ("http://", "is not valid"),
+        ("http://user:hunter2@proxy.example:port", "is not valid (invalid port number)"),
+        ("http://user:hunter/2@proxy.example", "is not valid"),
+        ("http://hunter:2/x@proxy.example", "has more than an address"),
+        ("http://hunter:2#x@proxy.example", "has more than an address"),
+        ("http://proxy.example/path", "has more than an address"),
+        ("http://proxy.example?hunter2", "has more than an address"),
+    ] {
+        let http = HttpConfig::new().with_proxy(url);
+        let shown = format!("{http:?}");
+        let message = http_error(http);
+        assert!(
+            message.contains("with_proxy: the URL of the proxy ") && message.contains(expected),
+            "{url}: {message}"
+        );
+        assert!(message.contains("give an address such as `http://proxy.example:3128`"), "{url}: {message}");
+        assert!(!message.contains("hunter") && !shown.contains("hunter"), "{url}: {message} {shown}");
+        // An address that cannot be used is no address, and none of it is shown.
+        assert!(shown.contains("proxy: invalid"), "{shown}");
+    }
+}
+
+#[test]
+fn a_proxy_bypass_that_would_never_match_is_rejected() {
+    let http = || HttpConfig::new().with_proxy("http://proxy.example:3128");
+    for (host, expected) in [
+        ("", "is no host"),
+        ("*", "call without_proxy"),
+        ("*.example.com", "is no host"),
+        ("https://example.com", "is no host"),
+        ("example.com:443", "is no host"),
+        ("example.com, example.org", "is no host"),
+        (" example.com", "is no host"),
+        ("bücher.example", "is no host"),
+        ("10.0.0.0/33", "is no host"),
+        ("10.0.0/8", "is no host"),
+        ("::1/129", "is no host"),
+    ] {
+        let message = http_error(http().with_proxy_bypass([host]));
+        assert!(message.contains(&format!("with_proxy_bypass: {host:?} ")) && message.contains(expected), "{message}");
+    }
+    let message = http_error(HttpConfig::new().with_proxy_bypass(["example.com"]));
+    assert!(message.contains("with_proxy_bypass needs with_proxy") && message.contains("NO_PROXY"), "{message}");
+
+    let valid =
+        ["example.com", ".example.com", "Example.Com", "localhost", "10.0.0.1", "10.0.0.0/8", "::1", "fd00::/8"];
+    let http = http().with_proxy_bypass(valid);
+    let builder = fixably::Client::builder(fixably::Credentials::bearer("t")).with_tenant("acme");
+    builder.with_http_config(http).build().unwrap();
+}
+
+#[test]
+fn certificates_and_keys_that_cannot_be_read_are_rejected_without_the_key() {
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let key = |label: &str| format!("-----BEGIN {label}-----\nc2VjcmV0\n-----END {label}-----\n");
+    for (pem, expected) in [
+        ("", "there is no certificate in the text"),
+        ("MIIB", "there is no certificate in the text"),
+        (&key("PRIVATE KEY"), "there is no certificate in the text"),
+        ("-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n", "a certificate cannot be read"),
+    ] {
+        for http in [HttpConfig::new().with_root_certificates(pem), HttpConfig::new().with_only_root_certificates(pem)]
+        {
+            let message = http_error(http);
+            assert!(message.contains("with_root_certificates: ") && message.contains(expected), "{pem}: {message}");
+            assert!(message.contains("give certificates in PEM format"), "{pem}: {message}");
+        }
+    }
+    // It is base64, and no certificate.
+    let message = http_error(HttpConfig::new().with_only_root_certificates(CERTIFICATE));
+    assert!(message.contains("with_root_certificates: a certificate cannot be "), "{message}");
+
+    for (chain, key, expected) in [
+        ("", &*key("PRIVATE KEY"), "there is no certificate in the chain"),
+        (CERTIFICATE, "", "there is no private key"),
+        (CERTIFICATE, CERTIFICATE, "there is no private key"),
+        (CERTIFICATE, &[key("PRIVATE KEY"), key("PRIVATE KEY")].concat(), "there is more than one private key"),
+        (CERTIFICATE, &key("ENCRYPTED PRIVATE KEY"), "decrypt it, for example with `openssl pkey"),
+        (CERTIFICATE, "-----BEGIN PRIVATE KEY-----\n?\n-----END PRIVATE KEY-----\n", "cannot be read"),
+        (CERTIFICATE, &key("PRIVATE KEY"), "the certificate cannot be used with this key"),
+    ] {
+        let http = HttpConfig::new().with_client_certificate(chain, key);
+        let shown = format!("{http:?}");
+        let message = http_error(http);
+        assert!(message.contains("with_client_certificate: ") && message.contains(expected), "{key}: {message}");
+        assert!(!message.contains("c2VjcmV0") && !message.contains("secret"), "{message}");
+        assert!(shown.contains("client_certificate: true") && !shown.contains("c2VjcmV0"), "{shown}");
+    }
+}
+
+#[test]
+fn other_options_of_an_http_configuration_are_rejected_with_their_bounds() {
+    let http = HttpConfig::new;
+    let second = Duration::from_secs(1);
+    let no_address: [std::net::IpAddr; 0] = [];
+    let this_machine = [std::net::Ipv4Addr::LOCALHOST];
+    for (http, expected) in [
+        (
+            http().with_host_addresses("https://acme.fixably.com", this_machine),
+            "is not a host name: give it without scheme",
+        ),
+        (http().with_host_addresses("acme.fixably.com:443", this_machine), "is not a host name"),
+        (http().with_host_addresses("10.0.0.1", this_machine), "is not a host name"),
+        (http().with_host_addresses("", this_machine), "is not a host name"),
+        (
+            http().with_host_addresses("acme.fixably.com", no_address),
+            "acme.fixably.com has no address: give at least one",
+        ),
+        (http().with_connect_timeout(Duration::ZERO), "with_connect_timeout: no connection opens in no time"),
+        (http().with_tcp_keep_alive(second / 2), "with_tcp_keep_alive: 500ms is out of bounds: give 1 s to 32,767 s"),
+        (http().with_tcp_keep_alive(second * 32_768), "with_tcp_keep_alive: 32768s is out of bounds"),
+        (
+            http().with_http2_ping_interval(second / 2),
+            "with_http2_ping_interval: 500ms is too short: give at least 1 s",
+        ),
+        (http().with_http2_ping_timeout(Duration::ZERO), "with_http2_ping_timeout: 0ns is too short"),
+    ] {
+        let message = http_error(http);
+        assert!(message.contains(expected), "{message}");
+    }
+    let longest = http()
+        .with_connect_timeout(Duration::MAX)
+        .with_pool_idle_timeout(Duration::MAX)
+        .with_tcp_keep_alive(second * 32_767)
+        .with_http2_ping_interval(Duration::MAX)
+        .with_http2_ping_timeout(Duration::MAX);
+    let builder = fixably::Client::builder(fixably::Credentials::bearer("t")).with_tenant("acme");
+    builder.with_http_config(longest).build().unwrap();
+}
+
+#[test]
+fn an_http_configuration_shows_its_options_and_no_secret() {
+    let http = HttpConfig::new()
+        .with_proxy("https://user:hunter2@proxy.example:3128")
+        .with_proxy_bypass(["internal.example"])
+        .with_root_certificates("first")
+        .with_only_root_certificates("second")
+        .with_client_certificate("chain", "hunter2")
+        .with_http1_only();
+    let builder = fixably::Client::builder(fixably::Credentials::bearer("t")).with_http_config(http.clone());
+    let shown = format!("{http:?} {http:#?} {builder:?}");
+    for expected in [
+        "proxy: https://proxy.example:3128",
+        r#"proxy_bypass: ["internal.example"]"#,
+        "root_certificates: 2",
+        "only_root_certificates: true",
+        "client_certificate: true",
+        "http_versions: Http1",
+    ] {
+        assert!(shown.contains(expected), "{expected}: {shown}");
+    }
+    assert!(!shown.contains("hunter2") && !shown.contains("user"), "{shown}");
+    assert!(format!("{:?}", HttpConfig::new()).contains("proxy: System"));
+    assert!(format!("{:?}", http.without_proxy()).contains("proxy: Disabled"));
 }
 
 #[cfg(feature = "fentu")]

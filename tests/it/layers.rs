@@ -35,8 +35,8 @@ const LAYERS: [&[&str]; 10] = [
 ];
 /// Stands for the module of each vendor.
 const VENDOR: &str = "<vendor>";
-/// The modules that may use the HTTP client.
-const HTTP: [&str; 3] = ["builder", "tenants", "transport"];
+/// The module that may use the HTTP client.
+const HTTP: &str = "transport";
 
 /// The files of the library but its root, each with the name of its top module.
 fn files() -> impl Iterator<Item = (String, Source)> {
@@ -98,9 +98,9 @@ fn no_vendor_uses_another_and_no_layer_below_names_one() {
 }
 
 #[test]
-fn only_the_transport_and_the_builders_use_the_http_client() {
+fn only_the_transport_uses_the_http_client() {
     for (module, source) in files() {
-        if !HTTP.contains(&module.as_str()) {
+        if module != HTTP {
             assert!(!source.code.contains("reqwest::"), "{} uses reqwest", source.path);
         }
     }

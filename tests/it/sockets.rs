@@ -4,6 +4,7 @@
 
 mod connecting;
 mod http2;
+mod http_config;
 mod streams;
 
 use std::future::Future;
@@ -129,27 +130,17 @@ async fn a_port_without_a_listener_is_a_connect_error_and_a_write_was_not_applie
     assert!(!error.to_string().contains("127.0.0.1"), "the URL is not repeated by the source: {error}");
 }
 
-/// A configuration that follows redirects, retries everything, and waits for a connection as long as it takes.
-fn careless(http: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    let retries = reqwest::retry::for_host("127.0.0.1").classify_fn(|attempt| attempt.retryable());
-    http.redirect(reqwest::redirect::Policy::limited(10)).retry(retries).connect_timeout(std::time::Duration::MAX)
-}
-
 #[tokio::test]
 async fn a_redirect_to_another_host_does_not_send_the_token_there() {
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     other.set_nonblocking(true).unwrap();
     let target = format!("http://{}/steal", other.local_addr().unwrap());
     for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let redirect = || response(&format!("{status}\r\nlocation: {target}"), "");
-        let (url, _seen) = server(vec![redirect(), redirect()]).await;
-        let careful = client(&url);
-        let careless = fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_base_url(&url);
-        for client in [careful, careless.with_http_config(self::careless).build().unwrap()] {
-            let error = client.get_order().id(1).send().await.unwrap_err();
-            assert!(matches!(error, Error::Api(_)), "{error:?}");
-            assert!(error.to_string().contains("/steal"), "{error}");
-        }
+        let redirect = response(&format!("{status}\r\nlocation: {target}"), "");
+        let (url, _seen) = server(vec![redirect]).await;
+        let error = client(&url).get_order().id(1).send().await.unwrap_err();
+        assert!(matches!(error, Error::Api(_)), "{error:?}");
+        assert!(error.to_string().contains("/steal"), "{error}");
     }
     let connection = other.accept();
     assert!(connection.is_err(), "{connection:?}");
@@ -170,7 +161,6 @@ async fn a_redirect_of_a_token_endpoint_does_not_send_the_refresh_token_there() 
             .with_access_expires_at("2026-01-01T00:00Z".parse().unwrap());
         let client = fentu::Client::builder(fentu::Credentials::oauth("application", "secret", expired))
             .with_base_url(url)
-            .with_http_config(careless)
             .build()
             .unwrap();
         let error = client.get_task().id("task-1").send().await.unwrap_err();
@@ -356,39 +346,6 @@ async fn a_response_that_is_not_http_is_an_error_and_not_a_panic() {
         let error = client(&url).get_order().id(1).send().await.unwrap_err();
         assert!(matches!(error, Error::Connect(_)), "{error:?}");
     }
-}
-
-#[cfg(feature = "repairy")]
-#[tokio::test]
-async fn an_http_configuration_holds_for_calls_and_for_token_requests() {
-    use servicebay::repairy;
-
-    let tokens = r#"{"accessToken": "new", "refreshToken": "new", "expiresIn": 3600}"#;
-    let (url, seen) = server(vec![json(tokens), json("{}")]).await;
-    let client = repairy::Client::builder(repairy::Credentials::app("key", SECRET, "partner"))
-        .with_base_url(url)
-        .with_http_config(|http| {
-            http.default_headers([(http::header::ORIGIN, "custom".parse().unwrap())].into_iter().collect())
-        })
-        .build()
-        .unwrap();
-    // What the call returns does not matter.
-    let _ = client.get_booking().id("1").send().await;
-    let seen = seen.await;
-    assert!(seen[0].starts_with("POST ") && seen[1].starts_with("GET "), "{seen:?}");
-    assert!(seen.iter().all(|request| request.contains("origin: custom")), "{seen:?}");
-}
-
-#[tokio::test]
-async fn plain_http_to_this_machine_goes_through_no_proxy() {
-    let (url, seen) = server(vec![json(r#"{"id": 1}"#)]).await;
-    let client = fixably::Client::builder(fixably::Credentials::bearer(SECRET))
-        .with_base_url(url)
-        .with_http_config(|http| http.proxy(reqwest::Proxy::all("http://127.0.0.1:1").unwrap()))
-        .build()
-        .unwrap();
-    client.get_order().id(1).send().await.unwrap();
-    assert_eq!(seen.await.len(), 1);
 }
 
 #[tokio::test]

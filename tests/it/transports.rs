@@ -8,7 +8,7 @@ use futures_util::stream;
 use http::{HeaderValue, Request, Response};
 use serde_json::json;
 use servicebay::testing::{Script, Step, fisikal as at_fisikal};
-use servicebay::{Body, Error, HttpTransport, RequestInfo, Transport, TransportError, fisikal, fixably};
+use servicebay::{Body, Error, HttpConfig, HttpTransport, RequestInfo, Transport, TransportError, fisikal, fixably};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::support::SECRET;
@@ -75,7 +75,7 @@ async fn middleware_before_http_works_on_real_sockets() {
     let server = at_fisikal::MockServer::start().await;
     let (user, password) = server.login(at_fisikal::Role::Manager);
     let (id, secret) = (at_fisikal::MockServer::CLIENT_ID, at_fisikal::MockServer::CLIENT_SECRET);
-    let audit = Audit::before(HttpTransport::new());
+    let audit = Audit::before(HttpTransport::with_config(HttpConfig::new().with_http1_only()).unwrap());
     let client = fisikal::Client::builder(fisikal::Credentials::password(id, secret, user, password))
         .with_base_url(server.base_url())
         .with_transport(audit.clone())
@@ -167,7 +167,7 @@ async fn a_body_that_a_gateway_streams_is_bounded_in_size_and_time() {
 #[tokio::test(start_paused = true)]
 async fn a_transport_of_ones_own_and_an_http_configuration_exclude_each_other() {
     let script = Script::new([Step::json(200, json!({}))]);
-    let error = builder().with_http_config(|http| http).with_transport(script).build().unwrap_err();
+    let error = builder().with_http_config(HttpConfig::new()).with_transport(script).build().unwrap_err();
     assert!(error.to_string().contains("does not concern a transport of your own"), "{error}");
 }
 
@@ -186,4 +186,10 @@ async fn middleware_learns_how_much_time_is_left() {
     let client = builder.with_transport(TimeLeft(Arc::clone(&times))).build().unwrap();
     client.get_order().id(1).send().await.unwrap();
     assert_eq!(*times.lock().unwrap(), [Duration::from_secs(7)]);
+}
+
+#[test]
+fn an_invalid_configuration_of_http_is_refused_at_once() {
+    let error = HttpTransport::with_config(HttpConfig::new().with_proxy("not a URL")).unwrap_err();
+    assert!(matches!(error, Error::Config(_)), "{error:?}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::Value;
-use servicebay::{CallOptions, Error, RetryPolicy, fixably};
+use servicebay::{CallOptions, Error, HttpConfig, RetryPolicy, fixably};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -101,7 +101,7 @@ impl Server {
         let no_delay = RetryPolicy::new().with_min_delay(Duration::ZERO).with_max_delay(Duration::ZERO);
         fixably::Client::builder(fixably::Credentials::bearer(SECRET))
             .with_base_url(&self.url)
-            .with_http_config(reqwest::ClientBuilder::http2_prior_knowledge)
+            .with_http_config(HttpConfig::new().with_http2_prior_knowledge())
             .with_retry(no_delay)
             .build()
             .unwrap()

@@ -81,7 +81,7 @@ async fn a_gibibyte_of_zeros_that_arrives_as_a_mebibyte_is_too_large_and_takes_l
         stream.write_all(&chunk(&zeros.end(1024))).await.unwrap();
         stream.write_all(b"0\r\n\r\n").await.unwrap();
     });
-    let error = call(&client(&url, |http| http), Method::GET, "bomb").await.unwrap_err();
+    let error = call(&client(&url), Method::GET, "bomb").await.unwrap_err();
     server.await.unwrap();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
     assert!(error.to_string().contains("larger than 16777216 bytes (it arrived as"), "{error}");
@@ -106,7 +106,7 @@ async fn a_compressed_body_without_an_end_is_read_up_to_the_bound_and_no_further
         }
         written
     });
-    let error = call(&client(&url, |http| http), Method::GET, "endless").await.unwrap_err();
+    let error = call(&client(&url), Method::GET, "endless").await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
     assert!(error.to_string().contains("larger than 16777216 bytes (it does not say how large it is)"), "{error}");
     // What the sockets hold comes on top.
@@ -120,13 +120,13 @@ async fn a_compressed_body_that_is_cut_is_an_error_that_says_so_and_is_not_asked
     cut.truncate(cut.len() / 2);
     let whole = response("200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip", &cut);
     let (url, requests) = serve_each(vec![whole.clone()]).await;
-    let error = call(&client(&url, |http| http), Method::GET, "cut").await.unwrap_err();
+    let error = call(&client(&url), Method::GET, "cut").await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
     assert!(error.to_string().contains("encoded as gzip, which cannot be read"), "{error}");
     assert_eq!(requests.await, 1);
 
     let (url, requests) = serve_each(vec![whole]).await;
-    let error = call(&client(&url, |http| http), Method::POST, "cut").await.unwrap_err();
+    let error = call(&client(&url), Method::POST, "cut").await.unwrap_err();
     assert!(matches!(error, Error::Decode(_)) && error.maybe_applied(), "{error:?}");
     assert_eq!(requests.await, 1);
 }
@@ -137,11 +137,11 @@ async fn a_compressed_body_whose_connection_breaks_is_asked_for_again_if_the_cal
     let broken = [CHUNKED_GZIP.as_bytes(), &chunk(&content[..content.len() / 2])].concat();
     let whole = [CHUNKED_GZIP.as_bytes(), &chunk(&content), b"0\r\n\r\n"].concat();
     let (url, requests) = serve_each(vec![broken.clone(), whole]).await;
-    assert_eq!(call(&client(&url, |http| http), Method::GET, "broken").await.unwrap(), Some(1));
+    assert_eq!(call(&client(&url), Method::GET, "broken").await.unwrap(), Some(1));
     assert_eq!(requests.await, 2);
 
     let (url, requests) = serve_each(vec![broken]).await;
-    let error = assert_outcome_unknown(call(&client(&url, |http| http), Method::POST, "broken").await, "broken");
+    let error = assert_outcome_unknown(call(&client(&url), Method::POST, "broken").await, "broken");
     assert_eq!(error.call_error().unwrap().status().map(|status| status.as_u16()), Some(200));
     assert_eq!(requests.await, 1);
 }
@@ -151,10 +151,10 @@ async fn a_body_that_is_said_to_be_compressed_and_is_not_is_read_as_it_is() {
     let content = br#"{"id": 1, "developerMessage": "No such order"}"#;
     let said = |status: &str| response(&format!("{status}\r\ncontent-encoding: gzip"), content);
     let (url, _requests) = serve_each(vec![said("200 OK")]).await;
-    assert_eq!(call(&client(&url, |http| http), Method::GET, "not compressed").await.unwrap(), Some(1));
+    assert_eq!(call(&client(&url), Method::GET, "not compressed").await.unwrap(), Some(1));
 
     let (url, _requests) = serve_each(vec![said("404 Not Found")]).await;
-    let error = call(&client(&url, |http| http), Method::GET, "not compressed").await.unwrap_err();
+    let error = call(&client(&url), Method::GET, "not compressed").await.unwrap_err();
     assert!(matches!(error, Error::NotFound(_)), "{error:?}");
     assert_eq!(error.call_error().unwrap().message(), Some("No such order"), "{error:?}");
 }
@@ -165,11 +165,11 @@ async fn chunks_without_a_length_break_the_response() {
     for damaged in ["9\r\n{\"id\": 1}\r\nzz\r\n", "9\r\n{\"id\": 1}garbage\r\n0\r\n\r\n", "-1\r\n", ""] {
         let damaged = format!("{head}{damaged}").into_bytes();
         let (url, requests) = serve_each(vec![damaged.clone(), object(2)]).await;
-        assert_eq!(call(&client(&url, |http| http), Method::GET, "damaged").await.unwrap(), Some(2));
+        assert_eq!(call(&client(&url), Method::GET, "damaged").await.unwrap(), Some(2));
         assert_eq!(requests.await, 2);
 
         let (url, requests) = serve_each(vec![damaged]).await;
-        assert_outcome_unknown(call(&client(&url, |http| http), Method::POST, "damaged").await, "damaged");
+        assert_outcome_unknown(call(&client(&url), Method::POST, "damaged").await, "damaged");
         assert_eq!(requests.await, 1);
     }
 }

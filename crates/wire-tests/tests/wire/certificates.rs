@@ -1,6 +1,6 @@
 //! An authority of one test, the certificates that it signs, and clients that trust it.
 
-use std::net::SocketAddr;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,10 +8,13 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use servicebay::HttpConfig;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 /// The host that clients call. It needs no DNS.
 pub(crate) const HOST: &str = "vendor.example";
@@ -61,20 +64,39 @@ impl Authority {
         Self { certificate: params.self_signed(&key).unwrap(), issuer: Issuer::new(params, key) }
     }
 
-    /// Makes a client trust this authority and no other, and find [`HOST`] at this address.
-    pub(crate) fn trusted(&self, address: SocketAddr, http: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-        http.tls_certs_only([self.certificate()]).resolve(HOST, address)
+    /// Makes a client trust this authority and no other, and find [`HOST`] on this machine.
+    pub(crate) fn trusted_by(&self, http: HttpConfig) -> HttpConfig {
+        http.with_only_root_certificates(self.pem()).with_host_addresses(HOST, [Ipv4Addr::LOCALHOST])
     }
 
-    pub(crate) fn certificate(&self) -> reqwest::Certificate {
-        reqwest::Certificate::from_der(self.certificate.der()).unwrap()
+    pub(crate) fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// A certificate for a client, and its private key, in PEM format.
+    pub(crate) fn client_certificate(&self) -> (String, String) {
+        let mut params = Claims::VALID.params();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// The TLS of a server that lets only clients in that have a certificate of this authority.
+    pub(crate) fn acceptor_for_clients(&self) -> TlsAcceptor {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = Claims::VALID.params().signed_by(&key, &self.issuer).unwrap();
+        acceptor(&certificate, &key, &[], verifier)
     }
 
     /// The TLS of a server with a certificate of this authority, which speaks these protocols.
     pub(crate) fn acceptor(&self, claims: Claims, protocols: &[&str]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = claims.params().signed_by(&key, &self.issuer).unwrap();
-        acceptor(&certificate, &key, protocols)
+        acceptor(&certificate, &key, protocols, Arc::new(NoClientAuth))
     }
 }
 
@@ -82,15 +104,20 @@ impl Authority {
 pub(crate) fn self_signed(claims: Claims) -> TlsAcceptor {
     let key = KeyPair::generate().unwrap();
     let certificate = claims.params().self_signed(&key).unwrap();
-    acceptor(&certificate, &key, &[])
+    acceptor(&certificate, &key, &[], Arc::new(NoClientAuth))
 }
 
-fn acceptor(certificate: &Certificate, key: &KeyPair, protocols: &[&str]) -> TlsAcceptor {
+fn acceptor(
+    certificate: &Certificate,
+    key: &KeyPair,
+    protocols: &[&str],
+    clients: Arc<dyn ClientCertVerifier>,
+) -> TlsAcceptor {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use h2::Reason;
 use http::{Method, StatusCode};
-use servicebay::{CallOptions, Error, RetryPolicy, fixably};
+use servicebay::{CallOptions, Error, HttpConfig, RetryPolicy, fixably};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -184,6 +184,22 @@ async fn a_connection_that_went_silent_is_given_up_and_a_read_is_repeated_on_ano
     end(read).await.unwrap();
     let connections: Vec<_> = server.received().iter().map(|request| request.connection).collect();
     assert_eq!(connections, [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_given_up_after_the_ping_interval_and_timeout_that_were_set() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let http = HttpConfig::new().with_http2_ping_interval(SECOND * 3).with_http2_ping_timeout(SECOND * 2);
+    let server = Server::start([Reply::Ok, Reply::Silence]).await;
+    let client = server.client_with(attempt_timeout(PATIENCE), http);
+    call(&client, Method::GET, "the first").await.unwrap();
+    let read = start(&client, Method::GET, "read");
+    server.wait_for(2).await;
+    pass(SECOND * 4).await;
+    assert!(!read.is_finished());
+    pass(SECOND * 3).await;
+    end(read).await.unwrap();
+    assert_eq!(server.connections(), 2);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{Request, Response, StatusCode};
-use servicebay::{CallOptions, fixably};
+use servicebay::{CallOptions, HttpConfig, fixably};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_rustls::server::TlsStream;
@@ -108,9 +108,13 @@ impl Server {
 
     /// A client that trusts this server, and knows nothing of HTTP/2 but what the handshake says.
     pub(crate) fn client(&self, options: CallOptions) -> fixably::Client {
-        let (address, authority) = (self.address, Arc::clone(&self.authority));
-        let base_url = format!("https://{HOST}:{}/api/v3", address.port());
-        crate::client_with(&base_url, options, move |http| authority.trusted(address, http))
+        self.client_with(options, HttpConfig::new())
+    }
+
+    /// The same with these options of its HTTP client.
+    pub(crate) fn client_with(&self, options: CallOptions, http: HttpConfig) -> fixably::Client {
+        let base_url = format!("https://{HOST}:{}/api/v3", self.address.port());
+        crate::client_with(&base_url, options, self.authority.trusted_by(http))
     }
 
     pub(crate) fn handshakes(&self) -> usize {

@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A client with one connection, which is idle after a first call, and the server's end of it.
 async fn idle_connection(method: Method) -> (fixably::Client, TcpListener, TcpStream) {
     let (listener, url) = listen().await;
-    let client = client(&url, |http| http);
+    let client = client(&url);
     let first = start(&client, method, "first");
     let mut stream = accept(&listener).await;
     respond(&mut stream, object(1)).await;
@@ -101,7 +101,7 @@ async fn what_follows_a_response_is_no_response_to_the_next_call() {
     for whole in [chunked.to_vec(), object(1)] {
         for trailing in [object(666), b"garbage".to_vec(), b"\r\n\r\n".to_vec()] {
             let (listener, url) = listen().await;
-            let client = client(&url, |http| http);
+            let client = client(&url);
             let bytes = [&whole[..], &trailing].concat();
             let server = tokio::spawn(async move {
                 let mut stream = accept(&listener).await;

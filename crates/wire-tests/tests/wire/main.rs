@@ -11,6 +11,7 @@ mod certificates;
 mod http1;
 mod http2;
 mod http2_server;
+mod http_config;
 mod idle_connections;
 mod tls;
 
@@ -19,28 +20,21 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-use servicebay::{CallOptions, Error, RetryPolicy, fixably};
+use servicebay::{CallOptions, Error, HttpConfig, RetryPolicy, fixably};
 use tokio::task::JoinHandle;
 
 const TOKEN: &str = "t0ken-of-the-tests";
 
 /// A client that retries without a delay.
-fn client(
-    base_url: &str,
-    configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
-) -> fixably::Client {
-    client_with(base_url, CallOptions::new(), configure)
+fn client(base_url: &str) -> fixably::Client {
+    client_with(base_url, CallOptions::new(), HttpConfig::new())
 }
 
-fn client_with(
-    base_url: &str,
-    options: CallOptions,
-    configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
-) -> fixably::Client {
+fn client_with(base_url: &str, options: CallOptions, http: HttpConfig) -> fixably::Client {
     let no_delay = RetryPolicy::new().with_min_delay(Duration::ZERO).with_max_delay(Duration::ZERO);
     fixably::Client::builder(fixably::Credentials::bearer(TOKEN))
         .with_base_url(base_url)
-        .with_http_config(configure)
+        .with_http_config(http)
         .with_retry(no_delay)
         .build()
         .unwrap()

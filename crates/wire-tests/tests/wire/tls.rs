@@ -1,12 +1,12 @@
 //! TLS: certificates that must not be accepted, handshakes that do not end, and connections that are cut.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use servicebay::{CallOptions, fixably};
+use servicebay::{CallOptions, HttpConfig, TlsBackend, fixably};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -17,35 +17,32 @@ use crate::{assert_not_sent, assert_outcome_unknown, call, client_with, end, pas
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-type Configure = fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder;
-
-/// The TLS libraries that the crate is built with, and how a client is told to use them.
-const LIBRARIES: &[(&str, Configure)] = &[
-    ("rustls", reqwest::ClientBuilder::tls_backend_rustls),
+/// The TLS libraries that the crate is built with.
+pub(crate) const LIBRARIES: &[TlsBackend] = &[
+    TlsBackend::Rustls,
     #[cfg(feature = "native-tls")]
-    ("native-tls", reqwest::ClientBuilder::tls_backend_native),
+    TlsBackend::Native,
 ];
 
-async fn listen() -> (TcpListener, SocketAddr) {
+pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
 /// A client that trusts this authority and no other.
-fn client(
+pub(crate) fn client(
     address: SocketAddr,
-    authority: &Arc<Authority>,
+    authority: &Authority,
     options: CallOptions,
-    configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    http: HttpConfig,
 ) -> fixably::Client {
-    let authority = Arc::clone(authority);
     let base_url = format!("https://{HOST}:{}/api/v3", address.port());
-    client_with(&base_url, options, move |http| configure(authority.trusted(address, http)))
+    client_with(&base_url, options, authority.trusted_by(http))
 }
 
 /// A server that responds to one request per connection. Returns its address, and the counts of connections and of requests.
-async fn serve(acceptor: TlsAcceptor) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+pub(crate) async fn serve(acceptor: TlsAcceptor) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let (listener, address) = listen().await;
     let (connections, requests) = (Arc::new(AtomicUsize::default()), Arc::new(AtomicUsize::default()));
     let counts = (Arc::clone(&connections), Arc::clone(&requests));
@@ -78,49 +75,50 @@ fn bad_certificates(authority: &Authority) -> Vec<(&'static str, TlsAcceptor, &'
 
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_is_an_error_that_says_so_and_nothing_was_sent() {
-    for &(library, configure) in LIBRARIES {
-        let authority = Arc::new(Authority::new());
+    for &library in LIBRARIES {
+        let http = HttpConfig::new().with_tls_backend(library);
+        let authority = Authority::new();
         for (fault, acceptor, cause) in bad_certificates(&authority) {
             let (address, connections, requests) = serve(acceptor).await;
-            let client = client(address, &authority, CallOptions::new(), configure);
+            let client = client(address, &authority, CallOptions::new(), http.clone());
             for (method, expected) in [(Method::POST, 3), (Method::GET, 6)] {
-                let shown = format!("{library}, a certificate {fault}, {method}");
+                let shown = format!("{library:?}, a certificate {fault}, {method}");
                 let error = assert_not_sent(call(&client, method, "secret").await, &shown);
                 assert!(error.to_string().contains("the server's certificate is not trusted"), "{shown}: {error}");
                 let text = whole_text(&error);
-                assert!(library != "rustls" || text.contains(cause), "{shown}: {text}");
+                assert!(library != TlsBackend::Rustls || text.contains(cause), "{shown}: {text}");
                 assert_eq!(error.call_error().unwrap().attempts(), 3, "{shown}");
                 assert_eq!(connections.load(Ordering::Relaxed), expected, "{shown}");
             }
-            assert_eq!(requests.load(Ordering::Relaxed), 0, "{library}, a certificate {fault}");
+            assert_eq!(requests.load(Ordering::Relaxed), 0, "{library:?}, a certificate {fault}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_certificate_of_an_authority_that_the_configuration_adds_is_trusted() {
-    for &(library, configure) in LIBRARIES {
-        let authority = Arc::new(Authority::new());
+    for &library in LIBRARIES {
+        let http = HttpConfig::new().with_tls_backend(library);
+        let authority = Authority::new();
         let (address, ..) = serve(authority.acceptor(Claims::VALID, &[])).await;
-        let only = client(address, &authority, CallOptions::new(), configure);
+        let only = client(address, &authority, CallOptions::new(), http.clone());
         let base_url = format!("https://{HOST}:{}/api/v3", address.port());
         // Beside the authorities of this machine, if it has any.
-        let too = client_with(&base_url, CallOptions::new(), move |http| {
-            configure(http.tls_certs_merge([authority.certificate()]).resolve(HOST, address))
-        });
+        let both = http.with_root_certificates(authority.pem()).with_host_addresses(HOST, [Ipv4Addr::LOCALHOST]);
+        let too = client_with(&base_url, CallOptions::new(), both);
         for client in [only, too] {
-            assert_eq!(call(&client, Method::POST, "trusted").await.unwrap(), Some(1), "{library}");
+            assert_eq!(call(&client, Method::POST, "trusted").await.unwrap(), Some(1), "{library:?}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_post_whose_handshake_stalls_is_sent_over_the_next_connection_and_once() {
-    let authority = Arc::new(Authority::new());
+    let authority = Authority::new();
     let acceptor = authority.acceptor(Claims::VALID, &[]);
     let (listener, address) = listen().await;
     let options = CallOptions::new().with_attempt_timeout(TIMEOUT);
-    let client = client(address, &authority, options, |http| http);
+    let client = client(address, &authority, options, HttpConfig::new());
     let post = start(&client, Method::POST, "once");
     let mut stalled = accept(&listener).await;
     // The server reads the client's greeting, and never responds to it.
@@ -135,9 +133,9 @@ async fn a_post_whose_handshake_stalls_is_sent_over_the_next_connection_and_once
 
 #[tokio::test]
 async fn a_handshake_that_always_stalls_is_given_up_and_nothing_was_sent() {
-    let authority = Arc::new(Authority::new());
+    let authority = Authority::new();
     let (listener, address) = listen().await;
-    let client = client(address, &authority, CallOptions::new().with_attempt_timeout(TIMEOUT), |http| http);
+    let client = client(address, &authority, CallOptions::new().with_attempt_timeout(TIMEOUT), HttpConfig::new());
     let post = start(&client, Method::POST, "never");
     let mut stalled = Vec::new();
     for _ in 0..3 {
@@ -152,8 +150,9 @@ async fn a_handshake_that_always_stalls_is_given_up_and_nothing_was_sent() {
 
 #[tokio::test]
 async fn a_server_without_tls_gets_no_request() {
-    for &(library, configure) in LIBRARIES {
-        let authority = Arc::new(Authority::new());
+    for &library in LIBRARIES {
+        let http = HttpConfig::new().with_tls_backend(library);
+        let authority = Authority::new();
         let (listener, address) = listen().await;
         let serving = tokio::spawn(async move {
             let mut greetings = Vec::new();
@@ -166,12 +165,12 @@ async fn a_server_without_tls_gets_no_request() {
             }
             greetings
         });
-        let client = client(address, &authority, CallOptions::new(), configure);
-        let error = assert_not_sent(call(&client, Method::POST, "secret").await, library);
-        assert!(!error.to_string().contains("certificate"), "{library}: {error}");
+        let client = client(address, &authority, CallOptions::new(), http.clone());
+        let error = assert_not_sent(call(&client, Method::POST, "secret").await, &format!("{library:?}"));
+        assert!(!error.to_string().contains("certificate"), "{library:?}: {error}");
         for greeting in serving.await.unwrap() {
             // The first byte of a TLS handshake.
-            assert_eq!(greeting[0], 0x16, "{library}: {greeting:?}");
+            assert_eq!(greeting[0], 0x16, "{library:?}: {greeting:?}");
         }
     }
 }
@@ -182,7 +181,7 @@ async fn a_server_without_tls_gets_no_request() {
 async fn a_connection_that_is_cut_without_the_end_of_tls_brings_no_whole_response() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
     for (method, connections) in [(Method::GET, 2), (Method::POST, 1)] {
-        let authority = Arc::new(Authority::new());
+        let authority = Authority::new();
         let acceptor = authority.acceptor(Claims::VALID, &[]);
         let (listener, address) = listen().await;
         let serving = tokio::spawn(async move {
@@ -198,7 +197,7 @@ async fn a_connection_that_is_cut_without_the_end_of_tls_brings_no_whole_respons
                 }
             }
         });
-        let client = client(address, &authority, CallOptions::new(), |http| http);
+        let client = client(address, &authority, CallOptions::new(), HttpConfig::new());
         let result = call(&client, method.clone(), "cut").await;
         if method == Method::GET {
             assert_eq!(result.unwrap(), Some(2));
