@@ -11,7 +11,7 @@ use crate::decode;
 use crate::error::{Error, Postponed};
 use crate::multipart::Multipart;
 use crate::operation::Operation;
-use crate::operation_builder::call_options;
+use crate::operation_builder::{blocking_sends, call_options};
 use crate::prepared_request::PreparedRequest;
 use crate::request::Request;
 use crate::response::Response;
@@ -211,6 +211,8 @@ impl RawRequest {
         self.request.accept_any_type();
         self.request.send(decode::bytes).await
     }
+
+    blocking_sends! { Response }
 }
 
 /// A request that names the version that the caller has. Made by [`RawRequest::if_none_match`].
@@ -241,6 +243,8 @@ impl ConditionalRequest {
         let response = self.request.send(decode::if_modified(decode::bytes)).await?;
         Ok(Conditional::of(response))
     }
+
+    blocking_sends! { Conditional }
 }
 
 /// The response to a [`ConditionalRequest`].

@@ -83,6 +83,11 @@ impl Request {
         request
     }
 
+    #[cfg(feature = "blocking")]
+    pub(crate) fn operation(&self) -> &'static Operation {
+        self.operation
+    }
+
     /// Sends the request, and decodes the response with one of the functions of [`decode`](crate::decode).
     pub(crate) async fn send<T>(
         mut self,

@@ -23,6 +23,8 @@ pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig, MAX_HEAD_BYTES, 
 pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge, is_untrusted_certificate};
 use self::outgoing_body::{OutgoingBody, SendProgress};
 pub(crate) use self::spawner::Spawner;
+#[cfg(feature = "blocking")]
+pub(crate) use self::spawner::blocking_runtime;
 
 /// The most that is kept of the body of an error response, in bytes: it is searched for secrets, which takes time.
 const MAX_ERROR_BODY: usize = 1024 * 1024;
