@@ -20,7 +20,9 @@ use url::Url;
 
 use self::compression::{Decompressed, decompress, is_compressed};
 pub(crate) use self::http_config::{CONNECT_TIMEOUT, HttpConfig, MAX_HEAD_BYTES, MAX_HEAD_FIELDS};
-pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge, is_untrusted_certificate};
+pub(crate) use self::http_error::{
+    BodySize, HttpError, NoConnectionInTime, TooLarge, is_unknown_host, is_untrusted_certificate,
+};
 use self::outgoing_body::{OutgoingBody, SendProgress};
 pub(crate) use self::spawner::Spawner;
 #[cfg(feature = "blocking")]

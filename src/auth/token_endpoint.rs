@@ -21,7 +21,7 @@ use crate::limit;
 use crate::observer::Wait;
 use crate::retry::RetryPolicy;
 use crate::telemetry::Telemetry;
-use crate::transport::{HttpError, HttpRequest, HttpResponse, is_untrusted_certificate, status};
+use crate::transport::{HttpError, HttpRequest, HttpResponse, is_unknown_host, is_untrusted_certificate, status};
 
 /// How long one token request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -242,6 +242,8 @@ impl Endpoint {
                         "the certificate of the token endpoint {url} is not trusted, for the cause in the error's source: \
                          check the base URL, the proxy and the clock, or add the authority with with_http_config"
                     )
+                } else if is_unknown_host(&**source) {
+                    self.telemetry.vendor().unknown_host(url)
                 } else {
                     format!("no connection to the token endpoint {url}: check DNS, proxy and TLS")
                 };
@@ -293,7 +295,7 @@ fn reason(kind: TokenErrorKind, status: u16, response: &HttpResponse, is_json: b
         (TokenErrorKind::Throttled, _) => format!("the token endpoint {url} is asked too often"),
         (TokenErrorKind::Unknown, _) => format!("a gateway before the token endpoint {url} gave up"),
         (_, 300..=399) => format!("the token endpoint {url} redirects, which is not followed; check the base URL"),
-        (_, 404) => format!("there is no token endpoint at {url}; check the base URL"),
+        (_, 404) => format!("there is no token endpoint at {url}; check the tenant and the base URL"),
         (_, 500..) if response.is_html() => {
             format!("the token endpoint {url}, or a proxy before it, failed and responded with a web page")
         }

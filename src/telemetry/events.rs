@@ -149,7 +149,7 @@ impl Telemetry {
             generation,
             elapsed_ms = milliseconds(elapsed),
         });
-        self.notify(None, EventKind::Refresh { failure: None, elapsed });
+        self.notify(None, EventKind::Refresh { failure: None, error_type: None, elapsed });
     }
 
     /// A refresh produced no token, `failures` times in a row by now.
@@ -163,7 +163,7 @@ impl Telemetry {
             failures,
             elapsed_ms = milliseconds(elapsed),
         });
-        self.notify(None, EventKind::Refresh { failure: Some(reason), elapsed });
+        self.notify(None, EventKind::Refresh { failure: Some(reason), error_type: Some(error_type), elapsed });
     }
 
     /// The token store failed.

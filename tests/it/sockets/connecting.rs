@@ -120,6 +120,44 @@ async fn a_post_that_got_no_connection_is_sent_again() {
     assert!(seen.await[0].ends_with(r#"{"note":"Cracked"}"#));
 }
 
+/// A resolver that knows no host, in the words of one system.
+#[cfg(feature = "fisikal")]
+struct UnknownHost;
+
+#[cfg(feature = "fisikal")]
+impl reqwest::dns::Resolve for UnknownHost {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let error = "failed to lookup address information: Name or service not known";
+        Box::pin(async move { Err(error.into()) })
+    }
+}
+
+#[cfg(feature = "fisikal")]
+#[tokio::test]
+async fn an_unknown_host_is_not_a_missing_network_and_the_error_names_the_tenant_of_the_vendor() {
+    use servicebay::fisikal::{Client, Credentials};
+
+    let retry = RetryPolicy::new().with_max_attempts(1);
+    for (credentials, operation, end) in [
+        (Credentials::bearer(SECRET), "get_location: ", "; the request was not sent (GET"),
+        (Credentials::password("id", "secret", "user", "password"), "access_token: no token: ", " (POST"),
+    ] {
+        let builder = Client::builder(credentials).with_tenant("acmee").with_retry(retry.clone());
+        let client = builder.with_http_config(|http| http.dns_resolver(Arc::new(UnknownHost))).build().unwrap();
+        let error = client.get_location().id(1).send().await.unwrap_err();
+        let Error::Connect(call) = &error else { panic!("{error:?}") };
+        assert!(call.is_unknown_host());
+        let text =
+            "there is no host acmee.fisikal.com: check the tenant, which is the name before `.fisikal.com`, and DNS";
+        let expected = format!("fisikal {operation}{text}{end}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+    let builder = Client::builder(Credentials::bearer(SECRET)).with_base_url("https://proxy.example").with_retry(retry);
+    let client = builder.with_http_config(|http| http.dns_resolver(Arc::new(UnknownHost))).build().unwrap();
+    let error = client.get_location().id(1).send().await.unwrap_err();
+    assert!(error.to_string().contains("there is no host proxy.example: check the base URL and DNS"), "{error}");
+}
+
 /// A resolver that finds the address when it is asked again.
 #[derive(Debug)]
 struct SecondTime {
