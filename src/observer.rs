@@ -144,6 +144,8 @@ pub enum EventKind<'a> {
         attempt: u32,
         /// The status of the response; `None` if there was none.
         status: Option<StatusCode>,
+        /// Why it failed, as `error.type` of its [event](crate::observability).
+        error_type: &'a str,
         /// The delay before the next attempt.
         delay: Duration,
     },

@@ -122,7 +122,7 @@ impl Endpoint {
             let request_id = outcome.as_ref().ok().and_then(|response| self.request_id(&redaction, response));
             span.finish(&outcome, |_| request_id.clone());
             sent.attempts += 1;
-            let status = status(&outcome);
+            let (status, http_error) = (status(&outcome), outcome.as_ref().err().map(HttpError::kind));
             let mut error = match outcome {
                 Ok(response) if !self.is_error(grant, &response) => return Ok((response, sent)),
                 Ok(response) => self.error_response(grant, &redaction, &response, &sent.url),
@@ -139,7 +139,7 @@ impl Endpoint {
                 return Err(error.of(sent));
             }
             let delay = RetryPolicy::new().delay(sent.attempts - 1, fastrand::f64());
-            self.telemetry.retrying(operation, sent.attempts, status, delay);
+            self.telemetry.retrying(operation, sent.attempts, status, http_error, delay);
             let started = self.clock.now();
             self.clock.sleep_until(started + delay).await;
             self.telemetry.waited(operation, Wait::Backoff, started);

@@ -102,6 +102,8 @@ async fn a_login_a_wait_a_retry_and_a_rejection_are_metrics_with_the_attributes_
         "servicebay.rate_limit.rejections {rejection} [servicebay.operation=get_booking servicebay.vendor=repairy] 1"
             .to_owned(),
         "servicebay.rate_limit.remaining {request} [servicebay.vendor=repairy] 41".to_owned(),
+        "servicebay.retries {retry} [error.type=503 servicebay.operation=get_booking servicebay.vendor=repairy] 1"
+            .to_owned(),
         "servicebay.token.refresh.duration s [servicebay.vendor=repairy] 1 in 0.3".to_owned(),
     ];
     for line in expected {

@@ -5,7 +5,7 @@
 //! | `http.client.request.duration` | histogram | s | `http.request.method` `server.address` `server.port` `url.scheme` `http.response.status_code` `error.type` |
 //! | `servicebay.call.duration` | histogram | s | `servicebay.outcome` |
 //! | `servicebay.wait.duration` | histogram | s | `servicebay.wait.reason` |
-//! | `servicebay.retries` | counter | {retry} | `http.response.status_code` |
+//! | `servicebay.retries` | counter | {retry} | `error.type` |
 //! | `servicebay.rate_limit.rejections` | counter | {rejection} | |
 //! | `servicebay.rate_limit.remaining` | gauge | {request} | |
 //! | `servicebay.token.refresh.duration` | histogram | s | `error.type` |
@@ -83,8 +83,8 @@ impl Observer for OtelObserver {
                 attributes.push(KeyValue::new("servicebay.wait.reason", reason.as_str()));
                 self.waits.record(waited.as_secs_f64(), &attributes);
             }
-            EventKind::Retry { status, .. } => {
-                attributes.extend(status.map(status_code));
+            EventKind::Retry { error_type, .. } => {
+                attributes.push(KeyValue::new("error.type", error_type.to_owned()));
                 self.retries.add(1, &attributes);
             }
             EventKind::RateLimited { .. } => self.rejections.add(1, &attributes),
