@@ -34,7 +34,7 @@ use crate::vendor::Vendor;
 ///
 /// Calls run on the runtime that awaits them, and so do their connections, which later calls of the client reuse. A program with
 /// several runtimes makes a client for each, or drives all of them for as long as the client is used. Token requests run on a
-/// runtime of this crate's own.
+/// runtime of this crate's own, and so do the connections of blocking calls (feature `blocking`), which async calls can use too.
 ///
 /// # Example
 ///

@@ -54,6 +54,18 @@ macro_rules! client {
                 self.inner.log_in().await
             }
 
+            /// Does what [`log_in`](Self::log_in) does, and blocks this thread until it is done. Not in async code: see
+            /// [`blocking`](crate::blocking).
+            ///
+            /// # Errors
+            ///
+            /// As [`log_in`](Self::log_in); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+            #[cfg(feature = "blocking")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+            pub fn log_in_blocking(&self) -> Result<$crate::AuthStatus, $crate::Error> {
+                $crate::blocking::block_on("log_in", "log_in", self.log_in())
+            }
+
             /// Returns a valid token, as the vendor issued it, without a scheme such as `Bearer`: for a request that must go past this
             /// client. Waits for it as [`log_in`](Self::log_in) does. Ask for it each time, and send it to the vendor only.
             ///
@@ -62,6 +74,18 @@ macro_rules! client {
             /// As [`log_in`](Self::log_in); [`Error::InvalidRequest`](crate::Error::InvalidRequest) if requests carry no token.
             pub async fn current_token(&self) -> Result<::secrecy::SecretString, $crate::Error> {
                 self.inner.current_token().await
+            }
+
+            /// Does what [`current_token`](Self::current_token) does, and blocks this thread until it is done. Not in async code: see
+            /// [`blocking`](crate::blocking).
+            ///
+            /// # Errors
+            ///
+            /// As [`current_token`](Self::current_token); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+            #[cfg(feature = "blocking")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+            pub fn current_token_blocking(&self) -> Result<::secrecy::SecretString, $crate::Error> {
+                $crate::blocking::block_on("current_token", "current_token", self.current_token())
             }
 
             /// Returns how long the credentials last: a snapshot, for health checks.
@@ -77,6 +101,16 @@ macro_rules! client {
             /// [`Error::InvalidRequest`](crate::Error::InvalidRequest).
             pub fn keep_alive(&self) -> impl Future<Output = $crate::Error> + Send + use<> {
                 self.inner.clone().keep_alive()
+            }
+
+            /// Does what [`keep_alive`](Self::keep_alive) does, and blocks this thread: give it one of its own. Not in async code:
+            /// see [`blocking`](crate::blocking).
+            #[cfg(feature = "blocking")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+            pub fn keep_alive_blocking(&self) -> $crate::Error {
+                let kept_alive = async { Err::<std::convert::Infallible, _>(self.keep_alive().await) };
+                let Err(error) = $crate::blocking::block_on("keep_alive", "keep_alive", kept_alive);
+                error
             }
 
             /// Waits until no tokens are under way: a refresh, the exchange of a code, a new login or a revocation has completed,
@@ -98,6 +132,18 @@ macro_rules! client {
                 self.inner.settle().await
             }
 
+            /// Does what [`settle`](Self::settle) does, and blocks this thread until it is done. Not in async code: see
+            /// [`blocking`](crate::blocking).
+            ///
+            /// # Errors
+            ///
+            /// As [`settle`](Self::settle); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+            #[cfg(feature = "blocking")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+            pub fn settle_blocking(&self) -> Result<(), $crate::Error> {
+                $crate::blocking::block_on("settle", "settle", self.settle())
+            }
+
             /// Ends the use of this client and its clones: waits as [`settle`](Self::settle) does, and starts no token refresh in
             /// the background any more. Call it before `main` returns. It takes as long as `settle`; a
             /// [`keep_alive`](Self::keep_alive) ends immediately.
@@ -109,6 +155,18 @@ macro_rules! client {
             /// As [`settle`](Self::settle).
             pub async fn close(&self) -> Result<(), $crate::Error> {
                 self.inner.close().await
+            }
+
+            /// Does what [`close`](Self::close) does, and blocks this thread until it is done. Not in async code: see
+            /// [`blocking`](crate::blocking).
+            ///
+            /// # Errors
+            ///
+            /// As [`close`](Self::close); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+            #[cfg(feature = "blocking")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+            pub fn close_blocking(&self) -> Result<(), $crate::Error> {
+                $crate::blocking::block_on("close", "close", self.close())
             }
 
             /// Returns the state of the tenant's rate limit, as far as all clients of this process have learned it: a

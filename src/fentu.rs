@@ -138,6 +138,18 @@ impl Client {
         self.inner.adopt_login(tokens).await
     }
 
+    /// Does what [`adopt_login`](Self::adopt_login) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`adopt_login`](Self::adopt_login); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn adopt_login_blocking(&self, tokens: crate::TokenSet) -> Result<(), crate::Error> {
+        crate::blocking::block_on("adopt_login", "adopt_login", self.adopt_login(tokens))
+    }
+
     /// Logs the application out: revokes its tokens at the vendor and removes them from the store and from this client.
     /// After that, calls fail with [`Error::ReauthRequired`](crate::Error::ReauthRequired).
     ///
@@ -155,5 +167,17 @@ impl Client {
     /// Otherwise the errors of a token request; the tokens are still valid then.
     pub async fn revoke(&self) -> Result<(), crate::Error> {
         self.inner.revoke().await
+    }
+
+    /// Does what [`revoke`](Self::revoke) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn revoke_blocking(&self) -> Result<(), crate::Error> {
+        crate::blocking::block_on("revoke", "revoke", self.revoke())
     }
 }

@@ -152,4 +152,16 @@ impl Client {
     pub async fn revoke(&self) -> Result<(), crate::Error> {
         self.inner.revoke().await
     }
+
+    /// Does what [`revoke`](Self::revoke) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn revoke_blocking(&self) -> Result<(), crate::Error> {
+        crate::blocking::block_on("revoke", "revoke", self.revoke())
+    }
 }

@@ -61,6 +61,10 @@ mod vendor;
 
 pub mod observability;
 
+#[cfg(feature = "blocking")]
+#[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+pub mod blocking;
+
 #[cfg(feature = "webhooks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "webhooks")))]
 pub mod webhook;
@@ -106,6 +110,8 @@ pub use self::observer::{CallOutcome, CountingObserver, Event, EventKind, Observ
 pub use self::open::{Open, UnknownValue};
 pub use self::operation::{Confidence, Operation};
 pub use self::options::CallOptions;
+#[cfg(feature = "blocking")]
+pub use self::page::{BlockingItems, BlockingPages};
 pub use self::page::{Cursor, Items, List, ListPage, Pages, Position, UnexpectedPage};
 pub use self::prepared_request::PreparedRequest;
 pub use self::priority::Priority;

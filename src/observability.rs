@@ -28,7 +28,7 @@
 //! | event | level | fields | when |
 //! | --- | --- | --- | --- |
 //! | `servicebay.wait` | DEBUG | `vendor` `tenant` `operation` `reason` `waited_ms` | A wait ended, or its caller was dropped. `reason`: `token`, `limit` or `backoff` |
-//! | `servicebay.retry` | WARN | `vendor` `tenant` `operation` `attempt` `status` `delay_ms` | An attempt failed, and will be repeated after a delay |
+//! | `servicebay.retry` | WARN | `vendor` `tenant` `operation` `attempt` `error.type` `status` `delay_ms` | An attempt failed, and will be repeated after a delay. `error.type` is that of its span |
 //! | `servicebay.rate_limited` | WARN | `vendor` `tenant` `operation` `attempt` `retry_after_ms` | The vendor's rate limit rejected an attempt (429) |
 //! | `servicebay.reauthorize` | WARN | `vendor` `tenant` `operation` `attempt` | The vendor rejected a token (401), and the attempt will be repeated with a newer one |
 //! | `servicebay.switched_base_url` | INFO | `vendor` `tenant` `operation` `attempt` | The vendor responded with 404, and the attempt will be repeated at the other base URL that the vendor documents |
@@ -40,6 +40,7 @@
 //! | `servicebay.invalid_token_lifetime` | WARN | `seconds` | A token endpoint returned an implausible lifetime, and the documented one is used. Inside `servicebay.token_refresh` |
 //! | `servicebay.repaired_body` | WARN | `vendor` `tenant` `operation` `bytes` | A response body was not valid JSON and was repaired |
 //! | `servicebay.skipped_value` | DEBUG | `field` `expected` `found` | A field, or an element of a list, has an unexpected shape and is left out. Inside `servicebay.call`, or of a webhook. Observers get them once for each response, at any level |
+//! | `servicebay.skipped_elements` | WARN | `vendor` `tenant` `operation` `elements` | Elements of lists in a response have an unexpected shape and are left out. Each has a `servicebay.skipped_value` as well |
 //! | `servicebay.list_changed` | INFO | `vendor` `tenant` `operation` `total_before` `total_now` `repeated` | A list changed while its pages were fetched; no item was lost |
 //! | `servicebay.list_loss` | WARN | `vendor` `tenant` `operation` `total_before` `total_now` `repeated` `maybe_missed` `maybe_repeated` | A list changed by more than the paginator can make up for, or its pages had fewer items than the vendor counts; items may be missing or repeated |
 //! | `servicebay.webhook_refused` | WARN | `vendor` `error.type` `http.response.status_code` `reason` | A webhook is not accepted (feature `webhooks`). `error.type` is [`WebhookError::kind`](crate::webhook::WebhookError::kind) |

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
+use url::Url;
 
 pub use self::counting::CountingObserver;
 use crate::error::Error;
@@ -86,8 +87,14 @@ pub enum EventKind<'a> {
     Attempt {
         /// The number of the attempt, counted from 1.
         attempt: u32,
+        /// The HTTP method.
+        method: &'a Method,
+        /// The URL with its query, which may name customers.
+        url: &'a Url,
         /// The status of the response; `None` if there was none, or if the caller was dropped.
         status: Option<StatusCode>,
+        /// Why the attempt failed, as `error.type` of its [span](crate::observability); `None` if it did not.
+        error_type: Option<&'a str>,
         /// From sending the request to the end of the response.
         elapsed: Duration,
     },
@@ -118,6 +125,8 @@ pub enum EventKind<'a> {
     Refresh {
         /// Why there is no new token; `None` if there is one, from the vendor or from the token store.
         failure: Option<&'a str>,
+        /// The kind of that failure, as `error.type` of its [event](crate::observability).
+        error_type: Option<&'static str>,
         /// From its start to its end.
         elapsed: Duration,
     },
@@ -135,6 +144,8 @@ pub enum EventKind<'a> {
         attempt: u32,
         /// The status of the response; `None` if there was none.
         status: Option<StatusCode>,
+        /// Why it failed, as `error.type` of its [event](crate::observability).
+        error_type: &'a str,
         /// The delay before the next attempt.
         delay: Duration,
     },

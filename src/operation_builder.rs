@@ -4,12 +4,27 @@
 /// Adds the options of one call to a builder with a field `client`, and lets the builder be awaited.
 ///
 /// ```text
-/// call_builder! { GetOrder => types::Order }
+/// call_builder! { GetOrder(operations::GET_ORDER) => types::Order }
 /// ```
 macro_rules! call_builder {
-    ($builder:ident => $output:ty) => {
+    ($builder:ident($operation:path) => $output:ty) => {
         impl $builder {
             $crate::operation_builder::call_options! { client }
+
+            #[cfg(feature = "blocking")]
+            const OPERATION: &'static $crate::Operation = &$operation;
+
+            /// Sends the request as [`send`](Self::send) does, and blocks this thread until the call has ended. Not in async
+            /// code: see [`blocking`](crate::blocking).
+            ///
+            /// # Errors
+            ///
+            /// As [`send`](Self::send); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+            #[cfg(feature = "blocking")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+            pub fn send_blocking(self) -> Result<$crate::Response<$output>, $crate::Error> {
+                $crate::blocking::block_on(Self::OPERATION.id(), "send", self.send())
+            }
         }
 
         impl ::std::future::IntoFuture for $builder {
@@ -76,6 +91,36 @@ macro_rules! call_options {
 }
 pub(crate) use call_options;
 
+/// The methods `send_blocking` and `send_bytes_blocking` of a type with `send`, `send_bytes` and a field `request`.
+macro_rules! blocking_sends {
+    ($Response:ident) => {
+        /// Does what [`send`](Self::send) does, and blocks this thread until the call has ended. Not in async code: see
+        /// [`blocking`](crate::blocking).
+        ///
+        /// # Errors
+        ///
+        /// As [`send`](Self::send); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+        #[cfg(feature = "blocking")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+        pub fn send_blocking<T: ::serde::de::DeserializeOwned>(self) -> Result<$Response<T>, $crate::Error> {
+            $crate::blocking::block_on(self.request.operation().id(), "send", self.send())
+        }
+
+        /// Does what [`send_bytes`](Self::send_bytes) does, and blocks this thread until the call has ended. Not in async code: see
+        /// [`blocking`](crate::blocking).
+        ///
+        /// # Errors
+        ///
+        /// As [`send_bytes`](Self::send_bytes); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+        #[cfg(feature = "blocking")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+        pub fn send_bytes_blocking(self) -> Result<$Response<::bytes::Bytes>, $crate::Error> {
+            $crate::blocking::block_on(self.request.operation().id(), "send_bytes", self.send_bytes())
+        }
+    };
+}
+pub(crate) use blocking_sends;
+
 /// Implements [`List`](crate::List) for the builder of a list operation, with the methods `pages` and `items`.
 ///
 /// ```text
@@ -117,6 +162,22 @@ macro_rules! list_operation {
             )?
             pub fn items(self) -> $crate::Items<Self> {
                 $crate::Items::new($crate::operation_builder::list_operation!(@whole self $($expand $items)?))
+            }
+
+            /// [`pages`](Self::pages) as an iterator, which blocks this thread while it fetches. Not in async code: see
+            /// [`blocking`](crate::blocking).
+            #[cfg(feature = "blocking")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+            pub fn pages_blocking(self) -> $crate::BlockingPages<Self> {
+                $crate::BlockingPages::new(Self::OPERATION.id(), self.pages())
+            }
+
+            /// [`items`](Self::items) as an iterator, which blocks this thread while it fetches. Not in async code: see
+            /// [`blocking`](crate::blocking).
+            #[cfg(feature = "blocking")]
+            #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+            pub fn items_blocking(self) -> $crate::BlockingItems<Self> {
+                $crate::BlockingItems::new(Self::OPERATION.id(), self.items())
             }
         }
 
@@ -204,6 +265,11 @@ macro_rules! write_operation {
         impl $crate::page::Sealed for $builder {}
         impl $crate::Write for $builder {
             type Output = $output;
+
+            #[cfg(feature = "blocking")]
+            fn operation(&self) -> &'static $crate::Operation {
+                Self::OPERATION
+            }
 
             fn write(self) -> impl Future<Output = Result<$crate::Response<$output>, $crate::Error>> + Send {
                 self.send()

@@ -5,6 +5,8 @@
 //! [`Deduplicator`](deduplicator::Deduplicator), which makes good for changes to the list while it is read. The decisions behind
 //! them are in `docs/design/paging.md`.
 
+#[cfg(feature = "blocking")]
+mod blocking;
 mod cursor;
 mod deduplicator;
 mod fingerprint;
@@ -17,6 +19,8 @@ mod prefetcher;
 mod stream;
 mod unexpected_page;
 
+#[cfg(feature = "blocking")]
+pub use self::blocking::{BlockingItems, BlockingPages};
 pub use self::cursor::Cursor;
 pub(crate) use self::fingerprint::{Fingerprint, key};
 pub use self::items::Items;

@@ -14,7 +14,7 @@ use crate::download::Download;
 use crate::error::{Error, Postponed};
 use crate::multipart::{Multipart, unreadable};
 use crate::operation::Operation;
-use crate::operation_builder::call_options;
+use crate::operation_builder::{blocking_sends, call_options};
 use crate::prepared_request::PreparedRequest;
 use crate::raw_list::{RawList, RawPage};
 use crate::request::Request;
@@ -303,6 +303,8 @@ impl RawRequest {
         self.request.accept_any_type();
         Download::start(self.request).await
     }
+
+    blocking_sends! { Response }
 }
 
 /// A request that names the version that the caller has. Made by [`RawRequest::if_none_match`].
@@ -333,6 +335,8 @@ impl ConditionalRequest {
         let response = self.request.send(decode::if_modified(decode::bytes)).await?;
         Ok(Conditional::of(response))
     }
+
+    blocking_sends! { Conditional }
 }
 
 /// The response to a [`ConditionalRequest`].

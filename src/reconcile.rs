@@ -21,6 +21,11 @@ pub trait Write: Sealed + Clone + Send + 'static {
     /// The value of the response.
     type Output: Send + 'static;
 
+    /// The operation that writes.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    fn operation(&self) -> &'static crate::Operation;
+
     /// Sends the call.
     fn write(self) -> impl Future<Output = Result<Response<Self::Output>, Error>> + Send;
 }
@@ -215,6 +220,18 @@ where
                 Err(lookup) => return Err(error.with_lookup_error(lookup)),
             }
         }
+    }
+
+    /// Does what [`send`](Self::send) does, and blocks this thread until the call has ended. A lookup that has no `await` either
+    /// returns [`std::future::ready`], and may make blocking calls. Not in async code: see [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`Error::InvalidRequest`] in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn send_blocking(self) -> Result<ReconcileOutcome<W::Output>, Error> {
+        crate::blocking::block_on(self.write.operation().id(), "send", self.send())
     }
 }
 

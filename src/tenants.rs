@@ -116,6 +116,18 @@ impl<C: 'static> Tenants<C> {
         Ok(client.client())
     }
 
+    /// Does what [`get`](Self::get) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn get_blocking(&self, key: &str) -> Result<C, Error> {
+        crate::blocking::block_on("get", "get", self.get(key))
+    }
+
     /// Forgets the client of a tenant, for example because its credentials changed, and returns whether there was one. The
     /// next request for the tenant makes a new client; clones of the old one stay usable.
     ///
@@ -140,6 +152,18 @@ impl<C: 'static> Tenants<C> {
         let clients = self.0.state().cache.values();
         let closing = clients.iter().map(|client| client.inner.close()).collect::<FuturesUnordered<_>>();
         closing.fold(Ok(()), async |closed: Result<(), Error>, next| closed.and(next)).await
+    }
+
+    /// Does what [`close`](Self::close) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn close_blocking(&self) -> Result<(), Error> {
+        crate::blocking::block_on("close", "close", self.close())
     }
 
     /// The number of clients, after evicting those that are due.

@@ -41,12 +41,16 @@ pub(crate) use self::http_client_factory::{
     CONNECT_TIMEOUT, HAS_TLS, HttpClientFactory, MAX_HEAD_BYTES, MAX_HEAD_FIELDS,
 };
 pub use self::http_config::{HttpConfig, TlsBackend};
-pub(crate) use self::http_error::{BodySize, HttpError, NoConnectionInTime, TooLarge, is_untrusted_certificate};
+pub(crate) use self::http_error::{
+    BodySize, HttpError, NoConnectionInTime, TooLarge, is_unknown_host, is_untrusted_certificate,
+};
 pub use self::http_transport::HttpTransport;
 use self::outgoing_body::{OutgoingBody, SendProgress};
 pub(crate) use self::request_body::{FilePiece, Piece, RequestBody};
 pub use self::request_info::RequestInfo;
 pub(crate) use self::spawner::Spawner;
+#[cfg(feature = "blocking")]
+pub(crate) use self::spawner::blocking_runtime;
 pub use self::transport_error::TransportError;
 use crate::operation::Operation;
 

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use serde_json::Value;
+use url::Url;
 
 /// The facts about a vendor that the runtime needs.
 #[derive(Debug)]
@@ -27,6 +28,23 @@ impl Vendor {
     /// Whether each tenant has a host of its own.
     pub(crate) fn has_tenant_hosts(&self) -> bool {
         self.base_url.contains("{tenant}")
+    }
+
+    /// What follows the tenant's name in its host name, such as `.fixably.com`, if each tenant has a host.
+    pub(crate) fn tenant_domain(&self) -> Option<&'static str> {
+        let (_, after) = self.base_url.split_once("{tenant}")?;
+        after.split('/').next()
+    }
+
+    /// What to check if there is no host of this name.
+    pub(crate) fn unknown_host(&self, url: &Url) -> String {
+        let host = url.host_str().unwrap_or_default();
+        match self.tenant_domain().filter(|domain| host.ends_with(domain)) {
+            Some(domain) => {
+                format!("there is no host {host}: check the tenant, which is the name before `{domain}`, and DNS")
+            }
+            None => format!("there is no host {host}: check the base URL and DNS"),
+        }
     }
 
     /// The vendor's id of a request, if the response has one.

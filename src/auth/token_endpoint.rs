@@ -22,7 +22,7 @@ use crate::limit;
 use crate::observer::Wait;
 use crate::retry::RetryPolicy;
 use crate::telemetry::Telemetry;
-use crate::transport::{HttpError, HttpRequest, HttpResponse, is_untrusted_certificate, status};
+use crate::transport::{HttpError, HttpRequest, HttpResponse, is_unknown_host, is_untrusted_certificate, status};
 
 /// How long one token request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -123,7 +123,7 @@ impl Endpoint {
             let request_id = outcome.as_ref().ok().and_then(|response| self.request_id(&redaction, response));
             span.finish(&outcome, |_| request_id.clone());
             sent.attempts += 1;
-            let status = status(&outcome);
+            let (status, http_error) = (status(&outcome), outcome.as_ref().err().map(HttpError::kind));
             let mut error = match outcome {
                 Ok(response) if !self.is_error(grant, &response) => return Ok((response, sent)),
                 Ok(response) => self.error_response(grant, &redaction, &response, &sent.url),
@@ -140,7 +140,7 @@ impl Endpoint {
                 return Err(error.of(sent));
             }
             let delay = RetryPolicy::new().delay(sent.attempts - 1, fastrand::f64());
-            self.telemetry.retrying(operation, sent.attempts, status, delay);
+            self.telemetry.retrying(operation, sent.attempts, status, http_error, delay);
             let started = self.clock.now();
             self.clock.sleep_until(started + delay).await;
             self.telemetry.waited(operation, Wait::Backoff, started);
@@ -252,6 +252,8 @@ impl Endpoint {
                          check the base URL, the proxy and the clock, or add the authority with \
                          HttpConfig::with_root_certificates"
                     )
+                } else if is_unknown_host(&**source) {
+                    self.telemetry.vendor().unknown_host(url)
                 } else {
                     format!("no connection to the token endpoint {url}: check DNS, proxy and TLS")
                 };
@@ -303,7 +305,7 @@ fn reason(kind: TokenErrorKind, status: u16, response: &HttpResponse, is_json: b
         (TokenErrorKind::Throttled, _) => format!("the token endpoint {url} is asked too often"),
         (TokenErrorKind::Unknown, _) => format!("a gateway before the token endpoint {url} gave up"),
         (_, 300..=399) => format!("the token endpoint {url} redirects, which is not followed; check the base URL"),
-        (_, 404) => format!("there is no token endpoint at {url}; check the base URL"),
+        (_, 404) => format!("there is no token endpoint at {url}; check the tenant and the base URL"),
         (_, 500..) if response.is_html() => {
             format!("the token endpoint {url}, or a proxy before it, failed and responded with a web page")
         }

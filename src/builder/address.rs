@@ -14,7 +14,7 @@ pub(super) fn tenant_label(name: &str, vendor: &Vendor) -> Result<String, Error>
         return Ok(name.to_ascii_lowercase());
     }
     let rules = format!("letters a to z, digits and inner hyphens, at most {MAX_LABEL}");
-    let reason = match tenant_domain(vendor) {
+    let reason = match vendor.tenant_domain() {
         Some(domain) => {
             let label = label_before(name, domain).unwrap_or("acme");
             format!("{name:?} is refused: give the name before `{domain}` alone, such as `{label}` ({rules})")
@@ -69,12 +69,6 @@ fn expected_address(vendor: &Vendor) -> String {
         "" => format!("give the address that {} handed out with your credentials, starting with https://", vendor.name),
         address => format!("give one such as `{}`", address.replace("{tenant}", "acme")),
     }
-}
-
-/// What follows the tenant's name in its host name, such as `.fixably.com`, if each tenant has a host.
-fn tenant_domain(vendor: &Vendor) -> Option<&'static str> {
-    let (_, after) = vendor.base_url.split_once("{tenant}")?;
-    after.split('/').next()
 }
 
 /// The label in front of the vendor's domain, in whatever of the tenant's address was given.

@@ -48,6 +48,8 @@ pub struct CallError {
     pub(crate) idempotent: bool,
     /// Whether a token request failed in passing, so that the same call may succeed later.
     pub(crate) is_transient: bool,
+    /// Whether no host has the name in the URL.
+    pub(crate) is_unknown_host: bool,
     pub(crate) source: Option<BoxError>,
 }
 
@@ -157,6 +159,15 @@ impl CallError {
                 Some(409 | 412) => true,
                 _ => false,
             }
+    }
+
+    /// Whether the call failed because no host has the name in its URL, as with a wrong tenant at a vendor whose tenants have hosts
+    /// of their own. [`reason`](Self::reason) then says what to check.
+    ///
+    /// The system's resolver decides. Windows says the same without a network; other systems say that they cannot tell, which
+    /// returns false.
+    pub fn is_unknown_host(&self) -> bool {
+        self.is_unknown_host
     }
 
     pub(crate) fn is_idempotent(&self) -> bool {

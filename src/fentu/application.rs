@@ -99,6 +99,23 @@ impl Application {
         self.flow.exchange(login, redirected, Some(client.inner())).await.map(drop)
     }
 
+    /// Does what [`exchange_into`](Self::exchange_into) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`exchange_into`](Self::exchange_into); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn exchange_into_blocking(
+        &self,
+        login: &Authorization,
+        redirected: &str,
+        client: &Client,
+    ) -> Result<(), Error> {
+        crate::blocking::block_on("exchange", "exchange_into", self.exchange_into(login, redirected, client))
+    }
+
     /// Completes a login and returns its tokens, for programs that keep tokens themselves.
     /// [`exchange_into`](Self::exchange_into) does what most programs need.
     ///
@@ -119,6 +136,18 @@ impl Application {
         self.flow.exchange(login, redirected, None).await
     }
 
+    /// Does what [`exchange`](Self::exchange) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`exchange`](Self::exchange); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn exchange_blocking(&self, login: &Authorization, redirected: &str) -> Result<TokenSet, Error> {
+        crate::blocking::block_on("exchange", "exchange", self.exchange(login, redirected))
+    }
+
     /// Starts a login that returns to this machine (RFC 8252, section 7.3), for a program whose user sits at the same
     /// machine. It listens on a free port of `127.0.0.1`; the vendor has to accept any port for the registered
     /// `http://127.0.0.1/callback`.
@@ -131,6 +160,21 @@ impl Application {
         scopes: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<LoopbackLogin, Error> {
         LoopbackLogin::listen(self.flow.clone(), scopes).await
+    }
+
+    /// Does what [`loopback_login`](Self::loopback_login) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`loopback_login`](Self::loopback_login); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn loopback_login_blocking(
+        &self,
+        scopes: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<LoopbackLogin, Error> {
+        crate::blocking::block_on("loopback_login", "loopback_login", self.loopback_login(scopes))
     }
 
     /// Client credentials of this application whose tokens are in the client's store, or come from a login that the client

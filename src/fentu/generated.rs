@@ -2227,7 +2227,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListWorkOrders => Page<types::WorkOrderSummary> }
+    call_builder! { ListWorkOrders(operations::LIST_WORK_ORDERS) => Page<types::WorkOrderSummary> }
 
     list_operation! {
         ListWorkOrders {
@@ -2271,7 +2271,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateWorkOrder => types::WorkOrder }
+    call_builder! { CreateWorkOrder(operations::CREATE_WORK_ORDER) => types::WorkOrder }
     write_operation! { CreateWorkOrder => types::WorkOrder }
 
     /// Read a work order. Made by [`Client::get_work_order`](crate::fentu::Client::get_work_order).
@@ -2305,7 +2305,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetWorkOrder => types::WorkOrder }
+    call_builder! { GetWorkOrder(operations::GET_WORK_ORDER) => types::WorkOrder }
 
     /// Update a work order. Made by [`Client::update_work_order`](crate::fentu::Client::update_work_order).
     #[derive(Clone, Debug)]
@@ -2346,7 +2346,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateWorkOrder => types::WorkOrder }
+    call_builder! { UpdateWorkOrder(operations::UPDATE_WORK_ORDER) => types::WorkOrder }
 
     /// Move a work order to the trash. Made by
     /// [`Client::delete_work_order`](crate::fentu::Client::delete_work_order).
@@ -2380,7 +2380,7 @@ pub mod builder {
             request.send(crate::decode::nothing).await
         }
     }
-    call_builder! { DeleteWorkOrder => () }
+    call_builder! { DeleteWorkOrder(operations::DELETE_WORK_ORDER) => () }
 
     /// List the tasks of a work order. Made by
     /// [`Client::list_work_order_tasks`](crate::fentu::Client::list_work_order_tasks).
@@ -2430,7 +2430,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListWorkOrderTasks => Vec<types::TaskSummary> }
+    call_builder! { ListWorkOrderTasks(operations::LIST_WORK_ORDER_TASKS) => Vec<types::TaskSummary> }
 
     /// Read a task. Made by [`Client::get_task`](crate::fentu::Client::get_task).
     #[derive(Clone, Debug)]
@@ -2463,7 +2463,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetTask => types::Task }
+    call_builder! { GetTask(operations::GET_TASK) => types::Task }
 
     /// List customers. Made by [`Client::list_customers`](crate::fentu::Client::list_customers).
     #[derive(Clone, Debug)]
@@ -2553,7 +2553,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListCustomers => Page<types::CustomerSummary> }
+    call_builder! { ListCustomers(operations::LIST_CUSTOMERS) => Page<types::CustomerSummary> }
 
     list_operation! {
         ListCustomers {
@@ -2597,7 +2597,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateCustomer => types::Customer }
+    call_builder! { CreateCustomer(operations::CREATE_CUSTOMER) => types::Customer }
     write_operation! { CreateCustomer => types::Customer }
 
     /// Read a customer. Made by [`Client::get_customer`](crate::fentu::Client::get_customer).
@@ -2631,7 +2631,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetCustomer => types::Customer }
+    call_builder! { GetCustomer(operations::GET_CUSTOMER) => types::Customer }
 
     /// Update a customer. Made by [`Client::update_customer`](crate::fentu::Client::update_customer).
     #[derive(Clone, Debug)]
@@ -2672,7 +2672,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateCustomer => types::Customer }
+    call_builder! { UpdateCustomer(operations::UPDATE_CUSTOMER) => types::Customer }
 
     /// List assets. Made by [`Client::list_assets`](crate::fentu::Client::list_assets).
     #[derive(Clone, Debug)]
@@ -2769,7 +2769,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListAssets => Page<types::AssetSummary> }
+    call_builder! { ListAssets(operations::LIST_ASSETS) => Page<types::AssetSummary> }
 
     list_operation! {
         ListAssets {
@@ -2813,7 +2813,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateAsset => types::Asset }
+    call_builder! { CreateAsset(operations::CREATE_ASSET) => types::Asset }
     write_operation! { CreateAsset => types::Asset }
 
     /// Read an asset. Made by [`Client::get_asset`](crate::fentu::Client::get_asset).
@@ -2847,7 +2847,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetAsset => types::Asset }
+    call_builder! { GetAsset(operations::GET_ASSET) => types::Asset }
 
     /// Update an asset. Made by [`Client::update_asset`](crate::fentu::Client::update_asset).
     #[derive(Clone, Debug)]
@@ -2888,7 +2888,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateAsset => types::Asset }
+    call_builder! { UpdateAsset(operations::UPDATE_ASSET) => types::Asset }
 
     /// Move an asset to the trash. Made by [`Client::delete_asset`](crate::fentu::Client::delete_asset).
     #[derive(Clone, Debug)]
@@ -2921,7 +2921,7 @@ pub mod builder {
             request.send(crate::decode::nothing).await
         }
     }
-    call_builder! { DeleteAsset => () }
+    call_builder! { DeleteAsset(operations::DELETE_ASSET) => () }
 
     /// Read the service history of an asset. Made by
     /// [`Client::list_asset_service_history`](crate::fentu::Client::list_asset_service_history).
@@ -2955,7 +2955,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListAssetServiceHistory => Value }
+    call_builder! { ListAssetServiceHistory(operations::LIST_ASSET_SERVICE_HISTORY) => Value }
 
     /// List the parts of an asset. Made by [`Client::list_asset_parts`](crate::fentu::Client::list_asset_parts).
     #[derive(Clone, Debug)]
@@ -2988,7 +2988,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListAssetParts => Value }
+    call_builder! { ListAssetParts(operations::LIST_ASSET_PARTS) => Value }
 
     /// Add a part to an asset. Made by [`Client::add_asset_part`](crate::fentu::Client::add_asset_part).
     #[derive(Clone, Debug)]
@@ -3030,7 +3030,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { AddAssetPart => Value }
+    call_builder! { AddAssetPart(operations::ADD_ASSET_PART) => Value }
     write_operation! { AddAssetPart => Value }
 
     /// Check the warranty of an asset. Made by
@@ -3065,5 +3065,5 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetAssetWarranty => Value }
+    call_builder! { GetAssetWarranty(operations::GET_ASSET_WARRANTY) => Value }
 }

@@ -92,6 +92,18 @@ impl LoopbackLogin {
         self.complete(None).await
     }
 
+    /// Does what [`tokens`](Self::tokens) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`tokens`](Self::tokens); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn tokens_blocking(self) -> Result<TokenSet, Error> {
+        crate::blocking::block_on("loopback_login", "tokens", self.tokens())
+    }
+
     /// Waits for the browser as [`tokens`](Self::tokens) does, and hands the tokens to `client`, which stores and uses them from
     /// then on. The browser shows success once they are stored.
     ///
@@ -101,6 +113,18 @@ impl LoopbackLogin {
     /// [`Application::exchange_into`](super::Application::exchange_into).
     pub async fn tokens_into(self, client: &Client) -> Result<(), Error> {
         self.complete(Some(client.inner())).await.map(drop)
+    }
+
+    /// Does what [`tokens_into`](Self::tokens_into) does, and blocks this thread until it is done. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`tokens_into`](Self::tokens_into); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn tokens_into_blocking(self, client: &Client) -> Result<(), Error> {
+        crate::blocking::block_on("loopback_login", "tokens_into", self.tokens_into(client))
     }
 
     async fn complete(self, client: Option<&ClientInner>) -> Result<TokenSet, Error> {

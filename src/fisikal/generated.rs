@@ -4055,7 +4055,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { SignUpClient => types::User }
+    call_builder! { SignUpClient(operations::SIGN_UP_CLIENT) => types::User }
     write_operation! { SignUpClient => types::User }
 
     /// List locations. Made by [`Client::list_locations`](crate::fisikal::Client::list_locations).
@@ -4188,7 +4188,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListLocations => Page<types::Location> }
+    call_builder! { ListLocations(operations::LIST_LOCATIONS) => Page<types::Location> }
 
     list_operation! {
         ListLocations {
@@ -4230,7 +4230,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetLocation => types::Location }
+    call_builder! { GetLocation(operations::GET_LOCATION) => types::Location }
 
     /// List regions. Made by [`Client::list_regions`](crate::fisikal::Client::list_regions).
     #[derive(Clone, Debug)]
@@ -4264,7 +4264,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListRegions => Page<types::Region> }
+    call_builder! { ListRegions(operations::LIST_REGIONS) => Page<types::Region> }
 
     /// Read the settings of the caller's club. Made by
     /// [`Client::get_club_settings`](crate::fisikal::Client::get_club_settings).
@@ -4289,7 +4289,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetClubSettings => types::ClubSettings }
+    call_builder! { GetClubSettings(operations::GET_CLUB_SETTINGS) => types::ClubSettings }
 
     /// List the sections of the member app. Made by
     /// [`Client::list_app_sections`](crate::fisikal::Client::list_app_sections).
@@ -4314,7 +4314,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListAppSections => Page<types::AppSection> }
+    call_builder! { ListAppSections(operations::LIST_APP_SECTIONS) => Page<types::AppSection> }
 
     /// List countries. Made by [`Client::list_countries`](crate::fisikal::Client::list_countries).
     #[derive(Clone, Debug)]
@@ -4338,7 +4338,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListCountries => Page<types::Country> }
+    call_builder! { ListCountries(operations::LIST_COUNTRIES) => Page<types::Country> }
 
     /// List announcements. Made by [`Client::list_announcements`](crate::fisikal::Client::list_announcements).
     #[derive(Clone, Debug)]
@@ -4380,7 +4380,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListAnnouncements => Value }
+    call_builder! { ListAnnouncements(operations::LIST_ANNOUNCEMENTS) => Value }
 
     /// List classes and bookings. Made by [`Client::list_occurrences`](crate::fisikal::Client::list_occurrences).
     #[derive(Clone, Debug)]
@@ -4458,7 +4458,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListOccurrences => Page<types::Occurrence> }
+    call_builder! { ListOccurrences(operations::LIST_OCCURRENCES) => Page<types::Occurrence> }
 
     list_operation! {
         ListOccurrences {
@@ -4510,7 +4510,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { PrecheckOccurrence => types::Occurrence }
+    call_builder! { PrecheckOccurrence(operations::PRECHECK_OCCURRENCE) => types::Occurrence }
 
     /// Book a client. Made by [`Client::join_occurrence`](crate::fisikal::Client::join_occurrence).
     #[derive(Clone, Debug)]
@@ -4551,7 +4551,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { JoinOccurrence => types::Occurrence }
+    call_builder! { JoinOccurrence(operations::JOIN_OCCURRENCE) => types::Occurrence }
 
     /// Cancel a client's booking. Made by [`Client::cancel_occurrence`](crate::fisikal::Client::cancel_occurrence).
     #[derive(Clone, Debug)]
@@ -4592,7 +4592,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CancelOccurrence => Cancellation }
+    call_builder! { CancelOccurrence(operations::CANCEL_OCCURRENCE) => Cancellation }
 
     /// Book an appointment. Made by [`Client::create_appointment`](crate::fisikal::Client::create_appointment).
     #[derive(Clone, Debug)]
@@ -4625,7 +4625,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateAppointment => types::Appointment }
+    call_builder! { CreateAppointment(operations::CREATE_APPOINTMENT) => types::Appointment }
     write_operation! { CreateAppointment => types::Appointment }
 
     /// List free slots. Made by [`Client::list_time_slots`](crate::fisikal::Client::list_time_slots).
@@ -4706,7 +4706,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListTimeSlots => Page<types::TimeSlot> }
+    call_builder! { ListTimeSlots(operations::LIST_TIME_SLOTS) => Page<types::TimeSlot> }
 
     /// List services. Made by [`Client::list_services`](crate::fisikal::Client::list_services).
     #[derive(Clone, Debug)]
@@ -4730,7 +4730,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListServices => Page<types::Service> }
+    call_builder! { ListServices(operations::LIST_SERVICES) => Page<types::Service> }
 
     /// List activity categories. Made by
     /// [`Client::list_activity_categories`](crate::fisikal::Client::list_activity_categories).
@@ -4755,7 +4755,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListActivityCategories => Page<types::ActivityCategory> }
+    call_builder! { ListActivityCategories(operations::LIST_ACTIVITY_CATEGORIES) => Page<types::ActivityCategory> }
 
     /// List what trainers offer. Made by
     /// [`Client::list_trainer_activities`](crate::fisikal::Client::list_trainer_activities).
@@ -4806,7 +4806,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListTrainerActivities => Page<types::TrainerActivity> }
+    call_builder! { ListTrainerActivities(operations::LIST_TRAINER_ACTIVITIES) => Page<types::TrainerActivity> }
 
     /// List packages for sale. Made by
     /// [`Client::list_service_packages`](crate::fisikal::Client::list_service_packages).
@@ -4921,7 +4921,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListServicePackages => Page<types::ServicePackage> }
+    call_builder! { ListServicePackages(operations::LIST_SERVICE_PACKAGES) => Page<types::ServicePackage> }
 
     list_operation! {
         ListServicePackages {
@@ -4963,7 +4963,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetServicePackage => types::ServicePackage }
+    call_builder! { GetServicePackage(operations::GET_SERVICE_PACKAGE) => types::ServicePackage }
 
     /// List the caller's packages. Made by
     /// [`Client::list_client_service_packages`](crate::fisikal::Client::list_client_service_packages).
@@ -4998,7 +4998,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListClientServicePackages => Page<types::ClientServicePackage> }
+    call_builder! { ListClientServicePackages(operations::LIST_CLIENT_SERVICE_PACKAGES) => Page<types::ClientServicePackage> }
 
     /// Read the caller's profile. Made by [`Client::get_profile`](crate::fisikal::Client::get_profile).
     #[derive(Clone, Debug)]
@@ -5022,7 +5022,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetProfile => types::Profile }
+    call_builder! { GetProfile(operations::GET_PROFILE) => types::Profile }
 
     /// Update the caller's profile. Made by [`Client::update_profile`](crate::fisikal::Client::update_profile).
     #[derive(Clone, Debug)]
@@ -5055,7 +5055,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateProfile => Value }
+    call_builder! { UpdateProfile(operations::UPDATE_PROFILE) => Value }
 
     /// Update family permissions. Made by
     /// [`Client::update_family_permissions`](crate::fisikal::Client::update_family_permissions).
@@ -5089,7 +5089,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateFamilyPermissions => Value }
+    call_builder! { UpdateFamilyPermissions(operations::UPDATE_FAMILY_PERMISSIONS) => Value }
 
     /// List trainers. Made by [`Client::list_trainers`](crate::fisikal::Client::list_trainers).
     #[derive(Clone, Debug)]
@@ -5139,7 +5139,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListTrainers => Page<types::Trainer> }
+    call_builder! { ListTrainers(operations::LIST_TRAINERS) => Page<types::Trainer> }
 
     /// Read a trainer. Made by [`Client::get_trainer`](crate::fisikal::Client::get_trainer).
     #[derive(Clone, Debug)]
@@ -5171,7 +5171,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetTrainer => types::Trainer }
+    call_builder! { GetTrainer(operations::GET_TRAINER) => types::Trainer }
 
     /// Create a client. Made by [`Client::create_client`](crate::fisikal::Client::create_client).
     #[derive(Clone, Debug)]
@@ -5204,7 +5204,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateClient => types::User }
+    call_builder! { CreateClient(operations::CREATE_CLIENT) => types::User }
     write_operation! { CreateClient => types::User }
 
     /// Read a client. Made by [`Client::get_client`](crate::fisikal::Client::get_client).
@@ -5237,7 +5237,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetClient => Value }
+    call_builder! { GetClient(operations::GET_CLIENT) => Value }
 
     /// List the caller's family. Made by
     /// [`Client::list_linked_clients`](crate::fisikal::Client::list_linked_clients).
@@ -5262,7 +5262,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListLinkedClients => Page<types::LinkedClient> }
+    call_builder! { ListLinkedClients(operations::LIST_LINKED_CLIENTS) => Page<types::LinkedClient> }
 
     /// Price a promo code. Made by [`Client::apply_promocode`](crate::fisikal::Client::apply_promocode).
     #[derive(Clone, Debug)]
@@ -5295,7 +5295,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ApplyPromocode => types::AppliedPromocode }
+    call_builder! { ApplyPromocode(operations::APPLY_PROMOCODE) => types::AppliedPromocode }
 
     /// Order packages. Made by [`Client::create_purchase`](crate::fisikal::Client::create_purchase).
     #[derive(Clone, Debug)]
@@ -5328,7 +5328,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreatePurchase => types::Purchase }
+    call_builder! { CreatePurchase(operations::CREATE_PURCHASE) => types::Purchase }
     write_operation! { CreatePurchase => types::Purchase }
 
     /// Pay an order with Stripe. Made by [`Client::checkout_stripe`](crate::fisikal::Client::checkout_stripe).
@@ -5362,7 +5362,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CheckoutStripe => Value }
+    call_builder! { CheckoutStripe(operations::CHECKOUT_STRIPE) => Value }
     write_operation! { CheckoutStripe => Value }
 
     /// Finish a payment that was confirmed. Made by
@@ -5397,7 +5397,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ConfirmStripe => types::Order }
+    call_builder! { ConfirmStripe(operations::CONFIRM_STRIPE) => types::Order }
     write_operation! { ConfirmStripe => types::Order }
 
     /// Mark an order as paid in cash. Made by [`Client::checkout_cash`](crate::fisikal::Client::checkout_cash).
@@ -5431,7 +5431,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CheckoutCash => Value }
+    call_builder! { CheckoutCash(operations::CHECKOUT_CASH) => Value }
     write_operation! { CheckoutCash => Value }
 
     /// List money transactions. Made by
@@ -5511,7 +5511,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListMoneyTransactions => Page<types::MoneyTransaction> }
+    call_builder! { ListMoneyTransactions(operations::LIST_MONEY_TRANSACTIONS) => Page<types::MoneyTransaction> }
 
     list_operation! {
         ListMoneyTransactions {
@@ -5609,7 +5609,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListCreditTransactions => Page<types::CreditTransaction> }
+    call_builder! { ListCreditTransactions(operations::LIST_CREDIT_TRANSACTIONS) => Page<types::CreditTransaction> }
 
     list_operation! {
         ListCreditTransactions {
@@ -5644,7 +5644,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetNotificationSettings => types::NotificationSettingsSet }
+    call_builder! { GetNotificationSettings(operations::GET_NOTIFICATION_SETTINGS) => types::NotificationSettingsSet }
 
     /// Update notification settings. Made by
     /// [`Client::update_notification_settings`](crate::fisikal::Client::update_notification_settings).
@@ -5686,7 +5686,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateNotificationSettings => Value }
+    call_builder! { UpdateNotificationSettings(operations::UPDATE_NOTIFICATION_SETTINGS) => Value }
 
     /// Read the parameters of Spreedly's card page. Made by
     /// [`Client::get_spreedly_page`](crate::fisikal::Client::get_spreedly_page).
@@ -5735,5 +5735,5 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetSpreedlyPage => types::SpreedlyPage }
+    call_builder! { GetSpreedlyPage(operations::GET_SPREEDLY_PAGE) => types::SpreedlyPage }
 }

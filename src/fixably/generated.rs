@@ -2502,7 +2502,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListOrders => Page<types::Order> }
+    call_builder! { ListOrders(operations::LIST_ORDERS) => Page<types::Order> }
 
     list_operation! {
         ListOrders {
@@ -2547,7 +2547,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateOrder => types::Order }
+    call_builder! { CreateOrder(operations::CREATE_ORDER) => types::Order }
     write_operation! { CreateOrder => types::Order }
 
     /// Read an order. Made by [`Client::get_order`](crate::fixably::Client::get_order).
@@ -2590,7 +2590,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetOrder => types::Order }
+    call_builder! { GetOrder(operations::GET_ORDER) => types::Order }
 
     /// Update an order. Made by [`Client::update_order`](crate::fixably::Client::update_order).
     #[derive(Clone, Debug)]
@@ -2631,7 +2631,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateOrder => types::Order }
+    call_builder! { UpdateOrder(operations::UPDATE_ORDER) => types::Order }
 
     /// List the lines of an order. Made by [`Client::list_order_lines`](crate::fixably::Client::list_order_lines).
     #[derive(Clone, Debug)]
@@ -2727,7 +2727,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListOrderLines => Page<types::OrderLine> }
+    call_builder! { ListOrderLines(operations::LIST_ORDER_LINES) => Page<types::OrderLine> }
 
     list_operation! {
         ListOrderLines {
@@ -2788,7 +2788,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetOrderLine => types::OrderLine }
+    call_builder! { GetOrderLine(operations::GET_ORDER_LINE) => types::OrderLine }
 
     /// Update a line of an order. Made by [`Client::update_order_line`](crate::fixably::Client::update_order_line).
     #[derive(Clone, Debug)]
@@ -2838,7 +2838,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateOrderLine => types::OrderLine }
+    call_builder! { UpdateOrderLine(operations::UPDATE_ORDER_LINE) => types::OrderLine }
     write_operation! { UpdateOrderLine => types::OrderLine }
 
     /// List the notes of an order. Made by [`Client::list_order_notes`](crate::fixably::Client::list_order_notes).
@@ -2935,7 +2935,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListOrderNotes => Page<types::OrderNote> }
+    call_builder! { ListOrderNotes(operations::LIST_ORDER_NOTES) => Page<types::OrderNote> }
 
     list_operation! {
         ListOrderNotes {
@@ -2988,7 +2988,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateOrderNotes => Vec<types::OrderNote> }
+    call_builder! { CreateOrderNotes(operations::CREATE_ORDER_NOTES) => Vec<types::OrderNote> }
     write_operation! { CreateOrderNotes => Vec<types::OrderNote> }
 
     /// Read a note of an order. Made by [`Client::get_order_note`](crate::fixably::Client::get_order_note).
@@ -3039,7 +3039,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetOrderNote => types::OrderNote }
+    call_builder! { GetOrderNote(operations::GET_ORDER_NOTE) => types::OrderNote }
 
     /// List the tasks of an order. Made by [`Client::list_order_tasks`](crate::fixably::Client::list_order_tasks).
     #[derive(Clone, Debug)]
@@ -3135,7 +3135,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListOrderTasks => Page<types::OrderTask> }
+    call_builder! { ListOrderTasks(operations::LIST_ORDER_TASKS) => Page<types::OrderTask> }
 
     list_operation! {
         ListOrderTasks {
@@ -3196,7 +3196,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetOrderTask => types::OrderTask }
+    call_builder! { GetOrderTask(operations::GET_ORDER_TASK) => types::OrderTask }
 
     /// Update a task of an order. Made by [`Client::update_order_task`](crate::fixably::Client::update_order_task).
     #[derive(Clone, Debug)]
@@ -3246,7 +3246,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateOrderTask => types::OrderTask }
+    call_builder! { UpdateOrderTask(operations::UPDATE_ORDER_TASK) => types::OrderTask }
     write_operation! { UpdateOrderTask => types::OrderTask }
 
     /// Create an invoice from order lines. Made by
@@ -3290,7 +3290,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateOrderInvoice => Value }
+    call_builder! { CreateOrderInvoice(operations::CREATE_ORDER_INVOICE) => Value }
     write_operation! { CreateOrderInvoice => Value }
 
     /// List customers. Made by [`Client::list_customers`](crate::fixably::Client::list_customers).
@@ -3371,7 +3371,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListCustomers => Page<types::Customer> }
+    call_builder! { ListCustomers(operations::LIST_CUSTOMERS) => Page<types::Customer> }
 
     list_operation! {
         ListCustomers {
@@ -3416,7 +3416,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateCustomer => types::Customer }
+    call_builder! { CreateCustomer(operations::CREATE_CUSTOMER) => types::Customer }
     write_operation! { CreateCustomer => types::Customer }
 
     /// Read a customer. Made by [`Client::get_customer`](crate::fixably::Client::get_customer).
@@ -3459,7 +3459,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetCustomer => types::Customer }
+    call_builder! { GetCustomer(operations::GET_CUSTOMER) => types::Customer }
 
     /// Update a customer. Made by [`Client::update_customer`](crate::fixably::Client::update_customer).
     #[derive(Clone, Debug)]
@@ -3500,7 +3500,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateCustomer => types::Customer }
+    call_builder! { UpdateCustomer(operations::UPDATE_CUSTOMER) => types::Customer }
 
     /// Read a child of a customer. Made by
     /// [`Client::get_customer_child`](crate::fixably::Client::get_customer_child).
@@ -3551,7 +3551,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetCustomerChild => types::Customer }
+    call_builder! { GetCustomerChild(operations::GET_CUSTOMER_CHILD) => types::Customer }
 
     /// List devices. Made by [`Client::list_devices`](crate::fixably::Client::list_devices).
     #[derive(Clone, Debug)]
@@ -3631,7 +3631,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListDevices => Page<types::Device> }
+    call_builder! { ListDevices(operations::LIST_DEVICES) => Page<types::Device> }
 
     list_operation! {
         ListDevices {
@@ -3676,7 +3676,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateDevice => types::Device }
+    call_builder! { CreateDevice(operations::CREATE_DEVICE) => types::Device }
     write_operation! { CreateDevice => types::Device }
 
     /// Read a device. Made by [`Client::get_device`](crate::fixably::Client::get_device).
@@ -3719,7 +3719,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetDevice => types::Device }
+    call_builder! { GetDevice(operations::GET_DEVICE) => types::Device }
 
     /// List locations. Made by [`Client::list_locations`](crate::fixably::Client::list_locations).
     #[derive(Clone, Debug)]
@@ -3799,7 +3799,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListLocations => Page<types::Location> }
+    call_builder! { ListLocations(operations::LIST_LOCATIONS) => Page<types::Location> }
 
     list_operation! {
         ListLocations {
@@ -3852,7 +3852,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetLocation => types::Location }
+    call_builder! { GetLocation(operations::GET_LOCATION) => types::Location }
 
     /// List queues. Made by [`Client::list_queues`](crate::fixably::Client::list_queues).
     #[derive(Clone, Debug)]
@@ -3932,7 +3932,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListQueues => Page<types::Queue> }
+    call_builder! { ListQueues(operations::LIST_QUEUES) => Page<types::Queue> }
 
     list_operation! {
         ListQueues {
@@ -3985,7 +3985,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetQueue => types::Queue }
+    call_builder! { GetQueue(operations::GET_QUEUE) => types::Queue }
 
     /// List order statuses. Made by [`Client::list_statuses`](crate::fixably::Client::list_statuses).
     #[derive(Clone, Debug)]
@@ -4065,7 +4065,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListStatuses => Page<types::Status> }
+    call_builder! { ListStatuses(operations::LIST_STATUSES) => Page<types::Status> }
 
     list_operation! {
         ListStatuses {
@@ -4118,7 +4118,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetStatus => types::Status }
+    call_builder! { GetStatus(operations::GET_STATUS) => types::Status }
 
     /// Read a user. Made by [`Client::get_user`](crate::fixably::Client::get_user).
     #[derive(Clone, Debug)]
@@ -4160,7 +4160,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetUser => types::User }
+    call_builder! { GetUser(operations::GET_USER) => types::User }
 
     /// List stores. Made by [`Client::list_stores`](crate::fixably::Client::list_stores).
     #[derive(Clone, Debug)]
@@ -4240,7 +4240,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListStores => Page<types::Store> }
+    call_builder! { ListStores(operations::LIST_STORES) => Page<types::Store> }
 
     list_operation! {
         ListStores {
@@ -4293,7 +4293,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetStore => types::Store }
+    call_builder! { GetStore(operations::GET_STORE) => types::Store }
 
     /// List products. Made by [`Client::list_products`](crate::fixably::Client::list_products).
     #[derive(Clone, Debug)]
@@ -4373,7 +4373,7 @@ pub mod builder {
             request
         }
     }
-    call_builder! { ListProducts => Page<types::Product> }
+    call_builder! { ListProducts(operations::LIST_PRODUCTS) => Page<types::Product> }
 
     list_operation! {
         ListProducts {
@@ -4426,5 +4426,5 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetProduct => types::Product }
+    call_builder! { GetProduct(operations::GET_PRODUCT) => types::Product }
 }

@@ -21,6 +21,8 @@ thread_local! {
 pub(crate) struct ReadReport {
     /// How many values had another shape than expected and were left out.
     pub(crate) skipped: u64,
+    /// How many of them were elements of lists.
+    pub(crate) skipped_elements: u64,
     /// The first of them.
     pub(crate) described: Vec<SkippedValue>,
     /// Whether the body was not JSON until it was repaired.
@@ -29,7 +31,7 @@ pub(crate) struct ReadReport {
 
 impl ReadReport {
     pub(crate) const fn new() -> Self {
-        Self { skipped: 0, described: Vec::new(), is_repaired: false }
+        Self { skipped: 0, skipped_elements: 0, described: Vec::new(), is_repaired: false }
     }
 
     /// The report on what this thread has read since the last call.
@@ -84,6 +86,7 @@ pub(crate) fn report_lost_digits() {
 pub(super) fn report_skipped(value: SkippedValue) {
     REPORT.with_borrow_mut(|report| {
         report.skipped += 1;
+        report.skipped_elements += u64::from(value.field.is_none());
         if report.described.len() < MAX_DESCRIBED {
             report.described.push(value);
         }

@@ -19,7 +19,7 @@ use crate::error::{BoxError, CallError, DecodeError, Error, RateLimitedError, Va
 use crate::limit::{HoldBack, RateLimitHeaders};
 use crate::transport::{
     BodySize, HttpError, HttpResponse, MAX_HEAD_BYTES, MAX_HEAD_FIELDS, NoConnectionInTime, RequestBody, TooLarge,
-    is_untrusted_certificate,
+    is_unknown_host, is_untrusted_certificate,
 };
 use crate::vendor::VendorError;
 
@@ -164,6 +164,7 @@ impl RetryContext<'_> {
         call.code.clone_from(&error.code);
         // Callers that come later get the same error, and less of the wait is left.
         call.retry_after = error.resume_at.map(|at| at.saturating_duration_since(clock.now())).or(error.retry_after);
+        call.is_unknown_host = error.source.as_ref().is_some_and(|source| is_unknown_host(source));
         call.source = error.source.clone().map(|source| Box::new(source) as BoxError);
         call.is_transient = !error.kind.is_permanent();
         if error.kind == TokenErrorKind::Throttled {
@@ -234,6 +235,13 @@ impl RetryContext<'_> {
     fn no_response(&self, error: HttpError) -> Error {
         let is_outcome_unknown = self.call.is_write() && !self.call.idempotent;
         match error {
+            HttpError::NotSent(source) if is_unknown_host(&*source) => {
+                let reason = format!("{}; the request was not sent", self.pipeline.vendor.unknown_host(self.url()));
+                let mut call = self.call_error(reason);
+                call.is_unknown_host = true;
+                call.source = Some(self.cleaned(&*source));
+                Error::Connect(Box::new(call))
+            }
             HttpError::NotSent(source) => {
                 let mut call = self.call_error(if source.is::<NoConnectionInTime>() {
                     "no connection was ready in time; the request was not sent: raise with_attempt_timeout or \
@@ -320,6 +328,7 @@ impl RetryContext<'_> {
             maybe_applied: self.maybe_applied,
             idempotent: self.call.idempotent,
             is_transient: false,
+            is_unknown_host: false,
             source: None,
         }
     }

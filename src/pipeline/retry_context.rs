@@ -232,7 +232,8 @@ impl<'a> RetryContext<'a> {
     /// Waits before the next attempt.
     pub(super) async fn back_off(&mut self, delay: Duration, outcome: &Result<HttpResponse, HttpError>) {
         let clock = self.pipeline.clock;
-        self.pipeline.telemetry.retrying(self.call.operation, self.attempts, status(outcome), delay);
+        let http_error = outcome.as_ref().err().map(HttpError::kind);
+        self.pipeline.telemetry.retrying(self.call.operation, self.attempts, status(outcome), http_error, delay);
         let guard = self.scope().wait_since(Wait::Backoff, self.phase_started_at);
         clock.sleep_until(self.phase_started_at + delay).await;
         drop(guard);

@@ -1382,7 +1382,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListAvailabilities => Vec<types::Availability> }
+    call_builder! { ListAvailabilities(operations::LIST_AVAILABILITIES) => Vec<types::Availability> }
 
     /// List the services of a workshop. Made by
     /// [`Client::list_workshop_services`](crate::repairy::Client::list_workshop_services).
@@ -1415,7 +1415,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { ListWorkshopServices => Vec<types::CatalogItem> }
+    call_builder! { ListWorkshopServices(operations::LIST_WORKSHOP_SERVICES) => Vec<types::CatalogItem> }
 
     /// Book a workshop. Made by [`Client::create_booking`](crate::repairy::Client::create_booking).
     #[derive(Clone, Debug)]
@@ -1448,7 +1448,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateBooking => types::BookingCreated }
+    call_builder! { CreateBooking(operations::CREATE_BOOKING) => types::BookingCreated }
     write_operation! { CreateBooking => types::BookingCreated }
 
     /// Read a booking. Made by [`Client::get_booking`](crate::repairy::Client::get_booking).
@@ -1481,7 +1481,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetBooking => types::Booking }
+    call_builder! { GetBooking(operations::GET_BOOKING) => types::Booking }
 
     /// Update a booking. Made by [`Client::update_booking`](crate::repairy::Client::update_booking).
     #[derive(Clone, Debug)]
@@ -1522,7 +1522,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateBooking => MaybeObject<types::Booking> }
+    call_builder! { UpdateBooking(operations::UPDATE_BOOKING) => MaybeObject<types::Booking> }
 
     /// Change the status of a booking. Made by
     /// [`Client::update_booking_status`](crate::repairy::Client::update_booking_status).
@@ -1564,7 +1564,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { UpdateBookingStatus => MaybeObject<types::Booking> }
+    call_builder! { UpdateBookingStatus(operations::UPDATE_BOOKING_STATUS) => MaybeObject<types::Booking> }
     write_operation! { UpdateBookingStatus => MaybeObject<types::Booking> }
 
     /// Request a quote from a workshop. Made by [`Client::create_quote`](crate::repairy::Client::create_quote).
@@ -1598,7 +1598,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateQuote => MaybeObject<types::Quote> }
+    call_builder! { CreateQuote(operations::CREATE_QUOTE) => MaybeObject<types::Quote> }
     write_operation! { CreateQuote => MaybeObject<types::Quote> }
 
     /// Send a service reminder. Made by
@@ -1633,7 +1633,7 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { CreateServiceReminder => MaybeObject<types::ServiceReminder> }
+    call_builder! { CreateServiceReminder(operations::CREATE_SERVICE_REMINDER) => MaybeObject<types::ServiceReminder> }
     write_operation! { CreateServiceReminder => MaybeObject<types::ServiceReminder> }
 
     /// Read a service reminder. Made by
@@ -1667,5 +1667,5 @@ pub mod builder {
             request.send(crate::decode::content).await
         }
     }
-    call_builder! { GetServiceReminder => types::ServiceReminder }
+    call_builder! { GetServiceReminder(operations::GET_SERVICE_REMINDER) => types::ServiceReminder }
 }

@@ -21,6 +21,8 @@ pub(crate) struct AttemptSpan<'a> {
     attempt: u32,
     started: Instant,
     span: Span,
+    /// What an observer is told of the request; `None` without one.
+    observed: Option<(Method, Url)>,
     is_finished: bool,
 }
 
@@ -53,7 +55,8 @@ impl Telemetry {
             "error.type" = Empty,
             request_id = Empty,
         );
-        AttemptSpan { telemetry: self, operation, attempt: resends + 1, started, span, is_finished: false }
+        let observed = self.observer.is_some().then(|| (method.clone(), url.clone()));
+        AttemptSpan { telemetry: self, operation, attempt: resends + 1, started, span, observed, is_finished: false }
     }
 }
 
@@ -71,26 +74,30 @@ impl AttemptSpan<'_> {
     ) {
         self.is_finished = true;
         let status = status(outcome);
+        // OpenTelemetry: every 4xx and 5xx is an error of a client span.
+        let error_type = match outcome {
+            Ok(response) => {
+                let is_error = response.status.is_client_error() || response.status.is_server_error();
+                is_error.then_some(response.status.as_str())
+            }
+            Err(error) => Some(error.kind()),
+        };
         if !self.span.is_disabled() {
             self.span.record("http.response.status_code", status.map(|status| status.as_u16()));
-            match outcome {
-                Ok(response) => {
-                    self.span.record("request_id", request_id(response));
-                    // OpenTelemetry: every 4xx and 5xx is an error of a client span.
-                    if response.status.is_client_error() || response.status.is_server_error() {
-                        record_error(&self.span, response.status.as_str());
-                    }
-                }
-                Err(error) => record_error(&self.span, error.kind()),
+            if let Ok(response) = outcome {
+                self.span.record("request_id", request_id(response));
+            }
+            if let Some(error_type) = error_type {
+                record_error(&self.span, error_type);
             }
         }
-        self.notify(status);
+        self.notify(status, error_type);
     }
 
-    fn notify(&self, status: Option<StatusCode>) {
-        if self.telemetry.observer.is_some() {
+    fn notify(&self, status: Option<StatusCode>, error_type: Option<&str>) {
+        if let Some((method, url)) = &self.observed {
             let elapsed = self.telemetry.clock.now() - self.started;
-            let kind = EventKind::Attempt { attempt: self.attempt, status, elapsed };
+            let kind = EventKind::Attempt { attempt: self.attempt, method, url, status, error_type, elapsed };
             self.telemetry.notify(Some(self.operation), kind);
         }
     }
@@ -100,7 +107,7 @@ impl Drop for AttemptSpan<'_> {
     fn drop(&mut self) {
         if !self.is_finished {
             record_error(&self.span, CANCELED);
-            self.notify(None);
+            self.notify(None, Some(CANCELED));
         }
     }
 }

@@ -32,28 +32,33 @@ impl Telemetry {
     #[cold]
     pub(crate) fn waited(&self, operation: &'static Operation, reason: Wait, started: Instant) {
         let waited = self.clock.now() - started;
-        event!(DEBUG, "servicebay.wait", "a wait ended", self, operation = operation.id(), {
+        event!(DEBUG, "servicebay.wait", "the call waited", self, operation = operation.id(), {
             reason = reason.as_str(),
             waited_ms = milliseconds(waited),
         });
         self.notify(Some(operation), EventKind::Wait { reason, waited });
     }
 
-    /// An attempt failed, and will be repeated after `delay`.
+    /// An attempt failed, and will be repeated after `delay`. `http_error` is the kind of its [`HttpError`], if there was one.
+    ///
+    /// [`HttpError`]: crate::transport::HttpError
     #[cold]
     pub(crate) fn retrying(
         &self,
         operation: &'static Operation,
         attempt: u32,
         status: Option<StatusCode>,
+        http_error: Option<&'static str>,
         delay: Duration,
     ) {
-        event!(WARN, "servicebay.retry", "an attempt failed and will be repeated", self, operation = operation.id(), {
+        let error_type = http_error.or_else(|| status.as_ref().map(StatusCode::as_str)).unwrap_or("unknown");
+        event!(WARN, "servicebay.retry", "an attempt failed and will be repeated after a delay", self, operation = operation.id(), {
             attempt,
+            "error.type" = error_type,
             status = status.map(|status| status.as_u16()),
             delay_ms = milliseconds(delay),
         });
-        self.notify(Some(operation), EventKind::Retry { attempt, status, delay });
+        self.notify(Some(operation), EventKind::Retry { attempt, status, error_type, delay });
     }
 
     /// The vendor's rate limit rejected an attempt.
@@ -70,7 +75,7 @@ impl Telemetry {
     /// The vendor rejected the token of an attempt, which will be repeated with a newer one.
     #[cold]
     pub(crate) fn reauthorizing(&self, operation: &'static Operation, attempt: u32) {
-        event!(WARN, "servicebay.reauthorize", "the vendor rejected the token", self, operation = operation.id(), {
+        event!(WARN, "servicebay.reauthorize", "the vendor rejected the token; the attempt will be repeated with a new one", self, operation = operation.id(), {
             attempt,
         });
     }
@@ -112,6 +117,12 @@ impl Telemetry {
             });
             self.notify(Some(operation), EventKind::RepairedBody { bytes });
         }
+        if report.skipped_elements > 0 {
+            let id = operation.id();
+            event!(WARN, "servicebay.skipped_elements", "elements of a list could not be read and are missing from it", self, operation = id, {
+                elements = report.skipped_elements,
+            });
+        }
         if report.skipped > 0 {
             let kind = EventKind::SkippedValues { count: report.skipped, values: &report.described };
             self.notify(Some(operation), kind);
@@ -145,11 +156,11 @@ impl Telemetry {
     /// A refresh produced the token of this generation.
     pub(crate) fn refreshed(&self, generation: u64, started: Instant) {
         let elapsed = self.clock.now() - started;
-        event!(INFO, "servicebay.refresh", "the token was refreshed", self, {
+        event!(INFO, "servicebay.refresh", "a new token is in use", self, {
             generation,
             elapsed_ms = milliseconds(elapsed),
         });
-        self.notify(None, EventKind::Refresh { failure: None, elapsed });
+        self.notify(None, EventKind::Refresh { failure: None, error_type: None, elapsed });
     }
 
     /// A refresh produced no token, `failures` times in a row by now.
@@ -157,13 +168,13 @@ impl Telemetry {
     pub(crate) fn refresh_failed(&self, error_type: &'static str, reason: &str, failures: u32, started: Instant) {
         let elapsed = self.clock.now() - started;
         record_error(&Span::current(), error_type);
-        event!(WARN, "servicebay.refresh_failure", "the token could not be refreshed", self, {
+        event!(WARN, "servicebay.refresh_failure", "there is no new token", self, {
             "error.type" = error_type,
             reason,
             failures,
             elapsed_ms = milliseconds(elapsed),
         });
-        self.notify(None, EventKind::Refresh { failure: Some(reason), elapsed });
+        self.notify(None, EventKind::Refresh { failure: Some(reason), error_type: Some(error_type), elapsed });
     }
 
     /// The token store failed.

@@ -126,6 +126,19 @@ pub(crate) fn is_untrusted_certificate(error: &(dyn StdError + 'static)) -> bool
     sources(error).map(ToString::to_string).any(|text| text.contains("certificate") && !text.contains("alert"))
 }
 
+/// Whether there is no connection because no host has this name, as the system's resolver says. Each system has words of its own
+/// for it. A resolver that cannot be reached says something else, but on Windows.
+pub(crate) fn is_unknown_host(error: &(dyn StdError + 'static)) -> bool {
+    const WORDS: [&str; 5] = [
+        "Name or service not known",           // glibc
+        "No address associated with hostname", // glibc
+        "servname provided, or not known",     // macOS and BSD
+        "Name does not resolve",               // musl
+        "(os error 11001)",                    // Windows, in the user's language
+    ];
+    sources(error).map(ToString::to_string).any(|text| WORDS.iter().any(|words| text.contains(words)))
+}
+
 fn h2_error(error: &reqwest::Error) -> Option<&h2::Error> {
     sources(error).find_map(|error| error.downcast_ref())
 }
@@ -139,6 +152,22 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    #[test]
+    fn an_unknown_host_is_found_in_the_words_of_every_system() {
+        let lookup = "failed to lookup address information";
+        for (text, expected) in [
+            (format!("{lookup}: Name or service not known"), true),
+            (format!("{lookup}: nodename nor servname provided, or not known"), true),
+            (format!("{lookup}: Name does not resolve"), true),
+            (format!("{lookup}: No address associated with hostname"), true),
+            ("Der angegebene Host ist unbekannt. (os error 11001)".to_owned(), true),
+            (format!("{lookup}: Temporary failure in name resolution"), false),
+            ("tcp connect error: Connection refused (os error 111)".to_owned(), false),
+        ] {
+            assert_eq!(is_unknown_host(&io::Error::other(text.clone())), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_certificate_that_is_not_trusted_is_found_in_the_words_of_every_tls_library() {

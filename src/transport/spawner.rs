@@ -2,7 +2,7 @@
 //!
 //! A task on a caller's runtime would stop when that runtime ends or is not driven: a token refresh after the vendor has
 //! replaced the refresh token and before the new one is stored, or the timers of all who wait for a tenant's rate limit. So
-//! this crate has two runtimes of its own: one thread each, started when it is first needed.
+//! this crate has two runtimes of its own: one thread each, started when it is first needed. Blocking calls have a third.
 
 use std::future::{Future, pending};
 use std::io;
@@ -48,6 +48,15 @@ impl Spawner {
             },
         }
     }
+}
+
+/// The runtime that drives the connections and timers of blocking calls; `None` if it cannot be made.
+///
+/// A runtime for each caller would end with the call, and its connections with it.
+#[cfg(feature = "blocking")]
+pub(crate) fn blocking_runtime() -> Option<&'static Handle> {
+    static BLOCKING: OnceLock<Option<Handle>> = OnceLock::new();
+    runtime(&BLOCKING, "servicebay-blocking")
 }
 
 static TOKENS: OnceLock<Option<Handle>> = OnceLock::new();

@@ -5,6 +5,8 @@
 
 mod auth;
 mod bad_input;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod call_options;
 mod config;
 mod conformance;

@@ -1,6 +1,7 @@
 //! What a client reports to `tracing` and to observers. `conformance` checks for every vendor that no secret is in it.
 
 mod observer;
+mod plain;
 mod recorder;
 mod spans;
 mod table;

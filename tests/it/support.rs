@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use servicebay::testing::{Script, Step, fentu};
 use servicebay::{ClientBuilder, Error, TokenSet, fixably};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// A token that must not appear in any output. It contains characters that JSON and URLs escape.
 pub(crate) const SECRET: &str = "hush/hush+token==";
@@ -68,6 +69,16 @@ impl Log {
         // which may belong to another test. A second subscriber makes it ask again.
         let second = tracing::Dispatch::new(tracing_subscriber::registry());
         (tracing::subscriber::set_default(subscriber.finish()), second)
+    }
+
+    /// As [`listen`](Self::listen), in the format that programs have by default, but without times and colors, and with the events
+    /// of this crate alone, down to DEBUG.
+    pub(crate) fn listen_plainly(&self) -> impl Sized + use<> {
+        let format = tracing_subscriber::fmt::layer().without_time().with_ansi(false).with_writer(self.clone());
+        let filter = tracing_subscriber::filter::Targets::new().with_target("servicebay", tracing::Level::DEBUG);
+        let subscriber = tracing_subscriber::registry().with(filter).with(format);
+        let second = tracing::Dispatch::new(tracing_subscriber::registry());
+        (tracing::subscriber::set_default(subscriber), second)
     }
 
     pub(crate) fn text(&self) -> String {

@@ -93,7 +93,8 @@ impl<'a> Builder<'a> {
         };
         let output = imports.shortened(success).into_token_stream().to_string().replace(' ', "");
         imports.add(&parse_quote!(crate::operation_builder::call_builder));
-        let call = verbatim.item(vec![format!("call_builder! {{ {ident} => {output} }}")]);
+        let constant = endpoint.constant();
+        let call = verbatim.item(vec![format!("call_builder! {{ {ident}(operations::{constant}) => {output} }}")]);
         let write = (!endpoint.is_idempotent()).then(|| {
             imports.add(&parse_quote!(crate::operation_builder::write_operation));
             verbatim.item(vec![format!("write_operation! {{ {ident} => {output} }}")])
@@ -245,6 +246,7 @@ mod tests {
     #[test]
     fn a_list_and_a_write_get_their_traits_from_a_macro() {
         let text = emitted(&sample::spec()).unwrap();
+        contains(&text, "call_builder! { GetOrder(operations::GET_ORDER) => types::Order }");
         contains(&text, "list_operation! { ListOrders {");
         contains(&text, "write_operation! { CreateOrder => types::Order }");
         assert_eq!(text.matches("write_operation! {").count(), 1, "{text}");

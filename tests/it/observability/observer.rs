@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, TryStreamExt as _};
+use http::StatusCode;
 use serde_json::json;
 use servicebay::testing::{Script, Step};
 use servicebay::{CallOutcome, CountingObserver, Event, EventKind, Observer, RetryPolicy, Wait, repairy};
@@ -29,7 +30,11 @@ impl LineObserver {
 impl Observer for LineObserver {
     fn observe(&self, event: &Event<'_>) {
         let what = match event.kind {
-            EventKind::Attempt { attempt, status, elapsed, .. } => format!("attempt {attempt}: {status:?} {elapsed:?}"),
+            EventKind::Attempt { attempt, method, url, status, error_type, elapsed, .. } => {
+                assert_eq!(error_type, status.filter(|status| !status.is_success()).as_ref().map(StatusCode::as_str));
+                assert!(["GET", "POST"].contains(&method.as_str()) && url.scheme() == "https", "{method} {url}");
+                format!("attempt {attempt}: {status:?} {elapsed:?}")
+            }
             EventKind::Call { outcome, attempts, elapsed, .. } => {
                 let outcome = match outcome {
                     CallOutcome::Failed(error) => error.kind(),
@@ -40,7 +45,10 @@ impl Observer for LineObserver {
             }
             EventKind::RepairedBody { bytes, .. } => format!("repaired: {bytes} bytes"),
             EventKind::SkippedValues { count, values, .. } => format!("skipped {count}: {}", values[0]),
-            EventKind::Refresh { failure, elapsed, .. } => format!("refresh: {failure:?} {elapsed:?}"),
+            EventKind::Refresh { failure, error_type, elapsed, .. } => {
+                assert_eq!(failure.is_some(), error_type.is_some());
+                format!("refresh: {failure:?} {elapsed:?}")
+            }
             EventKind::RateLimited { retry_after, .. } => format!("rate limited: {retry_after:?}"),
             EventKind::Retry { attempt, status, .. } => format!("retry {attempt}: {status:?}"),
             EventKind::Wait { reason, waited, .. } => format!("wait: {reason} {}", waited.as_secs()),

@@ -62,10 +62,12 @@ async fn failures() -> Result<(), Error> {
         Step::status(503),
         Step::json(200, json!({"id": 1, "total": {"odd": true}})),
         Step::body(200, "application/json", r#"{"id": 2, "total": NaN}"#),
+        page(0, 2, [json!({"id": 1}), json!("odd")]),
     ]);
     let client = builder(&script).with_observer(PanickingObserver).build()?;
     client.get_order().id(1).send().await?;
-    client.get_order().id(2).send().await.map(drop)
+    client.get_order().id(2).send().await?;
+    client.list_queues().limit(2).send().await.map(drop)
 }
 
 /// A vendor that is found at the alternative of its two base URLs.

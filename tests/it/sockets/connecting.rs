@@ -4,12 +4,16 @@
 
 #[cfg(all(target_os = "linux", feature = "rustls"))]
 use std::env;
+#[cfg(feature = "fisikal")]
+use std::pin::Pin;
 #[cfg(all(target_os = "linux", feature = "rustls"))]
 use std::process::Command;
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+#[cfg(feature = "fisikal")]
+use servicebay::{Body, Transport, TransportError};
 use servicebay::{CallOptions, Error, RetryPolicy, fixably};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -66,6 +70,48 @@ async fn a_request_without_a_connection_in_time_was_not_sent_whatever_its_method
             assert_not_sent(&call.await.unwrap(), &shown);
         }
     }
+}
+
+/// A transport that finds no host, in the words of one system.
+#[cfg(feature = "fisikal")]
+#[derive(Debug)]
+struct UnknownHost;
+
+#[cfg(feature = "fisikal")]
+impl Transport for UnknownHost {
+    fn send(
+        &self,
+        _: http::Request<Body>,
+    ) -> Pin<Box<dyn Future<Output = Result<http::Response<Body>, TransportError>> + Send + '_>> {
+        let error = "failed to lookup address information: Name or service not known";
+        Box::pin(async move { Err(TransportError::not_sent(error)) })
+    }
+}
+
+#[cfg(feature = "fisikal")]
+#[tokio::test]
+async fn an_unknown_host_is_not_a_missing_network_and_the_error_names_the_tenant_of_the_vendor() {
+    use servicebay::fisikal::{Client, Credentials};
+
+    let retry = RetryPolicy::new().with_max_attempts(1);
+    for (credentials, operation, end) in [
+        (Credentials::bearer(SECRET), "get_location: ", "; the request was not sent (GET"),
+        (Credentials::password("id", "secret", "user", "password"), "access_token: no token: ", " (POST"),
+    ] {
+        let builder = Client::builder(credentials).with_tenant("acmee").with_retry(retry.clone());
+        let client = builder.with_transport(UnknownHost).build().unwrap();
+        let error = client.get_location().id(1).send().await.unwrap_err();
+        let Error::Connect(call) = &error else { panic!("{error:?}") };
+        assert!(call.is_unknown_host());
+        let text =
+            "there is no host acmee.fisikal.com: check the tenant, which is the name before `.fisikal.com`, and DNS";
+        let expected = format!("fisikal {operation}{text}{end}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+    let builder = Client::builder(Credentials::bearer(SECRET)).with_base_url("https://proxy.example").with_retry(retry);
+    let client = builder.with_transport(UnknownHost).build().unwrap();
+    let error = client.get_location().id(1).send().await.unwrap_err();
+    assert!(error.to_string().contains("there is no host proxy.example: check the base URL and DNS"), "{error}");
 }
 
 #[tokio::test]

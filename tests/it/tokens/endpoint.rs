@@ -370,7 +370,7 @@ async fn a_wrong_base_url_is_said_with_the_url_that_was_tried() {
         for (client, outcome, _) in first_calls(|| server([step.clone()])).await {
             let error = outcome.unwrap_err();
             let Error::Api(call) = &error else { panic!("{client}: {error:?}") };
-            let expected = format!("there is no token endpoint at {}; check the base URL", call.url());
+            let expected = format!("there is no token endpoint at {}; check the tenant and the base URL", call.url());
             assert!(error.to_string().contains(&expected), "{client}: {error}");
         }
     }
