@@ -17,7 +17,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use servicebay::fixably::types::{NoteInput, NoteType, NotesCreate};
 use servicebay::fixably::{Client, Credentials};
-use servicebay::testing::{Script, Step, Transport, TransportError};
+use servicebay::testing::{Step, Transport, TransportError};
 use servicebay::{Conditional, Error, ListPage as _, ReconcileOutcome, Tenants, WriteStatus};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, block_in_place};
