@@ -44,11 +44,12 @@ fn main() -> Result<(), Error> {
     println!("{count} open orders");
 
     // Clients are cheap to clone, and every thread may call.
-    let readers = ids.into_iter().take(3).map(|id| {
+    let start = |id| {
         let client = client.clone();
         thread::spawn(move || client.get_order().id(id).send_blocking())
-    });
-    for reader in readers.collect::<Vec<_>>() {
+    };
+    let readers: Vec<_> = ids.into_iter().take(3).map(start).collect();
+    for reader in readers {
         let order = reader.join().expect("the thread does not panic")?;
         let total = order.total.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
         println!("order {}: {total}", order.id().map(|id| id.to_string()).unwrap_or_default());

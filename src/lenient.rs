@@ -92,6 +92,7 @@ fn report_mismatch<T>(field: FieldLabel, found: &'static str) {
     let (field, expected) = (field.copied(), type_name::<T>());
     tracing::debug!(
         name: "servicebay.skipped_value",
+        target: "servicebay",
         field,
         expected,
         found,

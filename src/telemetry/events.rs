@@ -17,6 +17,8 @@ macro_rules! event {
     ($level:ident, $name:literal, $message:literal, $telemetry:expr, $(operation = $operation:expr,)? { $($field:tt)* }) => {
         tracing::event!(
             name: $name,
+            // Not the path of this module, which means nothing to who reads a log.
+            target: "servicebay",
             Level::$level,
             vendor = $telemetry.vendor.name,
             tenant = $telemetry.tenant(),
@@ -168,7 +170,7 @@ impl Telemetry {
     pub(crate) fn refresh_failed(&self, error_type: &'static str, reason: &str, failures: u32, started: Instant) {
         let elapsed = self.clock.now() - started;
         record_error(&Span::current(), error_type);
-        event!(WARN, "servicebay.refresh_failure", "there is no new token", self, {
+        event!(WARN, "servicebay.refresh_failure", "could not get a new token", self, {
             "error.type" = error_type,
             reason,
             failures,

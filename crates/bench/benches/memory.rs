@@ -12,7 +12,6 @@
 use std::env;
 use std::pin::Pin;
 
-use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::json;
 use servicebay::testing::Environment;

@@ -66,7 +66,10 @@ async fn a_login_a_wait_a_retry_and_a_rejection_are_metrics_with_the_attributes_
         Step::status(429).header("retry-after", "30").delay(Duration::from_millis(100)),
         Step::status(503).delay(Duration::from_secs(2)),
         Step::dropped(),
-        Step::json(200, json!({})).header("x-ratelimit-remaining", "41").delay(Duration::from_millis(200)),
+        Step::json(200, json!({}))
+            .header("x-ratelimit-remaining", "41")
+            .header("x-ratelimit-reset", "60")
+            .delay(Duration::from_millis(200)),
     ]);
     let client = repairy::Client::builder(repairy::Credentials::app("key", "secret", "partner"))
         .with_base_url("https://partner.example/api")
@@ -79,7 +82,6 @@ async fn a_login_a_wait_a_retry_and_a_rejection_are_metrics_with_the_attributes_
         .unwrap();
     let limits = client.clone();
     report_remaining(&meter, "repairy", move || limits.rate_limit());
-    client.get_booking().id("670000000000000000000001").send().await.unwrap_err();
     client.get_booking().id("670000000000000000000001").send().await.unwrap();
     provider.force_flush().unwrap();
 
@@ -98,11 +100,13 @@ async fn a_login_a_wait_a_retry_and_a_rejection_are_metrics_with_the_attributes_
         format!("{} 1 in 0.1", request("get_booking", "GET", "429 429")),
         format!("{} 1 in 0.0", request("get_booking", "GET", "- broken")),
         format!("{} 1 in 0.2", request("get_booking", "GET", "200")),
-        format!("{} 1 in 0.3", request("log_in", "POST", "200")),
+        format!("{} 1 in 0.3", request("access_token", "POST", "200")),
         "servicebay.rate_limit.rejections {rejection} [servicebay.operation=get_booking servicebay.vendor=repairy] 1"
             .to_owned(),
         "servicebay.rate_limit.remaining {request} [servicebay.vendor=repairy] 41".to_owned(),
         "servicebay.retries {retry} [error.type=503 servicebay.operation=get_booking servicebay.vendor=repairy] 1"
+            .to_owned(),
+        "servicebay.retries {retry} [error.type=broken servicebay.operation=get_booking servicebay.vendor=repairy] 1"
             .to_owned(),
         "servicebay.token.refresh.duration s [servicebay.vendor=repairy] 1 in 0.3".to_owned(),
     ];
