@@ -187,6 +187,15 @@ impl Auth {
         }
     }
 
+    /// The number of the login in use. Another person may have logged in if it is a higher one than before. Only of credentials that
+    /// name no user; others stay with theirs.
+    pub(crate) fn login(&self) -> u64 {
+        match self {
+            Self::StaticToken(_) => 0,
+            Self::Granted(cache) => cache.login(),
+        }
+    }
+
     /// Whether a token can still be sent after a wait.
     pub(crate) fn is_good(&self, token: &AuthHeader, clock: Clock) -> bool {
         match self {

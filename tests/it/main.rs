@@ -5,6 +5,7 @@
 
 mod auth;
 mod bad_input;
+mod cache;
 mod call_options;
 mod config;
 mod conformance;
