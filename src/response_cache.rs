@@ -14,7 +14,7 @@ mod stored_response;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub(crate) use self::cache_handle::{CacheHandle, CacheRead, CacheWrite};
+pub(crate) use self::cache_handle::{CacheHandle, CachePart, CacheRead};
 use self::memory::CacheMemory;
 pub(crate) use self::stored_response::StoredResponse;
 

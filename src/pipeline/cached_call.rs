@@ -5,17 +5,11 @@ use http::header::HeaderMap;
 use http::{Method, StatusCode};
 
 use super::retry_context::RetryContext;
+use crate::error::Error;
 use crate::limit::RateLimitHeaders;
 use crate::observer::CacheUse;
-use crate::response_cache::{CacheHandle, CacheRead, CacheWrite, StoredResponse};
+use crate::response_cache::{CacheHandle, CachePart, CacheRead, StoredResponse};
 use crate::transport::{HttpError, HttpResponse};
-
-/// The part of the cache in one call.
-#[derive(Debug)]
-pub(super) enum CachePart<'a> {
-    Read(CacheRead<'a>),
-    Write(CacheWrite<'a>),
-}
 
 impl<'a> RetryContext<'a> {
     /// Begins the part of the cache. Returns the stored response if it is fresh: then nothing is sent.
@@ -42,23 +36,6 @@ impl<'a> RetryContext<'a> {
     pub(super) fn add_validators(&self, headers: &mut HeaderMap) {
         if let Some(unconfirmed) = self.unconfirmed() {
             unconfirmed.add_validators(headers);
-        }
-    }
-
-    /// An attempt is about to be sent.
-    pub(super) fn start_cached_attempt(&mut self) {
-        match self.cache.as_deref_mut() {
-            Some(CachePart::Read(read)) => read.start_attempt(),
-            Some(CachePart::Write(write)) => write.start_attempt(),
-            None => {}
-        }
-    }
-
-    /// An attempt has ended.
-    pub(super) fn end_cached_attempt(&mut self) {
-        let maybe_applied = self.maybe_applied;
-        if let Some(CachePart::Write(write)) = self.cache.as_deref_mut() {
-            write.end_attempt(maybe_applied);
         }
     }
 
@@ -102,8 +79,21 @@ impl<'a> RetryContext<'a> {
         }
     }
 
+    /// Ends the call with the error of its last attempt, or with a stored response if the vendor allows that in its place.
+    #[cold]
+    pub(super) fn fail_attempt(
+        &mut self,
+        outcome: Result<HttpResponse, HttpError>,
+        limits: RateLimitHeaders,
+    ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
+        match self.replace_error(&outcome) {
+            Some(stored) => Ok((stored, no_limits())),
+            None => Err(self.attempt_error(outcome, &limits)),
+        }
+    }
+
     /// The stored response in place of an error, if the vendor allows that. Forgets what the vendor refuses to return.
-    pub(super) fn replace_error(&mut self, outcome: &Result<HttpResponse, HttpError>) -> Option<HttpResponse> {
+    fn replace_error(&mut self, outcome: &Result<HttpResponse, HttpError>) -> Option<HttpResponse> {
         let status = outcome.as_ref().ok().map(|response| response.status.as_u16());
         if let (Some(401), Some(cache)) = (status, &self.pipeline.response_cache) {
             cache.clear();
@@ -139,21 +129,15 @@ impl<'a> RetryContext<'a> {
     }
 
     fn unconfirmed(&self) -> Option<&StoredResponse> {
-        match self.cache.as_deref()? {
-            CachePart::Read(read) => read.unconfirmed(),
-            CachePart::Write(_) => None,
-        }
+        self.cache.as_ref()?.as_read()?.unconfirmed()
     }
 
     fn cache_read(&mut self) -> Option<&mut CacheRead<'a>> {
-        match self.cache.as_deref_mut()? {
-            CachePart::Read(read) => Some(read),
-            CachePart::Write(_) => None,
-        }
+        self.cache.as_mut()?.as_read_mut()
     }
 }
 
 /// What a stored response says about the rate limit: nothing, because its headers are about an earlier time.
-pub(super) fn no_limits() -> RateLimitHeaders {
+fn no_limits() -> RateLimitHeaders {
     RateLimitHeaders { is_cached: true, ..RateLimitHeaders::default() }
 }

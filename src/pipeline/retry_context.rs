@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use tracing::Span;
 use url::Url;
 
-use super::cached_call::{CachePart, no_limits};
 use super::{Call, Pipeline};
 use crate::error::Error;
 use crate::limit::{LimitWait, RateLimitHeaders};
 use crate::observer::{CacheUse, Wait};
 use crate::options::ResolvedOptions;
+use crate::response_cache::CachePart;
 use crate::retry::RetryState;
 use crate::telemetry::AttemptSpan;
 use crate::transport::{HttpError, HttpResponse, status};
@@ -166,7 +166,9 @@ impl<'a> RetryContext<'a> {
         let now = self.pipeline.clock.now();
         self.waited += now - self.phase_started_at;
         self.phase_started_at = now;
-        self.start_cached_attempt();
+        if let Some(cache) = &mut self.cache {
+            cache.start_attempt();
+        }
         now
     }
 
@@ -180,7 +182,9 @@ impl<'a> RetryContext<'a> {
             span.finish(outcome, |response| self.request_id(response));
         }
         self.maybe_applied |= self.call.is_write() && may_have_been_applied(outcome);
-        self.end_cached_attempt();
+        if let Some(cache) = &mut self.cache {
+            cache.end_attempt(self.maybe_applied);
+        }
         self.attempts += 1;
         self.counted_attempts += 1;
         self.phase_started_at = self.pipeline.clock.now();
@@ -262,19 +266,6 @@ impl<'a> RetryContext<'a> {
                 Ok((self.cached_success(response), limits))
             }
             _ => self.fail_attempt(outcome, limits),
-        }
-    }
-
-    /// Returns the error of the last attempt, or a stored response if the vendor allows that in its place.
-    #[cold]
-    pub(super) fn fail_attempt(
-        &mut self,
-        outcome: Result<HttpResponse, HttpError>,
-        limits: RateLimitHeaders,
-    ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
-        match self.replace_error(&outcome) {
-            Some(stored) => Ok((stored, no_limits())),
-            None => Err(self.attempt_error(outcome, &limits)),
         }
     }
 

@@ -82,6 +82,44 @@ impl Drop for CacheHandle {
     }
 }
 
+/// The part of the cache in one call.
+#[derive(Debug)]
+pub(crate) enum CachePart<'a> {
+    Read(CacheRead<'a>),
+    Write(CacheWrite<'a>),
+}
+
+impl<'a> CachePart<'a> {
+    pub(crate) fn as_read(&self) -> Option<&CacheRead<'a>> {
+        match self {
+            Self::Read(read) => Some(read),
+            Self::Write(_) => None,
+        }
+    }
+
+    pub(crate) fn as_read_mut(&mut self) -> Option<&mut CacheRead<'a>> {
+        match self {
+            Self::Read(read) => Some(read),
+            Self::Write(_) => None,
+        }
+    }
+
+    /// An attempt is about to be sent.
+    pub(crate) fn start_attempt(&mut self) {
+        match self {
+            Self::Read(read) => read.start_attempt(),
+            Self::Write(write) => write.start_attempt(),
+        }
+    }
+
+    /// An attempt has ended. `maybe_applied`: whether one of them may have been applied, and may still be.
+    pub(crate) fn end_attempt(&mut self, maybe_applied: bool) {
+        if let Self::Write(write) = self {
+            write.is_unknown = maybe_applied;
+        }
+    }
+}
+
 /// A read that a stored response may serve, or whose response may be stored.
 pub(crate) struct CacheRead<'a> {
     handle: &'a CacheHandle,
@@ -111,8 +149,7 @@ impl CacheRead<'_> {
         None
     }
 
-    /// An attempt is about to be sent.
-    pub(crate) fn start_attempt(&mut self) {
+    fn start_attempt(&mut self) {
         let now = self.now();
         let mut memory = self.handle.cache.memory();
         if let Some((earlier, _)) = self.in_flight.take() {
@@ -203,18 +240,12 @@ pub(crate) struct CacheWrite<'a> {
 }
 
 impl CacheWrite<'_> {
-    /// An attempt is about to be sent.
-    pub(crate) fn start_attempt(&mut self) {
+    fn start_attempt(&mut self) {
         if self.number.is_none() {
             let now = self.handle.clock.now();
             self.number = Some(self.handle.cache.memory().begin_write(&self.handle.tenant, &self.resource, now));
         }
         self.is_unknown = true;
-    }
-
-    /// An attempt has ended. `is_unknown`: whether one of them may still be applied.
-    pub(crate) fn end_attempt(&mut self, is_unknown: bool) {
-        self.is_unknown = is_unknown;
     }
 }
 

@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_number_that_cannot_be_read_makes_nothing_fresh() {
-        for number in ["", "-1", "1.5", "x", "60s", "6 0", "\"60", "\u{661}"] {
+        for number in ["", "-1", "1.5", "x", "60s", "6 0", "\"\"", "\u{661}"] {
             let read = read(&[&format!("max-age={number}, min-fresh={number}")]);
             assert_eq!((read.max_age, read.min_fresh), (Some(Duration::ZERO), Some(Duration::MAX)), "{number}");
         }

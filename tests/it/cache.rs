@@ -566,6 +566,142 @@ async fn a_login_that_the_vendor_refuses_leaves_nothing_in_the_cache() {
     assert_eq!(script.requests().len(), 3);
 }
 
+#[cfg(feature = "fentu")]
+mod logins {
+    use servicebay::{MemoryStore, TokenSet, fentu};
+
+    use super::*;
+
+    /// A vendor that knows the user by the token, refuses tokens of `ann` once it is told to, and grants her a new one.
+    fn vendor() -> (Script, Arc<Mutex<Option<&'static str>>>) {
+        let refused = Arc::new(Mutex::new(None));
+        let refuses = Arc::clone(&refused);
+        let respond = Step::with(move |request| {
+            if request.uri().path().starts_with("/oauth/") {
+                let token = json!({"access_token": "ann-2", "refresh_token": "r-2", "expires_in": 3600, "token_type": "Bearer"});
+                return Step::json(200, token);
+            }
+            let token = request.headers()["authorization"].to_str().unwrap().replace("Bearer ", "");
+            match *refuses.lock().unwrap() == Some(token.as_str()) {
+                true => Step::json(401, json!({})),
+                false => Step::json(200, json!({"id": token.len()})).header("cache-control", "max-age=86400"),
+            }
+        });
+        (Script::new([respond.repeat()]), refused)
+    }
+
+    fn client(script: &Script, store: &MemoryStore, tokens: TokenSet) -> fentu::Client {
+        let builder = fentu::Client::builder(fentu::Credentials::oauth("app", "secret", tokens)).with_tenant("acme");
+        let builder = builder.with_token_store(store.clone()).with_transport(script.clone());
+        builder.with_cache(ResponseCache::new()).build().unwrap()
+    }
+
+    fn ann() -> TokenSet {
+        TokenSet::new("ann-1").with_refresh_token("r-1")
+    }
+
+    fn robert() -> TokenSet {
+        TokenSet::new("robert-1").with_refresh_token("q-1")
+    }
+
+    const ANN: u64 = "ann-1".len() as u64;
+    const ROBERT: u64 = "robert-1".len() as u64;
+
+    async fn get(client: &fentu::Client, path: &str) -> (u64, Option<CacheUse>) {
+        let response = client.request(Method::GET, path).send::<Value>().await.unwrap();
+        (response["id"].as_u64().unwrap(), response.cache_use())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refresh_of_the_same_login_leaves_the_cache_as_it_is() {
+        let (script, refused) = vendor();
+        let client = client(&script, &MemoryStore::new(), ann());
+        assert_eq!(get(&client, "me").await, (ANN, None));
+        *refused.lock().unwrap() = Some("ann-1");
+        assert_eq!(get(&client, "customers").await, (ANN, None), "with the new token");
+        assert_eq!(get(&client, "me").await, (ANN, FRESH));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_of_another_person_finds_nothing_in_the_cache() {
+        let (script, _) = vendor();
+        let client = client(&script, &MemoryStore::new(), ann());
+        assert_eq!(get(&client, "me").await, (ANN, None));
+        client.adopt_login(robert()).await.unwrap();
+        assert_eq!(get(&client, "me").await, (ROBERT, None));
+        assert_eq!(get(&client, "me").await, (ROBERT, FRESH));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_that_another_client_has_stored_empties_the_cache_once_it_is_used() {
+        let (script, refused) = vendor();
+        let store = MemoryStore::new();
+        let clients = [(), ()].map(|()| client(&script, &store, ann()));
+        assert_eq!(get(&clients[0], "me").await, (ANN, None));
+        clients[1].adopt_login(robert()).await.unwrap();
+        assert_eq!(get(&clients[0], "me").await, (ANN, FRESH), "this client still uses the login of before");
+        *refused.lock().unwrap() = Some("ann-1");
+        assert_eq!(get(&clients[0], "customers").await, (ROBERT, None));
+        assert_eq!(get(&clients[0], "me").await, (ROBERT, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_began_before_another_login_is_not_stored() {
+        let respond = |request: &Request<Bytes>| {
+            let token = request.headers()["authorization"].to_str().unwrap().replace("Bearer ", "");
+            let step = Step::json(200, json!({"id": token.len()})).header("cache-control", "max-age=600");
+            if token == "ann-1" { step.delay(10 * SECOND) } else { step }
+        };
+        let script = Script::new([Step::with(respond).repeat()]);
+        let client = client(&script, &MemoryStore::new(), ann());
+        let reading = tokio::spawn({
+            let client = client.clone();
+            async move { get(&client, "me").await }
+        });
+        sleep(SECOND).await;
+        client.adopt_login(robert()).await.unwrap();
+        assert_eq!(reading.await.unwrap(), (ANN, None));
+        assert_eq!(get(&client, "me").await, (ROBERT, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revocation_empties_the_cache() {
+        let (script, _) = vendor();
+        let client = client(&script, &MemoryStore::new(), ann());
+        assert_eq!(get(&client, "me").await, (ANN, None));
+        client.revoke().await.unwrap();
+        let error = client.request(Method::GET, "me").send::<Value>().await.unwrap_err();
+        assert!(matches!(error, Error::ReauthRequired(_)), "{error:?}");
+    }
+}
+
+#[cfg(feature = "repairy")]
+#[tokio::test(start_paused = true)]
+async fn credentials_that_log_in_themselves_keep_their_cache_across_logins() {
+    use servicebay::repairy;
+
+    let logins = Arc::new(Mutex::new(0));
+    let log = Arc::clone(&logins);
+    let respond = Step::with(move |request| match request.uri().path() {
+        path if path.ends_with("/auth/refresh") => Step::json(401, json!({})),
+        path if path.contains("/auth/") => {
+            *log.lock().unwrap() += 1;
+            let token = format!("acc3ss-{}", log.lock().unwrap());
+            Step::json(200, json!({"accessToken": token, "refreshToken": "r3fresh", "expiresIn": 60}))
+        }
+        _ => Step::json(200, json!({"id": 1})).header("cache-control", "max-age=600"),
+    });
+    let client = repairy::Client::builder(repairy::Credentials::app("app key", "app secret", "partner"));
+    let client = client.with_base_url("https://partner.example/api").with_tenant("garage");
+    let client =
+        client.with_transport(Script::new([respond.repeat()])).with_cache(ResponseCache::new()).build().unwrap();
+    let get = async |path: &str| client.request(Method::GET, path).send::<Value>().await.unwrap().cache_use();
+    assert_eq!(get("quotes").await, None);
+    advance(61 * SECOND).await;
+    assert_eq!(get("bookings").await, None);
+    assert_eq!((get("quotes").await, *logins.lock().unwrap()), (FRESH, 2));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_least_recently_used_response_goes_when_the_memory_is_full() {
     let cache = ResponseCache::new().with_max_bytes(40_000);
