@@ -187,8 +187,8 @@ impl Auth {
         }
     }
 
-    /// The number of the login in use. Another person may have logged in if it is a higher one than before. Only of credentials that
-    /// name no user; others stay with theirs.
+    /// The number of the login in use. If it is higher than before, the tokens were revoked, or another person may have logged in,
+    /// with credentials that name no user.
     pub(crate) fn login(&self) -> u64 {
         match self {
             Self::StaticToken(_) => 0,

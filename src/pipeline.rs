@@ -1,8 +1,9 @@
 //! Read first: the one loop that every call goes through.
 //!
 //! The loop calls every policy itself: authentication supplies the token, the rate limiter grants the permit, the transport
-//! sends the request, the limiter reads the response's headers, and the retry policy decides what comes next. If there is a
-//! cache, it comes first, and may supply the response. No policy decides for another. Guards and questions change nothing; effects stand in the arms of the match.
+//! sends the request, the limiter reads the response's headers, and the retry policy decides what comes next. No policy
+//! decides for another. Guards and questions change nothing; effects stand in the arms of the match. If there is a cache of
+//! responses, it is asked first.
 
 mod cached_call;
 mod error_mapping;
@@ -84,7 +85,8 @@ impl Call {
 }
 
 impl Pipeline {
-    /// Sends a call until its outcome is final, unless the cache has a fresh response. Returns a success together with its rate limit headers.
+    /// Sends a call until its outcome is final, unless the cache has a fresh response. Returns a success together with its rate
+    /// limit headers.
     pub(crate) async fn run<'a>(
         &'a self,
         context: &mut RetryContext<'a>,

@@ -43,7 +43,8 @@ use super::{AuthHeader, NoToken};
 pub(crate) struct TokenCache {
     pub(super) setting: Setting,
     pub(super) current: ArcSwapOption<CachedToken>,
-    /// The number of the login in use. Raised after the first token of another login was put in place.
+    /// The number of the login in use. Raised after the first token of another login was put in place, and after a
+    /// revocation.
     login: AtomicU64,
     state: Mutex<CacheState>,
     /// Held while the store is read or written, so that operations do not overtake each other. Only futures that run in the
@@ -299,7 +300,7 @@ impl TokenCache {
         let is_other = before.is_some_and(|before| before.is_none() || before != tokens.lineage());
         // Credentials that log in themselves always log in the same user.
         if is_other && !self.setting.grant.can_log_in() {
-            self.login.fetch_add(1, Ordering::AcqRel);
+            self.end_login();
         }
         drop(state);
         current
@@ -316,6 +317,11 @@ impl TokenCache {
     /// The number of the login in use.
     pub(crate) fn login(&self) -> u64 {
         self.login.load(Ordering::Acquire)
+    }
+
+    /// Raises the number of the login. Called after its token has been replaced or removed.
+    pub(super) fn end_login(&self) {
+        self.login.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether no tokens are under way, to the client or to the store.
