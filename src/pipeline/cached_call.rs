@@ -15,7 +15,8 @@ impl<'a> RetryContext<'a> {
     /// Begins the part of the cache. Returns the stored response if it is fresh: then nothing is sent.
     pub(super) fn open_cache(&mut self, cache: &'a CacheHandle) -> Option<(HttpResponse, RateLimitHeaders)> {
         let (pipeline, call, options) = (self.pipeline, self.call, self.options);
-        let path = pipeline.base_url.relative_path(call.url.path()).unwrap_or(call.url.path());
+        let path = call.url.path();
+        let path = pipeline.base_url.relative_path(path).unwrap_or(path);
         if call.is_write() {
             self.cache = Some(Box::new(CachePart::Write(cache.write(path))));
             return None;

@@ -84,6 +84,7 @@ impl Drop for CacheHandle {
 
 /// The part of the cache in one call.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is kept in a box, as a whole")]
 pub(crate) enum CachePart<'a> {
     Read(CacheRead<'a>),
     Write(CacheWrite<'a>),
