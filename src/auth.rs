@@ -187,6 +187,15 @@ impl Auth {
         }
     }
 
+    /// The number of the login in use. If it is higher than before, the tokens were revoked, or another person may have logged in,
+    /// with credentials that name no user.
+    pub(crate) fn login(&self) -> u64 {
+        match self {
+            Self::StaticToken(_) => 0,
+            Self::Granted(cache) => cache.login(),
+        }
+    }
+
     /// Whether a token can still be sent after a wait.
     pub(crate) fn is_good(&self, token: &AuthHeader, clock: Clock) -> bool {
         match self {

@@ -21,6 +21,7 @@ use crate::limit::RateLimitPolicy;
 use crate::observer::Observer;
 use crate::options::option_docs;
 use crate::priority::Priority;
+use crate::response_cache::ResponseCache;
 use crate::retry::RetryPolicy;
 use crate::transport::{HttpClientFactory, HttpConfig, Transport};
 use crate::vendor::Vendor;
@@ -193,6 +194,15 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// A cache of responses in memory. Default none: every read is a request.
+    ///
+    /// Clones of a cache share its memory, so give one to any number of clients; no client gets a response of another.
+    /// [`ResponseCache`] says what is stored and for how long.
+    pub fn with_cache(mut self, cache: ResponseCache) -> Self {
+        self.config.cache = Some(cache);
+        self
+    }
+
     /// Whether tokens are refreshed in the background while they are still valid. Default `true`.
     ///
     /// With `false`, a call that finds the token in its last fifth waits for the refresh instead; if that fails, the call uses
@@ -222,6 +232,7 @@ impl<C> ClientBuilder<C> {
     pub(crate) fn for_tenant(mut self, context: TenantContext) -> Self {
         let config = &mut self.config;
         config.store.get_or_insert_with(|| Arc::clone(&context.shared.store));
+        config.cache = config.cache.take().or_else(|| context.shared.cache.clone());
         config.tenant_context = Some(context);
         self
     }

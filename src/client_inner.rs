@@ -47,6 +47,20 @@ impl ClientInner {
         Arc::make_mut(&mut self.options)
     }
 
+    /// Makes the calls of this handle take no part in the cache. Without one, nothing changes and nothing is allocated.
+    pub(crate) fn bypass_cache(&mut self) {
+        if self.pipeline.response_cache.is_some() {
+            self.options_mut().bypasses_cache = true;
+        }
+    }
+
+    /// Forgets the responses in the cache that belong to this client.
+    fn clear_cache(&self) {
+        if let Some(cache) = &self.pipeline.response_cache {
+            cache.clear();
+        }
+    }
+
     pub(crate) fn base_url(&self) -> &Url {
         self.pipeline.base_url.current()
     }
@@ -156,7 +170,9 @@ impl ClientInner {
     /// Takes over the tokens of a new login.
     #[cfg(feature = "fentu")]
     pub(crate) async fn adopt_login(&self, tokens: TokenSet) -> Result<(), Error> {
-        match self.pipeline.auth.adopt_login(tokens).await {
+        let adopted = self.pipeline.auth.adopt_login(tokens).await;
+        self.clear_cache();
+        match adopted {
             Some(adopted) => {
                 adopted.map_err(|error| self.token_error(NoToken::TokenError(Arc::new(error)), &ADOPT_LOGIN))
             }
@@ -170,7 +186,9 @@ impl ClientInner {
 
     /// Revokes the tokens.
     pub(crate) async fn revoke(&self) -> Result<(), Error> {
-        match self.pipeline.auth.revoke().await {
+        let revoked = self.pipeline.auth.revoke().await;
+        self.clear_cache();
+        match revoked {
             Some(outcome) => outcome.map_err(|error| self.token_error(NoToken::TokenError(error), &REVOKE)),
             None => {
                 let reason = "were created by hand: revoke them where they were created";

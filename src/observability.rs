@@ -28,6 +28,7 @@
 //! | event | level | fields | when |
 //! | --- | --- | --- | --- |
 //! | `servicebay.wait` | DEBUG | `vendor` `tenant` `operation` `reason` `waited_ms` | A wait ended, or its caller was dropped. `reason`: `token`, `limit` or `backoff` |
+//! | `servicebay.cached_response` | DEBUG | `vendor` `tenant` `operation` `cache_use` | A call returned a stored response. `cache_use`: `fresh`, `confirmed` or `stale_if_error` |
 //! | `servicebay.retry` | WARN | `vendor` `tenant` `operation` `attempt` `error.type` `status` `delay_ms` | An attempt failed, and will be repeated after a delay. `error.type` is that of its span |
 //! | `servicebay.rate_limited` | WARN | `vendor` `tenant` `operation` `attempt` `retry_after_ms` | The vendor's rate limit rejected an attempt (429) |
 //! | `servicebay.reauthorize` | WARN | `vendor` `tenant` `operation` `attempt` | The vendor rejected a token (401), and the attempt will be repeated with a newer one |

@@ -98,12 +98,18 @@ pub enum EventKind<'a> {
         /// From sending the request to the end of the response.
         elapsed: Duration,
     },
+    /// A call returned a stored response.
+    #[non_exhaustive]
+    CachedResponse {
+        /// How it served the call.
+        cache_use: CacheUse,
+    },
     /// A call ended. A call that fails before it starts, because of an invalid parameter, is not reported.
     #[non_exhaustive]
     Call {
         /// How it ended.
         outcome: CallOutcome<'a>,
-        /// How often it was sent.
+        /// How often it was sent. 0 if it returned a fresh response from the cache.
         attempts: u32,
         /// From its start to its end, including waits.
         elapsed: Duration,
@@ -166,6 +172,35 @@ pub enum EventKind<'a> {
         /// How long it waited.
         waited: Duration,
     },
+}
+
+/// How a stored response served a call, in a [cache](crate::ResponseCache).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CacheUse {
+    /// The vendor was asked, and said that the response still holds (304). It cost a request, and no body was sent.
+    Confirmed,
+    /// It was fresh, so nothing was sent.
+    Fresh,
+    /// The vendor failed, and had allowed the response in place of an error (`stale-if-error`).
+    StaleIfError,
+}
+
+impl CacheUse {
+    /// The name that events use: `confirmed`, `fresh` or `stale_if_error`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Fresh => "fresh",
+            Self::StaleIfError => "stale_if_error",
+        }
+    }
+}
+
+impl fmt::Display for CacheUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// How a call ended.

@@ -203,7 +203,9 @@ macro_rules! list_operation {
                 self
             }
 
-            fn fetch(self) -> impl Future<Output = Result<$crate::Response<$page>, $crate::Error>> + Send {
+            fn fetch(mut self) -> impl Future<Output = Result<$crate::Response<$page>, $crate::Error>> + Send {
+                // A stored page shows an earlier list, and would hide that the list has changed.
+                self.client.bypass_cache();
                 self.send()
             }
 

@@ -139,6 +139,8 @@ pub(crate) struct ResolvedOptions {
     pub(crate) priority: Priority,
     /// The headers that the caller adds; `None` if there are none, as usual.
     pub(crate) headers: Option<Box<CallHeaders>>,
+    /// Whether calls take no part in the cache. No caller sets it.
+    pub(crate) bypasses_cache: bool,
 }
 
 impl ResolvedOptions {
@@ -156,6 +158,7 @@ impl ResolvedOptions {
             max_body: options.max_body.unwrap_or(self.max_body),
             priority: options.priority.unwrap_or(self.priority),
             headers,
+            bypasses_cache: self.bypasses_cache,
         }
     }
 
@@ -175,6 +178,7 @@ impl Default for ResolvedOptions {
             max_body: 16 * 1024 * 1024,
             priority: Priority::Normal,
             headers: None,
+            bypasses_cache: false,
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! The loop calls every policy itself: authentication supplies the token, the rate limiter grants the permit, the transport
 //! sends the request, the limiter reads the response's headers, and the retry policy decides what comes next. No policy
-//! decides for another. Guards and questions change nothing; effects stand in the arms of the match.
+//! decides for another. Guards and questions change nothing; effects stand in the arms of the match. If there is a cache of
+//! responses, it is asked first.
 
+mod cached_call;
 mod error_mapping;
 mod instrument;
 mod retry_context;
@@ -23,6 +25,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::limit::{RateLimitHeaders, RateLimitPolicy, RateLimiter, ResponseKind};
 use crate::operation::Operation;
+use crate::response_cache::CacheHandle;
 use crate::retry::{self, AttemptOutcome, RetryBudget, RetryDecision};
 use crate::telemetry::{AttemptSpan, Telemetry};
 use crate::transport::{HttpClient, HttpError, HttpRequest, HttpResponse, RequestBody};
@@ -44,6 +47,8 @@ pub(crate) struct Pipeline {
     pub(crate) rate_limiter: Arc<RateLimiter>,
     pub(crate) rate_limit_policy: RateLimitPolicy,
     pub(crate) retry_budget: RetryBudget,
+    /// The part of the client in a cache of responses, if it has one.
+    pub(crate) response_cache: Option<CacheHandle>,
     pub(crate) transport: HttpClient,
     pub(crate) clock: Clock,
     pub(crate) telemetry: Telemetry,
@@ -86,9 +91,18 @@ impl Call {
 }
 
 impl Pipeline {
-    /// Sends a call until its outcome is final. Returns a success together with its rate limit headers.
-    pub(crate) async fn run(&self, context: &mut RetryContext<'_>) -> Result<(HttpResponse, RateLimitHeaders), Error> {
+    /// Sends a call until its outcome is final, unless the cache has a fresh response. Returns a success together with its rate
+    /// limit headers.
+    pub(crate) async fn run<'a>(
+        &'a self,
+        context: &mut RetryContext<'a>,
+    ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
         let options = context.options();
+        if let Some(cache) = &self.response_cache
+            && let Some(stored) = context.open_cache(cache)
+        {
+            return Ok(stored);
+        }
         loop {
             // The token comes first: a call that waits for a token must not occupy a slot of the rate limit.
             let token = self.auth.token(self.clock, context.wait_deadline(), context.scope()).await;
@@ -114,6 +128,7 @@ impl Pipeline {
             match retry::decide(&options.retry, context.retry_state(), attempt_outcome(&outcome, &limits)) {
                 RetryDecision::Done => match context.alternative_url(&outcome) {
                     Some(url) => context.switch_base_url(url),
+                    None if context.is_contradiction(&outcome) => context.forget_cached(),
                     None => return context.finish(outcome, limits),
                 },
                 RetryDecision::AwaitLimit => {
@@ -125,13 +140,13 @@ impl Pipeline {
                 }
                 RetryDecision::Reauthorize => match self.auth.invalidate(&token, context.wait_deadline()).await {
                     true if context.call().can_be_sent() => context.reauthorize(),
-                    _ => return Err(context.attempt_error(outcome, &limits)),
+                    _ => return context.fail_attempt(outcome, limits),
                 },
                 RetryDecision::Retry { cost } => match context.schedule_retry(cost, &limits) {
                     Some(delay) => context.back_off(delay, &outcome).await,
-                    None => return Err(context.attempt_error(outcome, &limits)),
+                    None => return context.fail_attempt(outcome, limits),
                 },
-                RetryDecision::Fail => return Err(context.attempt_error(outcome, &limits)),
+                RetryDecision::Fail => return context.fail_attempt(outcome, limits),
             }
         }
     }
@@ -140,6 +155,7 @@ impl Pipeline {
     fn http_request(&self, context: &RetryContext<'_>, token: Option<(HeaderName, HeaderValue)>) -> HttpRequest {
         let call = context.call();
         let mut headers = self.request_headers(context.options().headers.as_deref(), call.body.is_some());
+        context.add_validators(&mut headers);
         // Last, so that no header of the caller can replace it.
         if let Some((name, value)) = token {
             headers.insert(name, value);

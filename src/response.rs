@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::lenient::{ReadReport, SkippedValue};
 use crate::limit::RateLimit;
+use crate::observer::CacheUse;
 use crate::pipeline::CallRecord;
 use crate::transport::Body;
 use crate::vendor::Vendor;
@@ -99,7 +100,19 @@ impl<T> Response<T> {
         self.metadata.vendor.request_id(&self.metadata.headers)
     }
 
-    /// The state of the tenant's rate limit as this response reports it.
+    /// Whether the value comes from the [cache](crate::ResponseCache). The header `Age` says how many seconds ago the vendor sent or
+    /// confirmed it.
+    pub fn is_from_cache(&self) -> bool {
+        self.cache_use().is_some()
+    }
+
+    /// How the [cache](crate::ResponseCache) served the call; `None` if the vendor sent the value.
+    pub fn cache_use(&self) -> Option<CacheUse> {
+        self.metadata.record.cache_use
+    }
+
+    /// The state of the tenant's rate limit as this response reports it. A response from the cache for which nothing was sent
+    /// reports nothing.
     pub fn rate_limit(&self) -> &RateLimit {
         &self.metadata.rate_limit
     }

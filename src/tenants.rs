@@ -18,6 +18,7 @@ use crate::auth::{DynTokenStore, MemoryStore, TokenStore};
 use crate::builder::{ClientBuilder, HttpClientPool, SharedResources};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::response_cache::ResponseCache;
 use crate::transport::{HttpClientFactory, HttpConfig};
 
 /// The default capacity: at a few kilobytes for each client, what a small machine can spare.
@@ -84,7 +85,7 @@ impl<C: 'static> Tenants<C> {
     /// the clients of other tenants, but not the one that it is making: it would wait for itself, and with it all callers for
     /// that tenant, until the tenant is [removed](Self::remove).
     ///
-    /// An HTTP configuration or a token store that the returned builder sets is used by that tenant alone.
+    /// An HTTP configuration, a token store or a cache that the returned builder sets is used by that tenant alone.
     pub fn builder<M, E>(connect: impl Fn(String) -> M + Send + Sync + 'static) -> TenantsBuilder<C>
     where
         M: Future<Output = Result<ClientBuilder<C>, E>> + Send + 'static,
@@ -223,12 +224,13 @@ pub struct TenantsBuilder<C> {
     idle_time: Duration,
     http_clients: Arc<HttpClientFactory>,
     store: Option<Arc<dyn DynTokenStore>>,
+    cache: Option<ResponseCache>,
 }
 
 impl<C> TenantsBuilder<C> {
     fn new(connect: ConnectFn<C>) -> Self {
         let http_clients = HttpClientFactory::shared_default();
-        Self { connect, capacity: CAPACITY, idle_time: IDLE_TIME, http_clients, store: None }
+        Self { connect, capacity: CAPACITY, idle_time: IDLE_TIME, http_clients, store: None, cache: None }
     }
 
     /// The most clients that are kept while no clone of them exists. Default 10,000; 0 keeps none. A client takes a few
@@ -261,11 +263,19 @@ impl<C> TenantsBuilder<C> {
         self
     }
 
+    /// A cache of the responses of all tenants, which share its memory and no response. Default none. A tenant that is evicted
+    /// leaves nothing in it.
+    pub fn with_cache(mut self, cache: ResponseCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
     /// Makes the tenants. There are no clients yet, and nothing is sent.
     pub fn build(self) -> Tenants<C> {
         let shared = SharedResources {
             http_clients: HttpClientPool::new(self.http_clients),
             store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            cache: self.cache,
         };
         let cache = ClientCache::new(self.capacity, self.idle_time);
         Tenants(Arc::new(TenantsInner::new(self.connect, shared, cache)))

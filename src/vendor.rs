@@ -22,6 +22,8 @@ pub(crate) struct Vendor {
     pub(crate) read_error: fn(&Value) -> VendorError,
     /// Finds the content of a successful body if the vendor may wrap it in an envelope.
     pub(crate) content: Option<Content>,
+    /// The first segments of paths whose objects only a write to the same segment changes.
+    pub(crate) reference_data: &'static [&'static str],
 }
 
 impl Vendor {

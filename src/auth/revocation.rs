@@ -48,6 +48,7 @@ impl TokenCache {
         let error = Arc::new(self.error(TokenErrorKind::Refused, reason));
         let mut state = self.state();
         self.current.store(None);
+        self.end_login();
         state.history.clear();
         state.refresh.refuse(error);
     }

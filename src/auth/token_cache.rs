@@ -8,6 +8,7 @@
 //! under way ([`RefreshState`]) and the record in the store ([`StoreRecord`]).
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -42,6 +43,9 @@ use super::{AuthHeader, NoToken};
 pub(crate) struct TokenCache {
     pub(super) setting: Setting,
     pub(super) current: ArcSwapOption<CachedToken>,
+    /// The number of the login in use. Raised after the first token of another login was put in place, and after a
+    /// revocation.
+    login: AtomicU64,
     state: Mutex<CacheState>,
     /// Held while the store is read or written, so that operations do not overtake each other. Only futures that run in the
     /// background hold it: no caller can stop them.
@@ -76,6 +80,8 @@ pub(super) struct CacheState {
     pub(super) arrival: Option<Arrival>,
     /// The number of the last token that was put in place.
     epoch: u64,
+    /// The lineage of the last token that was put in place.
+    lineage: Option<Option<u64>>,
 }
 
 /// What a new token is needed for.
@@ -99,6 +105,7 @@ impl TokenCache {
         Self {
             setting,
             current: ArcSwapOption::empty(),
+            login: AtomicU64::new(0),
             state: Mutex::new(state),
             writing: tokio::sync::Mutex::default(),
             turn: Arc::default(),
@@ -289,6 +296,12 @@ impl TokenCache {
         let current = Arc::new(CachedToken { tokens: tokens.clone(), header, expiry, epoch: state.epoch });
         state.refresh.succeed(Success { at: now, wall });
         self.current.store(Some(Arc::clone(&current)));
+        let before = state.lineage.replace(tokens.lineage());
+        let is_other = before.is_some_and(|before| before.is_none() || before != tokens.lineage());
+        // Credentials that log in themselves always log in the same user.
+        if is_other && !self.setting.grant.can_log_in() {
+            self.end_login();
+        }
         drop(state);
         current
     }
@@ -299,6 +312,16 @@ impl TokenCache {
         let arrival = self.state().arrival.filter(|arrival| arrival.is_of(tokens));
         let (now, wall) = arrival.map_or_else(|| (clock.now(), clock.wall()), |arrival| (arrival.at, arrival.wall));
         Expiry::of(tokens, now, wall, jitter)
+    }
+
+    /// The number of the login in use.
+    pub(crate) fn login(&self) -> u64 {
+        self.login.load(Ordering::Acquire)
+    }
+
+    /// Raises the number of the login. Called after its token has been replaced or removed.
+    pub(super) fn end_login(&self) {
+        self.login.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether no tokens are under way, to the client or to the store.

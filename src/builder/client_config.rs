@@ -23,6 +23,7 @@ use crate::limit::{RateLimitPolicy, RateLimiter, Registry};
 use crate::observer::Observer;
 use crate::options::{CallOptions, ResolvedOptions};
 use crate::pipeline::Pipeline;
+use crate::response_cache::{CacheHandle, ResponseCache};
 use crate::retry::RetryBudget;
 use crate::telemetry::Telemetry;
 use crate::transport::{HttpClient, HttpClientFactory, Spawner, Transport};
@@ -42,6 +43,7 @@ pub(super) struct ClientConfig {
     pub(super) http_clients: Option<Arc<HttpClientFactory>>,
     pub(super) refreshes_early: bool,
     pub(super) store: Option<Arc<dyn DynTokenStore>>,
+    pub(super) cache: Option<ResponseCache>,
     pub(super) tenant_context: Option<TenantContext>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(super) transport: Option<Arc<dyn Transport>>,
@@ -60,6 +62,7 @@ impl ClientConfig {
             http_clients: None,
             refreshes_early: true,
             store: None,
+            cache: None,
             tenant_context: None,
             observer: None,
             transport: None,
@@ -80,6 +83,7 @@ impl ClientConfig {
             return Err(Error::config("header", format!("{} {}", invalid.name, invalid.reason)));
         }
         let (transport, clock) = self.transport(&base_url, &settings)?;
+        let response_cache = self.response_cache(&base_url, owner.as_deref(), clock);
         let limiter_id = self.limiter_id(&base_url, owner.as_deref(), user.as_deref(), &account);
         let name: Option<Arc<str>> = tenant.as_deref().or_else(|| self.tenant_key()).map(Into::into);
         let base = Arc::new(BaseUrl::new(base_url, self.vendor.base_paths));
@@ -107,6 +111,7 @@ impl ClientConfig {
             rate_limiter: limiter,
             rate_limit_policy: self.rate_limit,
             retry_budget: RetryBudget::new(),
+            response_cache,
             transport,
             clock,
             telemetry,
@@ -213,6 +218,16 @@ impl ClientConfig {
             (None, Some(user)) => format!("{base_url} for  as {account} of {user}"),
             (owner, _) => format!("{base_url} for {} as {account}", owner.unwrap_or_default()),
         }
+    }
+
+    /// The part of the client in the cache. The writes of all clients of the tenant outdate its responses; without a tenant, each
+    /// client may belong to any.
+    fn response_cache(&self, base_url: &Url, owner: Option<&str>, clock: Clock) -> Option<CacheHandle> {
+        let tenant = match owner {
+            Some(owner) if !self.vendor.has_tenant_hosts() => format!("{base_url} for {owner}"),
+            _ => base_url.to_string(),
+        };
+        Some(CacheHandle::new(self.cache.clone()?, tenant.into(), self.vendor.reference_data, clock))
     }
 
     /// The rate limiter of the tenant, which all its clients in the process share.

@@ -13,4 +13,5 @@ pub(super) static VENDOR: Vendor = Vendor {
     limit_headers: LimitHeaders::Unsure,
     read_error: error_body::read,
     content: None,
+    reference_data: &[],
 };

@@ -92,6 +92,7 @@ mod tests {
             limit_headers: LimitHeaders::Unsure,
             read_error: |_| VendorError { message: None, code: None, fields: Vec::new() },
             content: None,
+            reference_data: &[],
         }
     }
 

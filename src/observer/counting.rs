@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{CallOutcome, Event, EventKind, Observer, Wait};
+use super::{CacheUse, CallOutcome, Event, EventKind, Observer, Wait};
 
 /// An [`Observer`] that counts what clients do. Clones share their counters, so one observer can serve many clients and be read
 /// while they work.
@@ -35,6 +35,9 @@ struct Counters {
     failed_calls: AtomicU64,
     canceled_calls: AtomicU64,
     attempts: AtomicU64,
+    confirmed_responses: AtomicU64,
+    fresh_responses: AtomicU64,
+    stale_responses: AtomicU64,
     retries: AtomicU64,
     rate_limited: AtomicU64,
     refreshes: AtomicU64,
@@ -79,6 +82,11 @@ impl CountingObserver {
     /// Requests that were sent, including token requests.
     pub fn attempts(&self) -> u64 {
         self.counters.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Calls that a stored response served in this way.
+    pub fn cached_responses(&self, cache_use: CacheUse) -> u64 {
+        self.counters.cached_responses(cache_use).load(Ordering::Relaxed)
     }
 
     /// Attempts that failed and were repeated after a delay. Attempts that the rate limit rejected are not included.
@@ -138,6 +146,7 @@ impl Observer for CountingObserver {
         let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
         match event.kind {
             EventKind::Attempt { .. } => count(&counters.attempts),
+            EventKind::CachedResponse { cache_use } => count(counters.cached_responses(cache_use)),
             EventKind::Call { outcome, .. } => {
                 match outcome {
                     CallOutcome::Canceled => count(&counters.canceled_calls),
@@ -167,6 +176,14 @@ impl Observer for CountingObserver {
 }
 
 impl Counters {
+    fn cached_responses(&self, cache_use: CacheUse) -> &AtomicU64 {
+        match cache_use {
+            CacheUse::Confirmed => &self.confirmed_responses,
+            CacheUse::Fresh => &self.fresh_responses,
+            CacheUse::StaleIfError => &self.stale_responses,
+        }
+    }
+
     fn wait(&self, reason: Wait) -> &WaitCounter {
         match reason {
             Wait::Backoff => &self.backoff,

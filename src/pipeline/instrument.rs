@@ -17,8 +17,9 @@ impl<'a> RetryContext<'a> {
         self.span.clone()
     }
 
-    /// Reports that the call succeeded.
+    /// Reports that the call succeeded. Its response was decoded, so it may be stored.
     pub(crate) fn succeed(&mut self) {
+        self.store_in_cache();
         self.close_span(CallOutcome::Succeeded);
     }
 

@@ -13,8 +13,9 @@ use url::Url;
 use super::{Call, Pipeline};
 use crate::error::Error;
 use crate::limit::{LimitWait, RateLimitHeaders};
-use crate::observer::Wait;
+use crate::observer::{CacheUse, Wait};
 use crate::options::ResolvedOptions;
+use crate::response_cache::CachePart;
 use crate::retry::RetryState;
 use crate::telemetry::AttemptSpan;
 use crate::transport::{HttpError, HttpResponse, status};
@@ -53,6 +54,10 @@ pub(crate) struct RetryContext<'a> {
     alternative_url: Option<Box<Url>>,
     /// The span of the call, until its outcome has been reported.
     pub(super) span: Option<Span>,
+    /// The part of the cache in this call, if it has one.
+    pub(super) cache: Option<Box<CachePart<'a>>>,
+    /// How the cache has served the call.
+    pub(super) cache_use: Option<CacheUse>,
 }
 
 /// How often a call was sent, and when: what the error of a response needs that is found not to fit after the call has ended.
@@ -61,6 +66,7 @@ pub(crate) struct CallRecord {
     attempts: u32,
     started_at: Instant,
     ended_at: Instant,
+    pub(crate) cache_use: Option<CacheUse>,
 }
 
 impl CallRecord {
@@ -88,6 +94,8 @@ impl<'a> RetryContext<'a> {
             rate_limited: None,
             alternative_url: None,
             span: None,
+            cache: None,
+            cache_use: None,
         }
     }
 
@@ -106,7 +114,8 @@ impl<'a> RetryContext<'a> {
 
     /// The record of the call after its last attempt.
     pub(crate) fn record(&self) -> CallRecord {
-        CallRecord { attempts: self.attempts, started_at: self.started_at, ended_at: self.phase_started_at }
+        let (started_at, ended_at) = (self.started_at, self.phase_started_at);
+        CallRecord { attempts: self.attempts, started_at, ended_at, cache_use: self.cache_use }
     }
 
     pub(crate) fn pipeline(&self) -> &'a Pipeline {
@@ -164,6 +173,9 @@ impl<'a> RetryContext<'a> {
         let now = self.pipeline.clock.now();
         self.waited += now - self.phase_started_at;
         self.phase_started_at = now;
+        if let Some(cache) = &mut self.cache {
+            cache.start_attempt();
+        }
         now
     }
 
@@ -177,6 +189,9 @@ impl<'a> RetryContext<'a> {
             span.finish(outcome, |response| self.request_id(response));
         }
         self.maybe_applied |= self.call.is_write() && may_have_been_applied(outcome);
+        if let Some(cache) = &mut self.cache {
+            cache.end_attempt(self.maybe_applied);
+        }
         self.attempts += 1;
         self.counted_attempts += 1;
         self.phase_started_at = self.pipeline.clock.now();
@@ -195,6 +210,8 @@ impl<'a> RetryContext<'a> {
     /// Repeats the call at the vendor's alternative base URL.
     pub(super) fn switch_base_url(&mut self, url: Url) {
         self.alternative_url = Some(Box::new(url));
+        // What is stored is found by the URL at which the call began. A write goes on as it is.
+        self.cache.take_if(|cache| matches!(**cache, CachePart::Read(_)));
         self.pipeline.telemetry.switched_base_url(self.call.operation, self.attempts);
     }
 
@@ -243,7 +260,7 @@ impl<'a> RetryContext<'a> {
 
     /// Returns the response of the last attempt if it is a success, or else its error.
     pub(super) fn finish(
-        &self,
+        &mut self,
         outcome: Result<HttpResponse, HttpError>,
         limits: RateLimitHeaders,
     ) -> Result<(HttpResponse, RateLimitHeaders), Error> {
@@ -251,12 +268,12 @@ impl<'a> RetryContext<'a> {
             status.is_success() || (status == StatusCode::NOT_MODIFIED && self.call.is_conditional)
         };
         match outcome {
-            Ok(response) if is_success(response.status) => {
+            Ok(response) if is_success(response.status) || self.is_confirmation(&response) => {
                 self.pipeline.retry_budget.deposit();
                 self.pipeline.base_url.confirm(self.url());
-                Ok((response, limits))
+                Ok((self.cached_success(response), limits))
             }
-            _ => Err(self.attempt_error(outcome, &limits)),
+            _ => self.fail_attempt(outcome, limits),
         }
     }
 

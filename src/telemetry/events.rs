@@ -9,7 +9,7 @@ use tracing::{Level, Span};
 use super::{Telemetry, record_error};
 use crate::lenient::ReadReport;
 use crate::list_changes::ListChanges;
-use crate::observer::{EventKind, Wait};
+use crate::observer::{CacheUse, EventKind, Wait};
 use crate::operation::Operation;
 
 /// Emits an event of the client. In braces stand the fields that only this event has.
@@ -39,6 +39,16 @@ impl Telemetry {
             waited_ms = milliseconds(waited),
         });
         self.notify(Some(operation), EventKind::Wait { reason, waited });
+    }
+
+    /// A call returns a stored response.
+    #[cold]
+    pub(crate) fn used_cached(&self, operation: &'static Operation, cache_use: CacheUse) {
+        let id = operation.id();
+        event!(DEBUG, "servicebay.cached_response", "a call returned a stored response", self, operation = id, {
+            cache_use = cache_use.as_str(),
+        });
+        self.notify(Some(operation), EventKind::CachedResponse { cache_use });
     }
 
     /// An attempt failed, and will be repeated after `delay`. `http_error` is the kind of its [`HttpError`], if there was one.

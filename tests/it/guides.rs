@@ -11,13 +11,14 @@ use crate::source_code::root;
 use crate::support::vendors;
 
 /// The files that explain the code, each with whether all paths in it are paths of this repository.
-const GUIDES: [(&str, bool); 14] = [
+const GUIDES: [(&str, bool); 15] = [
     ("ARCHITECTURE.md", true),
     ("CONTRIBUTING.md", true),
     ("README.md", false),
     ("docs/contracts.md", false),
     ("docs/design/auth.md", false),
     ("docs/design/blocking.md", false),
+    ("docs/design/cache.md", false),
     ("docs/design/codegen.md", false),
     ("docs/design/errors.md", false),
     ("docs/design/limit.md", false),

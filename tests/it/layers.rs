@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 10] = [
     &["base_url", "call_headers", "clock", "error", "operation", "vendor"],
     &["amount", "envelope", "json_repair", "lenient", "open"],
     &["list_changes", "observer", "options", "priority", "retry"],
-    &["auth", "blocking", "limit", "telemetry", "transport"],
+    &["auth", "blocking", "limit", "response_cache", "telemetry", "transport"],
     &["pipeline"],
     &[
         "id",

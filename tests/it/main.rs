@@ -7,6 +7,7 @@ mod auth;
 mod bad_input;
 #[cfg(feature = "blocking")]
 mod blocking;
+mod cache;
 mod call_options;
 mod config;
 mod conformance;

@@ -10,7 +10,8 @@ use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use servicebay::testing::{Script, Step};
 use servicebay::{
-    CompareAndSwap, Error, Event, MemoryStore, Observer, StoreError, TokenKey, TokenSet, TokenStore, fentu,
+    CompareAndSwap, Error, Event, MemoryStore, Observer, ResponseCache, StoreError, TokenKey, TokenSet, TokenStore,
+    fentu,
 };
 
 use super::{Recorder, call, login_client, tokens};
@@ -68,6 +69,14 @@ async fn failures() -> Result<(), Error> {
     client.get_order().id(1).send().await?;
     client.get_order().id(2).send().await?;
     client.list_queues().limit(2).send().await.map(drop)
+}
+
+/// A response that is read twice and sent once.
+async fn a_cached_response() -> Result<(), Error> {
+    let script = Script::new([order().header("cache-control", "max-age=60")]);
+    let client = builder(&script).with_cache(ResponseCache::new()).build()?;
+    client.get_order().id(1).send().await?;
+    client.get_order().id(1).send().await.map(drop)
 }
 
 /// A vendor that is found at the alternative of its two base URLs.
@@ -130,6 +139,7 @@ async fn the_tables_list_exactly_what_is_emitted() {
     let recorder = Recorder::default();
     let guard = recorder.listen();
     failures().await.unwrap();
+    a_cached_response().await.unwrap();
     a_switched_base_url().await.unwrap();
     token_problems().await.unwrap();
     lists_that_change().await.unwrap();
