@@ -11,7 +11,7 @@ use url::Url;
 use super::ResponseCache;
 use super::cacheable_request::CacheableRequest;
 use super::freshness::Moment;
-use super::memory::Resource;
+use super::memory::ResourceKind;
 use super::stored_response::StoredResponse;
 use crate::call_headers::CallHeaders;
 use crate::clock::Clock;
@@ -55,13 +55,13 @@ impl CacheHandle {
         }
         // With the login in the key, a call that began before another login neither finds nor leaves anything of the new one.
         let request = CacheableRequest::new(&format!("{}{login} ", self.owner()), url, headers)?;
-        let resource = Resource::of(path, self.reference_data);
+        let resource = ResourceKind::of(path, self.reference_data);
         Some(CacheRead { handle: self, request, resource, stale: None, in_flight: None, fetched: None })
     }
 
     /// The part that the cache has in a write.
     pub(crate) fn write(&self, path: &str) -> CacheWrite<'_> {
-        let resource = Resource::of(path, self.reference_data);
+        let resource = ResourceKind::of(path, self.reference_data);
         CacheWrite { handle: self, resource, number: None, is_unknown: false }
     }
 
@@ -125,7 +125,7 @@ impl<'a> CachePart<'a> {
 pub(crate) struct CacheRead<'a> {
     handle: &'a CacheHandle,
     request: CacheableRequest,
-    resource: Resource,
+    resource: ResourceKind,
     /// The stored response, if it is not fresh.
     stale: Option<Arc<StoredResponse>>,
     /// The attempt in flight, and when it was sent.
@@ -233,7 +233,7 @@ impl fmt::Debug for CacheRead<'_> {
 #[derive(Debug)]
 pub(crate) struct CacheWrite<'a> {
     handle: &'a CacheHandle,
-    resource: Resource,
+    resource: ResourceKind,
     /// Its number, once it has been sent.
     number: Option<u64>,
     /// Whether it may still be applied.

@@ -29,15 +29,15 @@ pub(super) struct CacheMemory {
 #[derive(Debug, Default)]
 struct CachedTenant {
     clients: usize,
-    responses: HashMap<Arc<str>, Slot>,
+    responses: HashMap<Arc<str>, MemorySlot>,
     reads: HashMap<u64, ReadInFlight>,
     writes: Vec<WriteRecord>,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct MemorySlot {
     response: Arc<StoredResponse>,
-    resource: Resource,
+    resource: ResourceKind,
     last_use: u64,
     /// The read that brought it.
     read: u64,
@@ -46,7 +46,7 @@ struct Slot {
 
 #[derive(Debug)]
 struct ReadInFlight {
-    resource: Resource,
+    resource: ResourceKind,
     client: u64,
     /// Whether what it returns may be older than a write.
     is_outdated: bool,
@@ -56,21 +56,21 @@ struct ReadInFlight {
 #[derive(Debug)]
 struct WriteRecord {
     number: u64,
-    resource: Resource,
+    resource: ResourceKind,
     /// When it has certainly been applied or not; `None` while it is in flight.
     until: Option<Instant>,
 }
 
 /// The kind of objects that a path is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Resource {
+pub(super) struct ResourceKind {
     /// The first segment of the path below the base URL.
     name: Box<str>,
     /// Whether a write to another resource leaves it as it is.
     is_reference: bool,
 }
 
-impl Resource {
+impl ResourceKind {
     /// The resource of a path below the base URL, at a vendor with this reference data.
     pub(super) fn of(path: &str, reference_data: &[&str]) -> Self {
         let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
@@ -118,7 +118,7 @@ impl CacheMemory {
     }
 
     /// Begins a read, and returns its number.
-    pub(super) fn begin_read(&mut self, tenant: &str, client: u64, resource: &Resource, now: Instant) -> u64 {
+    pub(super) fn begin_read(&mut self, tenant: &str, client: u64, resource: &ResourceKind, now: Instant) -> u64 {
         let number = self.next_number();
         if let Some(tenant) = self.tenants.get_mut(tenant) {
             tenant.writes.retain(|write| !write.is_over(now));
@@ -158,7 +158,7 @@ impl CacheMemory {
         if known.responses.contains_key(key) {
             return;
         }
-        let slot = Slot { response, resource: in_flight.resource.clone(), last_use, read, bytes };
+        let slot = MemorySlot { response, resource: in_flight.resource.clone(), last_use, read, bytes };
         known.responses.insert(Arc::clone(key), slot);
         self.by_use.insert(last_use, (Arc::clone(tenant), Arc::clone(key)));
         self.used_bytes += bytes;
@@ -177,7 +177,7 @@ impl CacheMemory {
     }
 
     /// Begins a write: forgets what it may change, and keeps the reads in flight from being stored. Returns its number.
-    pub(super) fn begin_write(&mut self, tenant: &str, resource: &Resource, now: Instant) -> u64 {
+    pub(super) fn begin_write(&mut self, tenant: &str, resource: &ResourceKind, now: Instant) -> u64 {
         let number = self.next_number();
         self.forget(tenant, |stored, _| stored.may_change_with(resource));
         if let Some(tenant) = self.tenants.get_mut(tenant) {
@@ -238,7 +238,7 @@ impl CacheMemory {
         self.used_bytes
     }
 
-    fn forget(&mut self, tenant: &str, is_forgotten: impl Fn(&Resource, &str) -> bool) {
+    fn forget(&mut self, tenant: &str, is_forgotten: impl Fn(&ResourceKind, &str) -> bool) {
         let Self { tenants, by_use, used_bytes, .. } = self;
         let Some(tenant) = tenants.get_mut(tenant) else { return };
         tenant.responses.retain(|key, slot| {
@@ -285,8 +285,8 @@ mod tests {
         Moment::now(Clock::System).instant()
     }
 
-    fn resource(path: &str) -> Resource {
-        Resource::of(path, &["statuses"])
+    fn resource(path: &str) -> ResourceKind {
+        ResourceKind::of(path, &["statuses"])
     }
 
     /// A cache for this many responses of a KiB each, with one client of one tenant.
