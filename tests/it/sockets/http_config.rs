@@ -101,7 +101,8 @@ async fn a_host_that_bypasses_the_proxy_is_reached_directly() {
         let http = HttpConfig::new()
             .with_proxy(format!("http://{}", proxy.local_addr().unwrap()))
             .with_proxy_bypass(["other.example", bypass])
-            .with_host_addresses(host, [Ipv4Addr::LOCALHOST]);
+            .with_host_addresses("vendor.example", [Ipv4Addr::LOCALHOST])
+            .with_host_addresses("api.vendor.example", [Ipv4Addr::LOCALHOST]);
         failing_call(&format!("https://{host}:{}/api/v3", address.port()), http).await;
         assert_eq!(byte.await, HANDSHAKE, "{bypass}");
         assert_unused(&proxy);
