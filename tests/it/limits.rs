@@ -615,6 +615,29 @@ async fn a_canceled_waiter_makes_room_for_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canceled_waiter_makes_room_for_one_that_is_not_polled_and_that_delays_the_others_by_one_second() {
+    let script = Script::new([order_with_remaining(1, "60"), order_with_remaining(0, "48"), order().repeat()]);
+    let bulk = |reserve| {
+        let policy = RateLimitPolicy::new().with_bulk_reserve(reserve);
+        builder(&script).with_max_wait(DAY).with_priority(Priority::Bulk).with_rate_limit(policy).build().unwrap()
+    };
+    let (considerate, other) = (bulk(0.9), bulk(0.0));
+    other.get_order().id(0).send().await.unwrap();
+    let first = tokio::spawn(considerate.get_order().id(1).send());
+    tokio::time::sleep(SECOND).await;
+    let mut unpolled = Box::pin(other.get_order().id(2).send());
+    assert!((&mut unpolled).now_or_never().is_none());
+    let last = tokio::spawn(other.get_order().id(3).send());
+    tokio::time::sleep(9 * SECOND).await;
+    assert_eq!(other.rate_limit().waiting(), 3, "the first one in the queue leaves the call that is left to others");
+    first.abort();
+    last.await.unwrap().unwrap();
+    let at = arrivals(&script);
+    assert!((10.9..11.1).contains(&at[1]), "{at:?}");
+    unpolled.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiters_that_are_not_polled_do_not_use_up_the_window() {
     let (server, client) = server(10);
     let client = client.with_options(CallOptions::new().with_max_wait(DAY));
