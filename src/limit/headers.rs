@@ -300,6 +300,15 @@ mod tests {
         assert_eq!(read.reset, Some(Duration::from_secs(20)));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_window_is_counted_from_the_arrival_of_the_response() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let end = |reset, late| RateLimitHeaders { reset, late, ..RateLimitHeaders::default() }.reset_instant(now);
+        assert_eq!(end(Some(30 * second), Duration::ZERO), Some(now + 30 * second));
+        assert_eq!(end(Some(Duration::ZERO), 5 * second), now.checked_sub(5 * second));
+        assert_eq!(end(None, Duration::ZERO), None);
+    }
+
     #[test]
     fn retry_after_wins_over_the_reset() {
         let read = signals(&[("retry-after", "5"), ("x-ratelimit-reset", "30")]);
