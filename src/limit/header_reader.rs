@@ -23,7 +23,7 @@ pub(super) struct LimitReport {
 }
 
 impl LimitReport {
-    /// The policy with the least left binds; of those that have as much left, the one that resets last. The order of the headers
+    /// The policy with the least left binds; of those that have as much left, the one that resets last. The order of the reports
     /// decides nothing.
     fn is_stricter_than(&self, other: &Self) -> bool {
         let strictness = |report: &Self| {
