@@ -348,3 +348,44 @@ impl Drop for QueueGuard<'_> {
         self.limiter.drive(state, now, self.clock);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, StatusCode};
+
+    use super::*;
+
+    /// A limiter whose vendor has reported how many calls remain in a window of a minute.
+    fn limiter(remaining: u32) -> Arc<RateLimiter> {
+        let limiter = Arc::new(RateLimiter::new(LimitHeaders::Unsure, Spawner::Limits));
+        let mut permit = acquire(&limiter);
+        permit.start(Instant::now());
+        let headers = [("x-ratelimit-remaining", HeaderValue::from(remaining)), ("x-ratelimit-reset", 60.into())];
+        let headers = headers.map(|(name, value)| (http::HeaderName::from_static(name), value));
+        let response =
+            HttpResponse { status: StatusCode::OK, headers: HeaderMap::from_iter(headers), body: bytes::Bytes::new() };
+        permit.observe(Ok(&response), &RateLimitPolicy::new(), &|_| {});
+        limiter
+    }
+
+    fn acquire(limiter: &Arc<RateLimiter>) -> Permit<'_> {
+        let queued = limiter.state().enqueue(AcquireRequest::test(Priority::Normal), Instant::now());
+        limiter.permit(queued.unwrap().unwrap(), Clock::System)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_that_is_dropped_uses_a_call_up_only_if_its_request_was_sent() {
+        for (is_sent, left) in [(false, 3), (true, 2)] {
+            let limiter = limiter(3);
+            let room = || limiter.room(&RateLimitPolicy::new(), Priority::Normal, Clock::System);
+            assert_eq!(room(), Some(3));
+            let mut permit = acquire(&limiter);
+            assert_eq!((room(), limiter.snapshot(Clock::System).in_flight()), (Some(2), 1));
+            if is_sent {
+                permit.start(Instant::now());
+            }
+            drop(permit);
+            assert_eq!((room(), limiter.snapshot(Clock::System).in_flight()), (Some(left), 0));
+        }
+    }
+}

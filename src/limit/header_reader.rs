@@ -23,12 +23,13 @@ pub(super) struct LimitReport {
 }
 
 impl LimitReport {
-    /// The policy with the least left binds; of those that have as much left, the one that resets last.
+    /// The policy with the least left binds; of those that have as much left, the one that resets last. The order of the reports
+    /// decides nothing.
     fn is_stricter_than(&self, other: &Self) -> bool {
         let strictness = |report: &Self| {
             let remaining = Reverse(report.remaining.unwrap_or(u64::MAX));
             // Of two reports of one policy the one that says more counts.
-            (remaining, report.reset, report.limit.is_some(), report.window.is_some())
+            (remaining, report.reset, Reverse(looseness(report.limit)), report.window)
         };
         strictness(self) > strictness(other)
     }
@@ -156,12 +157,15 @@ impl<'a> HeaderReader<'a> {
                 .into_iter()
                 .find_map(|limits| limits.iter().min_by_key(|limit| looseness(Some(limit.count)))),
         };
-        let same = policies.iter().filter(|policy| limit.is_some_and(|limit| limit.count == policy.count));
+        let window = limit.and_then(|limit| {
+            let same = policies.iter().filter(|policy| policy.count == limit.count);
+            limit.window.or_else(|| same.filter_map(|policy| policy.window).max())
+        });
         LimitReport {
             limit: limit.map(|limit| limit.count),
             remaining: least.map(|(_, remaining)| remaining.count),
             reset: None,
-            window: limit.and_then(|limit| limit.window).or_else(|| same.filter_map(|policy| policy.window).max()),
+            window,
         }
     }
 
@@ -186,14 +190,15 @@ impl<'a> HeaderReader<'a> {
         header: SentHeader<'a>,
         policies: &[QuotaPolicy<'_>],
     ) -> (Option<LimitReport>, Vec<LimitReport>) {
-        let mut named: Option<(&str, LimitReport)> = None;
-        let (mut dictionaries, mut has_parts) = (Vec::new(), [false; 3]);
+        let mut named: Option<LimitReport> = None;
+        // The first key begins a report, as one that comes again does.
+        let (mut dictionaries, mut has_parts) = (Vec::new(), [true; 3]);
         for member in self.texts(header).flat_map(members) {
             if let Some((key, value)) = member.entry() {
                 let keys = ["limit", "remaining", "reset"];
                 let Some(part) = keys.iter().position(|other| key.eq_ignore_ascii_case(other)) else { continue };
                 // A key that comes again belongs to another report, which a proxy has joined to the first.
-                if dictionaries.is_empty() || has_parts[part] {
+                if has_parts[part] {
                     dictionaries.push(LimitReport::default());
                     has_parts = [false; 3];
                 }
@@ -204,33 +209,36 @@ impl<'a> HeaderReader<'a> {
                     1 => report.remaining = self.count(header, value, member.text),
                     _ => report.reset = self.moment(header, value),
                 }
-            } else if let Some((name, report)) = self.named(header, member)
-                && named.is_none_or(|(_, strictest)| report.is_stricter_than(&strictest))
+            } else if let Some(report) = self.named(header, member, policies)
+                && named.is_none_or(|strictest| report.is_stricter_than(&strictest))
             {
-                named = Some((name, report));
+                named = Some(report);
             }
         }
-        let named = named.map(|(name, report)| {
-            let same = policies.iter().filter(|policy| policy.name == Some(name));
-            let policy = same.min_by_key(|policy| looseness(policy.quota));
-            LimitReport {
-                limit: policy.and_then(|policy| policy.quota),
-                window: policy.and_then(|policy| policy.window),
-                ..report
-            }
-        });
         (named, dictionaries)
     }
 
-    /// Reads `"default";r=50;t=30`.
-    fn named(&self, header: SentHeader<'_>, member: StructuredMember<'a>) -> Option<(&'a str, LimitReport)> {
+    /// Reads `"default";r=50;t=30`, and adds what is said of this policy.
+    fn named(
+        &self,
+        header: SentHeader<'_>,
+        member: StructuredMember<'_>,
+        policies: &[QuotaPolicy<'_>],
+    ) -> Option<LimitReport> {
         let remaining = member.parameter("r").filter_map(count).min();
         let (Some(name), Some(remaining)) = (member.name(), remaining) else {
             self.report(header, member.text, HeaderProblem::Unreadable);
             return None;
         };
         let reset = member.parameter("t").filter_map(|moment| self.moment(header, moment)).max();
-        Some((name, LimitReport { remaining: Some(remaining), reset, ..LimitReport::default() }))
+        let same = policies.iter().filter(|policy| policy.name == Some(name));
+        let policy = same.min_by_key(|policy| looseness(policy.quota));
+        Some(LimitReport {
+            limit: policy.and_then(|policy| policy.quota),
+            remaining: Some(remaining),
+            reset,
+            window: policy.and_then(|policy| policy.window),
+        })
     }
 
     /// Reads `RateLimit-Policy`, in both of its forms: `"default";q=100;w=60` and, in earlier drafts, `100;w=60`.

@@ -94,9 +94,10 @@ pub(crate) fn read(
         return RateLimitHeaders { is_cached, retry_after, ..RateLimitHeaders::default() };
     }
     let mut sent = families.iter().filter(|family| family.is_sent());
-    let found = match (sent.next(), sent.next(), ratelimit) {
-        (None, _, None) => LimitReport::default(),
-        (Some(family), None, None) if policy.is_none() => reader.family(family),
+    let found = match (sent.next(), sent.next()) {
+        (family, None) if ratelimit.is_none() && policy.is_none() => {
+            family.map_or_else(LimitReport::default, |family| reader.family(family))
+        }
         _ => reader.strictest(&families, ratelimit, policy),
     };
     RateLimitHeaders {
@@ -195,6 +196,17 @@ mod tests {
         check(&[("ratelimit-remaining", "7")], reading(None, Some(7), None, None));
         check(&[("x-ratelimit-reset", "30")], reading(None, None, Some(30), None));
         check(&[("x-ratelimit-limit", "100"), ("ratelimit-reset", "30")], reading(Some(100), None, Some(30), None));
+        check(&[("x-ratelimit-remaining", "7"), ("ratelimit-remaining", "3")], reading(None, Some(3), None, None));
+    }
+
+    #[test]
+    fn without_a_policy_a_wait_of_up_to_a_year_is_believed() {
+        let wait = |headers: &[(&str, &str)]| read_all(&header_map(headers), Clock::System).wait();
+        let year = 365 * 24 * 3600;
+        assert_eq!(wait(&[("retry-after", &year.to_string())]), Some(Duration::from_secs(year)));
+        assert_eq!(wait(&[("retry-after", &(year + 1).to_string())]), None);
+        let tomorrow = [("date", "Sun, 01 Mar 2026 12:00:00 GMT"), ("retry-after", "Mon, 02 Mar 2026 12:00:00 GMT")];
+        assert_eq!(wait(&tomorrow), Some(Duration::from_secs(24 * 3600)));
     }
 
     #[test]
@@ -278,6 +290,7 @@ mod tests {
             );
             check(&[("ratelimit", &format!("a;r={count}"))], reading(None, Some(MAX_COUNT), None, None));
         }
+        check(&[("x-ratelimit-limit", "1099511627775")], reading(Some((1 << 40) - 1), None, None, None));
     }
 
     #[test]
@@ -285,6 +298,15 @@ mod tests {
         // Its clock is a day ahead; the reset lies 20 s after its own now.
         let read = signals(&[("date", "Mon, 02 Mar 2026 12:00:00 GMT"), ("x-ratelimit-reset", "1772452820")]);
         assert_eq!(read.reset, Some(Duration::from_secs(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_window_is_counted_from_the_arrival_of_the_response() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let end = |reset, late| RateLimitHeaders { reset, late, ..RateLimitHeaders::default() }.reset_instant(now);
+        assert_eq!(end(Some(30 * second), Duration::ZERO), Some(now + 30 * second));
+        assert_eq!(end(Some(Duration::ZERO), 5 * second), now.checked_sub(5 * second));
+        assert_eq!(end(None, Duration::ZERO), None);
     }
 
     #[test]
@@ -483,6 +505,15 @@ mod tests {
         );
         let other = [("ratelimit-limit", "100, 100;w=60"), ("ratelimit-remaining", "5"), ("ratelimit-reset", "30")];
         check(&[own, other].concat(), reading(Some(100), Some(5), Some(30), Some(60)));
+        let both = |ratelimit, policy| [("ratelimit", ratelimit), ("ratelimit-policy", policy)];
+        for ratelimit in ["a;r=0;t=9, b;r=0;t=9", "b;r=0;t=9, a;r=0;t=9"] {
+            let lower = reading(Some(10), Some(0), Some(9), Some(1));
+            check(&both(ratelimit, "a;q=10;w=1, b;q=1000;w=60"), lower);
+            check(&both(ratelimit, "a;q=0, b;q=10;w=1"), lower);
+            check(&both(ratelimit, "b;q=10;w=1"), lower);
+            check(&both(ratelimit, "a;q=10, b;q=10;w=1"), lower);
+            check(&both(ratelimit, "a;w=1, b;q=10;w=1"), lower);
+        }
         // It knows the window too.
         check(
             &[own[0], own[1], own[2], ("ratelimit", "a;r=5;t=30"), ("ratelimit-policy", "a;q=100;w=60")],
@@ -589,6 +620,13 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_alone_says_nothing_about_this_window_and_is_reported_if_it_makes_no_sense() {
+        check(&[("ratelimit-policy", "a;q=10;w=60, 10;w=60")], RateLimitHeaders::default());
+        let invalid = [("ratelimit-policy".to_owned(), "a;q=x".to_owned(), "unreadable")];
+        assert_eq!(invalid_headers(&[("ratelimit-policy", "a;q=x")]), invalid);
+    }
+
+    #[test]
     fn a_cached_response_says_only_how_long_to_stay_away() {
         let headers = [
             ("age", " 30 "),
@@ -604,7 +642,11 @@ mod tests {
             ..RateLimitHeaders::default()
         };
         assert_eq!(signals(&headers), expected);
-        assert!(!signals(&[("age", "0"), ("x-ratelimit-remaining", "0")]).is_cached);
+        for (age, is_cached) in [("0", false), ("1", true), ("\u{e9}", false), ("old", false), ("", false)] {
+            assert_eq!(signals(&[("age", age), ("x-ratelimit-remaining", "0")]).is_cached, is_cached, "{age:?}");
+        }
+        let headers = HeaderMap::from_iter([(AGE, HeaderValue::from_bytes(b"\xfc").unwrap())]);
+        assert!(!read_map(&headers, &|_| {}).is_cached);
     }
 
     /// A complete report of a policy, in one of the forms that vendors use.

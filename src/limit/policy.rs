@@ -78,3 +78,31 @@ impl Default for RateLimitPolicy {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    #[test]
+    fn by_default_windows_last_a_day_at_most_and_bulk_calls_alone_leave_a_fifth() {
+        let policy = RateLimitPolicy::default();
+        assert_eq!(policy.max_window(), DAY);
+        assert_eq!(Priority::ALL.map(|priority| policy.reserve(priority)), [0, 0, 200]);
+    }
+
+    #[test]
+    fn what_is_set_is_clamped_to_a_year_and_to_nine_tenths_of_a_window() {
+        for (window, max_window) in [(DAY / 2, DAY / 2), (DAY * 365, DAY * 365), (Duration::MAX, DAY * 365)] {
+            let policy = RateLimitPolicy::new().with_max_window(window);
+            assert_eq!((policy.max_window(), policy.reserve(Priority::Bulk)), (max_window, 200));
+        }
+        for (share, reserve) in
+            [(-1.0, 0), (0.0, 0), (0.0004, 0), (0.0005, 1), (0.5, 500), (0.9, 900), (f64::INFINITY, 900), (f64::NAN, 0)]
+        {
+            let policy = RateLimitPolicy::new().with_bulk_reserve(share);
+            assert_eq!((policy.max_window(), policy.reserve(Priority::Bulk)), (DAY, reserve), "{share}");
+        }
+    }
+}

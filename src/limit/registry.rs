@@ -144,7 +144,7 @@ mod tests {
         let registry = Registry::default();
         exhaust(&open(&registry, &FIXABLY, "https://acme.fixably.com"));
         assert!(!has_room(&open(&registry, &FIXABLY, "https://acme.fixably.com")));
-        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::time::advance(Duration::from_secs(60)).await;
         for tenant in 0..100 {
             drop(open(&registry, &FIXABLY, &tenant.to_string()));
         }

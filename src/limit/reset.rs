@@ -176,8 +176,20 @@ mod tests {
         let year_2075 = "2075-01-01T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
         assert_eq!(seconds(&year_2075.to_string()), Err(HeaderProblem::TooFar));
         assert_eq!(seconds("3601"), Err(HeaderProblem::TooFar));
-        assert_eq!(seconds("999999999"), Err(HeaderProblem::TooFar));
         assert_eq!(seconds("9".repeat(400).as_str()), Err(HeaderProblem::TooFar));
+    }
+
+    #[test]
+    fn the_size_of_a_number_says_whether_it_counts_from_now_or_from_1970_in_seconds_or_in_milliseconds() {
+        for (text, expected) in [
+            ("3600", Ok(3600)),
+            ("999999999", Err(HeaderProblem::TooFar)),
+            ("1000000000", Err(HeaderProblem::Past)),
+            ("99999999999", Err(HeaderProblem::TooFar)),
+            ("100000000000", Err(HeaderProblem::Past)),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
     }
 
     #[test]

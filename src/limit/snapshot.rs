@@ -118,3 +118,35 @@ impl RateLimit {
         self.others_per_minute
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_response_says_what_the_vendor_reports_and_nothing_about_this_process() {
+        let headers = RateLimitHeaders { limit: Some(100), remaining: Some(7), ..RateLimitHeaders::default() };
+        let snapshot = RateLimit::of_response(headers, Clock::System);
+        assert_eq!((snapshot.limit(), snapshot.remaining(), snapshot.reset_at()), (Some(100), Some(7), None));
+        assert_eq!((snapshot.held_back(), snapshot.in_flight(), snapshot.others_per_minute()), (None, 0, 0));
+        assert_eq!((snapshot.waiting(), Priority::ALL.map(|priority| snapshot.waiting_at(priority))), (0, [0; 3]));
+    }
+
+    #[test]
+    fn only_what_the_vendor_asked_for_closes_the_limit() {
+        let until = Clock::System.wall_in(Duration::from_secs(60));
+        for (held_back, closed_until) in [
+            (Some(HoldBack::RateLimited { until }), Some(until)),
+            (Some(HoldBack::Outage { until }), Some(until)),
+            (Some(HoldBack::Exhausted { until }), None),
+            (Some(HoldBack::LearnedRate { per_minute: 60 }), None),
+            (Some(HoldBack::Probing), None),
+            (None, None),
+        ] {
+            let none = RateLimit::of_response(RateLimitHeaders::default(), Clock::System);
+            assert_eq!(RateLimit { held_back, ..none }.closed_until(), closed_until, "{held_back:?}");
+        }
+    }
+}

@@ -616,6 +616,29 @@ async fn a_canceled_waiter_makes_room_for_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_canceled_waiter_makes_room_for_one_that_is_not_polled_and_that_delays_the_others_by_one_second() {
+    let script = Script::new([order_with_remaining(1, "60"), order_with_remaining(0, "48"), order().repeat()]);
+    let bulk = |reserve| {
+        let policy = RateLimitPolicy::new().with_bulk_reserve(reserve);
+        builder(&script).with_max_wait(DAY).with_priority(Priority::Bulk).with_rate_limit(policy).build().unwrap()
+    };
+    let (considerate, other) = (bulk(0.9), bulk(0.0));
+    other.get_order().id(0).send().await.unwrap();
+    let first = tokio::spawn(considerate.get_order().id(1).send());
+    tokio::time::sleep(SECOND).await;
+    let mut unpolled = Box::pin(other.get_order().id(2).send());
+    assert!((&mut unpolled).now_or_never().is_none());
+    let last = tokio::spawn(other.get_order().id(3).send());
+    tokio::time::sleep(9 * SECOND).await;
+    assert_eq!(other.rate_limit().waiting(), 3, "the first one in the queue leaves the call that is left to others");
+    first.abort();
+    last.await.unwrap().unwrap();
+    let at = arrivals(&script);
+    assert!((10.9..11.1).contains(&at[1]), "{at:?}");
+    unpolled.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiters_that_are_not_polled_do_not_use_up_the_window() {
     let (server, client) = server(10);
     let client = client.with_options(CallOptions::new().with_max_wait(DAY));
@@ -730,6 +753,18 @@ async fn the_usage_of_others_is_detected_and_left_to_them() {
     assert!(refused <= 3, "{refused} of {}", server.counters().requests());
     let external = client.rate_limit().others_per_minute();
     assert!((20..=120).contains(&external), "there are sixty: {external}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_usage_of_others_is_shown_in_calls_a_minute() {
+    // In seven seconds 10 calls are 85.7 a minute, and 2 are 17.1.
+    for (calls, per_minute) in [(10, 86), (2, 17)] {
+        let (client, _script) = client([order_with_remaining(90, "60"), order_with_remaining(89 - calls, "53")]);
+        client.get_order().id(1).send().await.unwrap();
+        tokio::time::sleep(7 * SECOND).await;
+        client.get_order().id(1).send().await.unwrap();
+        assert_eq!(client.rate_limit().others_per_minute(), per_minute);
+    }
 }
 
 // L11
@@ -893,6 +928,21 @@ async fn reopening_the_limit_sends_the_calls_that_wait_for_it() {
     waiting.await.unwrap().unwrap();
     let at = arrivals(&script);
     assert!(at[1] < 62.0, "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_limit_is_reopened_a_waiter_that_is_not_polled_delays_the_others_by_one_second() {
+    let script = Script::new([refused("43200"), order().repeat()]);
+    let client = builder(&script).with_max_wait(DAY).build().unwrap();
+    let mut unpolled = Box::pin(client.get_order().id(0).send());
+    assert!((&mut unpolled).now_or_never().is_none());
+    let waiting = tokio::spawn(client.get_order().id(1).send());
+    tokio::time::sleep(MINUTE).await;
+    client.reopen_rate_limit();
+    waiting.await.unwrap().unwrap();
+    let at = arrivals(&script);
+    assert!((60.5..62.0).contains(&at[1]), "{at:?}");
+    unpolled.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
