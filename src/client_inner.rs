@@ -194,7 +194,15 @@ impl ClientInner {
     /// What errors name if no call is involved.
     fn call_without_request(operation: &'static Operation, url: &Url) -> Call {
         let method = operation.method().clone();
-        Call { operation, idempotent: true, is_conditional: false, method, url: url.clone(), body: None }
+        Call {
+            operation,
+            idempotent: true,
+            is_keyed: false,
+            is_conditional: false,
+            method,
+            url: url.clone(),
+            body: None,
+        }
     }
 
     /// The token endpoints of the vendor.

@@ -38,6 +38,8 @@ pub(crate) struct Request {
     operation: &'static Operation,
     method: Method,
     idempotent: bool,
+    /// Whether the request has an `Idempotency-Key`, or gets one when it is sent.
+    is_keyed: bool,
     is_conditional: bool,
     /// The part of the operation's path that has not been filled in yet.
     path_template: &'static str,
@@ -72,6 +74,7 @@ impl Request {
             operation,
             method: operation.method().clone(),
             idempotent: operation.is_idempotent(),
+            is_keyed: operation.takes_idempotency_key(),
             is_conditional: false,
             path_template: operation.path(),
             path,
@@ -89,6 +92,9 @@ impl Request {
         decode: impl FnOnce(&HttpResponse, &RetryContext<'_>) -> Result<T, Error>,
     ) -> Result<Response<T>, Error> {
         self.check()?;
+        if self.is_keyed {
+            self.client.options_mut().add_idempotency_key();
+        }
         let errors_in_success = self.operation.errors_in_success();
         let (ClientInner { pipeline, options }, call) = self.into_call();
         let mut context = RetryContext::new(&pipeline, &call, &options);
@@ -121,10 +127,9 @@ impl Request {
         context.succeed();
         let HttpResponse { status, headers, body } = response;
         let rate_limit = RateLimit::of_response(limits, pipeline.clock);
-        Ok(Response::new(
-            value,
-            ResponseMetadata { status, headers, body, rate_limit, vendor: pipeline.vendor, record, report },
-        ))
+        let (vendor, record) = (Some(pipeline.vendor), Some(record));
+        let metadata = ResponseMetadata { status, headers, body, rate_limit, vendor, record, report };
+        Ok(Response::from_parts(value, metadata))
     }
 
     /// Returns the error of the first invalid parameter or header.
@@ -164,8 +169,8 @@ impl Request {
         if !self.query.is_empty() {
             url.set_query(Some(&self.query));
         }
-        let Self { client, operation, idempotent, is_conditional, method, body, .. } = self;
-        (client, Call { operation, idempotent, is_conditional, method, url, body })
+        let Self { client, operation, idempotent, is_keyed, is_conditional, method, body, .. } = self;
+        (client, Call { operation, idempotent, is_keyed, is_conditional, method, url, body })
     }
 
     /// Fills in the next parameter of the path. Call it in the order of the parameters in the path.
@@ -288,6 +293,11 @@ impl Request {
 
     pub(crate) fn set_idempotent(&mut self, idempotent: bool) {
         self.idempotent = idempotent;
+    }
+
+    /// Declares whether the vendor recognizes a repeated request by its `Idempotency-Key`.
+    pub(crate) fn set_keyed(&mut self, is_keyed: bool) {
+        self.is_keyed = is_keyed;
     }
 
     /// Declares that the request names the version that the caller has.

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::BoxError;
 use crate::call_headers::CallHeaders;
+use crate::idempotency_key::IDEMPOTENCY_KEY;
 use crate::operation::Operation;
 
 /// The longest vendor message that is displayed, in characters.
@@ -44,6 +45,8 @@ pub struct CallError {
     pub(crate) body: Bytes,
     pub(crate) maybe_applied: bool,
     pub(crate) idempotent: bool,
+    /// Whether the vendor recognizes a repeated request by the `Idempotency-Key` among its headers.
+    pub(crate) is_keyed: bool,
     /// Whether a token request failed in passing, so that the same call may succeed later.
     pub(crate) is_transient: bool,
     pub(crate) source: Option<BoxError>,
@@ -154,6 +157,13 @@ impl CallError {
                 Some(409 | 412) => true,
                 _ => false,
             }
+    }
+
+    /// The `Idempotency-Key` that every attempt was sent with; `None` if the call has none. The same request with the same key
+    /// does not apply the write twice.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        let headers = self.request_headers.as_ref().filter(|_| self.is_keyed)?;
+        headers.iter().find(|(name, _)| *name == IDEMPOTENCY_KEY).map(|(_, key)| key)
     }
 
     pub(crate) fn is_idempotent(&self) -> bool {

@@ -50,6 +50,9 @@ pub struct Postponed {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(String, String)>,
     idempotent: bool,
+    /// Whether one of the headers is an `Idempotency-Key` by which the vendor recognizes a repeated request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    keyed: bool,
     resume_at: Timestamp,
 }
 
@@ -83,6 +86,7 @@ impl RateLimitedError {
             body: (!request_body.is_empty()).then(|| PostponedBody::of(request_body)),
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             idempotent: self.is_idempotent(),
+            keyed: self.is_keyed,
             resume_at: self.resume_at(),
         }
     }
@@ -127,6 +131,10 @@ impl Postponed {
 
     pub(crate) fn is_idempotent(&self) -> bool {
         self.idempotent
+    }
+
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.keyed
     }
 }
 
