@@ -85,7 +85,7 @@ pub mod repairy;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
-pub use self::amount::Amount;
+pub use self::amount::{Amount, ParseAmountError};
 #[cfg(feature = "keychain")]
 #[cfg_attr(docsrs, doc(cfg(feature = "keychain")))]
 pub use self::auth::KeychainStore;

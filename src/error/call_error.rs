@@ -29,7 +29,7 @@ pub struct CallError {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) request_body: Bytes,
-    /// The headers that the caller added. Their values may be secrets, so only a postponed call has them.
+    /// The headers that the caller added, with the idempotency key. Values may be secrets, so only a postponed call has them.
     pub(crate) request_headers: Option<Box<CallHeaders>>,
     pub(crate) user_agent: Arc<str>,
     pub(crate) client_name: Option<Arc<str>>,
