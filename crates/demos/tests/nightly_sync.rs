@@ -36,6 +36,12 @@ fn client(server: &MockServer) -> Client {
     Client::builder(credentials).with_base_url(server.base_url()).build().unwrap()
 }
 
+/// A mock server at a time when the last of its orders was changed long ago.
+fn in_memory() -> MockServer {
+    let night: Timestamp = "2027-01-01T02:00:00Z".parse().unwrap();
+    MockServer::builder().without_rate_limit().with_clock(move || night).in_memory()
+}
+
 /// What each of the processes runs.
 #[tokio::test]
 async fn a_process_that_copies_until_it_is_done() {
@@ -70,7 +76,7 @@ async fn listed(client: &Client) -> Vec<(i64, Order)> {
     orders
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_whose_processes_are_killed_again_and_again_is_complete_and_counted_once() {
     const KILLS: usize = 6;
     let folder = Folder::new();
@@ -118,7 +124,7 @@ async fn a_copy_whose_processes_are_killed_again_and_again_is_complete_and_count
 #[tokio::test]
 async fn a_night_brings_what_changed_since_the_last_one_with_an_overlap() {
     let folder = Folder::new();
-    let server = MockServer::builder().without_rate_limit().in_memory();
+    let server = in_memory();
     let client = server.client().unwrap();
     let mut copy = Database::open(&database(&folder)).unwrap();
     let first = server.now();
@@ -145,7 +151,7 @@ async fn a_night_brings_what_changed_since_the_last_one_with_an_overlap() {
 #[tokio::test]
 async fn a_run_that_may_have_missed_orders_is_repeated_by_the_next_one() {
     let folder = Folder::new();
-    let server = MockServer::builder().without_rate_limit().in_memory();
+    let server = in_memory();
     let client = server.client().unwrap();
     let mut copy = Database::open(&database(&folder)).unwrap();
     // The vendor counts more orders than it sends.
@@ -164,7 +170,7 @@ async fn a_run_that_may_have_missed_orders_is_repeated_by_the_next_one() {
 #[tokio::test]
 async fn two_processes_do_not_work_on_one_copy() {
     let folder = Folder::new();
-    let server = MockServer::builder().without_rate_limit().in_memory();
+    let server = in_memory();
     let client = server.client().unwrap();
     let (mut one, mut other) =
         (Database::open(&database(&folder)).unwrap(), Database::open(&database(&folder)).unwrap());

@@ -116,7 +116,7 @@ impl Database {
         Ok(Self { connection, revision, progress })
     }
 
-    /// Stores orders together with the progress. Returns how many of them were new or had changed.
+    /// Stores orders together with the progress, and counts those that were new or had changed.
     fn store(&mut self, orders: &[Order]) -> Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut changed = 0;
