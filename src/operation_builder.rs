@@ -236,7 +236,11 @@ macro_rules! write_operation {
 pub(crate) use write_operation;
 
 #[cfg(all(test, feature = "fixably", feature = "testing"))]
-#[allow(dead_code, reason = "the macros give a builder more methods than the tests call")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the macros write the methods of a public builder, more than the tests call"
+)]
 mod tests {
     use http::Method;
     use serde_json::{Value, json};
