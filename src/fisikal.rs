@@ -94,9 +94,9 @@
 //! | write | can be looked up by |
 //! | --- | --- |
 //! | [`Client::create_client`], [`Client::sign_up_client`] | sending it again: an e-mail address that is taken is refused, and yours is taken if the first attempt was applied |
-//! | [`Client::create_appointment`] | sending it again: a slot that is taken is refused. Or [`Client::list_occurrences`] of the client at that time |
+//! | [`Client::create_appointment`] | sending it again: a slot that is taken is refused (assumed). Or [`Client::list_occurrences`] of the client at that time |
 //! | [`Client::create_purchase`] | [`Client::list_money_transactions`] since the call started, if staff records the payment. An order that is not paid shows nowhere |
-//! | [`Client::checkout_stripe`], [`Client::confirm_stripe`], [`Client::checkout_cash`] | [`Client::list_client_service_packages`]: what was bought is there. An order that is paid already is refused |
+//! | [`Client::checkout_stripe`], [`Client::confirm_stripe`], [`Client::checkout_cash`] | [`Client::list_client_service_packages`]: what was bought is there. That an order that is paid already is refused is assumed |
 //!
 //! A write that is refused the second time is not looked up but sent again, and the refusal is the result:
 //!
