@@ -101,7 +101,7 @@
 //! A write that is refused the second time is not looked up but sent again, and the refusal is the result:
 //!
 //! ```
-//! use servicebay::{Error, WriteStatus};
+//! use servicebay::WriteStatus;
 //! use servicebay::fisikal::{self, types::{ClientCreate, ErrorType}};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), servicebay::Error> {

@@ -101,13 +101,13 @@
 //! ```
 //! use std::time::Duration;
 //! use servicebay::WriteStatus;
-//! use servicebay::repairy::{Id, MaybeObject, types::BookingStatus};
+//! use servicebay::repairy::{Id, MaybeObject, types::{Booking, BookingStatus}};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), servicebay::Error> {
 //! # let server = servicebay::testing::repairy::MockServer::builder().in_memory();
 //! # server.fault(servicebay::testing::Fault::lost_response().on("POST", "/bookings/{id}/{status}"));
 //! # let client = server.client()?;
-//! let id = Id::from("670000000000000000000001");
+//! let id: Id<Booking> = "670000000000000000000001".into();
 //! let confirm = client.update_booking_status().id(&id).status(BookingStatus::Confirmed);
 //! let booking = confirm.reconcile(|_| {
 //!     let (client, id) = (client.clone(), id.clone());
