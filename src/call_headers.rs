@@ -4,6 +4,8 @@ use std::fmt;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::idempotency_key::IDEMPOTENCY_KEY;
+
 /// The headers that no caller can set: those of the credentials, and those that the HTTP client needs to frame a message.
 const RESERVED: [HeaderName; 11] = [
     header::ACCEPT_ENCODING,
@@ -100,6 +102,9 @@ fn parse(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static 
         return Err(CREDENTIALS);
     }
     let value = HeaderValue::from_str(value.trim_matches([' ', '\t'])).ok();
+    if name == IDEMPOTENCY_KEY && value.as_ref().is_some_and(HeaderValue::is_empty) {
+        return Err("is empty, so every write would have the same one: use IdempotencyKey::random()");
+    }
     // What servers make of bytes outside ASCII differs from one to the next.
     let Some(mut value) = value.filter(|value| value.to_str().is_ok()) else {
         return Err("has a value with characters that no header can contain: send visible ASCII, encoded if need be");
@@ -167,6 +172,15 @@ mod tests {
         let error = headers(&[("Accept", "application/pdf"), ("X-Partner-ID", "1")]).error(&own).unwrap();
         assert_eq!((error.name.as_str(), error.reason), ("x-partner-id", CREDENTIALS));
         assert_eq!(headers(&[("Accept", "application/pdf"), ("user-agent", "x")]).error(&own), None);
+    }
+
+    #[test]
+    fn an_idempotency_key_is_not_empty() {
+        for key in ["", " ", "\t"] {
+            let error = headers(&[("Idempotency-Key", key)]).error(&[]).unwrap();
+            assert!(error.reason.starts_with("is empty"), "{}", error.reason);
+        }
+        assert_eq!(headers(&[("Idempotency-Key", "7"), ("X-Empty", "")]).error(&[]), None);
     }
 
     #[test]

@@ -215,6 +215,7 @@ impl ClientInner {
         Call {
             operation,
             idempotent: true,
+            is_keyed: false,
             is_conditional: false,
             method,
             url: url.clone(),

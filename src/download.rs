@@ -61,6 +61,7 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub struct Download {
     request: Request,
     response: Response<()>,
+    started_at: Instant,
     body: Body,
     length: Option<u64>,
     received: u64,
@@ -81,10 +82,22 @@ impl Download {
             let reason = format!("the response is encoded as {encoding}, although it was asked for as it is");
             return Err(request.unexpected_response(response.metadata(), reason));
         }
+        let started_at = response.metadata().record.map_or_else(Instant::now, |record| record.started_at());
         let body = response.take_rest();
         let length = announced(response.headers()).or_else(|| body.length());
         let resumption = Resumption::of(&request, &response);
-        Ok(Self { request, response, body, length, received: 0, repeated: 0, resumption, resumed: 0, failures: 0 })
+        Ok(Self {
+            request,
+            response,
+            started_at,
+            body,
+            length,
+            received: 0,
+            repeated: 0,
+            resumption,
+            resumed: 0,
+            failures: 0,
+        })
     }
 
     /// The response whose body this is, with its status and headers.
@@ -203,8 +216,7 @@ impl Download {
     fn deadline(&self) -> Instant {
         let options = &self.request.client.options;
         let next = Instant::now() + options.attempt_timeout.min(FOREVER);
-        let started_at = self.response.metadata().record.started_at();
-        next.min(started_at + options.operation_timeout.unwrap_or(FOREVER).min(FOREVER))
+        next.min(self.started_at + options.operation_timeout.unwrap_or(FOREVER).min(FOREVER))
     }
 
     /// Counts a piece. `None` if nothing of it is new.
@@ -228,9 +240,7 @@ impl Download {
     async fn resume(&mut self, error: HttpError) -> Result<(), Error> {
         let options = &self.request.client.options;
         let retry = &options.retry;
-        let is_over = options
-            .operation_timeout
-            .is_some_and(|timeout| self.response.metadata().record.started_at().elapsed() >= timeout);
+        let is_over = options.operation_timeout.is_some_and(|timeout| self.started_at.elapsed() >= timeout);
         let Some(resumption) =
             self.resumption.as_ref().filter(|_| !is_over && self.failures + 1 < retry.max_attempts())
         else {

@@ -6,6 +6,7 @@ mod decode;
 mod postponed;
 mod rate_limited;
 mod request;
+mod store;
 mod store_failure;
 mod tenant;
 mod validation;
@@ -22,6 +23,7 @@ pub use self::decode::DecodeError;
 pub use self::postponed::Postponed;
 pub use self::rate_limited::RateLimitedError;
 pub use self::request::RequestError;
+pub use self::store::StoreError;
 pub(crate) use self::store_failure::store_failure;
 pub use self::tenant::TenantError;
 pub use self::validation::ValidationError;
@@ -116,7 +118,8 @@ pub enum Error {
     /// found its object gone after an attempt whose response was lost: it has what it wanted.
     #[error(transparent)]
     NotFound(Box<CallError>),
-    /// A write was sent, and no response reports its outcome. It was **not** repeated.
+    /// A write was sent, and no response reports its outcome. It was **not** repeated, unless the vendor recognizes a repeated
+    /// one by its [idempotency key](CallError::idempotency_key).
     ///
     /// May have been applied. Troubleshooting: look the object up before you send the write again; `reconcile` of the operation
     /// does both.
@@ -159,6 +162,11 @@ pub enum Error {
     /// `with_operation_timeout` for the call as a whole, or `with_max_wait` for waits.
     #[error(transparent)]
     Timeout(Box<CallError>),
+    /// A token store failed that your program used itself. A call whose store failed is [`Store`](Self::Store).
+    ///
+    /// Not applied: no call was involved. Troubleshooting: the message says what failed and what to do.
+    #[error(transparent)]
+    TokenStore(Box<StoreError>),
     /// The vendor rejected the token (401), or the token is known to have expired, in which case nothing was sent.
     ///
     /// Not applied. Troubleshooting: create a new token; `client.auth_status()` returns when the old one expired.
@@ -190,7 +198,7 @@ impl Error {
             Self::Decode(decode) => Some(decode),
             Self::Validation(invalid) => Some(invalid),
             Self::RateLimited(limited) => Some(limited),
-            Self::Config(_) | Self::InvalidRequest(_) | Self::Tenant(_) => None,
+            Self::Config(_) | Self::InvalidRequest(_) | Self::Tenant(_) | Self::TokenStore(_) => None,
         }
     }
 
@@ -213,6 +221,7 @@ impl Error {
             Self::Store(_) => "store",
             Self::Tenant(_) => "tenant",
             Self::Timeout(_) => "timeout",
+            Self::TokenStore(_) => "token_store",
             Self::Unauthorized(_) => "unauthorized",
             Self::Validation(_) => "validation",
         }
@@ -227,7 +236,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             // Nothing was sent.
-            Self::RateLimited(_) | Self::Store(_) => true,
+            Self::RateLimited(_) | Self::Store(_) | Self::TokenStore(_) => true,
             Self::Connect(call) | Self::Server(call) | Self::Timeout(call) => call.is_repeatable(),
             Self::Api(call) => call.is_transient && call.is_repeatable(),
             Self::Decode(decode) => decode.is_transient && decode.is_repeatable(),

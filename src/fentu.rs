@@ -77,6 +77,50 @@
 //! | filters assets by `location_id`, a field of no record | takes the id of an [`Object`](types::Object), its most likely meaning |
 //! | sends a work order that is `open` (not assigned) together with a technician | reads both as they are |
 //!
+//! # Lost responses
+//!
+//! A write whose response is lost is sent again if that is harmless: a PUT, a DELETE. Any other
+//! fails with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), because the vendor documents no idempotency keys. Its
+//! `reconcile` asks you what became of it:
+//!
+//! | write | can be looked up by |
+//! | --- | --- |
+//! | [`Client::create_asset`] | [`Client::list_assets`] with its `serial_number`, which is unique |
+//! | [`Client::create_customer`] | [`Client::list_customers`] with `created_after` and `search`: the one with your `name` |
+//! | [`Client::create_work_order`] | [`Client::list_work_orders`] with `customer_id`: created since the call started, and with your `description` in [`Client::get_work_order`] |
+//! | [`Client::add_asset_part`] | [`Client::list_asset_parts`]: the part and its quantity |
+//!
+//! A request may still be under way when its response is lost: wait before you look. A second asset with the same serial number is
+//! refused, so it can be sent again without harm:
+//!
+//! ```
+//! use std::time::Duration;
+//! use servicebay::WriteStatus;
+//! use servicebay::fentu::types::AssetCreate;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), servicebay::Error> {
+//! # let server = servicebay::testing::fentu::MockServer::builder().in_memory();
+//! # server.fault(servicebay::testing::Fault::lost_response().on("POST", "/assets"));
+//! # let client = server.client()?;
+//! let body = AssetCreate::new("Rooftop unit 9", "cust-001").serial_number("RU-2026-0009");
+//! let asset = client.create_asset().body(body).reconcile(|_| {
+//!     let client = client.clone();
+//!     async move {
+//!         tokio::time::sleep(Duration::from_secs(60)).await;
+//!         let found = client.list_assets().serial_number("RU-2026-0009").send().await?;
+//!         match found.items.first().and_then(|asset| asset.id.clone()) {
+//!             Some(id) => Ok(WriteStatus::Applied(client.get_asset().id(id).send().await?.into_inner())),
+//!             None => Ok(WriteStatus::NotApplied),
+//!         }
+//!     }
+//! });
+//! let asset = asset.send().await?;
+//! println!("asset {:?}", asset.id);
+//! # assert_eq!(server.requests().iter().filter(|request| request.method == "POST").count(), 1);
+//! # assert_eq!(asset.serial_number.as_deref(), Some("RU-2026-0009"));
+//! # Ok(()) }
+//! ```
+//!
 //! # What is known
 //!
 //! Only parts of the vendor's pages could be read. Reading records is *documented*, in words or in samples. Of writing,

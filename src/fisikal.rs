@@ -85,6 +85,50 @@
 //! * A [profile](types::Profile) has to be sent back whole, so fields that this crate does not model are kept.
 //! * The path of [`list_time_slots`](Client::list_time_slots) contains a number with no known meaning; it is always 1.
 //!
+//! # Lost responses
+//!
+//! A write whose response is lost is sent again if that is harmless: a PUT, a DELETE. Any other
+//! fails with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), because the vendor documents no idempotency keys. Its
+//! `reconcile` asks you what became of it:
+//!
+//! | write | can be looked up by |
+//! | --- | --- |
+//! | [`Client::create_client`], [`Client::sign_up_client`] | sending it again: an e-mail address that is taken is refused, and yours is taken if the first attempt was applied |
+//! | [`Client::create_appointment`] | sending it again: a slot that is taken is refused (assumed). Or [`Client::list_occurrences`] of the client at that time |
+//! | [`Client::create_purchase`] | [`Client::list_money_transactions`] since the call started, if staff records the payment. An order that is not paid shows nowhere |
+//! | [`Client::checkout_stripe`], [`Client::confirm_stripe`], [`Client::checkout_cash`] | [`Client::list_client_service_packages`]: what was bought is there. That an order that is paid already is refused is assumed |
+//!
+//! A write that is refused the second time is not looked up but sent again, and the refusal is the result:
+//!
+//! ```
+//! use servicebay::WriteStatus;
+//! use servicebay::fisikal::{self, types::{ClientCreate, ErrorType}};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), servicebay::Error> {
+//! # let server = servicebay::testing::fisikal::MockServer::builder().in_memory();
+//! # server.fault(servicebay::testing::Fault::lost_response().on("POST", "/api/unified/users/clients"));
+//! # let client = server.client()?;
+//! let body = ClientCreate::new().name("Ada Byrne").email("ada@example.com").password("correct horse");
+//! let mut is_unknown = false;
+//! let created = client.create_client().body(body).reconcile(|_| {
+//!     is_unknown = true;
+//!     async { Ok(WriteStatus::NotApplied) }
+//! });
+//! match created.send().await {
+//!     Ok(user) => println!("created as {:?}", user.id),
+//!     Err(error) => {
+//!         let taken = fisikal::errors(&error).iter().any(|problem| problem.kind == Some(ErrorType::Taken));
+//!         if !(taken && is_unknown) {
+//!             return Err(error);
+//!         }
+//!         println!("created by the attempt whose response was lost, or registered before");
+//!     }
+//! }
+//! # assert!(is_unknown);
+//! # assert_eq!(server.requests().iter().filter(|request| request.operation == Some("create_client")).count(), 2);
+//! # Ok(()) }
+//! ```
+//!
 //! # What is known
 //!
 //! Every instance serves the vendor's reference, at `https://{tenant}.fisikal.com/#/home/developers`, in one version per

@@ -63,6 +63,55 @@
 //! The objects that an order refers to arrive as links, [`Ref`] or [`Many`], unless [`Expand`] requests them. A link has an
 //! id too: `order.customer`, of type `Ref<Customer>`, returns the `Id<Customer>` that `get_customer` takes.
 //!
+//! # Lost responses
+//!
+//! A write whose response is lost is sent again if that is harmless: a PUT, a DELETE, and the PATCH that sets the status of an order. Any other
+//! fails with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), because the vendor documents no idempotency keys. Its
+//! `reconcile` asks you what became of it:
+//!
+//! | write | can be looked up by |
+//! | --- | --- |
+//! | [`Client::create_order`] | [`Client::list_orders`] with the `createdAt` of the call: the order with your `reference` |
+//! | [`Client::create_order_notes`] | [`Client::list_order_notes`]: the notes with your `text`, created since the call started |
+//! | [`Client::update_order_line`], [`Client::update_order_task`] | [`Client::get_order_line`], [`Client::get_order_task`]: the fields that you sent |
+//! | [`Client::create_customer`] | [`Client::list_customers`] with `firstName` or `company`: the one with your `email` or `phone` |
+//! | [`Client::create_device`] | [`Client::list_devices`] with `serialNumber` |
+//! | [`Client::create_order_invoice`] | no operation that is known: ask a person to look |
+//!
+//! A request may still be under way when its response is lost. Wait before you look, and return
+//! [`WriteStatus::NotApplied`](crate::WriteStatus::NotApplied) only if a second order does less harm than none:
+//!
+//! ```
+//! use std::time::Duration;
+//! use servicebay::WriteStatus;
+//! use servicebay::fixably::{Query, types::OrderCreate};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), servicebay::Error> {
+//! # let server = servicebay::testing::fixably::MockServer::builder().in_memory();
+//! # server.fault(servicebay::testing::Fault::lost_response().on("POST", "/orders"));
+//! # let client = server.client()?;
+//! let create = client.create_order().body(OrderCreate::new().reference("web-1042"));
+//! let order = create.reconcile(|unknown| {
+//!     let client = client.clone();
+//!     async move {
+//!         tokio::time::sleep(Duration::from_secs(60)).await;
+//!         let recent = Query::field("createdAt").since(unknown.started_at());
+//!         let mut orders = client.list_orders().q(recent).items();
+//!         while let Some(order) = orders.try_next().await? {
+//!             if order.reference.as_deref() == Some("web-1042") {
+//!                 return Ok(WriteStatus::Applied(order));
+//!             }
+//!         }
+//!         Ok(WriteStatus::NotApplied)
+//!     }
+//! });
+//! let order = order.send().await?;
+//! println!("order {:?}", order.id());
+//! # assert_eq!(server.requests().iter().filter(|request| request.method == "POST").count(), 1);
+//! # assert!(order.id().is_some());
+//! # Ok(()) }
+//! ```
+//!
 //! # What is known
 //!
 //! The vendor's complete reference could not be read. The docs of each operation, parameter, and field state whether the
@@ -76,6 +125,7 @@ mod expand;
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod id;
+mod order;
 mod page;
 mod query;
 mod relation;

@@ -51,6 +51,7 @@ mod base_url;
 mod clock;
 mod envelope;
 mod error;
+mod idempotency_key;
 mod json_repair;
 mod lenient;
 mod observer;
@@ -91,18 +92,20 @@ pub mod repairy;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
-pub use self::amount::Amount;
+pub use self::amount::{Amount, ParseAmountError};
 #[cfg(feature = "keychain")]
 #[cfg_attr(docsrs, doc(cfg(feature = "keychain")))]
 pub use self::auth::KeychainStore;
 pub use self::auth::{
-    AuthStatus, CompareAndSwap, FileStore, Lease, MAX_LEASE, MemoryStore, StoreError, TokenKey, TokenSet, TokenStore,
+    AuthStatus, CompareAndSwap, FileStore, Lease, MAX_LEASE, MemoryStore, TokenKey, TokenSet, TokenStore,
 };
 pub use self::builder::ClientBuilder;
 pub use self::download::Download;
 pub use self::error::{
-    CallError, ConfigError, DecodeError, Error, Postponed, RateLimitedError, RequestError, TenantError, ValidationError,
+    CallError, ConfigError, DecodeError, Error, Postponed, RateLimitedError, RequestError, StoreError, TenantError,
+    ValidationError,
 };
+pub use self::idempotency_key::IdempotencyKey;
 pub use self::lenient::SkippedValue;
 pub use self::limit::{HoldBack, RateLimit, RateLimitPolicy};
 pub use self::list_changes::ListChanges;

@@ -362,8 +362,7 @@ mod tests {
         permit.start(Instant::now());
         let headers = [("x-ratelimit-remaining", HeaderValue::from(remaining)), ("x-ratelimit-reset", 60.into())];
         let headers = headers.map(|(name, value)| (http::HeaderName::from_static(name), value));
-        let response =
-            HttpResponse { status: StatusCode::OK, headers: HeaderMap::from_iter(headers), body: bytes::Bytes::new() };
+        let response = HttpResponse::new(StatusCode::OK, HeaderMap::from_iter(headers), bytes::Bytes::new());
         permit.observe(Ok(&response), &RateLimitPolicy::new(), &|_| {});
         limiter
     }

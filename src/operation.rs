@@ -18,6 +18,7 @@ pub struct Operation {
     path: &'static str,
     scopes: &'static [&'static str],
     idempotent: bool,
+    takes_idempotency_key: bool,
     confidence: Confidence,
     root: Option<&'static str>,
     errors_in_success: bool,
@@ -31,6 +32,7 @@ impl Operation {
             path,
             scopes: &[],
             idempotent: false,
+            takes_idempotency_key: false,
             confidence: Confidence::Assumed,
             root: None,
             errors_in_success: false,
@@ -44,6 +46,16 @@ impl Operation {
 
     pub(crate) const fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = idempotent;
+        self
+    }
+
+    /// Declares that the vendor recognizes a repeated request by its `Idempotency-Key`.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for an operation whose spec says so; the four vendors have none")
+    )]
+    pub(crate) const fn with_idempotency_key(mut self) -> Self {
+        self.takes_idempotency_key = true;
         self
     }
 
@@ -109,6 +121,12 @@ impl Operation {
     /// response was lost.
     pub fn is_idempotent(&self) -> bool {
         self.idempotent
+    }
+
+    /// Whether the vendor recognizes a repeated request by its `Idempotency-Key`. Then the client sends one, and repeats the
+    /// request after its response was lost. No operation of the four vendors is known to take one.
+    pub fn takes_idempotency_key(&self) -> bool {
+        self.takes_idempotency_key
     }
 
     /// How well the operation is known.

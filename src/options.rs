@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::call_headers::CallHeaders;
+use crate::idempotency_key::{IDEMPOTENCY_KEY, IdempotencyKey};
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
 
@@ -159,6 +162,19 @@ impl ResolvedOptions {
             priority: options.priority.unwrap_or(self.priority),
             headers,
             bypasses_cache: self.bypasses_cache,
+        }
+    }
+
+    /// Sets the `Idempotency-Key`, which must be that of one call.
+    pub(crate) fn set_idempotency_key(&mut self, key: &IdempotencyKey) {
+        self.set_header(IDEMPOTENCY_KEY, key.as_str());
+    }
+
+    /// Sets a random `Idempotency-Key`, unless there is one.
+    pub(crate) fn add_idempotency_key(&mut self) {
+        let is_set = |headers: &CallHeaders| headers.contains(&HeaderName::from_static(IDEMPOTENCY_KEY));
+        if !self.headers.as_deref().is_some_and(is_set) {
+            self.set_idempotency_key(&IdempotencyKey::random());
         }
     }
 

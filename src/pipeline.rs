@@ -58,6 +58,8 @@ pub(crate) struct Pipeline {
 pub(crate) struct Call {
     pub(crate) operation: &'static Operation,
     pub(crate) idempotent: bool,
+    /// Whether each attempt has the same `Idempotency-Key`, by which the vendor recognizes a repeated one.
+    pub(crate) is_keyed: bool,
     /// Whether 304 is a success, because the request names the version that the caller has.
     pub(crate) is_conditional: bool,
     pub(crate) method: Method,

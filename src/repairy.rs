@@ -83,6 +83,52 @@
 //!   show it. A response is read the same way with and without a wrapper.
 //! * **What a change returns is unknown.** [`MaybeObject`] contains the object if the response does.
 //!
+//! # Lost responses
+//!
+//! A write whose response is lost is sent again if that is harmless: a PUT, a DELETE. Any other
+//! fails with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), because the vendor documents no idempotency keys. Its
+//! `reconcile` asks you what became of it:
+//!
+//! | write | can be looked up by |
+//! | --- | --- |
+//! | [`Client::update_booking_status`] | [`Client::get_booking`]: its `status` |
+//! | [`Client::create_booking`] | no operation, as nothing lists bookings. The webhook of the new booking has your `external_id`, if you send one |
+//! | [`Client::create_quote`] | no operation that is known: ask the workshop |
+//! | [`Client::create_service_reminder`] | no operation without its id. A second reminder to the same customer is a nuisance, not a booking |
+//!
+//! A request may still be under way when its response is lost: wait before you look.
+//!
+//! ```
+//! use std::time::Duration;
+//! use servicebay::WriteStatus;
+//! use servicebay::repairy::{Id, MaybeObject, types::{Booking, BookingStatus}};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), servicebay::Error> {
+//! # let server = servicebay::testing::repairy::MockServer::builder().in_memory();
+//! # server.fault(servicebay::testing::Fault::lost_response().on("POST", "/bookings/{id}/{status}"));
+//! # let client = server.client()?;
+//! let id: Id<Booking> = "670000000000000000000001".into();
+//! let confirm = client.update_booking_status().id(&id).status(BookingStatus::Confirmed);
+//! let booking = confirm.reconcile(|_| {
+//!     let (client, id) = (client.clone(), id.clone());
+//!     async move {
+//!         tokio::time::sleep(Duration::from_secs(60)).await;
+//!         let booking = client.get_booking().id(id).send().await?.into_inner();
+//!         Ok(match booking.status {
+//!             Some(BookingStatus::Confirmed) => WriteStatus::Applied(MaybeObject::from(Some(booking))),
+//!             // Another call may have moved it on meanwhile.
+//!             Some(BookingStatus::Pending) => WriteStatus::NotApplied,
+//!             _ => WriteStatus::Unknown,
+//!         })
+//!     }
+//! });
+//! let booking = booking.send().await?;
+//! println!("booking {:?}", booking.object().and_then(|booking| booking.code.clone()));
+//! # assert_eq!(server.requests().iter().filter(|request| request.operation == Some("update_booking_status")).count(), 1);
+//! # assert_eq!(booking.object().and_then(|booking| booking.status.clone()), Some(BookingStatus::Confirmed));
+//! # Ok(()) }
+//! ```
+//!
 //! # What is known
 //!
 //! Of most of the vendor's pages only the beginning could be read. *Documented* are the methods and the paths (except the

@@ -40,6 +40,8 @@ pub(crate) struct Request {
     operation: &'static Operation,
     method: Method,
     idempotent: bool,
+    /// Whether the request has an `Idempotency-Key`, or gets one when it is sent.
+    is_keyed: bool,
     is_conditional: bool,
     /// The part of the operation's path that has not been filled in yet.
     path_template: &'static str,
@@ -76,6 +78,7 @@ impl Request {
             operation,
             method: operation.method().clone(),
             idempotent: operation.is_idempotent(),
+            is_keyed: operation.takes_idempotency_key(),
             is_conditional: false,
             path_template: operation.path(),
             path,
@@ -94,6 +97,9 @@ impl Request {
         decode: impl FnOnce(&HttpResponse, &RetryContext<'_>) -> Result<T, Error>,
     ) -> Result<Response<T>, Error> {
         self.check()?;
+        if self.is_keyed {
+            self.client.options_mut().add_idempotency_key();
+        }
         let errors_in_success = self.operation.errors_in_success();
         let (ClientInner { pipeline, options }, call) = self.into_call();
         let mut context = RetryContext::new(&pipeline, &call, &options);
@@ -126,10 +132,9 @@ impl Request {
         context.succeed();
         let HttpResponse { status, headers, body, rest } = response;
         let rate_limit = RateLimit::of_response(limits, pipeline.clock);
-        Ok(Response::new(
-            value,
-            ResponseMetadata { status, headers, body, rest, rate_limit, vendor: pipeline.vendor, record, report },
-        ))
+        let (vendor, record) = (Some(pipeline.vendor), Some(record));
+        let metadata = ResponseMetadata { status, headers, body, rest, rate_limit, vendor, record, report };
+        Ok(Response::from_parts(value, metadata))
     }
 
     /// Returns the error of the first invalid parameter or header.
@@ -183,8 +188,8 @@ impl Request {
         if !self.query.is_empty() {
             url.set_query(Some(&self.query));
         }
-        let Self { client, operation, idempotent, is_conditional, method, body, is_download, .. } = self;
-        (client, Call { operation, idempotent, is_conditional, method, url, body, is_download })
+        let Self { client, operation, idempotent, is_keyed, is_conditional, method, body, is_download, .. } = self;
+        (client, Call { operation, idempotent, is_keyed, is_conditional, method, url, body, is_download })
     }
 
     /// Fills in the next parameter of the path. Call it in the order of the parameters in the path.
@@ -309,6 +314,11 @@ impl Request {
         self.idempotent = idempotent;
     }
 
+    /// Declares whether the vendor recognizes a repeated request by its `Idempotency-Key`.
+    pub(crate) fn set_keyed(&mut self, is_keyed: bool) {
+        self.is_keyed = is_keyed;
+    }
+
     /// Declares that the request names the version that the caller has.
     pub(crate) fn set_conditional(&mut self) {
         self.is_conditional = true;
@@ -353,6 +363,7 @@ impl Request {
             operation: self.operation,
             method: self.method.clone(),
             idempotent: self.idempotent,
+            is_keyed: self.is_keyed,
             is_conditional: self.is_conditional,
             path_template: self.path_template,
             path: self.path.clone(),

@@ -45,14 +45,63 @@ pub(crate) struct ResponseMetadata {
     /// The body of a download, which has not been read.
     pub(crate) rest: Option<Box<Body>>,
     pub(crate) rate_limit: RateLimit,
-    pub(crate) vendor: &'static Vendor,
-    pub(crate) record: CallRecord,
+    /// `None` if the response was made by hand.
+    pub(crate) vendor: Option<&'static Vendor>,
+    /// `None` if the response was made by hand.
+    pub(crate) record: Option<CallRecord>,
     /// What was not as it should be in the body, if anything.
     pub(crate) report: Option<Box<ReadReport>>,
 }
 
 impl<T> Response<T> {
-    pub(crate) fn new(value: T, metadata: ResponseMetadata) -> Self {
+    /// A response with this value, the status 200, and neither headers nor a body: for your own tests, of code that takes a
+    /// response.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use servicebay::Response;
+    /// use servicebay::fixably::types::Order;
+    ///
+    /// let mut order = Order::default();
+    /// order.reference = Some("A-17".to_owned());
+    /// let response = Response::new(order);
+    /// assert_eq!((response.status().as_u16(), response.reference.as_deref()), (200, Some("A-17")));
+    /// ```
+    pub fn new(value: T) -> Self {
+        let metadata = ResponseMetadata {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            rest: None,
+            rate_limit: RateLimit::default(),
+            vendor: None,
+            record: None,
+            report: None,
+        };
+        Self { value, metadata }
+    }
+
+    /// Sets the status. For your own tests.
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.metadata.status = status;
+        self
+    }
+
+    /// Sets the headers. For your own tests; [`rate_limit`](Self::rate_limit) does not follow from them, and
+    /// [`request_id`](Self::request_id) is that of `X-Request-Id`.
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.metadata.headers = headers;
+        self
+    }
+
+    /// Sets the body. For your own tests; the value does not follow from it.
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.metadata.body = body.into();
+        self
+    }
+
+    pub(crate) fn from_parts(value: T, metadata: ResponseMetadata) -> Self {
         Self { value, metadata }
     }
 
@@ -97,7 +146,11 @@ impl<T> Response<T> {
 
     /// The vendor's id of the request, if the response has one. Quote it to the vendor's support.
     pub fn request_id(&self) -> Option<&str> {
-        self.metadata.vendor.request_id(&self.metadata.headers)
+        let headers = &self.metadata.headers;
+        match self.metadata.vendor {
+            Some(vendor) => vendor.request_id(headers),
+            None => headers.get("x-request-id")?.to_str().ok(),
+        }
     }
 
     /// Whether the value comes from the [cache](crate::ResponseCache). The header `Age` says how many seconds ago the vendor sent or
@@ -108,7 +161,7 @@ impl<T> Response<T> {
 
     /// How the [cache](crate::ResponseCache) served the call; `None` if the vendor sent the value.
     pub fn cache_use(&self) -> Option<CacheUse> {
-        self.metadata.record.cache_use
+        self.metadata.record?.cache_use
     }
 
     /// The state of the tenant's rate limit as this response reports it. A response from the cache for which nothing was sent

@@ -17,8 +17,9 @@ const MAX_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
 /// * the request was not sent, whatever its method,
 /// * the vendor's rate limit rejected it (429), whatever its method, as soon as the limit allows. This costs waiting
 ///   time, and does not count as an attempt,
-/// * the call is idempotent, and the attempt ended with 408, 500, 502, 503, 504, a failure that a content delivery network
-///   reports in its own codes (520 to 524, 527, 530), a timeout or a broken connection.
+/// * the call is idempotent or has an [idempotency key](crate::IdempotencyKey), and the attempt ended with 408, 500, 502, 503,
+///   504, a failure that a content delivery network reports in its own codes (520 to 524, 527, 530), a timeout or a broken
+///   connection.
 ///
 /// A request was not sent if it got no connection, or if the server refused its HTTP/2 stream.
 ///

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
-use super::store_error::StoreError;
+use crate::error::StoreError;
 
 /// Runs blocking work on a thread for it.
 pub(super) async fn blocking<T: Send + 'static>(

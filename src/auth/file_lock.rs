@@ -11,7 +11,7 @@ use fs4::TryLockError;
 use tokio::sync::OwnedMutexGuard;
 
 use super::file_io::{blocking, failed, private};
-use super::store_error::StoreError;
+use crate::error::StoreError;
 
 /// How often a lock that another process holds is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(20);

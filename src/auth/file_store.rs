@@ -13,8 +13,8 @@ use super::file_io::{blocking, failed};
 use super::file_lock::{self, FileLock, TryLock};
 use super::lease::Lease;
 use super::store::{CompareAndSwap, TokenKey, TokenStore};
-use super::store_error::StoreError;
 use super::token_set::TokenSet;
+use crate::error::StoreError;
 
 /// A token store with one file per key, in its own folder. The processes of one machine can share it.
 ///

@@ -9,9 +9,9 @@ use keyring_core::{CredentialStore, Entry, Error};
 use super::file_io::blocking;
 use super::lease::Lease;
 use super::store::{CompareAndSwap, TokenKey, TokenStore};
-use super::store_error::StoreError;
 use super::token_set::TokenSet;
 use super::{file_lock, file_store};
+use crate::error::StoreError;
 
 /// A token store in the keychain of the operating system, for a program that a person runs on a desktop. The processes of one
 /// user on one machine can share it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::file_lock::{self, FileLock};
-use super::store_error::StoreError;
+use crate::error::StoreError;
 
 /// The exclusive right to refresh the tokens under a key, until it is dropped or lost.
 pub struct Lease {

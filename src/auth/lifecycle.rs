@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::store_error::StoreError;
 use super::token_cache::TokenCache;
 use super::token_error::TokenError;
 use super::token_set::TokenSet;
+use crate::error::StoreError;
 
 /// How often storing is tried before the client gives up, and the pauses between.
 const SAVES: u32 = 3;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::background::{self, catch_panic};
 use super::store::CompareAndSwap;
-use super::store_error::StoreError;
 use super::token_cache::{CacheState, TokenCache};
 use super::token_set::TokenSet;
+use crate::error::StoreError;
 
 /// How long one operation of a store may take.
 const OPERATION: Duration = Duration::from_secs(10);

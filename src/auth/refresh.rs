@@ -20,11 +20,11 @@ use super::lease::Lease;
 use super::persistence::{Noted, catch_store_panic};
 use super::spend::{Alternatives, MayPresent, SpendOutcome, UNKNOWN_WAIT};
 use super::static_token;
-use super::store_error::StoreError;
 use super::token_cache::TokenCache;
 use super::token_endpoint::Repeat;
 use super::token_error::{TokenError, TokenErrorKind};
 use super::token_set::TokenSet;
+use crate::error::StoreError;
 
 /// How many token sets from the store one refresh tries, besides the fallbacks: the first, and those that other clients store
 /// meanwhile.

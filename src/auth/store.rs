@@ -16,8 +16,8 @@ pub(crate) use self::dyn_store::DynTokenStore;
 pub use self::memory::MemoryStore;
 pub use self::token_key::TokenKey;
 use super::lease::Lease;
-use super::store_error::StoreError;
 use super::token_set::TokenSet;
+use crate::error::StoreError;
 
 /// Token storage.
 ///

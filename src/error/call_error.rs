@@ -13,6 +13,7 @@ use url::Url;
 
 use super::BoxError;
 use crate::call_headers::CallHeaders;
+use crate::idempotency_key::IDEMPOTENCY_KEY;
 use crate::operation::Operation;
 
 /// The longest vendor message that is displayed, in characters.
@@ -30,7 +31,7 @@ pub struct CallError {
     pub(crate) request_body: Bytes,
     /// Whether there was a body that is not kept: a file or a stream.
     pub(crate) is_body_lost: bool,
-    /// The headers that the caller added. Their values may be secrets, so only a postponed call has them.
+    /// The headers that the caller added, with the idempotency key. Values may be secrets, so only a postponed call has them.
     pub(crate) request_headers: Option<Box<CallHeaders>>,
     pub(crate) user_agent: Arc<str>,
     pub(crate) client_name: Option<Arc<str>>,
@@ -46,6 +47,8 @@ pub struct CallError {
     pub(crate) body: Bytes,
     pub(crate) maybe_applied: bool,
     pub(crate) idempotent: bool,
+    /// Whether the vendor recognizes a repeated request by the `Idempotency-Key` among its headers.
+    pub(crate) is_keyed: bool,
     /// Whether a token request failed in passing, so that the same call may succeed later.
     pub(crate) is_transient: bool,
     /// Whether no host has the name in the URL.
@@ -168,6 +171,13 @@ impl CallError {
     /// returns false.
     pub fn is_unknown_host(&self) -> bool {
         self.is_unknown_host
+    }
+
+    /// The `Idempotency-Key` that every attempt was sent with; `None` if the call has none. The same request with the same key
+    /// does not apply the write twice.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        let headers = self.request_headers.as_ref().filter(|_| self.is_keyed)?;
+        headers.iter().find(|(name, _)| *name == IDEMPOTENCY_KEY).map(|(_, key)| key)
     }
 
     pub(crate) fn is_idempotent(&self) -> bool {

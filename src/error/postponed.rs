@@ -54,6 +54,9 @@ pub struct Postponed {
     /// Whether there was a body that cannot be stored: a file or a stream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_body_lost: bool,
+    /// Whether one of the headers is an `Idempotency-Key` by which the vendor recognizes a repeated request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    keyed: bool,
     resume_at: Timestamp,
 }
 
@@ -88,6 +91,7 @@ impl RateLimitedError {
             headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             idempotent: self.is_idempotent(),
             is_body_lost: self.is_body_lost,
+            keyed: self.is_keyed,
             resume_at: self.resume_at(),
         }
     }
@@ -136,6 +140,10 @@ impl Postponed {
 
     pub(crate) fn is_idempotent(&self) -> bool {
         self.idempotent
+    }
+
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.keyed
     }
 }
 

@@ -24,6 +24,14 @@ pub struct Page<T> {
     pub meta: PageMeta,
 }
 
+impl<T> Page<T> {
+    /// A page with these items, for your own tests. The other fields are public.
+    pub fn new(items: impl IntoIterator<Item = T>) -> Self {
+        let items = items.into_iter().collect();
+        Self { items, meta: PageMeta::default() }
+    }
+}
+
 impl<T> Sealed for Page<T> {}
 
 impl<T: Send + 'static> ListPage for Page<T> {

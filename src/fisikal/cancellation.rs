@@ -20,6 +20,13 @@ impl Cancellation {
     }
 }
 
+/// For your own tests.
+impl From<Option<Occurrence>> for Cancellation {
+    fn from(occurrence: Option<Occurrence>) -> Self {
+        Self(occurrence)
+    }
+}
+
 impl<'de> Deserialize<'de> for Cancellation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let body = Value::deserialize(deserializer)?;

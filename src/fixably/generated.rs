@@ -820,36 +820,38 @@ pub mod types {
     }
 
     /// The writable fields of a customer, for creating and updating. A new customer needs `phone` or `email`.
-    /// Read-only fields (`id`, `href`, `createdAt`, `tags`) are refused. Whether `null` clears a field is unknown.
+    /// Read-only fields (`id`, `href`, `createdAt`, `tags`) are refused. That `null` clears a field is assumed: the
+    /// vendor returns blank values as `null`.
     ///
     /// Observed in a working client; the vendor's documentation of it could not be read. Source:
     /// HashNotAdam/fixably-ruby.
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct CustomerWrite {
-        /// First name. Observed.
-        pub first_name: Option<String>,
-        /// Last name. Observed.
-        pub last_name: Option<String>,
-        /// Name of the company. Observed.
-        pub company: Option<String>,
-        /// Phone number. A new customer needs this or `email`. Observed.
-        pub phone: Option<String>,
-        /// E-mail address. A new customer needs this or `phone`. Observed.
-        pub email: Option<String>,
-        /// Business id of the company. Observed.
-        pub business_id: Option<String>,
+        /// First name. `Some(None)` is sent as `null`. Observed.
+        pub first_name: Option<Option<String>>,
+        /// Last name. `Some(None)` is sent as `null`. Observed.
+        pub last_name: Option<Option<String>>,
+        /// Name of the company. `Some(None)` is sent as `null`. Observed.
+        pub company: Option<Option<String>>,
+        /// Phone number. A new customer needs this or `email`. `Some(None)` is sent as `null`. Observed.
+        pub phone: Option<Option<String>>,
+        /// E-mail address. A new customer needs this or `phone`. `Some(None)` is sent as `null`. Observed.
+        pub email: Option<Option<String>>,
+        /// Business id of the company. `Some(None)` is sent as `null`. Observed.
+        pub business_id: Option<Option<String>>,
         /// Language code. The vendor's import uses `en`, `sv` and `fi`; whether the API uses the same codes is unknown.
+        /// `Some(None)` is sent as `null`. Observed.
+        pub language: Option<Option<String>>,
+        /// Unknown; probably the name of an external system. `Some(None)` is sent as `null`. Observed.
+        pub provider: Option<Option<String>>,
+        /// Unknown; probably the customer's id in the system that `provider` names. `Some(None)` is sent as `null`.
         /// Observed.
-        pub language: Option<String>,
-        /// Unknown; probably the name of an external system. Observed.
-        pub provider: Option<String>,
-        /// Unknown; probably the customer's id in the system that `provider` names. Observed.
-        pub identifier: Option<String>,
-        /// Billing address. Observed.
-        pub billing_address: Option<AddressInput>,
-        /// Shipping address. Observed.
-        pub shipping_address: Option<AddressInput>,
+        pub identifier: Option<Option<String>>,
+        /// Billing address. `Some(None)` is sent as `null`. Observed.
+        pub billing_address: Option<Option<AddressInput>>,
+        /// Shipping address. `Some(None)` is sent as `null`. Observed.
+        pub shipping_address: Option<Option<AddressInput>>,
         extra: Map<String, Value>,
     }
 
@@ -869,68 +871,134 @@ pub mod types {
 
         /// First name. Observed.
         pub fn first_name(mut self, value: impl Into<String>) -> Self {
-            self.first_name = Some(value.into());
+            self.first_name = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `firstName` as `null`, which clears it. Assumed.
+        pub fn clear_first_name(mut self) -> Self {
+            self.first_name = Some(None);
             self
         }
 
         /// Last name. Observed.
         pub fn last_name(mut self, value: impl Into<String>) -> Self {
-            self.last_name = Some(value.into());
+            self.last_name = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `lastName` as `null`, which clears it. Assumed.
+        pub fn clear_last_name(mut self) -> Self {
+            self.last_name = Some(None);
             self
         }
 
         /// Name of the company. Observed.
         pub fn company(mut self, value: impl Into<String>) -> Self {
-            self.company = Some(value.into());
+            self.company = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `company` as `null`, which clears it. Assumed.
+        pub fn clear_company(mut self) -> Self {
+            self.company = Some(None);
             self
         }
 
         /// Phone number. A new customer needs this or `email`. Observed.
         pub fn phone(mut self, value: impl Into<String>) -> Self {
-            self.phone = Some(value.into());
+            self.phone = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `phone` as `null`, which clears it. Assumed.
+        pub fn clear_phone(mut self) -> Self {
+            self.phone = Some(None);
             self
         }
 
         /// E-mail address. A new customer needs this or `phone`. Observed.
         pub fn email(mut self, value: impl Into<String>) -> Self {
-            self.email = Some(value.into());
+            self.email = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `email` as `null`, which clears it. Assumed.
+        pub fn clear_email(mut self) -> Self {
+            self.email = Some(None);
             self
         }
 
         /// Business id of the company. Observed.
         pub fn business_id(mut self, value: impl Into<String>) -> Self {
-            self.business_id = Some(value.into());
+            self.business_id = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `businessId` as `null`, which clears it. Assumed.
+        pub fn clear_business_id(mut self) -> Self {
+            self.business_id = Some(None);
             self
         }
 
         /// Language code. The vendor's import uses `en`, `sv` and `fi`; whether the API uses the same codes is unknown.
         /// Observed.
         pub fn language(mut self, value: impl Into<String>) -> Self {
-            self.language = Some(value.into());
+            self.language = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `language` as `null`, which clears it. Assumed.
+        pub fn clear_language(mut self) -> Self {
+            self.language = Some(None);
             self
         }
 
         /// Unknown; probably the name of an external system. Observed.
         pub fn provider(mut self, value: impl Into<String>) -> Self {
-            self.provider = Some(value.into());
+            self.provider = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `provider` as `null`, which clears it. Assumed.
+        pub fn clear_provider(mut self) -> Self {
+            self.provider = Some(None);
             self
         }
 
         /// Unknown; probably the customer's id in the system that `provider` names. Observed.
         pub fn identifier(mut self, value: impl Into<String>) -> Self {
-            self.identifier = Some(value.into());
+            self.identifier = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `identifier` as `null`, which clears it. Assumed.
+        pub fn clear_identifier(mut self) -> Self {
+            self.identifier = Some(None);
             self
         }
 
         /// Billing address. Observed.
         pub fn billing_address(mut self, value: impl Into<AddressInput>) -> Self {
-            self.billing_address = Some(value.into());
+            self.billing_address = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `billingAddress` as `null`, which clears it. Assumed.
+        pub fn clear_billing_address(mut self) -> Self {
+            self.billing_address = Some(None);
             self
         }
 
         /// Shipping address. Observed.
         pub fn shipping_address(mut self, value: impl Into<AddressInput>) -> Self {
-            self.shipping_address = Some(value.into());
+            self.shipping_address = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `shippingAddress` as `null`, which clears it. Assumed.
+        pub fn clear_shipping_address(mut self) -> Self {
+            self.shipping_address = Some(None);
             self
         }
 
@@ -948,23 +1016,23 @@ pub mod types {
     #[derive(Clone, Debug, Default, PartialEq)]
     #[non_exhaustive]
     pub struct AddressInput {
-        /// Addressee. Observed.
-        pub name: Option<String>,
-        /// First street line. Observed.
-        pub address1: Option<String>,
-        /// Second street line. Observed.
-        pub address2: Option<String>,
-        /// Third street line. Observed.
-        pub address3: Option<String>,
-        /// Postal code. Observed.
-        pub zip: Option<String>,
-        /// City. Observed.
-        pub city: Option<String>,
-        /// State or region. Observed.
-        pub state: Option<String>,
+        /// Addressee. `Some(None)` is sent as `null`. Observed.
+        pub name: Option<Option<String>>,
+        /// First street line. `Some(None)` is sent as `null`. Observed.
+        pub address1: Option<Option<String>>,
+        /// Second street line. `Some(None)` is sent as `null`. Observed.
+        pub address2: Option<Option<String>>,
+        /// Third street line. `Some(None)` is sent as `null`. Observed.
+        pub address3: Option<Option<String>>,
+        /// Postal code. `Some(None)` is sent as `null`. Observed.
+        pub zip: Option<Option<String>>,
+        /// City. `Some(None)` is sent as `null`. Observed.
+        pub city: Option<Option<String>>,
+        /// State or region. `Some(None)` is sent as `null`. Observed.
+        pub state: Option<Option<String>>,
         /// Country. Whether the API expects a code or a name is unknown: the vendor's import uses codes such as `SE`,
-        /// one client sends a name. Observed.
-        pub country: Option<String>,
+        /// one client sends a name. `Some(None)` is sent as `null`. Observed.
+        pub country: Option<Option<String>>,
         extra: Map<String, Value>,
     }
 
@@ -983,50 +1051,98 @@ pub mod types {
 
         /// Addressee. Observed.
         pub fn name(mut self, value: impl Into<String>) -> Self {
-            self.name = Some(value.into());
+            self.name = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `name` as `null`, which clears it. Assumed.
+        pub fn clear_name(mut self) -> Self {
+            self.name = Some(None);
             self
         }
 
         /// First street line. Observed.
         pub fn address1(mut self, value: impl Into<String>) -> Self {
-            self.address1 = Some(value.into());
+            self.address1 = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `address1` as `null`, which clears it. Assumed.
+        pub fn clear_address1(mut self) -> Self {
+            self.address1 = Some(None);
             self
         }
 
         /// Second street line. Observed.
         pub fn address2(mut self, value: impl Into<String>) -> Self {
-            self.address2 = Some(value.into());
+            self.address2 = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `address2` as `null`, which clears it. Assumed.
+        pub fn clear_address2(mut self) -> Self {
+            self.address2 = Some(None);
             self
         }
 
         /// Third street line. Observed.
         pub fn address3(mut self, value: impl Into<String>) -> Self {
-            self.address3 = Some(value.into());
+            self.address3 = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `address3` as `null`, which clears it. Assumed.
+        pub fn clear_address3(mut self) -> Self {
+            self.address3 = Some(None);
             self
         }
 
         /// Postal code. Observed.
         pub fn zip(mut self, value: impl Into<String>) -> Self {
-            self.zip = Some(value.into());
+            self.zip = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `zip` as `null`, which clears it. Assumed.
+        pub fn clear_zip(mut self) -> Self {
+            self.zip = Some(None);
             self
         }
 
         /// City. Observed.
         pub fn city(mut self, value: impl Into<String>) -> Self {
-            self.city = Some(value.into());
+            self.city = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `city` as `null`, which clears it. Assumed.
+        pub fn clear_city(mut self) -> Self {
+            self.city = Some(None);
             self
         }
 
         /// State or region. Observed.
         pub fn state(mut self, value: impl Into<String>) -> Self {
-            self.state = Some(value.into());
+            self.state = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `state` as `null`, which clears it. Assumed.
+        pub fn clear_state(mut self) -> Self {
+            self.state = Some(None);
             self
         }
 
         /// Country. Whether the API expects a code or a name is unknown: the vendor's import uses codes such as `SE`,
         /// one client sends a name. Observed.
         pub fn country(mut self, value: impl Into<String>) -> Self {
-            self.country = Some(value.into());
+            self.country = Some(Some(value.into()));
+            self
+        }
+
+        /// Sends `country` as `null`, which clears it. Assumed.
+        pub fn clear_country(mut self) -> Self {
+            self.country = Some(None);
             self
         }
 

@@ -80,6 +80,20 @@ enum Link<T> {
     Whole(Box<T>),
 }
 
+impl<T> Ref<T> {
+    /// A link to the object at this URL, for your own tests.
+    pub fn link(href: impl Into<String>) -> Self {
+        Self(Link::Address(Some(href.into())))
+    }
+}
+
+/// The object itself, as if the request had expanded it.
+impl<T: Resource> From<T> for Ref<T> {
+    fn from(object: T) -> Self {
+        Self(Link::Whole(Box::new(object)))
+    }
+}
+
 impl<T: Resource> Ref<T> {
     /// The id of the object, whether it was expanded or not.
     pub fn id(&self) -> Option<Id<T>> {
@@ -200,7 +214,19 @@ pub struct Many<T> {
     page: Option<Box<Page<T>>>,
 }
 
+/// The first page of the list, as if the request had expanded it.
+impl<T> From<Page<T>> for Many<T> {
+    fn from(page: Page<T>) -> Self {
+        Self { href: None, page: Some(Box::new(page)) }
+    }
+}
+
 impl<T> Many<T> {
+    /// A link to the list at this URL, for your own tests.
+    pub fn link(href: impl Into<String>) -> Self {
+        Self { href: Some(href.into()), page: None }
+    }
+
     /// The URL of the list.
     pub fn href(&self) -> Option<&str> {
         self.href.as_deref()

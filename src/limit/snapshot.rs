@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::priority::Priority;
 
 /// A snapshot of a tenant's rate limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimit {
     pub(super) limit: Option<u64>,

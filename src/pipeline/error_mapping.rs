@@ -327,6 +327,7 @@ impl RetryContext<'_> {
             body: Bytes::new(),
             maybe_applied: self.maybe_applied,
             idempotent: self.call.idempotent,
+            is_keyed: self.call.is_keyed,
             is_transient: false,
             is_unknown_host: false,
             source: None,

@@ -99,16 +99,18 @@ impl<'a> RetryContext<'a> {
         }
     }
 
-    /// The context of a call that has ended.
+    /// The context of a call that has ended, with its record unless the response was made by hand.
     pub(crate) fn of_ended(
         pipeline: &'a Pipeline,
         call: &'a Call,
         options: &'a ResolvedOptions,
-        record: CallRecord,
+        record: Option<CallRecord>,
     ) -> Self {
         let mut context = Self::new(pipeline, call, options);
-        context.attempts = record.attempts;
-        (context.started_at, context.phase_started_at) = (record.started_at, record.ended_at);
+        if let Some(record) = record {
+            context.attempts = record.attempts;
+            (context.started_at, context.phase_started_at) = (record.started_at, record.ended_at);
+        }
         context
     }
 
@@ -139,7 +141,7 @@ impl<'a> RetryContext<'a> {
     pub(super) fn retry_state(&self) -> RetryState {
         RetryState {
             attempts: self.counted_attempts,
-            idempotent: self.call.idempotent,
+            idempotent: self.call.idempotent || self.call.is_keyed,
             reauthorized: self.reauthorized,
             can_be_sent: self.call.can_be_sent(),
         }

@@ -240,6 +240,13 @@ pub mod types {
         }
     }
 
+    impl BookingCreated {
+        /// An object with its required fields, for tests and lookups. The other fields are public.
+        pub fn new(booking_id: impl Into<Id<Booking>>) -> Self {
+            Self { booking_id: booking_id.into(), service_category: None, services: Vec::new() }
+        }
+    }
+
     /// A quote. The vendor lists a schema of this name; its content is unknown.
     ///
     /// Assumed: no source that could be read confirms it. Source:

@@ -35,6 +35,13 @@ impl<T> MaybeObject<T> {
     }
 }
 
+/// For your own tests, and for the lookup of [`reconcile`](crate::Reconcile).
+impl<T> From<Option<T>> for MaybeObject<T> {
+    fn from(object: Option<T>) -> Self {
+        Self(object)
+    }
+}
+
 impl<'de, T: DeserializeOwned> Deserialize<'de> for MaybeObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let body = Value::deserialize(deserializer)?;

@@ -7,7 +7,7 @@ use crate::support::vendors;
 
 /// Modules from the lowest layer to the highest. A module may use its own layer and those below.
 const LAYERS: [&[&str]; 10] = [
-    &["base_url", "call_headers", "clock", "error", "operation", "vendor"],
+    &["base_url", "call_headers", "clock", "error", "idempotency_key", "operation", "vendor"],
     &["amount", "envelope", "json_repair", "lenient", "open"],
     &["list_changes", "observer", "options", "priority", "retry"],
     &["auth", "blocking", "limit", "response_cache", "telemetry", "transport"],

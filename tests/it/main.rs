@@ -28,9 +28,12 @@ mod front_page;
 mod generated;
 mod guides;
 mod hooked_store;
+mod idempotency_keys;
 mod layers;
 mod limits;
 mod observability;
+#[cfg(all(feature = "fentu", feature = "fisikal", feature = "repairy"))]
+mod own_values;
 mod pacing;
 mod paging;
 mod postponed;
@@ -62,3 +65,4 @@ mod values;
 mod vocabulary;
 #[cfg(all(feature = "repairy", feature = "webhooks"))]
 mod webhooks;
+mod writes;

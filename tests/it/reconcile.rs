@@ -114,3 +114,27 @@ async fn a_write_that_the_vendor_rejected_is_not_looked_up() {
         assert_eq!(lookups, 0, "{status}");
     }
 }
+
+#[cfg(all(feature = "fentu", feature = "fisikal", feature = "repairy"))]
+#[test]
+fn the_docs_of_every_vendor_say_how_each_write_is_looked_up() {
+    use servicebay::{fentu, fisikal, fixably, repairy};
+
+    for (vendor, docs, operations) in [
+        ("fentu", include_str!("../../src/fentu.rs"), fentu::operations::ALL),
+        ("fisikal", include_str!("../../src/fisikal.rs"), fisikal::operations::ALL),
+        ("fixably", include_str!("../../src/fixably.rs"), fixably::operations::ALL),
+        ("repairy", include_str!("../../src/repairy.rs"), repairy::operations::ALL),
+    ] {
+        let section =
+            docs.split("//! # Lost responses").nth(1).and_then(|rest| rest.split("//! # What is known").next());
+        let section = section.unwrap_or_else(|| panic!("{vendor} has no section"));
+        for operation in operations.iter().filter(|operation| !operation.is_idempotent()) {
+            let link = format!("[`Client::{}`]", operation.id());
+            let rows: Vec<_> =
+                section.lines().filter(|line| line.starts_with("//! | ") && line.contains(&link)).collect();
+            assert_eq!(rows.len(), 1, "{vendor}: {link} in {rows:?}");
+            assert!(rows[0].split(" | ").next().unwrap().contains(&link), "{vendor}: {link} is not the first column");
+        }
+    }
+}

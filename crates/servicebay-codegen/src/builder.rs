@@ -97,7 +97,8 @@ impl<'a> Builder<'a> {
         let call = verbatim.item(vec![format!("call_builder! {{ {ident}(operations::{constant}) => {output} }}")]);
         let write = (!endpoint.is_idempotent()).then(|| {
             imports.add(&parse_quote!(crate::operation_builder::write_operation));
-            verbatim.item(vec![format!("write_operation! {{ {ident} => {output} }}")])
+            let keyed = if operation.idempotency_key { ", keyed" } else { "" };
+            verbatim.item(vec![format!("write_operation! {{ {ident} => {output}{keyed} }}")])
         });
         Ok(quote! {
             #docs
@@ -250,6 +251,12 @@ mod tests {
         contains(&text, "list_operation! { ListOrders {");
         contains(&text, "write_operation! { CreateOrder => types::Order }");
         assert_eq!(text.matches("write_operation! {").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_write_that_takes_a_key_has_a_setter_for_it() {
+        let spec = sample::changed(|document| document["paths"]["/orders"]["post"]["x-idempotency-key"] = true.into());
+        contains(&emitted(&spec).unwrap(), "write_operation! { CreateOrder => types::Order, keyed }");
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn item(spec: &Spec, endpoint: Endpoint<'_>) -> TokenStream {
         scopes => Some(quote!(.scopes(&[#(#scopes),*]))),
     };
     let idempotent = endpoint.is_idempotent().then(|| quote!(.idempotent(true)));
+    let key = operation.idempotency_key.then(|| quote!(.with_idempotency_key()));
     // What a new operation has already is not repeated.
     let confidence = match operation.confidence {
         Confidence::Assumed => None,
@@ -68,6 +69,7 @@ fn item(spec: &Spec, endpoint: Endpoint<'_>) -> TokenStream {
         pub static #name: Operation = Operation::new(#id, Method::#method, #path)
             #scopes
             #idempotent
+            #key
             #confidence
             #envelope
             #errors;
@@ -93,6 +95,14 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected} is not in {text}");
         }
+    }
+
+    #[test]
+    fn a_static_says_that_its_operation_takes_a_key() {
+        let spec = sample::changed(|document| document["paths"]["/orders"]["post"]["x-idempotency-key"] = true.into());
+        let text = operations(&spec).to_string().replace(' ', "");
+        assert!(text.contains("\"/orders\").with_idempotency_key().with_confidence(Confidence::Observed);"), "{text}");
+        assert_eq!(text.matches("with_idempotency_key").count(), 1, "{text}");
     }
 
     #[test]

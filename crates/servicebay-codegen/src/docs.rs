@@ -83,6 +83,8 @@ pub(crate) fn of_method(endpoint: Endpoint<'_>, vendor: &str) -> Docs {
     }
     facts.push(if endpoint.is_idempotent() {
         "Idempotent: sent again if the response is lost.".to_owned()
+    } else if operation.idempotency_key {
+        "Sent with an `Idempotency-Key`, and sent again with the same one if the response is lost.".to_owned()
     } else {
         "Not idempotent: not sent again if the response is lost.".to_owned()
     });
@@ -162,15 +164,30 @@ pub(crate) fn of_body(operation: &Operation) -> Docs {
 
 /// The documentation of a field, or of its setter.
 pub(crate) fn of_property(schema: &Schema) -> Docs {
-    let statement = Statement {
+    statement(schema).docs("")
+}
+
+/// The documentation of a field that is sent as `null` on request.
+pub(crate) fn of_clearable(schema: &Schema) -> Docs {
+    statement(schema).docs(" `Some(None)` is sent as `null`.")
+}
+
+fn statement(schema: &Schema) -> Statement<'_> {
+    Statement {
         text: schema.description.as_deref().unwrap_or_default(),
         unit: schema.unit.as_deref(),
         schema,
         confidence: schema.confidence,
         bounds: schema.bounds_confidence,
         default: schema.default_confidence,
-    };
-    statement.docs("")
+    }
+}
+
+/// The documentation of the method that sends a property as `null`.
+pub(crate) fn of_clear(wire: &str, schema: &Schema) -> Docs {
+    let confidence = schema.nullable_confidence.or(schema.confidence);
+    let remark = confidence.map(|known| format!(" {known}.")).unwrap_or_default();
+    Docs::new(format!("Sends `{wire}` as `null`, which clears it.{remark}"))
 }
 
 /// The documentation of a type.
@@ -311,6 +328,15 @@ mod tests {
              * Documented by the vendor. Source: <https://docs.acme.example>.\n\
              * Idempotent: sent again if the response is lost."
         );
+    }
+
+    #[test]
+    fn a_method_says_that_its_operation_takes_a_key() {
+        let spec = sample::changed(|document| document["paths"]["/orders"]["post"]["x-idempotency-key"] = true.into());
+        let endpoint = spec.endpoints().find(|endpoint| endpoint.operation.id == "create_order").unwrap();
+        let docs = of_method(endpoint, "acme").lines.join(" ");
+        let fact = "* Sent with an `Idempotency-Key`, and sent again with the same one if the response is lost.";
+        assert!(docs.contains(fact), "{docs}");
     }
 
     #[test]

@@ -37,7 +37,16 @@ impl Endpoint<'_> {
         self.operation
             .check()
             .and_then(|()| self.check_path())
+            .and_then(|()| self.check_idempotency_key())
             .map_err(|error| error.within(format!("paths.{}.{}", self.path, self.method.to_lowercase())))
+    }
+
+    fn check_idempotency_key(&self) -> Result<(), SpecError> {
+        if self.operation.idempotency_key && self.is_idempotent() {
+            let problem = "has `x-idempotency-key`, but can be repeated without a key; leave it out";
+            return Err(SpecError::new(&self.operation.id, problem));
+        }
+        Ok(())
     }
 
     fn check_path(&self) -> Result<(), SpecError> {
@@ -82,6 +91,9 @@ pub(crate) struct Operation {
     pub(crate) scopes_confidence: Option<Confidence>,
     #[serde(default, rename = "x-idempotent")]
     idempotent: bool,
+    /// Whether the vendor recognizes a repeated request by its `Idempotency-Key`.
+    #[serde(default, rename = "x-idempotency-key")]
+    pub(crate) idempotency_key: bool,
     #[serde(default, rename = "x-page")]
     pub(crate) page: Option<Paging>,
     /// The query parameter that holds all the others, as one JSON object. Brackets in their names nest them in it.
@@ -255,6 +267,24 @@ mod tests {
 
     fn refused(change: impl FnOnce(&mut Value)) -> String {
         checked("/orders", change).expect_err("the operation is wrong")
+    }
+
+    #[test]
+    fn a_key_is_only_for_an_operation_that_cannot_be_repeated_without_one() {
+        let keyed = |method, idempotent: bool| {
+            let mut json = operation();
+            json["x-idempotency-key"] = true.into();
+            json["x-idempotent"] = idempotent.into();
+            let operation: Operation = serde_json::from_value(json).unwrap();
+            Endpoint { path: "/orders", method, operation: &operation }.check().map_err(|error| error.to_string())
+        };
+        assert_eq!((keyed("POST", false), keyed("PATCH", false)), (Ok(()), Ok(())));
+        for (method, idempotent) in [("GET", false), ("PUT", false), ("DELETE", false), ("POST", true), ("PATCH", true)]
+        {
+            let error = keyed(method, idempotent).unwrap_err();
+            let problem = "has `x-idempotency-key`, but can be repeated without a key; leave it out";
+            assert!(error.ends_with(&format!("list_orders: {problem}")), "{method} {error}");
+        }
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub(crate) struct Schema {
     pub(crate) default_confidence: Option<Confidence>,
     #[serde(rename = "x-bounds-confidence")]
     pub(crate) bounds_confidence: Option<Confidence>,
+    /// How well it is known that the vendor takes `null`, if that differs from the rest.
+    #[serde(rename = "x-nullable-confidence")]
+    pub(crate) nullable_confidence: Option<Confidence>,
     /// The hand-written type for this component, such as `Id<Order>`.
     #[serde(rename = "x-rust")]
     pub(crate) rust: Option<String>,

@@ -20,6 +20,22 @@ pub(crate) fn optional(docs: &Docs, ident: &Ident, ty: &Type) -> TokenStream {
     storing(docs, ident, ty, |converted| quote!(Some(#converted)))
 }
 
+/// The method that stores a value in the `Option<Option<_>>` of the same name.
+pub(crate) fn nullable(docs: &Docs, ident: &Ident, ty: &Type) -> TokenStream {
+    storing(docs, ident, ty, |converted| quote!(Some(Some(#converted))))
+}
+
+/// The method that stores `null` in the `Option<Option<_>>` `field`.
+pub(crate) fn clear(docs: &Docs, method: &Ident, field: &Ident) -> TokenStream {
+    quote! {
+        #docs
+        pub fn #method(mut self) -> Self {
+            self.#field = Some(None);
+            self
+        }
+    }
+}
+
 fn storing(docs: &Docs, ident: &Ident, ty: &Type, stored: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
     let value = Ident::new("value", Span::call_site());
     let (accepted, converted) = parameter(&value, ty);

@@ -75,9 +75,12 @@ struct Object<'a> {
 struct Member<'a> {
     wire: &'a str,
     ident: Ident,
+    /// Without the outer `Option` of a clearable field.
     ty: Type,
     property: &'a Schema,
     required: bool,
+    /// Whether it is only sent, and the vendor takes `null` for it.
+    clearable: bool,
 }
 
 impl<'a> Object<'a> {
@@ -99,7 +102,8 @@ impl<'a> Object<'a> {
             };
             let mut ty = imports.shortened(&field.ty);
             Neighbors.visit_type_mut(&mut ty);
-            fields.push(Member { wire, ident, ty, property, required: schema.required.contains(wire) });
+            let clearable = role == Role::Sent && property.nullable;
+            fields.push(Member { wire, ident, ty, property, required: schema.required.contains(wire), clearable });
         }
         Ok(Self { name, role, ident: format_ident!("{name}"), schema, fields, vendor })
     }
@@ -113,13 +117,13 @@ impl<'a> Object<'a> {
         let docs = docs::of_component(self.schema);
         let default = (!self.has_required()).then(|| quote!(Default,));
         let fields = self.fields.iter().map(|field| {
-            let (docs, ident, ty) = (docs::of_property(field.property), &field.ident, &field.ty);
+            let (docs, ident, ty) = (field.docs(), &field.ident, field.stored_type());
             quote!(#docs pub #ident: #ty,)
         });
         let extra = self.has_extra().then(|| quote!(extra: serde_json::Map<String, serde_json::Value>,));
         imports.add(&parse_quote!(crate::lenient::serde_object));
         let serde = verbatim.item(self.serde_lines()?);
-        let construction = (self.role != Role::Response).then(|| self.construction());
+        let construction = (self.role != Role::Response || self.has_required()).then(|| self.construction());
         let resource = if linked { Some(self.resource(imports, verbatim)?) } else { None };
         Ok(quote! {
             #docs
@@ -174,7 +178,9 @@ impl<'a> Object<'a> {
 
     fn check_setters(&self, linked: bool) -> Result<(), SpecError> {
         let taken = |field: &&Member<'_>| {
-            ["extra", "new", "with_extra"].iter().any(|name| field.ident == name) || (linked && field.ident == "id")
+            ["extra", "new", "with_extra"].iter().any(|name| field.ident == name)
+                || (linked && field.ident == "id")
+                || self.fields.iter().any(|other| other.clearable && other.clear_method() == field.ident)
         };
         match self.fields.iter().find(taken) {
             Some(field) => {
@@ -188,9 +194,17 @@ impl<'a> Object<'a> {
     fn construction(&self) -> TokenStream {
         let ident = &self.ident;
         let (required, optional): (Vec<_>, Vec<_>) = self.fields.iter().partition(|field| field.required);
-        let setters = optional.iter().map(|field| {
+        // A received object is only made by tests and lookups, which set its public fields.
+        let settable = optional.iter().filter(|_| self.role != Role::Response);
+        let setters = settable.map(|field| {
             let ty = argument(&field.ty, "Option").unwrap_or(&field.ty);
-            setter::method(&docs::of_property(field.property), &field.ident, ty)
+            let docs = docs::of_property(field.property);
+            if !field.clearable {
+                return setter::method(&docs, &field.ident, ty);
+            }
+            let set = setter::nullable(&docs, &field.ident, ty);
+            let clear = setter::clear(&docs::of_clear(field.wire, field.property), &field.clear_method(), &field.ident);
+            quote!(#set #clear)
         });
         let new = if required.is_empty() {
             quote! {
@@ -211,11 +225,21 @@ impl<'a> Object<'a> {
                 .unzip();
             let absent = optional.iter().map(|field| {
                 let name = &field.ident;
-                if argument(&field.ty, "Vec").is_some() { quote!(#name: Vec::new()) } else { quote!(#name: None) }
+                let is_list = argument(&field.ty, "Vec").is_some() && !field.clearable;
+                if is_list { quote!(#name: Vec::new()) } else { quote!(#name: None) }
             });
             let extra = self.has_extra().then(|| quote!(extra: serde_json::Map::new(),));
+            let docs = match self.role {
+                Role::Response => {
+                    "An object with its required fields, for tests and lookups. The other fields are public"
+                }
+                Role::Both | Role::Sent => {
+                    "An object with its required fields. Other fields that are not set are not sent"
+                }
+            };
+            let docs = docs::Docs::new(docs);
             quote! {
-                /// An object with its required fields. Other fields that are not set are not sent.
+                #docs
                 pub fn new(#(#accepted),*) -> Self {
                     Self { #(#given,)* #(#absent,)* #extra }
                 }
@@ -258,6 +282,25 @@ impl<'a> Object<'a> {
 }
 
 impl Member<'_> {
+    /// The type of the field: for a clearable one `None` if it is not sent, and `Some(None)` if it is sent as `null`.
+    fn stored_type(&self) -> Type {
+        let ty = &self.ty;
+        match argument(ty, "Option") {
+            _ if !self.clearable => ty.clone(),
+            Some(_) => parse_quote!(Option<#ty>),
+            None => parse_quote!(Option<Option<#ty>>),
+        }
+    }
+
+    fn docs(&self) -> docs::Docs {
+        if self.clearable { docs::of_clearable(self.property) } else { docs::of_property(self.property) }
+    }
+
+    /// The method that sends `null`, such as `clear_phone`.
+    fn clear_method(&self) -> Ident {
+        format_ident!("clear_{}", self.ident)
+    }
+
     /// The field in `serde_object!`: its reader, and its name on the wire if that is another.
     fn serde_entry(&self) -> String {
         let (ident, wire) = (&self.ident, self.wire);
@@ -352,6 +395,10 @@ mod tests {
             text.contains("#[derive(Clone, Debug, PartialEq)]\n    #[non_exhaustive]\n    pub struct Order {"),
             "{text}"
         );
+        // Without `Default`, tests need another way to make one.
+        assert!(text.contains("pub fn new(id: impl Into<Id<Order>>) -> Self {"), "{text}");
+        assert!(text.contains("id: id.into(),"), "{text}");
+        assert!(!text.contains("pub fn kind("), "{text}");
     }
 
     #[test]
@@ -372,6 +419,61 @@ mod tests {
         });
         let problem = "its setter has the name of another method; set `x-rust-name`";
         assert_eq!(emitted(&spec).unwrap_err(), format!("components.schemas.OrderCreate.properties.new: {problem}"));
+    }
+
+    /// The sample with a nullable note, and nullable tags, of a new order.
+    fn nullable() -> Spec {
+        let property = |kind: serde_json::Value| {
+            let mut property = json!({ "nullable": true, "description": "It.", "x-confidence": "observed" });
+            property.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());
+            property
+        };
+        sample::changed(|document| {
+            let properties = &mut document["components"]["schemas"]["OrderCreate"]["properties"];
+            properties["phone"] = property(json!({ "type": "string", "x-nullable-confidence": "assumed" }));
+            properties["labels"] = property(json!({ "type": "array", "items": { "type": "string" } }));
+        })
+    }
+
+    #[test]
+    fn a_nullable_field_that_is_sent_has_three_states() {
+        let text = emitted(&nullable()).unwrap();
+        for part in [
+            "        /// It. `Some(None)` is sent as `null`. Observed.\n        pub phone: Option<Option<String>>,\n",
+            "self.phone = Some(Some(value.into()));",
+            "        /// Sends `phone` as `null`, which clears it. Assumed.\n        pub fn clear_phone(mut self) -> Self {\n            \
+             self.phone = Some(None);\n            self\n        }\n",
+            "pub labels: Option<Option<Vec<String>>>,\n",
+            "self.labels = Some(Some(value.into_iter().map(Into::into).collect()));",
+            "        /// Sends `labels` as `null`, which clears it. Observed.\n        pub fn clear_labels(mut self) -> Self {",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn a_nullable_field_that_is_received_has_two_states() {
+        let spec = sample::changed(|document| {
+            document["components"]["schemas"]["Order"]["properties"]["type"]["nullable"] = true.into();
+        });
+        let text = emitted(&spec).unwrap();
+        assert!(text.contains("pub kind: Option<String>,"), "{text}");
+        assert!(!text.contains("clear_"), "{text}");
+    }
+
+    #[test]
+    fn a_setter_with_the_name_of_a_method_that_clears_is_refused() {
+        let mut document = sample::document();
+        document["components"]["schemas"]["OrderCreate"]["properties"]["clear_phone"] =
+            json!({ "type": "boolean", "description": "Whether to clear it.", "x-confidence": "assumed" });
+        document["components"]["schemas"]["OrderCreate"]["properties"]["phone"] =
+            json!({ "type": "string", "nullable": true, "description": "It.", "x-confidence": "assumed" });
+        let spec = Spec::parse(&document.to_string()).unwrap();
+        let problem = "its setter has the name of another method; set `x-rust-name`";
+        assert_eq!(
+            emitted(&spec).unwrap_err(),
+            format!("components.schemas.OrderCreate.properties.clear_phone: {problem}")
+        );
     }
 
     #[test]

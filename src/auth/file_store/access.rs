@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::auth::file_io::failed;
-use crate::auth::store_error::StoreError;
+use crate::error::StoreError;
 
 /// Checks that a folder exists and that only its owner, who must be this program's user or root, can write to it.
 pub(super) fn check(folder: &Path) -> Result<(), StoreError> {

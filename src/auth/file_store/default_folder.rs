@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 
-use crate::auth::store_error::StoreError;
+use crate::error::StoreError;
 
 /// The folder for the files of a program, which stay on this machine.
 pub(super) fn find(program: &str) -> Result<PathBuf, StoreError> {

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::auth::file_io::{failed, private};
 use crate::auth::store::{CompareAndSwap, TokenKey};
-use crate::auth::store_error::StoreError;
 use crate::auth::token_set::TokenSet;
+use crate::error::StoreError;
 
 /// The version of the format of a file.
 const FORMAT: u64 = 1;

@@ -6,8 +6,8 @@ use futures_core::future::BoxFuture;
 
 use super::{CompareAndSwap, TokenKey, TokenStore};
 use crate::auth::lease::Lease;
-use crate::auth::store_error::StoreError;
 use crate::auth::token_set::TokenSet;
+use crate::error::StoreError;
 
 /// [`TokenStore`] with boxed futures, so that it can be a trait object.
 pub(crate) trait DynTokenStore: fmt::Debug + Send + Sync {

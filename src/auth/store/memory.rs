@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{CompareAndSwap, TokenKey, TokenStore};
 use crate::auth::lease::Lease;
-use crate::auth::store_error::StoreError;
 use crate::auth::token_set::TokenSet;
+use crate::error::StoreError;
 
 /// A token store in the memory of the process, which is the default. Clones share it.
 ///
