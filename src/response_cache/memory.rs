@@ -304,7 +304,7 @@ mod tests {
         memory.end_read(tenant, read);
     }
 
-    fn keys<'a>(memory: &mut CacheMemory, keys: &[&'a str]) -> Vec<&'a str> {
+    fn keys<'a>(memory: &CacheMemory, keys: &[&'a str]) -> Vec<&'a str> {
         keys.iter().copied().filter(|key| memory.tenants["acme"].responses.contains_key(*key)).collect()
     }
 
@@ -316,7 +316,7 @@ mod tests {
         }
         assert!(memory.get(&tenant, "a1").is_some() && memory.get(&tenant, "x1").is_none());
         store(&mut memory, &tenant, "d1", "orders");
-        assert_eq!(keys(&mut memory, &["a1", "b1", "c1", "d1"]), ["a1", "c1", "d1"]);
+        assert_eq!(keys(&memory, &["a1", "b1", "c1", "d1"]), ["a1", "c1", "d1"]);
         assert_eq!((memory.len(), memory.used_bytes()), (3, memory.max_bytes));
     }
 
@@ -328,7 +328,7 @@ mod tests {
             memory.max_entry_bytes = max_entry_bytes;
             let read = memory.begin_read(&tenant, 1, &resource("orders"), now());
             memory.store(&tenant, &"b1".into(), read, response(bytes));
-            assert_eq!(keys(&mut memory, &["a1", "b1"]), ["a1"], "{bytes}");
+            assert_eq!(keys(&memory, &["a1", "b1"]), ["a1"], "{bytes}");
         }
     }
 
@@ -363,7 +363,7 @@ mod tests {
             paths.iter().zip(stored).for_each(|(path, key)| store(&mut memory, &tenant, key, path));
             let write = memory.begin_write(&tenant, &resource(written), now());
             memory.end_write(&tenant, write, false, now());
-            assert_eq!(keys(&mut memory, &stored), left, "{written}");
+            assert_eq!(keys(&memory, &stored), left, "{written}");
         }
         assert!(memory.get(&other, "o1").is_some());
     }
@@ -383,7 +383,7 @@ mod tests {
             memory.store(&tenant, &key.into(), read, response(KIB));
             memory.end_read(&tenant, read);
         }
-        assert_eq!(keys(&mut memory, &["a1", "b1", "c1", "d1"]), ["c1", "d1"]);
+        assert_eq!(keys(&memory, &["a1", "b1", "c1", "d1"]), ["c1", "d1"]);
     }
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
         store(&mut memory, &tenant, "2 a", "orders");
         store(&mut memory, &tenant, "1 a", "orders");
         memory.remove_client(&tenant, client, "2 ");
-        assert_eq!(keys(&mut memory, &["1 a", "2 a"]), ["1 a"]);
+        assert_eq!(keys(&memory, &["1 a", "2 a"]), ["1 a"]);
         memory.remove_client(&tenant, 1, "1 ");
         assert!(memory.tenants.is_empty() && memory.by_use.is_empty());
         // A call that is still under way finds no tenant.
