@@ -95,9 +95,8 @@ async fn a_fresh_response_costs_no_request_no_permit_and_no_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fresh_response_needs_no_token() {
-    let script = Script::new([fresh(1)]);
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    let world = World::new(script.clone(), start);
+    let world = World::new(Script::new([fresh(1)]), start);
     let credentials = fixably::Credentials::bearer(SECRET).with_expires_at(start + SignedDuration::from_secs(30));
     let client = fixably::Client::builder(credentials).with_tenant("acme").with_transport(world);
     let client = client.with_cache(ResponseCache::new()).build().unwrap();
@@ -295,7 +294,7 @@ async fn a_write_outdates_its_path_the_paths_above_and_below_and_what_they_are_a
             assert_eq!(get(&client, path).await.1, None, "{path} after {method} {path}");
         }
         assert_eq!(get(&client, "statuses").await.1, FRESH, "reference data changes with itself only");
-        client.request(method.clone(), "statuses/1").send::<Value>().await.unwrap();
+        client.request(method, "statuses/1").send::<Value>().await.unwrap();
         assert_eq!(get(&client, "statuses").await.1, None);
     }
 }
@@ -556,7 +555,7 @@ async fn tenants_share_the_memory_of_a_cache_and_no_response() {
         assert_eq!(get(&tenants.get("a").await.unwrap(), "orders/1").await, (1, expected));
         assert_eq!(get(&tenants.get("bb").await.unwrap(), "orders/1").await, (2, expected));
     }
-    assert_eq!((*sent.lock().unwrap()).clone(), [1, 2]);
+    assert_eq!(*sent.lock().unwrap(), [1, 2]);
     tenants.remove("a");
     assert_eq!(cache.len(), 1, "a tenant that is removed leaves nothing");
     assert_eq!(get(&tenants.get("a").await.unwrap(), "orders/1").await, (1, None));
