@@ -97,7 +97,7 @@ async fn without_a_tenant_it_runs_at_a_mock_server() {
 async fn a_wrong_password_is_called_one() {
     let (server, home) = (MockServer::start().await, Folder::new());
     let (user, _) = server.login(Role::Manager);
-    let message = run(home.path(), &login(&server, &user, "wrong"));
+    let message = run(home.path(), &login(&server, &user, "not-the-password"));
     let details = "no token: the vendor refuses these credentials: \"The user is unknown, or the password is wrong.\"";
     assert!(message.as_ref().unwrap_err().contains(details), "{message:?}");
     assert_eq!(advice(message), "Fisikal refuses the login: check the user name, the password and the application.");
@@ -116,7 +116,7 @@ async fn a_missing_network_is_called_one() {
 async fn a_missing_right_is_called_one() {
     let (server, home) = (MockServer::start().await, Folder::new());
     let (user, password) = server.login(Role::Manager);
-    server.fault(Fault::status(403).on("GET", "/schedule/occurrences"));
+    server.fault(Fault::status(403).on("GET", "/api/unified/schedule/occurrences"));
     let advice = advice(run(home.path(), &login(&server, &user, &password)));
     assert_eq!(advice, "The login is right, but this user may not see the classes: ask for the role Manager.");
 }
@@ -173,7 +173,7 @@ async fn an_expired_session_is_called_one() {
 async fn a_spent_limit_is_called_one_and_the_message_says_when_to_try_again() {
     let (server, home) = (MockServer::start().await, Folder::new());
     let (user, password) = server.login(Role::Manager);
-    server.fault(Fault::status(429).with_header("retry-after", "600").on("GET", "/schedule/occurrences"));
+    server.fault(Fault::status(429).with_header("retry-after", "600").on("GET", "/api/unified/schedule/occurrences"));
     let expected = server.now() + Duration::from_secs(600);
     let advice = advice(run(home.path(), &login(&server, &user, &password)));
     let at = advice.strip_prefix("The limit of calls is spent: try again at ").unwrap().strip_suffix('.').unwrap();
