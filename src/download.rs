@@ -200,6 +200,58 @@ impl Download {
         }
     }
 
+    /// Does what [`chunk`](Self::chunk) does, and blocks this thread meanwhile. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`chunk`](Self::chunk); [`Error::InvalidRequest`] in an async task of tokio.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # use http::Method;
+    /// # fn read(client: servicebay::fixably::Client) -> Result<(), servicebay::Error> {
+    /// let mut invoice = client.request(Method::GET, "orders/1/invoice.pdf").download_blocking()?;
+    /// while let Some(chunk) = invoice.chunk_blocking()? {
+    ///     println!("{} bytes", chunk.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn chunk_blocking(&mut self) -> Result<Option<Bytes>, Error> {
+        crate::blocking::block_on(self.request.operation().id(), "chunk", self.chunk())
+    }
+
+    /// Does what [`save`](Self::save) does, and blocks this thread meanwhile. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save); [`Error::InvalidRequest`] in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn save_blocking(self, path: impl AsRef<Path>) -> Result<u64, Error> {
+        crate::blocking::block_on(self.request.operation().id(), "save", self.save(path))
+    }
+
+    /// Does what [`save_with`](Self::save_with) does, and blocks this thread meanwhile. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save); [`Error::InvalidRequest`] in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn save_with_blocking(
+        self,
+        path: impl AsRef<Path>,
+        progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<u64, Error> {
+        crate::blocking::block_on(self.request.operation().id(), "save_with", self.save_with(path, progress))
+    }
+
     /// The pieces as a stream, which ends after an error.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
         stream::unfold(Some(self), async |download| {

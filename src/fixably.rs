@@ -125,6 +125,8 @@ mod expand;
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod id;
+#[cfg(all(test, feature = "testing"))]
+mod keyed_write;
 mod order;
 mod page;
 mod query;

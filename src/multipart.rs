@@ -45,7 +45,7 @@ impl Multipart {
 
     /// Adds a field.
     pub fn text(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
-        let head = format!("PartContent-Disposition: form-data; name=\"{}\"\r\n", escape(name.as_ref()));
+        let head = format!("Content-Disposition: form-data; name=\"{}\"\r\n", escape(name.as_ref()));
         self.parts.push((head, PartContent::Bytes(value.into().into())));
         self
     }
@@ -172,7 +172,7 @@ fn file_head(name: &str, file_name: &str, content_type: &str) -> String {
         content_type => content_type,
     };
     format!(
-        "PartContent-Disposition: form-data; name=\"{name}\"; filename=\"{file_name}\"\r\nContent-Type: {content_type}\r\n"
+        "Content-Disposition: form-data; name=\"{name}\"; filename=\"{file_name}\"\r\nContent-Type: {content_type}\r\n"
     )
 }
 
@@ -193,7 +193,7 @@ mod tests {
         let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
         let mut expected = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nGröße\r\n--{boundary}\r\n\
-             PartContent-Disposition: form-data; name=\"file\"; filename=\"a%22b%0D%0A.jpg\"\r\nContent-Type: image/jpegX: 1\r\n\r\n"
+             Content-Disposition: form-data; name=\"file\"; filename=\"a%22b%0D%0A.jpg\"\r\nContent-Type: image/jpegX: 1\r\n\r\n"
         )
         .into_bytes();
         expected.extend([0, 255]);
@@ -215,7 +215,7 @@ mod tests {
         let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
         assert_eq!(body.as_bytes().unwrap(), &format!("--{boundary}--\r\n"));
         let form = Multipart::new().file("f", "n", "\n", "secret");
-        assert!(form.parts[0].0.ends_with("PartContent-Type: application/octet-stream\r\n"));
+        assert!(form.parts[0].0.ends_with("Content-Type: application/octet-stream\r\n"));
         assert_eq!((format!("{form:?}"), form.len(), form.is_empty()), ("[6 bytes]".to_owned(), 1, false));
     }
 }

@@ -339,6 +339,18 @@ impl RawRequest {
         Download::start(self.request).await
     }
 
+    /// Does what [`download`](Self::download) does, and blocks this thread until the head of the response is there. Not in async code:
+    /// see [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`download`](Self::download); [`Error::InvalidRequest`] in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn download_blocking(self) -> Result<Download, Error> {
+        crate::blocking::block_on(self.request.operation().id(), "download", self.download())
+    }
+
     blocking_sends! { Response }
 }
 

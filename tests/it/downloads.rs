@@ -215,3 +215,22 @@ async fn a_stream_ends_after_its_error() {
     assert!(stream.try_next().await.is_err());
     assert!(stream.try_next().await.unwrap().is_none());
 }
+
+#[cfg(feature = "blocking")]
+#[test]
+fn a_download_needs_no_async_code() {
+    let folder = Folder::new();
+    let path = folder.path().join("invoice.pdf");
+    let script = Script::new([version(whole()).cut_after(4), rest(4), whole(), whole()]);
+    let request = || client(&script).request(Method::GET, "orders/1/invoice.pdf");
+    let mut invoice = request().download_blocking().unwrap();
+    let mut received = Vec::new();
+    while let Some(chunk) = invoice.chunk_blocking().unwrap() {
+        received.extend_from_slice(&chunk);
+    }
+    assert_eq!(received, FILE.as_bytes());
+    assert_eq!(request().download_blocking().unwrap().save_blocking(&path).unwrap(), 10);
+    let mut progress = 0;
+    request().download_blocking().unwrap().save_with_blocking(&path, |received, _| progress = received).unwrap();
+    assert_eq!((progress, std::fs::read_to_string(&path).unwrap().as_str()), (10, FILE));
+}

@@ -103,19 +103,19 @@ async fn a_key_that_cannot_be_sent_is_an_error_before_anything_is_sent() {
 
 /// How an attempt can fail without an effect on what comes next.
 #[derive(Clone, Copy, Debug)]
-enum Failure {
-    Lost,
+enum FailedAttempt {
+    Dropped,
     NotSent,
     Refused,
     Status(u16),
 }
 
-fn failure() -> impl Strategy<Value = Failure> {
+fn failure() -> impl Strategy<Value = FailedAttempt> {
     prop_oneof![
-        Just(Failure::Lost),
-        Just(Failure::NotSent),
-        Just(Failure::Refused),
-        proptest::sample::select(vec![408, 500, 502, 503, 504, 520, 530]).prop_map(Failure::Status),
+        Just(FailedAttempt::Dropped),
+        Just(FailedAttempt::NotSent),
+        Just(FailedAttempt::Refused),
+        proptest::sample::select(vec![408, 500, 502, 503, 504, 520, 530]).prop_map(FailedAttempt::Status),
     ]
 }
 
@@ -126,10 +126,10 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let steps = failures.iter().map(|failure| match failure {
-                Failure::Lost => Step::dropped(),
-                Failure::NotSent => Step::connect_error(),
-                Failure::Refused => refused("2"),
-                Failure::Status(status) => Step::status(*status),
+                FailedAttempt::Dropped => Step::dropped(),
+                FailedAttempt::NotSent => Step::connect_error(),
+                FailedAttempt::Refused => refused("2"),
+                FailedAttempt::Status(status) => Step::status(*status),
             });
             let (client, script) = client(steps.chain([created().repeat()]));
             let key = if own { IdempotencyKey::from("job-17") } else { IdempotencyKey::random() };
@@ -139,7 +139,7 @@ proptest! {
             assert_eq!(keys(&script), same(key.as_str(), requests.len()));
             assert!(requests.iter().all(|request| request.body == requests[0].body));
             // A refusal of the limit costs no attempt, any other failure one of three.
-            let failed = failures.iter().filter(|failure| !matches!(failure, Failure::Refused)).count();
+            let failed = failures.iter().filter(|failure| !matches!(failure, FailedAttempt::Refused)).count();
             assert_eq!(outcome.is_ok(), failed < 3, "{outcome:?}");
         });
     }
