@@ -178,6 +178,7 @@ mod request_log;
 mod response;
 mod router;
 mod script;
+mod similar_names;
 mod sockets;
 mod test_server;
 mod token_issuer;

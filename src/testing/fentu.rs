@@ -64,9 +64,11 @@ mod server;
 mod store;
 mod validator;
 mod view;
+mod visit_error;
 
 pub use self::application::Application;
 pub use self::builder::MockServerBuilder;
 pub use self::keys::{ApiKey, KeyKind};
 pub use self::mock_server::{MockServer, TokenPair};
 pub use self::options::{BasePath, Consent, Pkce, RefreshTokens, Tier};
+pub use self::visit_error::VisitError;

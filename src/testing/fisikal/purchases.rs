@@ -96,6 +96,21 @@ impl Purchases {
         id
     }
 
+    /// All orders, oldest first.
+    pub(super) fn orders(&self) -> Vec<Value> {
+        let shown = |(id, order): (&i64, &Order)| {
+            let items = order
+                .items
+                .iter()
+                .map(|(package, client)| json!({"service_package_id": package.id, "client_id": client}));
+            json!({
+                "id": id, "buyer_id": order.buyer, "amount": order.pence, "paid": order.paid,
+                "purchases": items.collect::<Vec<_>>(),
+            })
+        };
+        self.orders.iter().map(shown).collect()
+    }
+
     pub(super) fn get(&self, order: i64) -> Option<&Order> {
         self.orders.get(&order)
     }
