@@ -24,7 +24,7 @@ pub(super) fn field_error(on: &str, kind: &str) -> Value {
 
 /// 422 for a full class, for which the vendor gives no reason.
 pub(super) fn full_class() -> ErrorResponse {
-    ErrorResponse::empty(StatusCode::UNPROCESSABLE_ENTITY)
+    validation(Vec::new())
 }
 
 /// 404 for a path or 405 for a method that no operation has. The vendor's body is unknown.

@@ -170,7 +170,7 @@ impl Purchases {
             "id": id, "created_at": now.to_string(), "paid_at": now.to_string(), "quantity": 1, "section": "packages",
             "product_name": product, "transaction_type": if pence < 0 { "refund" } else { "payment" }, "reference": format!("T-{id}"),
             "payment_method": method, "client_id": client, "location_name": "Harbour", "balance": "0.00", "amount": amount,
-            "total": amount, "discounts_amount": "0.00", "payment_id": id,
+            "total": pence as f64 / 100.0, "discounts_amount": "0.00", "payment_id": id,
         }));
     }
 }

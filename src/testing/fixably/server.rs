@@ -185,7 +185,7 @@ mod tests {
     fn a_missing_scope_gets_403_and_is_not_named() {
         let server = builder().in_memory();
         let response = send(&server, "Bearer test-admin-view-only", "POST", "/orders");
-        let body: serde_json::Value = serde_json::from_slice(response.response.body()).expect("JSON");
+        let body: Value = serde_json::from_slice(response.response.body()).expect("JSON");
         assert_eq!(body, json!({"status": 403, "developerMessage": "The token does not allow this."}));
         assert_eq!(server.counters().forbidden(), 1);
     }
