@@ -26,6 +26,8 @@ mod guides;
 mod hooked_store;
 mod layers;
 mod limits;
+#[cfg(all(feature = "fentu", feature = "fisikal", feature = "repairy"))]
+mod mock_servers;
 mod observability;
 mod pacing;
 mod paging;
