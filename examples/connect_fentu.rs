@@ -140,8 +140,9 @@ async fn show_work_orders(client: &Client) -> Result<(), Error> {
 #[expect(clippy::disallowed_methods, reason = "a browser is another program")]
 fn open_mock_browser(server: &MockServer, login: &LoopbackLogin) {
     println!("The user consents at {} in the browser.", login.url().path());
-    if let Some(redirect) = server.visit(login.url().as_str()) {
-        tokio::spawn(reqwest::get(redirect));
+    match server.visit(login.url().as_str()) {
+        Ok(redirect) => drop(tokio::spawn(reqwest::get(redirect))),
+        Err(error) => println!("The browser stays where it is: {error}"),
     }
 }
 

@@ -109,7 +109,8 @@
 //!
 //! | to check | use |
 //! | --- | --- |
-//! | what changed on the server | [`snapshot`](fixably::MockServer::snapshot) and the vendor's own readers, such as [`order`](fixably::MockServer::order) |
+//! | what the server holds | its lists, such as [`orders`](fixably::MockServer::orders), [`work_orders`](fentu::MockServer::work_orders), [`clients`](fisikal::MockServer::clients) and [`bookings`](repairy::MockServer::bookings), and [`snapshot`](fixably::MockServer::snapshot) for the response to any GET |
+//! | that every request was one of the vendor's operations | [`Counters::unknown`], and [`RecordedRequest::problem`], which names the path and similar operations |
 //! | how many requests arrived, by operation, status and token | [`Counters`] |
 //! | which requests arrived, and when | [`RecordedRequest`] |
 //! | logins, refreshes and revocations | [`TokenRequest`] |
@@ -178,6 +179,7 @@ mod request_log;
 mod response;
 mod router;
 mod script;
+mod similar_names;
 mod sockets;
 mod test_server;
 mod token_issuer;

@@ -50,12 +50,17 @@ use crate::error::StoreError;
 ///
 /// # Example
 ///
+/// A whole program: a store, two clients that share it, and the check of its contract. It calls a mock server, which the
+/// feature `testing` adds.
+///
 /// ```
 /// use std::collections::HashMap;
 /// use std::fmt;
 /// use std::path::PathBuf;
-/// use std::sync::Mutex;
+/// use std::sync::{Arc, Mutex};
 ///
+/// use servicebay::testing::repairy::{MockServer, Partner};
+/// use servicebay::testing::token_store;
 /// use servicebay::{CompareAndSwap, Lease, StoreError, TokenKey, TokenSet, TokenStore};
 ///
 /// /// Records as JSON, in memory.
@@ -110,13 +115,26 @@ use crate::error::StoreError;
 ///     }
 /// }
 ///
-/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let locks = std::env::temp_dir().join(format!("servicebay-json-store-{}", std::process::id()));
-/// # std::fs::create_dir_all(&locks)?;
-/// # let store = std::sync::Arc::new(JsonStore { records: Mutex::default(), locks: locks.clone() });
-/// # servicebay::testing::token_store::check(std::sync::Arc::clone(&store), store).await?;
-/// # std::fs::remove_dir_all(locks)?;
-/// # Ok(()) }
+/// #[tokio::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let locks = std::env::temp_dir().join(format!("servicebay-json-store-{}", std::process::id()));
+///     std::fs::create_dir_all(&locks)?;
+///     let store = Arc::new(JsonStore { records: Mutex::default(), locks: locks.clone() });
+///
+///     // The first client logs in. The second one, such as after a restart, loads the tokens.
+///     let server = MockServer::start().await;
+///     for _ in 0..2 {
+///         let client = server.client_builder(Partner::Main).with_token_store(Arc::clone(&store)).build()?;
+///         client.get_booking().id("670000000000000000000001").send().await?;
+///         client.close().await?;
+///     }
+///     assert_eq!(server.counters().logins(), 1);
+///
+///     // In a test of the store, with two handles to the same storage:
+///     token_store::check(Arc::clone(&store), store).await?;
+///     std::fs::remove_dir_all(locks)?;
+///     Ok(())
+/// }
 /// ```
 pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// Loads the record under a key; `None` if there is none.

@@ -642,7 +642,7 @@ pub mod types {
         pub status: Option<WorkOrderStatus>,
         /// Planned start of the work, in UTC. Assumed.
         pub scheduled_date: Option<Open<Timestamp>>,
-        /// Planned duration of the work. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. At least 0. Assumed.
         pub estimated_duration: Option<u32>,
         /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         pub asset_id: Option<Id<Asset>>,
@@ -703,7 +703,7 @@ pub mod types {
             self
         }
 
-        /// Planned duration of the work. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. At least 0. Assumed.
         pub fn estimated_duration(mut self, value: u32) -> Self {
             self.estimated_duration = Some(value);
             self
@@ -745,7 +745,7 @@ pub mod types {
         pub status: Option<WorkOrderStatus>,
         /// Planned start of the work, in UTC. Assumed.
         pub scheduled_date: Option<Open<Timestamp>>,
-        /// Planned duration of the work. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. At least 0. Assumed.
         pub estimated_duration: Option<u32>,
         /// The machine that the work is about. No source shows that the API accepts this field. Assumed.
         pub asset_id: Option<Id<Asset>>,
@@ -807,7 +807,7 @@ pub mod types {
             self
         }
 
-        /// Planned duration of the work. Unit: minutes. Assumed.
+        /// Planned duration of the work. Unit: minutes. At least 0. Assumed.
         pub fn estimated_duration(mut self, value: u32) -> Self {
             self.estimated_duration = Some(value);
             self
@@ -1353,7 +1353,7 @@ pub mod types {
     pub struct AssetPartCreate {
         /// The part in the catalog. Assumed.
         pub part_id: Option<Id<Part>>,
-        /// Quantity. Assumed.
+        /// Quantity. At least 1. Assumed.
         pub quantity: Option<u32>,
         extra: Map<String, Value>,
     }
@@ -1371,7 +1371,7 @@ pub mod types {
             self
         }
 
-        /// Quantity. Assumed.
+        /// Quantity. At least 1. Assumed.
         pub fn quantity(mut self, value: u32) -> Self {
             self.quantity = Some(value);
             self

@@ -31,6 +31,7 @@ use super::token_log::{TokenRequest, TokenRequestKind};
 pub struct Counters {
     requests: u64,
     refused: u64,
+    unknown: u64,
     unauthorized: u64,
     forbidden: u64,
     faults: u64,
@@ -58,6 +59,13 @@ impl Counters {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Requests whose method and path match no operation. Each is in
+    /// [`requests`](crate::testing::fixably::MockServer::requests), with its [`problem`](super::RecordedRequest::problem).
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        self.unknown
     }
 
     /// Responses with status 401.
@@ -164,8 +172,9 @@ impl Counters {
             TokenSeen::Session => self.session += 1,
             TokenSeen::None => self.anonymous += 1,
         }
-        if let Some(operation) = operation {
-            *self.operations.entry(operation).or_default() += 1;
+        match operation {
+            Some(operation) => *self.operations.entry(operation).or_default() += 1,
+            None => self.unknown += 1,
         }
     }
 
@@ -205,6 +214,8 @@ mod tests {
         assert_eq!((seen.requests, seen.refused, seen.unauthorized, seen.forbidden), (4, 1, 1, 1), "{seen:?}");
         assert_eq!((seen.bearer, seen.legacy, seen.anonymous), (2, 1, 1), "{seen:?}");
         assert_eq!(seen.operations().collect::<Vec<_>>(), [("list_orders", 4)]);
-        assert_eq!(seen.operation("get_order"), 0);
+        assert_eq!((seen.operation("get_order"), seen.unknown()), (0, 0));
+        counters.add_request(None, TokenSeen::Bearer, StatusCode::NOT_FOUND);
+        assert_eq!((counters.unknown(), counters.requests()), (1, 5));
     }
 }

@@ -28,15 +28,13 @@ impl ErrorResponse {
         Self { status, body: None, headers: Vec::new() }
     }
 
-    /// The error for a request without a route. `error` is the vendor's form of a status and a message.
-    pub(crate) fn no_route(reason: RouteError, error: impl FnOnce(StatusCode, &'static str) -> Self) -> Self {
-        match reason {
-            RouteError::MethodNotAllowed(allowed) => {
-                let error = error(StatusCode::METHOD_NOT_ALLOWED, "This path does not support this method.");
-                error.with_header(ALLOW, &allowed.join(", "))
-            }
-            RouteError::NotFound => error(StatusCode::NOT_FOUND, "There is nothing at this path."),
+    /// The error for a request without a route: 404, or 405 if the path has operations with other methods. `error` is the
+    /// vendor's form of a status and a message.
+    pub(crate) fn no_route(reason: RouteError, error: impl FnOnce(StatusCode, String) -> Self) -> Self {
+        if reason.allowed.is_empty() {
+            return error(StatusCode::NOT_FOUND, reason.message);
         }
+        error(StatusCode::METHOD_NOT_ALLOWED, reason.message).with_header(ALLOW, &reason.allowed.join(", "))
     }
 
     /// Adds a header.
@@ -76,16 +74,16 @@ mod tests {
 
     #[test]
     fn a_wrong_method_gets_the_allowed_ones() {
-        let form = |status, message: &str| ErrorResponse::json(status, json!({"message": message}));
-        let reason = RouteError::MethodNotAllowed(vec!["GET", "PUT"]);
-        let response = ErrorResponse::no_route(reason, form).into_response();
+        let form = |status, message| ErrorResponse::json(status, json!({"message": message}));
+        let reason = |allowed| RouteError { allowed, message: "There is no such operation.".to_owned() };
+        let response = ErrorResponse::no_route(reason(vec!["GET", "PUT"]), form).into_response();
         let header = |name| response.headers()[name].to_str().expect("text");
         assert_eq!(
             (response.status().as_u16(), header(ALLOW), header(CONTENT_TYPE)),
             (405, "GET, PUT", "application/json")
         );
-        assert_eq!(response.body(), r#"{"message":"This path does not support this method."}"#);
-        assert_eq!(ErrorResponse::no_route(RouteError::NotFound, form).status, 404);
+        assert_eq!(response.body(), r#"{"message":"There is no such operation."}"#);
+        assert_eq!(ErrorResponse::no_route(reason(Vec::new()), form).status, 404);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use super::response::{self, MockResponse};
 /// A failure that a mock server applies to the next request, or to the next few requests of one kind.
 ///
 /// By default a fault applies once, to the next request. [`times`](Self::times) and [`always`](Self::always) change how
-/// often, and [`on`](Self::on) limits it to one method and path. If several faults match a request, only the one that
-/// was added first applies.
+/// often, and [`on_operation`](Self::on_operation) limits it to one operation, [`on`](Self::on) to one method and path. If
+/// several faults match a request, only the one that was added first applies.
 ///
 /// Some faults *replace* the handling of the request: it arrives, and the server's state does not change. Others change
 /// the response *after* the server has handled the request and changed its state. Each constructor says which it is.
@@ -35,7 +35,7 @@ use super::response::{self, MockResponse};
 /// let server = MockServer::start().await;
 ///
 /// // The order is created, but the response is lost: the client must not retry, or there would be two orders.
-/// server.fault(Fault::lost_response().on("POST", "/orders"));
+/// server.fault(Fault::lost_response().on_operation("create_order"));
 /// let created = server.client()?.create_order().body(OrderCreate::new().reference("WEB-7")).send().await;
 ///
 /// assert!(matches!(created, Err(Error::OutcomeUnknown(_))));
@@ -249,7 +249,30 @@ impl Fault {
     /// Applies only to requests with this method and path, relative to the base URL. A segment in braces matches any
     /// segment: `/orders/{id}/notes`. The query string does not count.
     pub fn on(mut self, method: impl Into<String>, path: impl AsRef<str>) -> Self {
-        self.target = Some(Target::new(method.into(), path.as_ref()));
+        self.target = Some(Target::path(method.into(), path.as_ref()));
+        self
+    }
+
+    /// Applies only to requests for this operation, such as `create_booking`: the name of the client's method, which
+    /// [counters](crate::testing::Counters) and [requests](crate::testing::RecordedRequest) use too. Requests for tokens
+    /// are the operations `log_in` and `refresh` at Repairy, `token`, `revoke` and `authorize` at Fentu, and `token`,
+    /// `revoke` and `log_in` (sessions) at Fisikal. Takes the place of [`on`](Self::on).
+    ///
+    /// [`fault`](crate::testing::repairy::MockServer::fault) panics if the server has no operation with this name, and lists
+    /// similar ones:
+    ///
+    /// ```
+    /// use servicebay::testing::Fault;
+    /// use servicebay::testing::repairy::MockServer;
+    ///
+    /// let server = MockServer::builder().in_memory();
+    /// server.fault(Fault::lost_response().on_operation("create_booking"));
+    ///
+    /// let misspelled = || server.fault(Fault::lost_response().on_operation("create_bookings"));
+    /// assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(misspelled)).is_err());
+    /// ```
+    pub fn on_operation(mut self, operation: impl Into<String>) -> Self {
+        self.target = Some(Target::Operation(operation.into()));
         self
     }
 
@@ -271,14 +294,19 @@ impl Fault {
         self
     }
 
+    /// Checks that the operations of a server include the one that this fault is limited to. The error is a sentence.
+    pub(crate) fn check(&self, operations: &[&'static str]) -> Result<(), String> {
+        self.target.as_ref().map_or(Ok(()), |target| target.check(operations))
+    }
+
     /// Whether there is anything to apply.
     pub(crate) fn is_empty(&self) -> bool {
         self.times == Some(0)
     }
 
     /// Claims a request that matches: counts it as skipped, or returns true if the fault applies to it.
-    pub(crate) fn claim(&mut self, method: &Method, path: &str) -> bool {
-        if self.target.as_ref().is_some_and(|target| !target.matches(method, path)) {
+    pub(crate) fn claim(&mut self, method: &Method, path: &str, operation: Option<&str>) -> bool {
+        if self.target.as_ref().is_some_and(|target| !target.matches(method, path, operation)) {
             return false;
         }
         if self.skip > 0 {

@@ -39,9 +39,9 @@
 //!
 //! Where the vendor's documentation says nothing, the server assumes a behavior, and [`MockServerBuilder`] has options
 //! for the others. Some assumptions are fixed: lists are sorted with the newest record first; unknown parameters are
-//! ignored; dates are compared with `scheduled_date`, and both ends are included; a search finds any part of a name or
-//! customer number, in any case; an update by PUT or PATCH keeps the fields that it does not name, and a null removes a
-//! value; a record in the trash gets 404, but other records still refer to it.
+//! ignored; a page size out of bounds is refused; dates are compared with `scheduled_date`, and both ends are included; a
+//! search finds any part of a name or customer number, in any case; an update is a PUT, keeps the fields that it does
+//! not name, and refuses a null; a record in the trash gets 404, but other records still refer to it.
 
 mod application;
 mod auth;
@@ -64,9 +64,11 @@ mod server;
 mod store;
 mod validator;
 mod view;
+mod visit_error;
 
 pub use self::application::Application;
 pub use self::builder::MockServerBuilder;
 pub use self::keys::{ApiKey, KeyKind};
 pub use self::mock_server::{MockServer, TokenPair};
 pub use self::options::{BasePath, Consent, Pkce, RefreshTokens, Tier};
+pub use self::visit_error::VisitError;

@@ -16,8 +16,8 @@
 //! * **bookings**: a class has a size and a booking window, and takes a credit. A rejected booking has its reasons in
 //!   `errors`, in a response with status 200 unless configured otherwise.
 //!
-//! An unknown path gets 404. Waiting lists, strikes, appointment limits and `/api/web` are not implemented, because it
-//! is not public how the Unified API handles them.
+//! An unknown path gets 404 and an unknown method 405, with a `message` that names similar operations. Waiting lists,
+//! strikes, appointment limits and `/api/web` are not implemented, because it is not public how the Unified API handles them.
 //!
 //! # Data
 //!

@@ -21,8 +21,16 @@ macro_rules! mock_server {
             }
 
             /// Adds a fault for the requests to come. Faults apply in the order in which they were added.
+            ///
+            /// # Panics
+            ///
+            /// If the fault is [limited to an operation](crate::testing::Fault::on_operation) that this vendor does not
+            /// have. The message lists similar names.
+            #[track_caller]
             pub fn fault(&self, fault: $crate::testing::fault::Fault) {
-                self.server.state().faults.add(fault);
+                if let Err(message) = self.server.add_fault(fault) {
+                    panic!("{message}");
+                }
             }
 
             /// Removes all pending faults.

@@ -34,10 +34,12 @@ impl Query {
         self.0.iter().rev().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// An integer within bounds. An upper bound of `i64::MAX` is no bound.
+    /// An integer within bounds. An upper bound of `i64::MAX` is no bound: a larger number counts as that one.
     pub(crate) fn integer(&self, name: &str, bounds: RangeInclusive<i64>) -> Result<Option<usize>, String> {
         let Some(text) = self.get(name) else { return Ok(None) };
-        let number = text.parse().ok().filter(|number| bounds.contains(number) && !text.starts_with('+'));
+        let is_large = *bounds.end() == i64::MAX && text.len() > 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = if is_large { Some(i64::MAX) } else { text.parse().ok() };
+        let number = number.filter(|number| bounds.contains(number) && !text.starts_with('+'));
         match number.and_then(|number| usize::try_from(number).ok()) {
             Some(number) => Ok(Some(number)),
             None if *bounds.end() == i64::MAX => Err(format!("`{name}` must be an integer from {}.", bounds.start())),
@@ -97,6 +99,7 @@ mod tests {
         let query = Query::parse(Some("a=0&b=101&c=5&d=%2B5&e=99999999999999999999&f="));
         assert_eq!(query.integer("c", 1..=100), Ok(Some(5)));
         assert_eq!(query.integer("z", 1..=100), Ok(None));
+        assert!(query.integer("e", 1..=i64::MAX).is_ok_and(|number| number > Some(1_000_000)));
         assert_eq!(query.integer("a", 1..=i64::MAX), Err("`a` must be an integer from 1.".to_owned()));
         for name in ["a", "b", "d", "e", "f"] {
             let message = format!("`{name}` must be an integer from 1 to 100.");

@@ -26,6 +26,9 @@ pub struct RecordedRequest {
     pub query: String,
     /// The operation of the method and path, or `None` if there is none.
     pub operation: Option<&'static str>,
+    /// Why there is no operation: a sentence that names the method and the path, and similar operations. `None` if there
+    /// is one.
+    pub problem: Option<String>,
     /// How the client identified itself.
     pub token: TokenSeen,
     /// The status of the response, even if a fault kept it from the client.
@@ -85,6 +88,7 @@ mod tests {
                 path: "/api/v3/orders".into(),
                 query: String::new(),
                 operation: Some("list_orders"),
+                problem: None,
                 token: TokenSeen::Bearer,
                 status: StatusCode::OK,
             });

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::authorization::TokenSeen;
 use super::clock::{Clock, ServerTime, http_date};
+use super::fault::Fault;
 use super::fault::queue::FaultQueue;
 use super::request_log::{RecordedRequest, RequestLog};
 use super::response::MockResponse;
@@ -33,6 +34,9 @@ pub(crate) trait VendorServer: fmt::Debug + Send + Sized + 'static {
     /// Where the API begins, without a slash at the end.
     fn base_url(&self) -> String;
 
+    /// The names of all operations, those of the token endpoints included.
+    fn operations() -> Vec<&'static str>;
+
     /// What a request asks for, before anything is done about it.
     fn request_info<'a>(&self, request: &'a Request<Bytes>) -> RequestInfo<'a>;
 
@@ -45,7 +49,8 @@ pub(crate) trait VendorServer: fmt::Debug + Send + Sized + 'static {
 pub(crate) struct RequestInfo<'a> {
     /// The path relative to the base URL, as faults name it.
     pub(crate) path: &'a str,
-    pub(crate) operation: Option<&'static str>,
+    /// The name of the operation, or why there is none.
+    pub(crate) operation: Result<&'static str, String>,
     pub(crate) token: TokenSeen,
 }
 
@@ -77,6 +82,13 @@ impl<V: VendorServer> TestServer<V> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a fault, unless it names an operation that the vendor does not have. The error is a sentence.
+    pub(crate) fn add_fault(&self, fault: Fault) -> Result<(), String> {
+        fault.check(&V::operations())?;
+        self.state().faults.add(fault);
+        Ok(())
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -95,7 +107,7 @@ impl<V: VendorServer> Handler for TestServer<V> {
         let state = &mut *state;
         let time = ServerTime { now: self.now(), skew: state.skew };
         let RequestInfo { path, operation, token } = state.vendor.request_info(request);
-        let fault = state.faults.take(request.method(), path);
+        let fault = state.faults.take(request.method(), path, operation.as_ref().ok().copied());
 
         let mut response = match fault.as_ref().and_then(|fault| fault.replacement()) {
             Some(response) => response,
@@ -113,7 +125,8 @@ impl<V: VendorServer> Handler for TestServer<V> {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
-            operation,
+            operation: operation.as_ref().ok().copied(),
+            problem: operation.err(),
             token,
             status: response.response.status(),
         });

@@ -31,6 +31,8 @@ mod hooked_store;
 mod idempotency_keys;
 mod layers;
 mod limits;
+#[cfg(all(feature = "fentu", feature = "fisikal", feature = "repairy"))]
+mod mock_servers;
 mod observability;
 #[cfg(all(feature = "fentu", feature = "fisikal", feature = "repairy"))]
 mod own_values;

@@ -34,6 +34,9 @@ pub(crate) struct Parameter {
 
     #[serde(default, rename = "example")]
     _example: IgnoredAny,
+    // How a query without `x-query-object` would hold an object; only testers read it.
+    #[serde(default, rename = "style")]
+    _style: IgnoredAny,
     #[serde(default, rename = "examples")]
     _examples: IgnoredAny,
 }

@@ -75,6 +75,14 @@ pub(crate) struct Schema {
     _write_only: IgnoredAny,
     #[serde(rename = "title")]
     _title: IgnoredAny,
+    #[serde(rename = "pattern")]
+    _pattern: IgnoredAny,
+    #[serde(rename = "minLength")]
+    _min_length: IgnoredAny,
+    #[serde(rename = "minItems")]
+    _min_items: IgnoredAny,
+    #[serde(rename = "minProperties")]
+    _min_properties: IgnoredAny,
 }
 
 impl Schema {
@@ -86,6 +94,11 @@ impl Schema {
             (None, _) => return None,
         };
         reference.strip_prefix("#/components/schemas/")
+    }
+
+    /// Whether this schema only requires members, as a part of an `anyOf` beside properties does. Only testers read it.
+    fn is_requirement(&self) -> bool {
+        !self.required.is_empty() && *self == Self { required: self.required.clone(), ..Self::default() }
     }
 
     /// Whether this schema is a JSON object with properties of its own.
@@ -109,7 +122,8 @@ impl Schema {
         if self.rust.is_some() {
             return Ok(());
         }
-        if !self.any_of.is_empty() || !self.one_of.is_empty() {
+        let is_rule = self.is_struct() && self.any_of.iter().all(Self::is_requirement);
+        if !self.any_of.is_empty() && !is_rule || !self.one_of.is_empty() {
             return refuse("anyOf and oneOf need a hand-written type; name it in the `x-rust` of a component");
         }
         if (self.reference.is_some() || !self.all_of.is_empty()) && self.target().is_none() {
@@ -125,6 +139,11 @@ impl Schema {
         }
         if let Some(root) = self.root.as_ref().filter(|root| !self.properties.contains_key(*root)) {
             return refuse(&format!("its `x-root` names `{root}`, which is no property of it"));
+        }
+        if let Some(unknown) =
+            self.any_of.iter().flat_map(|part| &part.required).find(|name| !self.properties.contains_key(*name))
+        {
+            return refuse(&format!("an `anyOf` requires `{unknown}`, which is no property of it"));
         }
         for required in &self.required {
             match self.properties.get(required) {
@@ -239,6 +258,13 @@ mod tests {
             assert_eq!(error, "here: anyOf and oneOf need a hand-written type; name it in the `x-rust` of a component");
             assert!(schema(json!({ choice: [{ "type": "string" }], "x-rust": "Text" })).check("here").is_ok());
         }
+    }
+
+    #[test]
+    fn a_choice_of_required_members_needs_no_type() {
+        let choice = |member: &str| json!({ "properties": { "id": text() }, "anyOf": [{ "required": ["id"] }, { "required": [member] }] });
+        assert!(schema(choice("id")).check("here").is_ok());
+        assert_eq!(refused(choice("name")), "here: an `anyOf` requires `name`, which is no property of it");
     }
 
     #[test]

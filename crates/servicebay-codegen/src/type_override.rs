@@ -11,11 +11,12 @@ use crate::spec::Spec;
 use crate::spec_error::SpecError;
 
 /// JSON types whose format no primitive can express: type, format, the name of a schema for both, and its Rust type.
-const FORMATS: [(&str, &str, &str, &str); 4] = [
+const FORMATS: [(&str, &str, &str, &str); 5] = [
     ("string", "date", "FormatDate", "crate::Open<jiff::civil::Date>"),
     ("string", "date-time", "FormatDateTime", "crate::Open<jiff::Timestamp>"),
     ("string", "local-date-time", "FormatLocalDateTime", "crate::Open<jiff::civil::DateTime>"),
     ("number", "decimal", "FormatDecimal", "crate::Amount"),
+    ("string", "decimal", "FormatDecimal", "crate::Amount"),
 ];
 
 /// The Rust type of every schema that progenitor must not write a type for, by the schema's name.
@@ -146,6 +147,7 @@ mod tests {
             ("string", "date-time", Some("FormatDateTime")),
             ("string", "local-date-time", Some("FormatLocalDateTime")),
             ("number", "decimal", Some("FormatDecimal")),
+            ("string", "decimal", Some("FormatDecimal")),
             ("string", "email", None),
             ("integer", "date", None),
         ] {

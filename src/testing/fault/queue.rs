@@ -24,8 +24,8 @@ impl FaultQueue {
     }
 
     /// Takes the fault that applies to a request.
-    pub(crate) fn take(&mut self, method: &Method, path: &str) -> Option<Fault> {
-        let index = self.0.iter_mut().position(|fault| fault.claim(method, path))?;
+    pub(crate) fn take(&mut self, method: &Method, path: &str, operation: Option<&str>) -> Option<Fault> {
+        let index = self.0.iter_mut().position(|fault| fault.claim(method, path, operation))?;
         let fault = self.0[index].clone();
         if self.0[index].use_once() {
             drop(self.0.remove(index));
@@ -45,7 +45,7 @@ mod tests {
     }
 
     fn taken(queue: &mut FaultQueue, count: usize) -> Vec<bool> {
-        (0..count).map(|_| queue.take(&Method::GET, "/orders").is_some()).collect()
+        (0..count).map(|_| queue.take(&Method::GET, "/orders", Some("list_orders")).is_some()).collect()
     }
 
     #[test]
@@ -74,7 +74,7 @@ mod tests {
         let mut faults = queue(Fault::status(503).on("GET", "/orders"));
         faults.add(Fault::status(500));
         let statuses: Vec<_> = (0..2)
-            .filter_map(|_| faults.take(&Method::GET, "/orders"))
+            .filter_map(|_| faults.take(&Method::GET, "/orders", None))
             .filter_map(|fault| fault.replacement())
             .map(|response| response.response.status().as_u16())
             .collect();

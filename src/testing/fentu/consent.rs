@@ -111,6 +111,12 @@ fn page(status: StatusCode, text: &str) -> Response<Bytes> {
     uncached(response::raw(status, "text/html; charset=utf-8", html))
 }
 
+/// The text of a page, or the whole text of another body.
+pub(super) fn text(body: &str) -> String {
+    let paragraph = body.split_once("<p>").and_then(|(_, rest)| rest.split_once("</p>"));
+    paragraph.map_or(body, |(text, _)| text).to_owned()
+}
+
 fn uncached(mut response: Response<Bytes>) -> Response<Bytes> {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

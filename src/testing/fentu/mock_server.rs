@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use http::Request;
 use http::header::LOCATION;
+use http::{Request, StatusCode};
+use serde_json::Value;
 use url::Url;
 
 use super::application::Application;
 use super::auth::Identity;
+use super::consent;
 use super::keys::{ApiKey, KeyKind};
+use super::schema::Kind;
 use super::server::FentuServer;
+use super::visit_error::VisitError;
 use crate::testing::mock_server::{mock_server, rate_limit_methods, snapshot_method, token_methods};
 
 mock_server! {
@@ -113,27 +117,46 @@ impl MockServer {
     }
 
     /// Opens an authorization URL as a browser does, and returns where it is redirected to: the application, with a
-    /// code or an error. If the page asks the user, the user allows. `None` if there is no redirect.
+    /// code or an error. If the page asks the user, the user allows.
+    ///
+    /// # Errors
+    ///
+    /// [`VisitError`] with the status and the text of the page, if there is no redirect.
     ///
     /// ```
     /// use servicebay::testing::fentu::MockServer;
     ///
     /// let server = MockServer::builder().in_memory();
-    /// let url = format!(
-    ///     "{}?response_type=code&client_id=test-application&redirect_uri=http://127.0.0.1:49152/callback&state=xyz",
+    /// let url = |client_id| format!(
+    ///     "{}?response_type=code&client_id={client_id}&redirect_uri=http://127.0.0.1:49152/callback&state=xyz",
     ///     server.authorize_url(),
     /// );
-    /// let redirect = server.visit(&url).expect("a redirect");
+    /// let redirect = server.visit(&url("test-application")).expect("a redirect");
     /// assert_eq!(redirect.as_str(), "http://127.0.0.1:49152/callback?code=test-code-1&state=xyz");
+    ///
+    /// let error = server.visit(&url("another-application")).expect_err("no redirect");
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "the authorization page responded with 400 Bad Request instead of a redirect: \
+    ///      This application is not registered.",
+    /// );
     /// ```
-    #[must_use]
-    pub fn visit(&self, authorize_url: &str) -> Option<Url> {
-        let get = |url: &str| Some(self.handle(&Request::get(url).body(Bytes::new()).ok()?).response);
+    pub fn visit(&self, authorize_url: &str) -> Result<Url, VisitError> {
+        let get = |url: &str| {
+            let url: Url = url.parse().map_err(|reason: url::ParseError| VisitError::InvalidUrl(reason.to_string()))?;
+            let request = Request::get(url.as_str()).body(Bytes::new());
+            let request = request.map_err(|reason| VisitError::InvalidUrl(reason.to_string()))?;
+            Ok(self.handle(&request).response)
+        };
         let mut response = get(authorize_url)?;
-        if response.status() == 200 {
+        if response.status() == StatusCode::OK {
             response = get(&format!("{authorize_url}&decision=allow"))?;
         }
-        response.headers().get(LOCATION)?.to_str().ok()?.parse().ok()
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok()?.parse().ok());
+        location.ok_or_else(|| VisitError::NoRedirect {
+            status: response.status(),
+            message: consent::text(&String::from_utf8_lossy(response.body())),
+        })
     }
 
     /// How many requests the current window of a key still accepts, or `None` without a rate limit.
@@ -141,6 +164,54 @@ impl MockServer {
     pub fn remaining(&self, kind: KeyKind) -> Option<u32> {
         let identity = Identity::Key(self.key(kind));
         self.server.with_vendor(|vendor, time| vendor.remaining(&identity, time.now))
+    }
+
+    /// All work orders that are not in the trash, in full, sorted by id: the initial ones, then those that calls created. It
+    /// counts as no request.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), servicebay::Error> {
+    /// use servicebay::fentu::types::WorkOrderCreate;
+    /// use servicebay::testing::fentu::MockServer;
+    ///
+    /// let server = MockServer::start().await;
+    /// let before = server.work_orders().len();
+    /// let body = WorkOrderCreate::new("cust-001", "The boiler leaks.");
+    /// server.client()?.create_work_order().body(body).send().await?;
+    ///
+    /// assert_eq!(server.work_orders().len(), before + 1);
+    /// assert_eq!(server.work_orders()[before]["description"], "The boiler leaks.");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn work_orders(&self) -> Vec<Value> {
+        self.records(Kind::WorkOrder)
+    }
+
+    /// All customers that are not in the trash, in full, sorted by id: the initial ones, then those that calls created. It
+    /// counts as no request.
+    #[must_use]
+    pub fn customers(&self) -> Vec<Value> {
+        self.records(Kind::Customer)
+    }
+
+    /// All assets that are not in the trash, in full, sorted by id: the initial ones, then those that calls created. It counts
+    /// as no request.
+    #[must_use]
+    pub fn assets(&self) -> Vec<Value> {
+        self.records(Kind::Asset)
+    }
+
+    /// All tasks that are not in the trash, in full, sorted by id. It counts as no request.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<Value> {
+        self.records(Kind::Task)
+    }
+
+    fn records(&self, kind: Kind) -> Vec<Value> {
+        self.server.with_vendor(|vendor, _| vendor.records(kind))
     }
 
     /// Whether a work order, a customer, a task or an asset is in the trash.
@@ -158,8 +229,8 @@ impl MockServer {
         authorization: &str,
         method: &str,
         path: &str,
-        body: Option<serde_json::Value>,
-    ) -> (http::StatusCode, serde_json::Value) {
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         self.request_with(&[("authorization", authorization)], method, path, body)
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
+    pub(super) const ALL: [Self; 3] = [Self::Authorize, Self::Revoke, Self::Token];
+
     /// The endpoint of a path.
     pub(super) fn of(path: &str) -> Option<Self> {
         match path {

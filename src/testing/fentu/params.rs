@@ -7,7 +7,7 @@ use crate::testing::error_response::ErrorResponse;
 use crate::testing::query::Query;
 
 const DEFAULT_SIZE: usize = 25;
-const MAX_SIZE: usize = 100;
+const MAX_SIZE: i64 = 100;
 
 /// The parameters of one request. Unknown ones are ignored, and the last value of a repeated one counts.
 #[derive(Debug)]
@@ -30,10 +30,10 @@ impl Params {
         self.0.get(name)
     }
 
-    /// The requested page. A size above the maximum is reduced to it; what the vendor does is unknown.
+    /// The requested page. A size above the maximum is refused; what the vendor does is unknown.
     pub(super) fn page(&self) -> Result<Page, ErrorResponse> {
-        let number = self.integer("page")?.unwrap_or(1);
-        let size = self.integer("per_page")?.unwrap_or(DEFAULT_SIZE).min(MAX_SIZE);
+        let number = self.integer("page", i64::MAX)?.unwrap_or(1);
+        let size = self.integer("per_page", MAX_SIZE)?.unwrap_or(DEFAULT_SIZE);
         Ok(Page { number, size })
     }
 
@@ -45,8 +45,8 @@ impl Params {
         self.0.date(name).map_err(bad_request)
     }
 
-    fn integer(&self, name: &str) -> Result<Option<usize>, ErrorResponse> {
-        self.0.integer(name, 1..=i64::MAX).map_err(bad_request)
+    fn integer(&self, name: &str, max: i64) -> Result<Option<usize>, ErrorResponse> {
+        self.0.integer(name, 1..=max).map_err(bad_request)
     }
 }
 
@@ -63,12 +63,14 @@ mod tests {
     fn a_page_has_the_documented_defaults_and_maximum_size() {
         assert_eq!(page(""), Ok((1, 25)));
         assert_eq!(page("page=3&per_page=10&sort=name"), Ok((3, 10)));
-        assert_eq!(page("per_page=101"), Ok((1, 100)));
+        assert_eq!(page("per_page=100"), Ok((1, 100)));
     }
 
     #[test]
     fn invalid_numbers_are_refused() {
-        for query in ["page=0", "page=-1", "page=one", "page=", "per_page=0", "per_page=1.5", "page=%2B1"] {
+        for query in
+            ["page=0", "page=-1", "page=one", "page=", "per_page=0", "per_page=101", "per_page=1.5", "page=%2B1"]
+        {
             assert_eq!(page(query), Err(400), "{query}");
         }
     }

@@ -2,9 +2,7 @@
 
 use http::Method;
 
-use super::error_response::error;
 use super::schema::Kind;
-use crate::testing::error_response::ErrorResponse;
 use crate::testing::router::{IdFormat, Route, RouteError, RouteMatch, Router};
 
 /// What an operation requires and does, and what is known of it.
@@ -41,17 +39,14 @@ pub(super) enum Evidence {
 }
 
 /// Finds the operation of a method and a path below the base URL.
-pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<RouteMatch<'a, Endpoint>, ErrorResponse> {
-    // Whether an update is PUT or PATCH is unknown. Both work here.
-    let method = if method == Method::PATCH { &Method::PUT } else { method };
-    ROUTER.find(method, path).map_err(|mut reason| {
-        if let RouteError::MethodNotAllowed(allowed) = &mut reason
-            && let Some(put) = allowed.iter().position(|method| *method == "PUT")
-        {
-            allowed.insert(put + 1, "PATCH");
-        }
-        ErrorResponse::no_route(reason, error)
-    })
+pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<RouteMatch<'a, Endpoint>, RouteError> {
+    // Whether an update is PUT or PATCH is unknown. Here it is PUT, as in the spec.
+    ROUTER.find(method, path)
+}
+
+/// The names of the operations.
+pub(super) fn operations() -> impl Iterator<Item = &'static str> {
+    ROUTER.operations()
 }
 
 const fn route(
@@ -138,27 +133,27 @@ mod tests {
     #[test]
     fn unknown_paths_are_not_found() {
         for path in ["", "/", "/work-orders/", "/tasks", "/technicians", "/work-orders/1/tasks/1", "/assets//parts"] {
-            assert_eq!(find(&Method::GET, path).expect_err(path).status.as_u16(), 404, "{path}");
+            assert_eq!(find(&Method::GET, path).expect_err(path).allowed, [""; 0], "{path}");
         }
     }
 
     #[test]
     fn unknown_methods_are_refused() {
-        for (method, path) in [
-            (Method::DELETE, "/customers/cust-001"),
-            (Method::POST, "/work-orders/wo-10001/tasks"),
-            (Method::PUT, "/tasks/task-001"),
-            (Method::DELETE, "/tasks/task-001"),
+        for (method, path, allowed) in [
+            (Method::DELETE, "/customers/cust-001", vec!["GET", "PUT"]),
+            (Method::POST, "/work-orders/wo-10001/tasks", vec!["GET"]),
+            (Method::PUT, "/tasks/task-001", vec!["GET"]),
+            (Method::PATCH, "/tasks/task-001", vec!["GET"]),
         ] {
-            assert_eq!(find(&method, path).expect_err(path).status.as_u16(), 405, "{method} {path}");
+            assert_eq!(find(&method, path).expect_err(path).allowed, allowed, "{method} {path}");
         }
     }
 
     #[test]
-    fn an_update_works_with_both_methods() {
-        for method in [Method::PUT, Method::PATCH] {
-            let found = find(&method, "/assets/asset-001").expect("a route");
-            assert_eq!(found.route.operation, "update_asset");
-        }
+    fn an_update_is_a_put() {
+        let found = find(&Method::PUT, "/assets/asset-001").expect("a route");
+        assert_eq!(found.route.operation, "update_asset");
+        let refused = find(&Method::PATCH, "/assets/asset-001").expect_err("no route");
+        assert_eq!(refused.allowed, ["GET", "PUT", "DELETE"]);
     }
 }

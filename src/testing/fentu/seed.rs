@@ -97,8 +97,8 @@ impl Seed {
                 json!({
                     "name": name,
                     "customer_number": format!("C-{}", 10_001 + n),
-                    "status": if n % 10 == 9 { "inactive" } else { "active" },
-                    "customer_type": if n % 4 == 3 { "residential" } else { "commercial" },
+                    "status": "active",
+                    "customer_type": "commercial",
                     "email": format!("office@{domain}"),
                     "phone": format!("+1-518-555-{:04}", 100 + n),
                     "fax": (n % 3 == 0).then(|| format!("+1-518-555-{:04}", 500 + n)),
@@ -191,7 +191,7 @@ impl Seed {
                 json!({
                     "work_order_number": format!("WO-2026-{}", 10_001 + n),
                     "status": status,
-                    "priority": (["high", "normal", "low", "urgent"][n % 4]),
+                    "priority": "high",
                     "description": JOBS[n % JOBS.len()].0,
                     "customer_id": customer_of(asset),
                     "contact_id": planned.then(|| contact_of(asset)),

@@ -6,21 +6,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::auth::{Auth, Identity, Principal};
-use super::error_response::{error, not_found};
+use super::error_response::error;
 use super::handler::Handler;
 use super::oauth;
 use super::options::{BasePath, Options};
 use super::routes::{self, Endpoint, Evidence};
+use super::schema::Kind;
 use super::seed;
 use super::store::Store;
+use super::view::View;
 use crate::testing::authorization::Authorization;
 use crate::testing::clock::ServerTime;
 use crate::testing::error_response::ErrorResponse;
 use crate::testing::rate_limit::FixedWindow;
 use crate::testing::request_log::RequestLog;
-use crate::testing::router::RouteMatch;
+use crate::testing::router::{RouteError, RouteMatch};
 use crate::testing::test_server::{RequestInfo, VendorServer};
 
 /// The state of the server.
@@ -59,6 +62,12 @@ impl FentuServer {
         Some(self.handler(time).handle(&found, &request).ok()?.into_body())
     }
 
+    /// The records of a kind in full, without those in the trash, sorted by id.
+    pub(super) fn records(&self, kind: Kind) -> Vec<Value> {
+        let view = View { store: &self.store };
+        self.store.all(kind).map(|record| view.full(kind, record)).collect()
+    }
+
     /// Checks the rate limit, then the path, the scope, and last the request itself.
     fn respond(
         &mut self,
@@ -71,7 +80,7 @@ impl FentuServer {
         {
             return Err(error(StatusCode::TOO_MANY_REQUESTS, "The rate limit of this hour is exceeded."));
         }
-        let found = self.find(request)?;
+        let found = self.find(request).map_err(|reason| ErrorResponse::no_route(reason, error))?;
         let endpoint = &found.route.endpoint;
         if !principal.allows(endpoint.scope) {
             return Err(error(StatusCode::FORBIDDEN, "The token lacks the scope for this."));
@@ -98,19 +107,23 @@ impl FentuServer {
         Handler { store: &mut self.store, ignores_unknown_fields, now: time.shown() }
     }
 
-    fn find<'a>(&self, request: &'a Request<Bytes>) -> Result<RouteMatch<'a, Endpoint>, ErrorResponse> {
-        let path = self.relative_path(request.uri().path()).ok_or_else(not_found)?;
-        routes::find(request.method(), path)
+    fn find<'a>(&self, request: &'a Request<Bytes>) -> Result<RouteMatch<'a, Endpoint>, RouteError> {
+        let (method, path) = (request.method(), request.uri().path());
+        let path = self.relative_path(path).ok_or_else(|| RouteError::outside(method, path, self.base_paths()[0]))?;
+        routes::find(method, path)
     }
 
     /// The path below the base path, if the server has that base path.
     fn relative_path<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let bases: &[&str] = match self.options.base_path {
+        self.base_paths().iter().find_map(|base| path.strip_prefix(base))
+    }
+
+    fn base_paths(&self) -> &'static [&'static str] {
+        match self.options.base_path {
             BasePath::ApiV1 => &["/api/v1"],
             BasePath::Both => &["/v1", "/api/v1"],
             BasePath::V1 => &["/v1"],
-        };
-        bases.iter().find_map(|base| path.strip_prefix(base))
+        }
     }
 }
 
@@ -133,12 +146,19 @@ impl VendorServer for FentuServer {
         format!("{}/v1", self.origin)
     }
 
+    fn operations() -> Vec<&'static str> {
+        routes::operations().chain(oauth::Endpoint::ALL.map(oauth::Endpoint::operation)).collect()
+    }
+
     fn request_info<'a>(&self, request: &'a Request<Bytes>) -> RequestInfo<'a> {
         let path = request.uri().path();
-        let operation = self.find(request).ok().map(|found| found.route.operation);
+        let operation = match oauth::Endpoint::of(path) {
+            Some(endpoint) => Ok(endpoint.operation()),
+            None => self.find(request).map(|found| found.route.operation).map_err(|reason| reason.message),
+        };
         RequestInfo {
             path: self.relative_path(path).unwrap_or(path),
-            operation: operation.or_else(|| oauth::Endpoint::of(path).map(oauth::Endpoint::operation)),
+            operation,
             token: Authorization::of(request.headers()).seen,
         }
     }

@@ -37,13 +37,14 @@ impl Validator<'_> {
         for (name, value) in body {
             match kind.fields().iter().find(|field| field.name == name) {
                 Some(field) if value.is_null() && field.required => add(name, "is required".to_owned()),
-                Some(field) if !value.is_null() => {
+                Some(_) if value.is_null() => add(name, "must not be null".to_owned()),
+                Some(field) => {
                     if let Err(message) = self.check(field, value) {
                         add(name, message);
                     }
                 }
                 None if !self.ignores_unknown_fields => add(name, "is not a writable field".to_owned()),
-                _ => {}
+                None => {}
             }
         }
         if let Write::Create = write {
@@ -83,11 +84,15 @@ impl Validator<'_> {
         let text = value.as_str();
         let (is_valid, expected) = match field.field_type {
             FieldType::Address => {
-                let known = |(name, value): (&String, &Value)| ADDRESS.contains(&name.as_str()) && value.is_string();
+                let known = |(name, value): (&String, &Value)| {
+                    if ADDRESS.contains(&name.as_str()) { value.is_string() } else { self.ignores_unknown_fields }
+                };
                 (value.as_object().is_some_and(|address| address.iter().all(known)), "an address".to_owned())
             }
             FieldType::Count(from) => {
-                (value.as_u64().is_some_and(|n| n >= from), format!("an integer of at least {from}"))
+                // A larger number than `u64` has is a float here.
+                let count = value.as_f64().filter(|count| !value.is_f64() || *count > u64::MAX as f64);
+                (count.is_some_and(|count| count >= from as f64), format!("an integer of at least {from}"))
             }
             FieldType::Date => (text.is_some_and(|text| date(text).is_some()), "a date such as 2026-03-02".to_owned()),
             FieldType::One(kind) => {

@@ -5,6 +5,7 @@ use http::header::WWW_AUTHENTICATE;
 use serde_json::{Value, json};
 
 use crate::testing::error_response::ErrorResponse;
+use crate::testing::router::RouteError;
 
 /// 422 for a field or parameter that is missing or invalid.
 pub(super) fn invalid(on: &str) -> ErrorResponse {
@@ -23,10 +24,18 @@ pub(super) fn field_error(on: &str, kind: &str) -> Value {
 
 /// 422 for a full class, for which the vendor gives no reason.
 pub(super) fn full_class() -> ErrorResponse {
-    ErrorResponse::empty(StatusCode::UNPROCESSABLE_ENTITY)
+    validation(Vec::new())
 }
 
-/// 404 for an unknown path or id.
+/// 404 for a path or 405 for a method that no operation has. The vendor's body is unknown.
+pub(super) fn no_route(reason: RouteError) -> ErrorResponse {
+    ErrorResponse::no_route(reason, |status, message| {
+        let error = if status == StatusCode::NOT_FOUND { "not_found" } else { "method_not_allowed" };
+        ErrorResponse::json(status, json!({"error": error, "message": message}))
+    })
+}
+
+/// 404 for an unknown id.
 pub(super) fn not_found() -> ErrorResponse {
     ErrorResponse::json(StatusCode::NOT_FOUND, json!({"error": "not_found"}))
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::auth;
 use super::people::Role;
 use super::server::FisikalServer;
-use crate::testing::mock_server::{mock_server, token_methods};
+use crate::testing::mock_server::{mock_server, snapshot_method, token_methods};
 
 mock_server! {
     FisikalServer,
@@ -34,6 +36,16 @@ mock_server! {
     /// ```
 }
 
+snapshot_method! {
+    /// Everything includes what only the manager may see.
+    ///
+    /// ```
+    /// use servicebay::testing::fisikal::MockServer;
+    ///
+    /// let server = MockServer::builder().in_memory();
+    /// assert_eq!(server.snapshot("api/unified/clubs/locations/1")["location"]["name"], "Harbour");
+    /// ```
+}
 token_methods!(auth.issuer);
 
 impl MockServer {
@@ -49,6 +61,50 @@ impl MockServer {
             let (email, password) = server.store.people.login(role).expect("every role has a person");
             (email.to_owned(), password.to_owned())
         })
+    }
+
+    /// All clients of the club with their profiles, by ascending id: the initial ones, then those that calls added. A
+    /// password is not part of a profile. It counts as no request.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), servicebay::Error> {
+    /// use servicebay::fisikal::types::ForClient;
+    /// use servicebay::testing::fisikal::MockServer;
+    ///
+    /// let server = MockServer::start().await;
+    /// server.client()?.join_occurrence().id(5).body(ForClient::new(2001)).send().await?;
+    ///
+    /// assert_eq!(server.clients()[0]["id"], 2001);
+    /// assert_eq!(server.bookings()[0]["occurrence_id"], 5);
+    /// assert_eq!(server.bookings()[0]["client_id"], 2001);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn clients(&self) -> Vec<Value> {
+        self.server.with_vendor(|server, time| server.store.people.clients(time.now))
+    }
+
+    /// All bookings of classes, by class and client: each with its `occurrence_id`, `client_id` and `occurs_at`. A server has
+    /// none at the start. It counts as no request.
+    #[must_use]
+    pub fn bookings(&self) -> Vec<Value> {
+        self.server.with_vendor(|server, _| server.store.schedule.bookings())
+    }
+
+    /// All appointments, oldest first: each with its `id`, `trainer_id`, `client_ids`, `starts_at` and `ends_at`. A server has
+    /// none at the start. It counts as no request.
+    #[must_use]
+    pub fn appointments(&self) -> Vec<Value> {
+        self.server.with_vendor(|server, _| server.store.schedule.appointments())
+    }
+
+    /// All orders of packages, oldest first: each with its `id`, `buyer_id`, `amount` in pence, `paid`, and `purchases` with a
+    /// `service_package_id` and the `client_id` that gets it. A server has none at the start. It counts as no request.
+    #[must_use]
+    pub fn orders(&self) -> Vec<Value> {
+        self.server.with_vendor(|server, _| server.store.purchases.orders())
     }
 
     /// Issues an access token to the manager, as `/oauth/token` does. It counts neither as a request nor as a login.
@@ -74,13 +130,7 @@ impl MockServer {
 #[cfg(test)]
 impl MockServer {
     /// Sends one request with the session token of this role to a path below `/api/unified`.
-    pub(super) fn request_as(
-        &self,
-        role: Role,
-        method: &str,
-        path: &str,
-        body: Option<serde_json::Value>,
-    ) -> (u16, serde_json::Value) {
+    pub(super) fn request_as(&self, role: Role, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let token = self.session_token(role);
         let headers = [("x-fisikal-token", token.as_str())];
         let (status, body) = self.request_with(&headers, method, &format!("/api/unified{path}"), body);

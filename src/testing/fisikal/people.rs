@@ -103,6 +103,12 @@ impl People {
         self.get(id).filter(|person| person.role == Role::Client)
     }
 
+    /// The profiles of all clients, by ascending id.
+    pub(super) fn clients(&self, now: Timestamp) -> Vec<Value> {
+        let clients = self.0.values().filter(|person| person.role == Role::Client);
+        clients.map(|person| self.profile(person, now)).collect()
+    }
+
     pub(super) fn get_mut(&mut self, id: i64) -> Option<&mut Person> {
         self.0.get_mut(&id)
     }

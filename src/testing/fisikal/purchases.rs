@@ -96,6 +96,21 @@ impl Purchases {
         id
     }
 
+    /// All orders, oldest first.
+    pub(super) fn orders(&self) -> Vec<Value> {
+        let shown = |(id, order): (&i64, &Order)| {
+            let items = order
+                .items
+                .iter()
+                .map(|(package, client)| json!({"service_package_id": package.id, "client_id": client}));
+            json!({
+                "id": id, "buyer_id": order.buyer, "amount": order.pence, "paid": order.paid,
+                "purchases": items.collect::<Vec<_>>(),
+            })
+        };
+        self.orders.iter().map(shown).collect()
+    }
+
     pub(super) fn get(&self, order: i64) -> Option<&Order> {
         self.orders.get(&order)
     }
@@ -155,7 +170,7 @@ impl Purchases {
             "id": id, "created_at": now.to_string(), "paid_at": now.to_string(), "quantity": 1, "section": "packages",
             "product_name": product, "transaction_type": if pence < 0 { "refund" } else { "payment" }, "reference": format!("T-{id}"),
             "payment_method": method, "client_id": client, "location_name": "Harbour", "balance": "0.00", "amount": amount,
-            "total": amount, "discounts_amount": "0.00", "payment_id": id,
+            "total": pence as f64 / 100.0, "discounts_amount": "0.00", "payment_id": id,
         }));
     }
 }

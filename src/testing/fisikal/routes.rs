@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::handler::{Handler, HandlerResult};
-use crate::testing::router::{IdFormat, Route, RouteMatch, Router};
+use crate::testing::router::{IdFormat, Route, RouteError, RouteMatch, Router};
 
 /// What an operation does and who may call it.
 #[derive(Debug)]
@@ -26,10 +26,16 @@ pub(super) enum Access {
 }
 
 /// Finds the operation of a method and a path. A path may end in `.json`.
-pub(super) fn find<'a>(method: &Method, path: &'a str) -> Option<RouteMatch<'a, Endpoint>> {
-    let path = path.strip_prefix("/api")?;
-    let find = |path: &'a str| ROUTER.find(method, path).ok();
-    find(path).or_else(|| find(path.strip_suffix(".json")?))
+pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<RouteMatch<'a, Endpoint>, RouteError> {
+    ROUTER.find(method, path).or_else(|reason| match path.strip_suffix(".json") {
+        Some(path) => ROUTER.find(method, path),
+        None => Err(reason),
+    })
+}
+
+/// The names of the operations.
+pub(super) fn operations() -> impl Iterator<Item = &'static str> {
+    ROUTER.operations()
 }
 
 const fn route(
@@ -47,84 +53,92 @@ static ROUTER: Router<Endpoint> = Router::new(IdFormat::Number, &ROUTES);
 use Access::{Guest, Manager, User};
 
 static ROUTES: [Route<Endpoint>; 38] = [
-    route("sign_up_client", "POST", "/unified/sessions/sign_up", Guest, |handler| handler.sign_up_client()),
-    route("list_locations", "GET", "/unified/clubs/locations", Guest, |handler| handler.list_locations()),
-    route("get_location", "GET", "/unified/clubs/locations/{id}", Guest, |handler| handler.get_location()),
-    route("list_regions", "GET", "/unified/clubs/regions", User, |handler| handler.list_regions()),
-    route("get_club_settings", "GET", "/unified/clubs/settings", User, |handler| handler.get_club_settings()),
-    route("list_app_sections", "GET", "/unified/clubs/mobile_applications/settings", User, |handler| {
+    route("sign_up_client", "POST", "/api/unified/sessions/sign_up", Guest, |handler| handler.sign_up_client()),
+    route("list_locations", "GET", "/api/unified/clubs/locations", Guest, |handler| handler.list_locations()),
+    route("get_location", "GET", "/api/unified/clubs/locations/{id}", Guest, |handler| handler.get_location()),
+    route("list_regions", "GET", "/api/unified/clubs/regions", User, |handler| handler.list_regions()),
+    route("get_club_settings", "GET", "/api/unified/clubs/settings", User, |handler| handler.get_club_settings()),
+    route("list_app_sections", "GET", "/api/unified/clubs/mobile_applications/settings", User, |handler| {
         handler.list_app_sections()
     }),
-    route("list_countries", "GET", "/unified/lookups/countries", User, |handler| handler.list_countries()),
-    route("list_announcements", "GET", "/unified/media/announcements", User, |handler| handler.list_announcements()),
-    route("list_occurrences", "GET", "/unified/schedule/occurrences", User, |handler| handler.list_occurrences()),
-    route("precheck_occurrence", "POST", "/unified/schedule/occurrences/{id}/precheck", User, |handler| {
+    route("list_countries", "GET", "/api/unified/lookups/countries", User, |handler| handler.list_countries()),
+    route("list_announcements", "GET", "/api/unified/media/announcements", User, |handler| {
+        handler.list_announcements()
+    }),
+    route("list_occurrences", "GET", "/api/unified/schedule/occurrences", User, |handler| handler.list_occurrences()),
+    route("precheck_occurrence", "POST", "/api/unified/schedule/occurrences/{id}/precheck", User, |handler| {
         handler.precheck_occurrence()
     }),
-    route("join_occurrence", "PUT", "/unified/schedule/occurrences/{id}/join", User, |handler| {
+    route("join_occurrence", "PUT", "/api/unified/schedule/occurrences/{id}/join", User, |handler| {
         handler.join_occurrence()
     }),
-    route("cancel_occurrence", "DELETE", "/unified/schedule/occurrences/{id}/cancel", User, |handler| {
+    route("cancel_occurrence", "DELETE", "/api/unified/schedule/occurrences/{id}/cancel", User, |handler| {
         handler.cancel_occurrence()
     }),
-    route("create_appointment", "POST", "/unified/schedule/appointments", User, |handler| handler.create_appointment()),
-    route("list_time_slots", "GET", "/unified/schedule/appointments/{id}/time_slots", User, |handler| {
+    route("create_appointment", "POST", "/api/unified/schedule/appointments", User, |handler| {
+        handler.create_appointment()
+    }),
+    route("list_time_slots", "GET", "/api/unified/schedule/appointments/{id}/time_slots", User, |handler| {
         handler.list_time_slots()
     }),
-    route("list_services", "GET", "/unified/services/services", User, |handler| handler.list_services()),
-    route("list_activity_categories", "GET", "/unified/services/activity_categories", User, |handler| {
+    route("list_services", "GET", "/api/unified/services/services", User, |handler| handler.list_services()),
+    route("list_activity_categories", "GET", "/api/unified/services/activity_categories", User, |handler| {
         handler.list_activity_categories()
     }),
-    route("list_trainer_activities", "GET", "/unified/services/trainer_activities", User, |handler| {
+    route("list_trainer_activities", "GET", "/api/unified/services/trainer_activities", User, |handler| {
         handler.list_trainer_activities()
     }),
-    route("list_service_packages", "GET", "/unified/services/service_packages", Guest, |handler| {
+    route("list_service_packages", "GET", "/api/unified/services/service_packages", Guest, |handler| {
         handler.list_service_packages()
     }),
-    route("get_service_package", "GET", "/unified/services/service_packages/{id}", Guest, |handler| {
+    route("get_service_package", "GET", "/api/unified/services/service_packages/{id}", Guest, |handler| {
         handler.get_service_package()
     }),
-    route("list_client_service_packages", "GET", "/unified/services/client_service_packages", User, |handler| {
+    route("list_client_service_packages", "GET", "/api/unified/services/client_service_packages", User, |handler| {
         handler.list_client_service_packages()
     }),
-    route("get_profile", "GET", "/unified/users/profile", User, |handler| handler.get_profile()),
-    route("update_profile", "PUT", "/unified/users/profile", User, |handler| handler.update_profile()),
-    route("update_family_permissions", "PUT", "/unified/users/profile/permissions", User, |handler| {
+    route("get_profile", "GET", "/api/unified/users/profile", User, |handler| handler.get_profile()),
+    route("update_profile", "PUT", "/api/unified/users/profile", User, |handler| handler.update_profile()),
+    route("update_family_permissions", "PUT", "/api/unified/users/profile/permissions", User, |handler| {
         handler.update_family_permissions()
     }),
-    route("list_trainers", "GET", "/unified/users/trainers", User, |handler| handler.list_trainers()),
-    route("get_trainer", "GET", "/unified/users/trainers/{id}", User, |handler| handler.get_trainer()),
-    route("create_client", "POST", "/unified/users/clients", Manager, |handler| handler.create_client()),
-    route("list_linked_clients", "GET", "/unified/users/clients/linked", User, |handler| handler.list_linked_clients()),
-    route("get_client", "GET", "/unified/users/clients/{id}", User, |handler| handler.get_client()),
-    route("apply_promocode", "PUT", "/unified/users/promocodes/apply", User, |handler| handler.apply_promocode()),
-    route("create_purchase", "POST", "/unified/shop/shop/purchase", User, |handler| handler.create_purchase()),
-    route("checkout_stripe", "POST", "/unified/shop/payments/stripe/checkout", User, |handler| {
+    route("list_trainers", "GET", "/api/unified/users/trainers", User, |handler| handler.list_trainers()),
+    route("get_trainer", "GET", "/api/unified/users/trainers/{id}", User, |handler| handler.get_trainer()),
+    route("create_client", "POST", "/api/unified/users/clients", Manager, |handler| handler.create_client()),
+    route("list_linked_clients", "GET", "/api/unified/users/clients/linked", User, |handler| {
+        handler.list_linked_clients()
+    }),
+    route("get_client", "GET", "/api/unified/users/clients/{id}", User, |handler| handler.get_client()),
+    route("apply_promocode", "PUT", "/api/unified/users/promocodes/apply", User, |handler| handler.apply_promocode()),
+    route("create_purchase", "POST", "/api/unified/shop/shop/purchase", User, |handler| handler.create_purchase()),
+    route("checkout_stripe", "POST", "/api/unified/shop/payments/stripe/checkout", User, |handler| {
         handler.checkout_stripe()
     }),
-    route("confirm_stripe", "POST", "/unified/shop/payments/stripe/confirm", User, |handler| handler.confirm_stripe()),
-    route("checkout_cash", "POST", "/unified/shop/payments/cash/checkout", User, |handler| handler.checkout_cash()),
-    route("list_money_transactions", "GET", "/unified/transactions/money", Manager, |handler| {
+    route("confirm_stripe", "POST", "/api/unified/shop/payments/stripe/confirm", User, |handler| {
+        handler.confirm_stripe()
+    }),
+    route("checkout_cash", "POST", "/api/unified/shop/payments/cash/checkout", User, |handler| handler.checkout_cash()),
+    route("list_money_transactions", "GET", "/api/unified/transactions/money", Manager, |handler| {
         handler.list_money_transactions()
     }),
-    route("list_credit_transactions", "GET", "/unified/transactions/credits", Manager, |handler| {
+    route("list_credit_transactions", "GET", "/api/unified/transactions/credits", Manager, |handler| {
         handler.list_credit_transactions()
     }),
     route(
         "get_notification_settings",
         "GET",
-        "/unified/settings/notification_settings_sets/personal",
+        "/api/unified/settings/notification_settings_sets/personal",
         User,
         |handler| handler.get_notification_settings(),
     ),
     route(
         "update_notification_settings",
         "PUT",
-        "/unified/settings/notification_settings_sets/{id}",
+        "/api/unified/settings/notification_settings_sets/{id}",
         User,
         |handler| handler.update_notification_settings(),
     ),
-    route("get_spreedly_page", "GET", "/mobile/spreedly_express/init_flow/{id}.json", User, |handler| {
+    route("get_spreedly_page", "GET", "/api/mobile/spreedly_express/init_flow/{id}.json", User, |handler| {
         handler.get_spreedly_page()
     }),
 ];
@@ -150,7 +164,7 @@ mod tests {
         for operation in crate::fisikal::operations::ALL {
             let path = operation.path().replace("{id}", "7").replace("{order_id}", "7");
             let found = find(operation.method(), &path).map(|found| found.route.operation);
-            assert_eq!(found, Some(operation.id()), "{path}");
+            assert_eq!(found, Ok(operation.id()), "{path}");
         }
     }
 
@@ -160,11 +174,11 @@ mod tests {
             let found = find(&Method::GET, path).expect(path);
             assert_eq!((found.route.operation, found.numbers()), ("get_location", vec![12]));
         }
-        assert!(find(&Method::GET, "/api/unified/clubs/locations.json").is_some());
+        assert!(find(&Method::GET, "/api/unified/clubs/locations.json").is_ok());
     }
 
     #[test]
-    fn unknown_paths_and_methods_have_no_route() {
+    fn unknown_paths_have_no_route_and_other_methods_get_those_of_the_path() {
         for path in [
             "",
             "/",
@@ -177,8 +191,9 @@ mod tests {
             "/api/web/schedule/occurrences",
             "/api/mobile/spreedly_express/init_flow/7",
         ] {
-            assert!(find(&Method::GET, path).is_none(), "{path}");
+            assert_eq!(find(&Method::GET, path).expect_err(path).allowed, [""; 0], "{path}");
         }
-        assert!(find(&Method::POST, "/api/unified/schedule/occurrences/5/join").is_none(), "join is a PUT");
+        let path = "/api/unified/schedule/occurrences/5/join";
+        assert_eq!(find(&Method::POST, path).expect_err(path).allowed, ["PUT"]);
     }
 }

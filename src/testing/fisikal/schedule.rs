@@ -123,6 +123,27 @@ impl Schedule {
         classes.into_iter().map(|class| class.to_json(viewer, now)).collect()
     }
 
+    /// The clients in all classes, by class and client.
+    pub(super) fn bookings(&self) -> Vec<Value> {
+        let of_class = |class: &Class| {
+            let (id, occurs_at) = (class.id, class.starts_at.to_string());
+            let booking = move |client: &i64| json!({"occurrence_id": id, "client_id": client, "occurs_at": occurs_at});
+            class.joined.iter().map(booking).collect::<Vec<_>>()
+        };
+        self.classes.values().flat_map(of_class).collect()
+    }
+
+    /// All appointments, oldest first.
+    pub(super) fn appointments(&self) -> Vec<Value> {
+        let shown = |(id, appointment): (&i64, &Appointment)| {
+            json!({
+                "id": id, "trainer_id": appointment.trainer, "client_ids": appointment.clients,
+                "starts_at": appointment.span.from.to_string(), "ends_at": appointment.span.till.to_string(),
+            })
+        };
+        self.appointments.iter().map(shown).collect()
+    }
+
     /// Why a client with this many credits cannot join a class. The order of the checks at the vendor is unknown.
     pub(super) fn obstacle(&self, class: &Class, client: i64, credits: i64, now: Timestamp) -> Option<Obstacle> {
         if class.starts_at <= now || class.readonly {

@@ -6,17 +6,18 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::auth::{self, Auth, Caller};
-use super::error_response::{forbidden, not_found, unauthorized};
-use super::handler::Handler;
+use super::error_response::{forbidden, no_route, unauthorized};
+use super::handler::{Handler, HandlerResult};
 use super::options::Options;
 use super::params;
 use super::people::Role;
-use super::routes::{self, Access};
+use super::routes::{self, Access, Endpoint};
 use super::store::Store;
 use crate::testing::clock::ServerTime;
 use crate::testing::error_response::ErrorResponse;
 use crate::testing::request_log::RequestLog;
 use crate::testing::response;
+use crate::testing::router::RouteMatch;
 use crate::testing::test_server::{RequestInfo, VendorServer};
 
 /// The state of the server.
@@ -38,7 +39,7 @@ impl FisikalServer {
     /// Checks the path, then the token and its role, and last the request itself.
     fn respond(&mut self, request: &Request<Bytes>, time: ServerTime) -> Result<Response<Bytes>, ErrorResponse> {
         let uri = request.uri();
-        let found = routes::find(request.method(), uri.path()).ok_or_else(not_found)?;
+        let found = routes::find(request.method(), uri.path()).map_err(no_route)?;
         let caller = self.auth.authenticate(request.headers(), &self.store.people, time.now)?;
         let endpoint = &found.route.endpoint;
         match (endpoint.access, caller.map(|caller| caller.role)) {
@@ -46,7 +47,25 @@ impl FisikalServer {
             (_, None) => return Err(unauthorized()),
             (Access::Manager, Some(_)) => return Err(forbidden()),
         }
-        let params = params::parse(uri.query().unwrap_or_default())?;
+        self.carry_out(&found, caller, request, time).map(|body| response::json(StatusCode::OK, &body))
+    }
+
+    /// The body of a GET as the manager sees it, without a fault or a count.
+    pub(super) fn snapshot(&mut self, path: &str, time: ServerTime) -> Option<Bytes> {
+        let request = Request::get(format!("/{}", path.trim_start_matches('/'))).body(Bytes::new()).ok()?;
+        let found = routes::find(request.method(), request.uri().path()).ok()?;
+        let caller = self.caller(Role::Manager);
+        Some(self.carry_out(&found, Some(caller), &request, time).ok()?.to_string().into())
+    }
+
+    fn carry_out(
+        &mut self,
+        found: &RouteMatch<'_, Endpoint>,
+        caller: Option<Caller>,
+        request: &Request<Bytes>,
+        time: ServerTime,
+    ) -> HandlerResult {
+        let params = params::parse(request.uri().query().unwrap_or_default())?;
         let body = body(request)?;
         self.store.schedule.roll_forward(time.now);
         let mut handler = Handler {
@@ -60,7 +79,7 @@ impl FisikalServer {
             params,
             body,
         };
-        (endpoint.action)(&mut handler).map(|body| response::json(StatusCode::OK, &body))
+        (found.route.endpoint.action)(&mut handler)
     }
 }
 
@@ -77,21 +96,60 @@ impl VendorServer for FisikalServer {
         self.base_url.clone()
     }
 
+    fn operations() -> Vec<&'static str> {
+        routes::operations().chain(TokenEndpoint::ALL.map(TokenEndpoint::operation)).collect()
+    }
+
     fn request_info<'a>(&self, request: &'a Request<Bytes>) -> RequestInfo<'a> {
         let path = request.uri().path();
-        let operation = routes::find(request.method(), path).map(|found| found.route.operation);
+        let operation = match TokenEndpoint::of(request.method(), path) {
+            Some(endpoint) => Ok(endpoint.operation()),
+            None => {
+                let found = routes::find(request.method(), path);
+                found.map(|found| found.route.operation).map_err(|reason| reason.message)
+            }
+        };
         RequestInfo { path, operation, token: auth::token_seen(request.headers()) }
     }
 
     fn handle(&mut self, request: &Request<Bytes>, time: ServerTime, log: &mut RequestLog) -> Response<Bytes> {
         let people = &self.store.people;
-        match (request.method(), request.uri().path()) {
-            (&Method::POST, "/oauth/token") => self.auth.token(request, people, &self.options, time, log),
-            (&Method::POST, "/oauth/revoke") => self.auth.revoke(request, time.now, log),
-            (&Method::POST, "/api/unified/sessions/auth") => {
-                self.auth.session_login(request, people, &self.options, time.now, log)
-            }
-            _ => self.respond(request, time).unwrap_or_else(ErrorResponse::into_response),
+        match TokenEndpoint::of(request.method(), request.uri().path()) {
+            Some(TokenEndpoint::LogIn) => self.auth.session_login(request, people, &self.options, time.now, log),
+            Some(TokenEndpoint::Revoke) => self.auth.revoke(request, time.now, log),
+            Some(TokenEndpoint::Token) => self.auth.token(request, people, &self.options, time, log),
+            None => self.respond(request, time).unwrap_or_else(ErrorResponse::into_response),
+        }
+    }
+}
+
+/// One of the endpoints that issue or revoke tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TokenEndpoint {
+    LogIn,
+    Revoke,
+    Token,
+}
+
+impl TokenEndpoint {
+    const ALL: [Self; 3] = [Self::LogIn, Self::Revoke, Self::Token];
+
+    fn of(method: &Method, path: &str) -> Option<Self> {
+        match path {
+            _ if method != Method::POST => None,
+            "/api/unified/sessions/auth" => Some(Self::LogIn),
+            "/oauth/revoke" => Some(Self::Revoke),
+            "/oauth/token" => Some(Self::Token),
+            _ => None,
+        }
+    }
+
+    /// The name in counters and logs.
+    fn operation(self) -> &'static str {
+        match self {
+            Self::LogIn => "log_in",
+            Self::Revoke => "revoke",
+            Self::Token => "token",
         }
     }
 }

@@ -80,6 +80,17 @@ impl Handler<'_> {
         Ok(response::json(StatusCode::OK, &view.list(resource, &records, page, &expand)))
     }
 
+    /// The objects of one kind below a parent, by ascending id. An order has its lines, notes and tasks.
+    pub(super) fn objects(&self, resource: Resource, parent: i64) -> Vec<Value> {
+        let expand = match resource {
+            Resource::Order => Expand::parse("lines(items),notes(items),tasks(items)", Level::Object(resource)),
+            _ => Ok(Expand::default()),
+        };
+        let expand = expand.expect("an order has lines, notes and tasks");
+        let records = self.store.under(resource, parent);
+        records.map(|record| self.view().object(resource, record, &expand)).collect()
+    }
+
     fn read(
         &self,
         resource: Resource,
@@ -184,7 +195,7 @@ impl Handler<'_> {
     /// The fields of an invoice are unknown. Clients rely only on its `id`.
     fn invoice(&mut self, order: i64, body: &Map<String, Value>) -> Result<Response<Bytes>, ErrorResponse> {
         self.validator().check_invoice(self.existing(Resource::Order, ROOT, order)?, body)?;
-        let id = self.store.add_invoice();
+        let id = self.store.add_invoice(order, body.clone());
         Ok(response::json(self.options.post_status, &json!({"id": id})))
     }
 

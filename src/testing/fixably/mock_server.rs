@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::auth::{Token, TokenKind};
+use super::schema::Resource;
 use super::server::FixablyServer;
+use super::store::ROOT;
 use crate::testing::mock_server::{mock_server, rate_limit_methods, snapshot_method};
 
 mock_server! {
@@ -81,6 +83,52 @@ impl MockServer {
     #[must_use]
     pub fn order(&self, id: i64) -> Value {
         self.snapshot(&format!("orders/{id}?expand=lines(items),notes(items),tasks(items)"))
+    }
+
+    /// All orders with their lines, notes and tasks, by ascending id: the initial ones, then those that calls created. It
+    /// counts as no request.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), servicebay::Error> {
+    /// use servicebay::fixably::types::OrderCreate;
+    /// use servicebay::testing::fixably::MockServer;
+    ///
+    /// let server = MockServer::start().await;
+    /// let before = server.orders().len();
+    /// server.client()?.create_order().body(OrderCreate::new().reference("WEB-7")).send().await?;
+    ///
+    /// assert_eq!(server.orders().len(), before + 1);
+    /// assert_eq!(server.orders()[before]["reference"], "WEB-7");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn orders(&self) -> Vec<Value> {
+        self.objects(Resource::Order)
+    }
+
+    /// All customers, by ascending id: the initial ones, then those that calls created. It counts as no request.
+    #[must_use]
+    pub fn customers(&self) -> Vec<Value> {
+        self.objects(Resource::Customer)
+    }
+
+    /// All devices, by ascending id: the initial ones, then those that calls created. It counts as no request.
+    #[must_use]
+    pub fn devices(&self) -> Vec<Value> {
+        self.objects(Resource::Device)
+    }
+
+    /// All invoices, oldest first. Each has its `id`, the number of its `order`, and the fields of the request that created
+    /// it; how the vendor shows an invoice is unknown. It counts as no request.
+    #[must_use]
+    pub fn invoices(&self) -> Vec<Value> {
+        self.server.with_vendor(|vendor, _| vendor.invoices().to_vec())
+    }
+
+    fn objects(&self, resource: Resource) -> Vec<Value> {
+        self.server.with_vendor(|vendor, time| vendor.objects(resource, ROOT, time))
     }
 }
 

@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn a_page_number_beyond_the_range_does_not_overflow() {
-        assert_eq!(page("limit=100&page=9223372036854775807").map(|page| page.limit), Ok(100));
+        for number in ["9223372036854775807", "99999999999999999999"] {
+            assert_eq!(page(&format!("limit=100&page={number}")).map(|page| page.limit), Ok(100));
+        }
     }
 
     #[test]
@@ -101,7 +103,6 @@ mod tests {
             "limit=%2B5",
             "offset=-1",
             "page=0",
-            "page=99999999999999999999",
         ] {
             assert_eq!(page(query).map_err(|(status, _)| status), Err(400), "{query}");
         }

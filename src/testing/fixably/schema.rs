@@ -130,7 +130,8 @@ const fn always(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, write: Write::Always }
 }
 
-const ADDRESS: Kind = Kind::Embedded(&["name", "address1", "address2", "address3", "zip", "city", "state", "country"]);
+pub(super) const ADDRESS: Kind =
+    Kind::Embedded(&["name", "address1", "address2", "address3", "zip", "city", "state", "country"]);
 const CONTACT: Kind = Kind::Embedded(&["fullName", "company", "phoneNumber", "emailAddress"]);
 const INTERNAL_LOCATION: Kind = Kind::OneOf(&["CUSTOMER", "DEALER_SHOP", "IN_TRANSIT", "SERVICE", "STORE"]);
 const NOTE_TYPE: Kind = Kind::OneOf(&["DIAGNOSIS", "INTERNAL", "ISSUE", "RESOLUTION"]);

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::auth::{Token, Tokens};
-use super::error_response::{error, forbidden, not_found};
+use super::error_response::{error, forbidden};
 use super::handler::Handler;
 use super::options::Options;
-use super::routes::{self, Endpoint};
+use super::routes::{Endpoint, ROUTER};
+use super::schema::Resource;
 use super::seed;
 use super::store::Store;
 use crate::testing::authorization::Authorization;
@@ -16,7 +18,7 @@ use crate::testing::clock::ServerTime;
 use crate::testing::error_response::ErrorResponse;
 use crate::testing::rate_limit::FixedWindow;
 use crate::testing::request_log::RequestLog;
-use crate::testing::router::RouteMatch;
+use crate::testing::router::{RouteError, RouteMatch};
 use crate::testing::test_server::{RequestInfo, VendorServer};
 
 /// The prefix of the API's paths.
@@ -51,6 +53,16 @@ impl FixablyServer {
         Some(response.ok()?.into_body())
     }
 
+    /// The objects of one kind below a parent, as an administrator sees them, by ascending id. An order has its lines, notes
+    /// and tasks.
+    pub(super) fn objects(&mut self, resource: Resource, parent: i64, time: ServerTime) -> Vec<Value> {
+        self.handler(&Token::internal(), time).objects(resource, parent)
+    }
+
+    pub(super) fn invoices(&self) -> &[Value] {
+        self.store.invoices()
+    }
+
     /// Checks the token, then the rate limit, the path, the scope, and last the request itself.
     fn respond(&mut self, request: &Request<Bytes>, time: ServerTime) -> Result<Response<Bytes>, ErrorResponse> {
         let token = self.tokens.authenticate(request.headers(), time.now)?;
@@ -59,7 +71,7 @@ impl FixablyServer {
         {
             return Err(error(StatusCode::TOO_MANY_REQUESTS, "The rate limit of the tenant is exceeded."));
         }
-        let found = find(request)?;
+        let found = find(request).map_err(|reason| ErrorResponse::no_route(reason, error))?;
         if !token.allows(found.route.endpoint.scope) {
             return Err(forbidden());
         }
@@ -90,11 +102,15 @@ impl VendorServer for FixablyServer {
         self.base_url.clone()
     }
 
+    fn operations() -> Vec<&'static str> {
+        ROUTER.operations().collect()
+    }
+
     fn request_info<'a>(&self, request: &'a Request<Bytes>) -> RequestInfo<'a> {
         let path = request.uri().path();
         RequestInfo {
             path: path.strip_prefix(API).unwrap_or(path),
-            operation: find(request).ok().map(|found| found.route.operation),
+            operation: find(request).map(|found| found.route.operation).map_err(|reason| reason.message),
             token: Authorization::of(request.headers()).seen,
         }
     }
@@ -109,9 +125,10 @@ impl VendorServer for FixablyServer {
     }
 }
 
-fn find(request: &Request<Bytes>) -> Result<RouteMatch<'_, Endpoint>, ErrorResponse> {
-    let path = request.uri().path().strip_prefix(API).ok_or_else(not_found)?;
-    routes::find(request.method(), path)
+fn find(request: &Request<Bytes>) -> Result<RouteMatch<'_, Endpoint>, RouteError> {
+    let (method, path) = (request.method(), request.uri().path());
+    let path = path.strip_prefix(API).ok_or_else(|| RouteError::outside(method, path, API))?;
+    ROUTER.find(method, path)
 }
 
 #[cfg(test)]
@@ -168,7 +185,7 @@ mod tests {
     fn a_missing_scope_gets_403_and_is_not_named() {
         let server = builder().in_memory();
         let response = send(&server, "Bearer test-admin-view-only", "POST", "/orders");
-        let body: serde_json::Value = serde_json::from_slice(response.response.body()).expect("JSON");
+        let body: Value = serde_json::from_slice(response.response.body()).expect("JSON");
         assert_eq!(body, json!({"status": 403, "developerMessage": "The token does not allow this."}));
         assert_eq!(server.counters().forbidden(), 1);
     }

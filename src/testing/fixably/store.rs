@@ -35,8 +35,8 @@ impl Record {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
     tables: BTreeMap<Resource, Table>,
-    /// The number of invoices. Their content is unknown, so none is stored.
-    invoices: i64,
+    /// The invoices as their requests describe them. How the vendor shows them is unknown.
+    invoices: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,10 +54,17 @@ impl Store {
         id
     }
 
-    /// Counts one more invoice and returns its number.
-    pub(super) fn add_invoice(&mut self) -> i64 {
-        self.invoices += 1;
-        self.invoices
+    /// Adds an invoice for an order and returns its id.
+    pub(super) fn add_invoice(&mut self, order: i64, mut values: Map<String, Value>) -> usize {
+        let id = self.invoices.len() + 1;
+        values.insert("id".to_owned(), id.into());
+        values.insert("order".to_owned(), order.into());
+        self.invoices.push(values.into());
+        id
+    }
+
+    pub(super) fn invoices(&self) -> &[Value] {
+        &self.invoices
     }
 
     pub(super) fn put(&mut self, resource: Resource, record: Record) {

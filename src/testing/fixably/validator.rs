@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::error_response::error;
 use super::options::Options;
-use super::schema::{Field, Kind, Resource, Write};
+use super::schema::{ADDRESS, Field, Kind, Resource, Write};
 use super::store::{ROOT, Record, Store};
 use crate::testing::body;
 use crate::testing::error_response::ErrorResponse;
@@ -36,7 +36,7 @@ impl<'a> Validator<'a> {
         for (name, value) in body {
             match resource.field(name) {
                 Some(field) if field.write == write || field.write == Write::Always => {
-                    values.insert(name.clone(), self.value(field, value)?);
+                    values.insert(name.clone(), self.value(resource, field, value)?);
                 }
                 Some(_) => return Err(self.invalid(format!("`{name}` cannot be written."))),
                 None if matches!(name.as_str(), "id" | "href" | "createdAt" | "tags") => {
@@ -86,7 +86,6 @@ impl<'a> Validator<'a> {
 
     /// Checks the body of an invoice for an order.
     pub(super) fn check_invoice(&self, order: &Record, body: &Map<String, Value>) -> Result<(), ErrorResponse> {
-        const ADDRESS: Kind = Kind::Embedded(&["name", "address1", "zip", "city", "state", "country"]);
         for (name, value) in body {
             match name.as_str() {
                 "address" => drop(self.check(name, ADDRESS, value)?),
@@ -118,8 +117,12 @@ impl<'a> Validator<'a> {
         if blank(values, name) { Err(self.invalid(format!("`{name}` is required."))) } else { Ok(()) }
     }
 
-    fn value(&self, field: &Field, value: &Value) -> Result<Value, ErrorResponse> {
-        if value.is_null() { Ok(Value::Null) } else { self.check(field.name, field.kind, value) }
+    /// A value as it is stored. Only a customer's fields may be null, which removes a value.
+    fn value(&self, resource: Resource, field: &Field, value: &Value) -> Result<Value, ErrorResponse> {
+        match value {
+            Value::Null if resource == Resource::Customer => Ok(Value::Null),
+            value => self.check(field.name, field.kind, value),
+        }
     }
 
     /// A value as it is stored, if it has the right type.
@@ -140,8 +143,9 @@ impl<'a> Validator<'a> {
             (Kind::Date, _) => "a date such as `2026-03-02`".to_owned(),
             (Kind::Embedded(texts), Value::Object(object)) => {
                 for (inner, value) in object {
-                    let known = texts.contains(&inner.as_str()) || self.options.ignores_unknown_fields;
-                    if !known || !(value.is_null() || value.is_string()) {
+                    let is_text = texts.contains(&inner.as_str()) && (value.is_null() || value.is_string());
+                    let is_ignored = !texts.contains(&inner.as_str()) && self.options.ignores_unknown_fields;
+                    if !is_text && !is_ignored {
                         return Err(self.invalid(format!("`{name}` has no text `{inner}`.")));
                     }
                 }
@@ -160,7 +164,9 @@ impl<'a> Validator<'a> {
 
     fn reference(&self, name: &str, value: &Value) -> Result<i64, ErrorResponse> {
         match value.as_object() {
-            Some(object) if object.len() == 1 => object.get("id").and_then(Value::as_i64),
+            Some(object) if object.len() == 1 || self.options.ignores_unknown_fields => {
+                object.get("id").and_then(Value::as_i64)
+            }
             _ => None,
         }
         .ok_or_else(|| self.invalid(format!("`{name}` must be a reference such as `{{\"id\": 1}}`.")))

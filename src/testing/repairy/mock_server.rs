@@ -6,7 +6,7 @@ use super::outbox::SentMessage;
 use super::partner::Partner;
 use super::server::RepairyServer;
 use super::store::Kind;
-use crate::testing::mock_server::{mock_server, token_methods};
+use crate::testing::mock_server::{mock_server, snapshot_method, token_methods};
 
 /// The tokens that a mock server issued. They are not real secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,16 @@ mock_server! {
     /// ```
 }
 
+snapshot_method! {
+    /// What belongs to one partner is shown as to that partner, without the envelope of a response.
+    ///
+    /// ```
+    /// use servicebay::testing::repairy::MockServer;
+    ///
+    /// let server = MockServer::builder().in_memory();
+    /// assert_eq!(server.snapshot("bookings/670000000000000000000001")["status"], "pending");
+    /// ```
+}
 token_methods!(auth.issuer);
 
 impl MockServer {
@@ -68,6 +78,52 @@ impl MockServer {
     #[must_use]
     pub fn booking(&self, id: &str) -> Value {
         self.server.with_vendor(|server, _| server.store.to_json(Kind::Booking, id))
+    }
+
+    /// All bookings of all partners with their cars and customers, oldest first: the initial ones, then those that calls
+    /// created. It does not count as a request.
+    ///
+    /// ```
+    /// use servicebay::testing::repairy::MockServer;
+    ///
+    /// let server = MockServer::builder().in_memory();
+    /// let dates: Vec<_> = server.bookings().iter().map(|booking| booking["dropOffTime"].clone()).collect();
+    /// assert_eq!(dates.len(), 2);
+    /// ```
+    #[must_use]
+    pub fn bookings(&self) -> Vec<Value> {
+        self.records(Kind::Booking)
+    }
+
+    /// All quotes of all partners, oldest first. A server has none at the start. It does not count as a request.
+    #[must_use]
+    pub fn quotes(&self) -> Vec<Value> {
+        self.records(Kind::Quote)
+    }
+
+    /// All service reminders of all partners with their cars, oldest first: the initial one, then those that calls created. It
+    /// does not count as a request.
+    #[must_use]
+    pub fn reminders(&self) -> Vec<Value> {
+        self.records(Kind::Reminder)
+    }
+
+    /// All customers of all partners, oldest first: the initial ones, then those that calls created. It does not count as a
+    /// request.
+    #[must_use]
+    pub fn customers(&self) -> Vec<Value> {
+        self.records(Kind::Customer)
+    }
+
+    /// All cars of all partners, oldest first: the initial ones, then those that calls created. It does not count as a
+    /// request.
+    #[must_use]
+    pub fn cars(&self) -> Vec<Value> {
+        self.records(Kind::Car)
+    }
+
+    fn records(&self, kind: Kind) -> Vec<Value> {
+        self.server.with_vendor(|server, _| server.store.list(kind))
     }
 
     /// The messages that the vendor would have sent to customers, workshops and webhooks, oldest first.

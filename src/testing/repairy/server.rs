@@ -10,7 +10,8 @@ use super::error_response::{bad_request, error};
 use super::handler::{Handler, HandlerResult};
 use super::options::Options;
 use super::outbox::Outbox;
-use super::routes::{Endpoint, ROUTER};
+use super::partner::Partner;
+use super::routes::{Action, Endpoint, ROUTER};
 use super::seed;
 use super::store::Store;
 use crate::testing::authorization::Authorization;
@@ -43,17 +44,7 @@ impl RepairyServer {
             }
             Ok(RouteMatch { route: Route { endpoint: Endpoint::WithToken { action, params }, .. }, ids }) => {
                 self.auth.authenticate(partner, request.headers(), time.now)?;
-                let query = Query::parse_strict(request.uri().query(), params).map_err(bad_request)?;
-                action(&mut Handler {
-                    options: &self.options,
-                    store: &mut self.store,
-                    outbox: &mut self.outbox,
-                    partner,
-                    now: time.shown(),
-                    ids,
-                    query,
-                    request,
-                })
+                self.carry_out(*action, params, ids, partner, request, time)
             }
             Err(reason) => {
                 // Only a client with a valid token learns that the path is unknown.
@@ -61,6 +52,39 @@ impl RepairyServer {
                 Err(ErrorResponse::no_route(reason, error))
             }
         }
+    }
+
+    /// The content of a GET as the partner sees it that it belongs to, without a fault or a count.
+    pub(super) fn snapshot(&mut self, path: &str, time: ServerTime) -> Option<Bytes> {
+        let request = Request::get(format!("/{}", path.trim_start_matches('/'))).body(Bytes::new()).ok()?;
+        let found = ROUTER.find(request.method(), request.uri().path()).ok()?;
+        let Endpoint::WithToken { action, params } = &found.route.endpoint else { return None };
+        let content = [Partner::Main, Partner::Other]
+            .into_iter()
+            .find_map(|partner| self.carry_out(*action, params, found.ids.clone(), partner, &request, time).ok());
+        Some(content?.1.to_string().into())
+    }
+
+    fn carry_out<'a>(
+        &'a mut self,
+        action: Action,
+        params: &[&str],
+        ids: Vec<&'a str>,
+        partner: Partner,
+        request: &'a Request<Bytes>,
+        time: ServerTime,
+    ) -> HandlerResult {
+        let query = Query::parse_strict(request.uri().query(), params).map_err(bad_request)?;
+        action(&mut Handler {
+            options: &self.options,
+            store: &mut self.store,
+            outbox: &mut self.outbox,
+            partner,
+            now: time.shown(),
+            ids,
+            query,
+            request,
+        })
     }
 
     /// A successful response, in the envelope if there is one. Null content is sent as an empty body.
@@ -97,9 +121,14 @@ impl VendorServer for RepairyServer {
         self.base_url.clone()
     }
 
+    fn operations() -> Vec<&'static str> {
+        ROUTER.operations().collect()
+    }
+
     fn request_info<'a>(&self, request: &'a Request<Bytes>) -> RequestInfo<'a> {
         let path = request.uri().path();
-        let operation = ROUTER.find(request.method(), path).ok().map(|found| found.route.operation);
+        let found = ROUTER.find(request.method(), path);
+        let operation = found.map(|found| found.route.operation).map_err(|reason| reason.message);
         RequestInfo { path, operation, token: Authorization::of(request.headers()).seen }
     }
 

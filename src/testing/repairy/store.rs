@@ -84,6 +84,11 @@ impl Store {
         }
     }
 
+    /// The records of a kind as the vendor shows them, oldest first.
+    pub(super) fn list(&self, kind: Kind) -> Vec<Value> {
+        self.all(kind).filter_map(|record| Some(self.to_json(kind, record.text("id")?))).collect()
+    }
+
     /// A record as the vendor shows it: a booking contains its car and its customer, a reminder its car.
     pub(super) fn to_json(&self, kind: Kind, id: &str) -> Value {
         let Some(record) = self.get(kind, id) else { return Value::Null };

@@ -19,7 +19,7 @@ impl Handler<'_> {
             // No membership names a location, and no location has a tag.
             "memberships_client_id" => number(wanted).and_then(|_| constant(false)),
             "tag_ids" => numbers(wanted).and_then(|_| constant(false)),
-            "tags_fulltext" => wanted.as_array().and_then(|_| constant(false)),
+            "tags_fulltext" => (wanted.is_array() || wanted.is_string()).then(|| constant(false))?,
             _ => None,
         };
         list("locations", catalog::locations(), &self.params, filter, &["name"])

@@ -69,7 +69,10 @@ impl Handler<'_> {
     pub(crate) fn list_client_service_packages(&self) -> HandlerResult {
         let status = self.params.get("unified_filters").and_then(|filters| filters.get("status")?.as_str());
         let packages = self.store.purchases.packages_of(self.caller()?.user, status);
-        let filter = |name: &str, _: &Value| (name == "status").then(|| constant(true))?;
+        let filter = |name: &str, wanted: &Value| {
+            let is_status = wanted.as_str().is_some_and(|status| ["active", "inactive", "archived"].contains(&status));
+            (name == "status" && is_status).then(|| constant(true))?
+        };
         list("client_service_packages", packages, &self.params, filter, &[])
     }
 }
