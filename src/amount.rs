@@ -155,7 +155,7 @@ impl TryFrom<&Amount> for rust_decimal::Decimal {
     ///
     /// # Errors
     ///
-    /// If the vendor's text is no number, or has more digits than the type holds, which is 28 of any value. Nothing is rounded.
+    /// If the vendor's text is no number, or has more digits than the type holds: 28 digits always fit. Nothing is rounded.
     fn try_from(amount: &Amount) -> Result<Self, ParseAmountError> {
         let refuse = |problem| ParseAmountError::new(amount.as_str(), problem);
         let number = amount.decimal().map_err(refuse)?;

@@ -33,7 +33,7 @@
 //! # Beside async code
 //!
 //! In an async task of tokio a blocking method sends nothing and fails with
-//! [`Error::InvalidRequest`](crate::Error::InvalidRequest), because it would hold up all tasks of the thread. It works where tokio
+//! [`Error::InvalidRequest`], because it would hold up all tasks of the thread. It works where tokio
 //! allows a thread to block: in `tokio::task::spawn_blocking` and `block_in_place`. It is not refused, and does block, inside
 //! `tokio::task::unconstrained` and on other executors.
 //!

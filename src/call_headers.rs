@@ -47,7 +47,12 @@ impl CallHeaders {
         }
     }
 
-    fn refuse(&mut self, name: &str, reason: &'static str) {
+    /// Removes a header.
+    pub(crate) fn remove(&mut self, name: &HeaderName) {
+        self.headers.retain(|(other, _)| other != name);
+    }
+
+    pub(crate) fn refuse(&mut self, name: &str, reason: &'static str) {
         if self.error.is_none() {
             // A value may be a secret; the name is cut, because a caller may have swapped the two.
             let name = name.chars().filter(|c| !c.is_control()).take(40).collect();

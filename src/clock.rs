@@ -11,6 +11,9 @@ use std::time::{Duration, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+/// A duration that is practically infinite, and can still be added to an instant.
+pub(crate) const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Clock {
     /// The system's clock.

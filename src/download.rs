@@ -1,41 +1,42 @@
-//! A response body that is read piece by piece, and resumed after it broke off.
+//! A response body that is read chunk by chunk, and resumed after it broke off.
 
+mod file_name;
 mod part_file;
 mod resumption;
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::stream;
+use http::Method;
 use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use tokio::time::{Instant, timeout_at};
 
+use self::file_name::file_name;
 use self::part_file::PartFile;
 use self::resumption::Resumption;
+use crate::clock::FOREVER;
 use crate::decode;
 use crate::error::Error;
 use crate::request::Request;
 use crate::response::Response;
 use crate::transport::{Body, HttpError};
 
-/// A duration that is practically infinite, and can still be added to an instant.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// The body of a response, which arrives piece by piece. Made by [`RawRequest::download`](crate::RawRequest::download).
+/// The body of a response, which arrives chunk by chunk. Made by [`RawRequest::download`](crate::RawRequest::download).
 ///
-/// Each piece must arrive within the attempt timeout, and all of them within the operation timeout, if there is one. The bound of
-/// `with_max_body` does not apply. The response is asked for without compression, so that its length is known and a part of it
-/// can be asked for.
+/// Each chunk must arrive within the attempt timeout, and all of them within the operation timeout, if there is one. The bound of
+/// `with_max_body` does not apply. The request asks for an uncompressed response, so that its length is known and a part can be
+/// requested.
 ///
 /// # Resuming
 ///
 /// If the connection breaks, the download goes on where it stopped: with a new request for the rest, which waits for the rate
 /// limit and is retried like any other. That takes a GET and a server that names the version of the file (a strong `ETag`, or
 /// `Last-Modified`) and sends it again: all of it, or the part that is asked for. If the file has changed meanwhile, the download
-/// fails, so that the parts of two versions are never joined. It is resumed as often in a row, without receiving anything, as the
-/// retry policy allows attempts.
+/// fails, so that the parts of two versions are never joined. It is given up when nothing arrives
+/// as often in a row as the retry policy allows attempts.
 ///
 /// # Example
 ///
@@ -63,6 +64,8 @@ pub struct Download {
     response: Response<()>,
     started_at: Instant,
     body: Body,
+    /// Whether `body` broke off, and nothing continues it yet.
+    is_broken: bool,
     length: Option<u64>,
     received: u64,
     /// How much of the body has been received before, and arrives once more.
@@ -82,15 +85,19 @@ impl Download {
             let reason = format!("the response is encoded as {encoding}, although it was asked for as it is");
             return Err(request.unexpected_response(response.metadata(), reason));
         }
-        let started_at = response.metadata().record.map_or_else(Instant::now, |record| record.started_at());
+        let clock = request.client.pipeline.clock;
+        let started_at = response.metadata().record.map_or_else(|| clock.now(), |record| record.started_at());
         let body = response.take_rest();
-        let length = announced(response.headers()).or_else(|| body.length());
+        // The response to HEAD announces the length of a body that it does not have.
+        let is_head = *request.method() == Method::HEAD;
+        let length = if is_head { Some(0) } else { announced(response.headers()).or_else(|| body.length()) };
         let resumption = Resumption::of(&request, &response);
         Ok(Self {
             request,
             response,
             started_at,
             body,
+            is_broken: false,
             length,
             received: 0,
             repeated: 0,
@@ -131,14 +138,19 @@ impl Download {
         self.resumed
     }
 
-    /// The next piece of the body; `None` at its end.
+    /// The next chunk of the body; `None` at its end.
     ///
     /// # Errors
     ///
-    /// [`Error::Connect`] or [`Error::Timeout`] if the body broke off and could not be resumed; [`Error::Decode`] if the file
+    /// [`Error::Connect`] or [`Error::Timeout`] if the body broke off and could not be resumed, [`Error::OutcomeUnknown`] in their
+    /// place if the request was a write; [`Error::Decode`] if the file
     /// changed meanwhile; or the error of the request for the rest.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
+            if self.is_broken {
+                // The last call gave up, or was dropped, before anything continued the body.
+                self.resume(self.broken("the download was interrupted".into())).await?;
+            }
             let error = match timeout_at(self.deadline(), self.body.chunk()).await {
                 Ok(Some(Ok(chunk))) => match self.accept(chunk) {
                     Some(chunk) => return Ok(Some(chunk)),
@@ -149,6 +161,7 @@ impl Download {
                 Ok(Some(Err(error))) => self.broken(error),
                 Err(_) => HttpError::TimedOut,
             };
+            self.is_broken = true;
             self.resume(error).await?;
         }
     }
@@ -165,7 +178,7 @@ impl Download {
         self.save_with(path, |_, _| {}).await
     }
 
-    /// As [`save`](Self::save). After each piece `progress` is told how many bytes have been received, and of how many.
+    /// As [`save`](Self::save). After each chunk `progress` is told how many bytes have been received, and of how many.
     ///
     /// # Errors
     ///
@@ -252,7 +265,7 @@ impl Download {
         crate::blocking::block_on(self.request.operation().id(), "save_with", self.save_with(path, progress))
     }
 
-    /// The pieces as a stream, which ends after an error.
+    /// The chunks as a stream, which ends after an error.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send {
         stream::unfold(Some(self), async |download| {
             let mut download = download?;
@@ -264,14 +277,18 @@ impl Download {
         })
     }
 
-    /// Until when the next piece must arrive.
+    /// Until when the next chunk must arrive.
     fn deadline(&self) -> Instant {
         let options = &self.request.client.options;
-        let next = Instant::now() + options.attempt_timeout.min(FOREVER);
-        next.min(self.started_at + options.operation_timeout.unwrap_or(FOREVER).min(FOREVER))
+        let next = self.now() + options.attempt_timeout.min(FOREVER);
+        next.min(options.operation_deadline(self.started_at))
     }
 
-    /// Counts a piece. `None` if nothing of it is new.
+    fn now(&self) -> Instant {
+        self.request.client.pipeline.clock.now()
+    }
+
+    /// Counts a chunk. `None` if nothing of it is new.
     fn accept(&mut self, mut chunk: Bytes) -> Option<Bytes> {
         let repeated = chunk.len().min(usize::try_from(self.repeated).unwrap_or(usize::MAX));
         self.repeated -= repeated as u64;
@@ -291,24 +308,34 @@ impl Download {
     /// Asks for the rest of the body after this error, or returns the error if that is not possible.
     async fn resume(&mut self, error: HttpError) -> Result<(), Error> {
         let options = &self.request.client.options;
+        let pipeline = Arc::clone(&self.request.client.pipeline);
         let retry = &options.retry;
-        let is_over = options.operation_timeout.is_some_and(|timeout| self.started_at.elapsed() >= timeout);
+        let delay = retry.delay(self.failures, fastrand::f64());
+        let resume_at = self.now() + delay;
+        let ends_at = options.operation_deadline(self.started_at);
+        let is_allowed = self.failures + 1 < retry.max_attempts() && resume_at < ends_at;
         let Some(resumption) =
-            self.resumption.as_ref().filter(|_| !is_over && self.failures + 1 < retry.max_attempts())
+            self.resumption.as_ref().filter(|_| is_allowed && pipeline.retry_budget.withdraw_failure())
         else {
             return Err(self.request.again().broken_body(self.response.metadata(), error));
         };
-        let delay = retry.delay(self.failures, fastrand::f64());
         self.failures += 1;
         self.resumed += 1;
-        self.request.client.pipeline.clock.sleep_until(Instant::now() + delay).await;
-        let request = resumption.request(&self.request, self.received);
+        let (operation, status) = (self.request.operation(), Some(self.response.status()));
+        pipeline.telemetry.retrying(operation, self.resumed, status, Some(error.kind()), delay);
+        pipeline.clock.sleep_until(resume_at).await;
+        let mut request = resumption.request(&self.request, self.received);
+        if let Some(timeout) = options.operation_timeout {
+            let left = timeout.saturating_sub(self.now().saturating_duration_since(self.started_at));
+            request.client.options_mut().operation_timeout = Some(left);
+        }
         let mut response = request.again().send(decode::nothing).await?;
         match resumption.accept(&response, self.received, self.length) {
             Ok(repeated) => self.repeated = repeated,
             Err(reason) => return Err(request.unexpected_response(response.metadata(), reason.to_owned())),
         }
         self.body = response.take_rest();
+        self.is_broken = false;
         Ok(())
     }
 }
@@ -322,77 +349,4 @@ fn encoding(headers: &HeaderMap) -> Option<String> {
 /// The length that the head announces.
 fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The name in `Content-Disposition` (RFC 6266).
-fn file_name(disposition: &str) -> Option<String> {
-    let parameter = |name: &str| {
-        let mut rest = disposition;
-        loop {
-            let start = rest.to_ascii_lowercase().find(name)?;
-            let before = rest[..start].trim_end();
-            let value = rest[start + name.len()..].trim_start();
-            if let Some(value) = value.strip_prefix('=')
-                && before.ends_with(';')
-            {
-                return Some(value.trim_start());
-            }
-            rest = &rest[start + name.len()..];
-        }
-    };
-    let encoded = parameter("filename*").and_then(|value| {
-        let (_, value) = value.split_once("''")?;
-        let value = value.split(';').next()?.trim_end();
-        percent_encoding::percent_decode_str(value).decode_utf8().ok().map(Into::into)
-    });
-    let plain = || {
-        parameter("filename").map(|value| match value.strip_prefix('"') {
-            Some(quoted) => {
-                let mut name = String::new();
-                let mut characters = quoted.chars();
-                while let Some(character) = characters.next() {
-                    match character {
-                        '"' => break,
-                        '\\' => name.extend(characters.next()),
-                        character => name.push(character),
-                    }
-                }
-                name
-            }
-            None => value.split(';').next().unwrap_or_default().trim_end().to_owned(),
-        })
-    };
-    let name: String = encoded.or_else(plain)?;
-    let last = name.rsplit(['/', '\\', ':']).next()?.trim();
-    let is_usable = !last.is_empty() && !last.starts_with('.') && !last.chars().any(char::is_control);
-    is_usable.then(|| last.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_name_cannot_lead_out_of_a_folder() {
-        for (disposition, expected) in [
-            (r#"attachment; filename="invoice 1.pdf""#, Some("invoice 1.pdf")),
-            ("attachment; filename=invoice.pdf; size=3", Some("invoice.pdf")),
-            ("attachment; FileName = a.pdf", Some("a.pdf")),
-            (r#"attachment; filename="a\"b.pdf""#, Some("a\"b.pdf")),
-            ("attachment; filename=plain.pdf; filename*=UTF-8''Gr%C3%B6%C3%9Fe.pdf", Some("Größe.pdf")),
-            ("attachment; filename*=UTF-8''%2e%2e%2fpasswd; filename=x", Some("passwd")),
-            (r#"attachment; filename="../../etc/passwd""#, Some("passwd")),
-            (r#"attachment; filename="..\\..\\evil.exe""#, Some("evil.exe")),
-            (r#"attachment; filename="C:evil.exe""#, Some("evil.exe")),
-            (r#"attachment; filename="..""#, None),
-            (r#"attachment; filename=".bashrc""#, None),
-            ("attachment; filename=\"a\u{7f}b\"", None),
-            (r#"attachment; filename="""#, None),
-            ("attachment", None),
-            ("attachment; x-filename=a", None),
-            ("inline; filename*=UTF-8''%ff", None),
-        ] {
-            assert_eq!(file_name(disposition).as_deref(), expected, "{disposition}");
-        }
-    }
 }

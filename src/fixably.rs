@@ -65,9 +65,9 @@
 //!
 //! # Lost responses
 //!
-//! A write whose response is lost is sent again if that is harmless: a PUT, a DELETE, and the PATCH that sets the status of an order. Any other
-//! fails with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), because the vendor documents no idempotency keys. Its
-//! `reconcile` asks you what became of it:
+//! A write whose response is lost is sent again if that is harmless: a PUT, a DELETE, and the PATCH that sets the status of an order.
+//! Any other fails with [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown), because the vendor documents no idempotency keys.
+//! Its `reconcile` asks you what became of it:
 //!
 //! | write | can be looked up by |
 //! | --- | --- |
@@ -125,8 +125,6 @@ mod expand;
 #[allow(clippy::all, clippy::use_self, unreachable_pub, unused_qualifications, reason = "written by the generator")]
 mod generated;
 mod id;
-#[cfg(all(test, feature = "testing"))]
-mod keyed_write;
 mod order;
 mod page;
 mod query;

@@ -29,9 +29,13 @@ pub struct IdempotencyKey(String);
 impl IdempotencyKey {
     /// A random key in the form of a UUID (version 4).
     pub fn random() -> Self {
-        // The hasher's keys are random bytes of the operating system: unlike a generator that is seeded with the time, two
-        // machines never agree.
-        let random = || RandomState::new().build_hasher().finish();
+        // The hasher's keys are made of random bytes of the operating system: unlike a generator that is seeded with the time, two
+        // machines never agree. After a fork the keys of both processes go on from the same bytes, but the processes differ.
+        let random = || {
+            let mut hasher = RandomState::new().build_hasher();
+            hasher.write_u32(std::process::id());
+            hasher.finish()
+        };
         let bits = u128::from(random()) << 64 | u128::from(random());
         let bits = bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
         let digits = format!("{bits:032x}");

@@ -66,7 +66,7 @@ impl Multipart {
         self
     }
 
-    /// Adds a file of this machine: the name of its field, its path, and its media type. It is read piece by piece while it is
+    /// Adds a file of this machine: the name of its field, its path, and its media type. It is read chunk by chunk while it is
     /// sent, by each attempt anew. Its length is looked up now. If it cannot be read, sending fails with
     /// [`Error::InvalidRequest`](crate::Error::InvalidRequest).
     pub fn file_at(mut self, name: impl AsRef<str>, path: impl AsRef<Path>, content_type: impl AsRef<str>) -> Self {

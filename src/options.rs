@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use http::HeaderName;
+use tokio::time::Instant;
 
 use crate::call_headers::CallHeaders;
+use crate::clock::FOREVER;
 use crate::idempotency_key::{IDEMPOTENCY_KEY, IdempotencyKey};
 use crate::priority::Priority;
 use crate::retry::RetryPolicy;
@@ -126,7 +128,11 @@ impl CallOptions {
 
     #[doc = option_docs!(header)]
     pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.headers.set(name.as_ref(), value.as_ref());
+        if name.as_ref().eq_ignore_ascii_case(IDEMPOTENCY_KEY) {
+            self.headers.refuse(name.as_ref(), "would make all writes one: set it for one call");
+        } else {
+            self.headers.set(name.as_ref(), value.as_ref());
+        }
         self
     }
 }
@@ -170,11 +176,23 @@ impl ResolvedOptions {
         self.set_header(IDEMPOTENCY_KEY, key.as_str());
     }
 
+    /// Until when a call may take that started then.
+    pub(crate) fn operation_deadline(&self, started_at: Instant) -> Instant {
+        started_at + self.operation_timeout.unwrap_or(FOREVER).min(FOREVER)
+    }
+
     /// Sets a random `Idempotency-Key`, unless there is one.
     pub(crate) fn add_idempotency_key(&mut self) {
         let is_set = |headers: &CallHeaders| headers.contains(&HeaderName::from_static(IDEMPOTENCY_KEY));
         if !self.headers.as_deref().is_some_and(is_set) {
             self.set_idempotency_key(&IdempotencyKey::random());
+        }
+    }
+
+    /// Removes a header that the caller added.
+    pub(crate) fn remove_header(&mut self, name: &HeaderName) {
+        if let Some(headers) = &mut self.headers {
+            headers.remove(name);
         }
     }
 

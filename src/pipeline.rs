@@ -86,6 +86,11 @@ impl Call {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 
+    /// Whether the body has files, which may have changed since they were chosen.
+    pub(crate) fn has_files(&self) -> bool {
+        matches!(self.body, Some(RequestBody::Pieces(_)))
+    }
+
     /// Whether the call can be sent once more: a stream is gone once a connection has begun to read it.
     pub(crate) fn can_be_sent(&self) -> bool {
         self.body.as_ref().is_none_or(RequestBody::can_be_sent)
@@ -117,6 +122,9 @@ impl Pipeline {
             if !self.auth.is_good(&token, self.clock) {
                 // The token expired while the call was queued.
                 continue;
+            }
+            if let Some(error) = context.file_error().await {
+                return Err(error);
             }
             permit.start(context.start_attempt());
 

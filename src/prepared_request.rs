@@ -12,7 +12,7 @@ use crate::transport::RequestBody;
 /// A request as it would be sent, without a secret. Made by [`RawRequest::prepare`](crate::RawRequest::prepare).
 ///
 /// It prints as a command line of curl for a POSIX shell. The token, and the values of headers that may be secrets, are
-/// variables of the shell, so that the line can be shown to others. `Debug` omits the body.
+/// variables of the shell. The URL and the body are printed as they are: they may name customers. `Debug` omits the body.
 ///
 /// # Example
 ///
@@ -27,7 +27,7 @@ use crate::transport::RequestBody;
 /// assert_eq!(request.url().path(), "/api/v3/orders/1/notes");
 /// println!("{request}");
 /// # let printed = request.to_string();
-/// # assert!(printed.starts_with("curl -X POST 'https://acme.fixably.com/api/v3/orders/1/notes'"), "{printed}");
+/// # assert!(printed.starts_with("curl -g -X POST 'https://acme.fixably.com/api/v3/orders/1/notes'"), "{printed}");
 /// # assert!(printed.contains(r#"-H "authorization: Bearer $TOKEN""#) && !printed.contains("secret"), "{printed}");
 /// # assert!(printed.ends_with(r#"--data-raw '{"text":"Battery isn'\''t original"}'"#), "{printed}");
 /// # Ok(()) }
@@ -77,7 +77,12 @@ impl PreparedRequest {
 
 impl fmt::Display for PreparedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "curl -X {} {}", self.method, quoted(self.url.as_str()))?;
+        // Without `-g`, brackets in the URL would be patterns.
+        match self.method {
+            Method::HEAD => f.write_str("curl -g --head ")?,
+            ref method => write!(f, "curl -g -X {method} ")?,
+        }
+        f.write_str(&quoted(self.url.as_str()))?;
         if let Some((name, scheme)) = &self.token {
             let space = if scheme.is_some() { " " } else { "" };
             write!(f, " -H \"{name}: {}{space}$TOKEN\"", scheme.unwrap_or_default())?;

@@ -48,6 +48,8 @@ use crate::transport::{Body, FilePiece, RequestBody};
 #[must_use = "a request does nothing until `send` is called"]
 pub struct RawRequest {
     request: Request,
+    /// Whether the body that was set last came with its media type.
+    has_body_type: bool,
 }
 
 impl RawRequest {
@@ -58,7 +60,7 @@ impl RawRequest {
             Ok(path) => request.append_path(path),
             Err(reason) => request.refuse("path", reason),
         }
-        Self { request }
+        Self { request, has_body_type: false }
     }
 
     /// The request of a postponed call.
@@ -87,7 +89,7 @@ impl RawRequest {
                 request.refuse("postponed", "belongs to another vendor or tenant: resume it with a client of that one")
             }
         }
-        Self { request }
+        Self { request, has_body_type: false }
     }
 
     /// Adds a parameter to the query. Errors and spans show the path and the query: do not put secrets into either.
@@ -99,6 +101,9 @@ impl RawRequest {
     /// Sets a JSON body.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         self.request.json(Some(body));
+        if std::mem::take(&mut self.has_body_type) {
+            self.request.client.options_mut().remove_header(&CONTENT_TYPE);
+        }
         self
     }
 
@@ -157,7 +162,7 @@ impl RawRequest {
         self.with_body(RequestBody::Bytes(body.into()), content_type)
     }
 
-    /// Sets a file of this machine as the body, with its media type. It is read piece by piece while it is sent, by each attempt
+    /// Sets a file of this machine as the body, with its media type. It is read chunk by chunk while it is sent, by each attempt
     /// anew, so that it need not fit into memory. Its length is looked up now; if it changes until it is sent, sending fails.
     ///
     /// ```no_run
@@ -208,6 +213,7 @@ impl RawRequest {
 
     fn with_body(mut self, body: RequestBody, content_type: impl AsRef<str>) -> Self {
         self.request.set_body(Some(body));
+        self.has_body_type = true;
         self.header(CONTENT_TYPE, content_type)
     }
 
@@ -318,7 +324,7 @@ impl RawRequest {
     }
 
     /// Reads the request as a list in pages of this type: the vendor's own with items of yours, such as
-    /// `fixably::Page<Attachment>`. See [`RawList`]. Of Fisikal, `Attachment` has to implement
+    /// `fixably::Page<Attachment>`. See [`RawList`]. For Fisikal, `Attachment` must implement
     /// `fisikal::ListItem`.
     ///
     /// # Errors
@@ -328,7 +334,7 @@ impl RawRequest {
         RawList::new(self.request)
     }
 
-    /// Sends the request, and returns the body of the response as a stream: a file of any size, to read piece by piece or to
+    /// Sends the request, and returns the body of the response as a stream: a file of any size, to read chunk by chunk or to
     /// [save](Download::save). A download that breaks off is resumed where it stopped if the server can do that.
     ///
     /// # Errors

@@ -148,7 +148,9 @@ impl<P: RawPage> List for RawList<P> {
     }
 
     fn fetch(self) -> impl Future<Output = Result<Response<P>, Error>> + Send {
-        self.page().send(decode::content)
+        let mut request = self.page();
+        request.client.bypass_cache();
+        request.send(decode::content)
     }
 
     fn unexpected_page(self, response: &Response<P>, problem: &UnexpectedPage) -> Error {

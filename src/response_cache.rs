@@ -35,7 +35,7 @@ const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 ///
 /// While a response is fresh, calls get it at once: without a token, without a permit of the rate limit, without a request.
 /// After that, the vendor is asked whether it still holds (`If-None-Match`, `If-Modified-Since`), and a 304 returns the stored
-/// value. That costs a request and saves the body. If the vendor is down, a call gets a stale response for as long as the vendor
+/// value. That costs a request and saves the body. If the vendor fails or cannot be reached, a call gets a stale response for as long as the vendor
 /// allows that (`stale-if-error`). [`Response::cache_use`](crate::Response::cache_use) says which of these it was.
 ///
 /// Streams of pages and items take no part: each of their pages is requested, so that the changes they notice are real. A single
@@ -44,8 +44,8 @@ const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 /// # Who shares what
 ///
 /// Clones share the memory and its bounds, so one cache serves any number of clients. No response is shared: each client that was
-/// built, with its clones, has its own, and forgets them if a person logs in anew, if the tokens are revoked, or if the vendor
-/// refuses them for good. Of one client, requests share a response if their URLs are the same and all headers that you set, whether
+/// built, with its clones, has its own, and forgets them if a person logs in anew, if the tokens are revoked, or after a
+/// 401 that is final. Of one client, requests share a response if their URLs are the same and all headers that you set, whether
 /// `Vary` names them or not. Headers that only trace a call (`traceparent`, `x-request-id` and their kind) do not count.
 ///
 /// # Writes

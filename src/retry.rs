@@ -191,6 +191,11 @@ impl RetryBudget {
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(cost)).is_ok()
     }
 
+    /// Withdraws what a retry after a failure costs.
+    pub(crate) fn withdraw_failure(&self) -> bool {
+        self.withdraw(Self::FAILURE)
+    }
+
     /// Deposits what a success is worth.
     pub(crate) fn deposit(&self) {
         // A full budget, the common case, costs one load.

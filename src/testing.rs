@@ -78,8 +78,8 @@
 //! ```
 //!
 //! [`skew`](fixably::MockServer::skew) shifts the clock that the server shows. To set the wall clock that a client
-//! reads, wrap the server in your own [`Transport`] that returns a [`WallClock`].
-//! Such a transport also [spawns](Transport::spawn) the background tasks of its clients, and can abort them as the end of a
+//! reads, wrap the server in your own [`Transport`](crate::Transport) with an [`Environment`] that has a
+//! [`WallClock`]. An environment also [spawns](Environment::spawn) the background tasks of its clients, and can abort them as the end of a
 //! process does.
 //!
 //! # Your own mocks
@@ -166,6 +166,8 @@ pub mod fentu;
 pub mod fisikal;
 #[cfg(feature = "fixably")]
 pub mod fixably;
+#[cfg(all(test, feature = "fixably"))]
+mod keyed_write;
 mod mock_server;
 mod mock_server_builder;
 mod path_template;

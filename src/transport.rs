@@ -125,7 +125,9 @@ impl HttpRequest {
         let encoding = if self.is_download { HeaderValue::from_static("identity") } else { compression::ACCEPTED };
         self.headers.entry(ACCEPT_ENCODING).or_insert(encoding);
         // Of a method that usually has a body, servers want to hear that there is none (RFC 9110, section 8.6).
-        if self.body.is_none() && matches!(self.method, Method::PATCH | Method::POST | Method::PUT) {
+        if self.body.as_ref().is_none_or(|body| body.length() == Some(0))
+            && matches!(self.method, Method::PATCH | Method::POST | Method::PUT)
+        {
             self.headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
     }
@@ -181,6 +183,9 @@ pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<Status
 /// A client sends each attempt of a call, and each request for a token, with [`send`](Self::send). By default that is HTTP with
 /// [`HttpTransport`](crate::HttpTransport). A transport of your own stands before it as middleware, or replaces it: a gateway, a
 /// recording, a server in memory. Set it with [`with_transport`](crate::ClientBuilder::with_transport).
+///
+/// Calls run on their callers' runtimes, and requests for tokens on one of this crate, so connections that a transport keeps have to
+/// work on both.
 ///
 /// A transport sends one request once. It must not repeat it, follow redirects, or change the credentials: the client does what
 /// is needed. Requests carry the token in a header; what logs requests must leave out the headers that are

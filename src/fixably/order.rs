@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use super::Client;
+#[cfg(feature = "blocking")]
+use super::generated::operations;
 use super::generated::types::{Customer, Order, OrderLine};
 use crate::amount::Amount;
 use crate::error::Error;
@@ -48,6 +50,18 @@ impl Order {
             lines.push(line);
         }
         Ok(lines)
+    }
+
+    /// Does what [`all_lines`](Self::all_lines) does, and blocks this thread meanwhile. Not in async code: see
+    /// [`blocking`](crate::blocking).
+    ///
+    /// # Errors
+    ///
+    /// As [`all_lines`](Self::all_lines); [`Error::InvalidRequest`] in an async task of tokio.
+    #[cfg(feature = "blocking")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
+    pub fn all_lines_blocking(&self, client: &Client) -> Result<Vec<OrderLine>, Error> {
+        crate::blocking::block_on(operations::LIST_ORDER_LINES.id(), "all_lines", self.all_lines(client))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The part of the cache in one call: a stored response in place of a request, of a 304 or of an error.
+//! What the cache does in one call: a stored response in place of a request, of a 304 or of an error.
 
 use bytes::Bytes;
 use http::header::HeaderMap;

@@ -23,6 +23,9 @@ use crate::transport::{
 };
 use crate::vendor::VendorError;
 
+/// Why a call failed whose stream a connection had begun to read when the vendor's limit refused it.
+const STREAM_REFUSED: &str =
+    "the vendor's rate limit rejected the call, and its stream cannot be sent again: make the call anew";
 /// Why a call failed that waited for another one to learn the rate limit.
 const ASKING: &str =
     "another call is asking the vendor what its rate limit allows, and takes longer than this call may wait";
@@ -34,6 +37,7 @@ impl RetryContext<'_> {
         let snapshot = self.pipeline.rate_limiter.snapshot(self.pipeline.clock);
         let is_unknown = snapshot.remaining().is_none() && self.rate_limited.is_none();
         let mut call = self.call_error(match snapshot.held_back() {
+            _ if !self.call.can_be_sent() => STREAM_REFUSED,
             Some(HoldBack::Outage { .. }) => "the vendor is down for longer than the call may wait, as it said itself",
             Some(HoldBack::Probing) => ASKING,
             // The call that was asking has just given up.

@@ -11,6 +11,7 @@ use tracing::Span;
 use url::Url;
 
 use super::{Call, Pipeline};
+use crate::clock::FOREVER;
 use crate::error::Error;
 use crate::limit::{LimitWait, RateLimitHeaders};
 use crate::observer::{CacheUse, Wait};
@@ -22,8 +23,6 @@ use crate::transport::{HttpError, HttpResponse, status};
 
 /// After so many refusals a call goes to the end of the queue: its endpoint may have a limit of its own.
 const PLACE_KEPT: u32 = 2;
-/// A duration that is practically infinite, and can still be added to an instant.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The state of one call.
 #[derive(Debug)]
@@ -110,6 +109,8 @@ impl<'a> RetryContext<'a> {
         if let Some(record) = record {
             context.attempts = record.attempts;
             (context.started_at, context.phase_started_at) = (record.started_at, record.ended_at);
+            // It ended with a success.
+            context.maybe_applied = call.is_write();
         }
         context
     }
@@ -179,6 +180,15 @@ impl<'a> RetryContext<'a> {
             cache.start_attempt();
         }
         now
+    }
+
+    /// The error of a call whose files have changed before it is first sent. Later it is the attempt that fails.
+    pub(super) async fn file_error(&self) -> Option<Error> {
+        if !self.call.has_files() || self.attempts > 0 {
+            return None;
+        }
+        let problem = Box::pin(self.call.body.as_ref()?.problem()).await?;
+        Some(Error::invalid_request(self.call.operation.id(), "file", problem))
     }
 
     /// Records the end of an attempt.
@@ -286,7 +296,7 @@ impl<'a> RetryContext<'a> {
     }
 
     fn operation_deadline(&self) -> Instant {
-        self.started_at + self.options.operation_timeout.unwrap_or(FOREVER).min(FOREVER)
+        self.options.operation_deadline(self.started_at)
     }
 }
 

@@ -17,7 +17,7 @@ macro_rules! event {
     ($level:ident, $name:literal, $message:literal, $telemetry:expr, $(operation = $operation:expr,)? { $($field:tt)* }) => {
         tracing::event!(
             name: $name,
-            // Not the path of this module, which means nothing to who reads a log.
+            // Not the path of this module, which means nothing to a reader of the log.
             target: "servicebay",
             Level::$level,
             vendor = $telemetry.vendor.name,

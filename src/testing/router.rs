@@ -82,7 +82,10 @@ impl<E> Router<E> {
         for route in self.routes {
             let Some(ids) = path_template::captures(route.path, path) else { continue };
             if !ids.iter().all(|id| self.ids.accepts(id)) {
-                other_ids = Some(route);
+                // Preferably that of the request's method.
+                if route.method == method.as_str() || other_ids.is_none() {
+                    other_ids = Some(route);
+                }
             } else if route.method == method.as_str() {
                 return Ok(RouteMatch { route, ids });
             } else {

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn the_nearest_names_come_first_and_far_ones_not_at_all() {
         let known = ["list_bookings", "create_quote", "create_booking", "update_booking", "get_booking"];
-        assert_eq!(similar("create_bookings", known), ["create_booking", "list_bookings", "update_booking"]);
+        assert_eq!(similar("create_bookings", known), ["create_booking", "update_booking", "list_bookings"]);
         assert_eq!(similar("createBooking", known)[0], "create_booking");
         assert_eq!(similar("zzz", known), [""; 0]);
     }

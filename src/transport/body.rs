@@ -12,7 +12,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::error::BoxError;
 
-/// The body of a request or of a response that a [`Transport`](crate::Transport) handles: in memory, or a stream of pieces.
+/// The body of a request or of a response that a [`Transport`](crate::Transport) handles: in memory, or a stream of chunks.
 ///
 /// `Debug` shows the length alone, because a body may hold passwords and names customers.
 ///
@@ -35,7 +35,7 @@ enum BodyContent {
     Stream(Mutex<BoxBody>),
 }
 
-/// A stream of pieces that may end with an error.
+/// A stream of chunks that may end with an error.
 type BoxBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
 
 impl Body {
@@ -44,7 +44,8 @@ impl Body {
         Self(BodyContent::Bytes(Bytes::new()))
     }
 
-    /// A body whose content arrives piece by piece. Its `length` in bytes, if it is known, becomes the header `BodyContent-Length`.
+    /// A body whose content arrives chunk by chunk. Its `length` in bytes, if it is known, becomes the header `Content-Length`, and a
+    /// stream that is longer fails.
     pub fn from_stream<S, E>(stream: S, length: Option<u64>) -> Self
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
@@ -91,7 +92,7 @@ impl Body {
         }
     }
 
-    /// The next piece of the content; `None` at its end.
+    /// The next chunk of the content; `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Option<Result<Bytes, BoxError>> {
         loop {
             match poll_fn(|context| Pin::new(&mut *self).poll_frame(context)).await? {
@@ -205,7 +206,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A stream with the length that its pieces have together.
+/// A stream with the length that its chunks have together.
 struct StreamBody<S> {
     stream: Pin<Box<S>>,
     length: Option<u64>,
@@ -214,16 +215,18 @@ struct StreamBody<S> {
 impl<S, E> HttpBody for StreamBody<S>
 where
     S: Stream<Item = Result<Bytes, E>>,
+    E: Into<BoxError>,
 {
     type Data = Bytes;
-    type Error = E;
+    type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let next = ready!(self.stream.as_mut().poll_next(context));
         Poll::Ready(next.map(|chunk| {
-            let chunk = chunk?;
+            let chunk = chunk.map_err(Into::into)?;
             if let Some(length) = &mut self.length {
-                *length = length.saturating_sub(chunk.len() as u64);
+                let left = length.checked_sub(chunk.len() as u64);
+                *length = left.ok_or("the stream is longer than the length that it was given")?;
             }
             Ok(Frame::data(chunk))
         }))
@@ -300,6 +303,12 @@ mod tests {
         let mut read = BytesMut::new();
         assert!(matches!(body.read_into(&mut read, 9).await, Err(ReadError::Broken(_))));
         assert_eq!(read, "ab");
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_longer_than_its_length_fails_instead_of_being_cut() {
+        let error = Body::from_stream(pieces(["ab", "c", ""]), Some(2)).collect(9).await.unwrap_err();
+        assert_eq!(error.to_string(), "the stream is longer than the length that it was given");
     }
 
     #[test]

@@ -37,7 +37,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// What every client of this process has that is built without a configuration of its own.
 static DEFAULT: LazyLock<Arc<HttpClientFactory>> = LazyLock::new(|| HttpClientFactory::new(HttpConfig::new()));
 
-/// Builds HTTP clients of one configuration. Whoever shares it shares the clients for token requests.
+/// Builds HTTP clients of one configuration. Clients that share it also share the HTTP clients for token requests.
 ///
 /// A connection is driven by the runtime on which it was opened. Token requests run on a runtime of their own, so they have
 /// clients of their own, which are built when the first token is requested.

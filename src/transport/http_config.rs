@@ -13,7 +13,7 @@ use super::pem::{self, PemSection};
 use crate::error::Error;
 
 /// The longest duration that an option counts as.
-const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+const MAX_DURATION: Duration = crate::clock::FOREVER;
 /// What the operating systems accept for the idle time of TCP keep-alive, in seconds.
 const TCP_KEEP_ALIVE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(32_767)];
 /// The shortest interval of HTTP/2 pings and time for their response.

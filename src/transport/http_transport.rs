@@ -18,7 +18,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends requests over HTTP, as clients without a transport of their own do. For [middleware](Transport) to pass requests on to.
 ///
-/// Clones share their connections. Connections are opened when they are needed.
+/// Clones share their connections. Connections are opened when they are needed. A request without [`RequestInfo`] waits for its
+/// response for 30 s at most; the body of a response has no bound here, because the client sets it.
 ///
 /// ```
 /// let http = servicebay::HttpTransport::new();

@@ -79,9 +79,10 @@ impl HttpBody for OutgoingBody {
         Pin::new(&mut self.left).poll_frame(context)
     }
 
-    /// Of an empty body this is all that a connection asks, right before it writes the request.
+    /// Of an empty body this is all that a connection asks, right before it writes the request. A stream without content is one too.
     fn is_end_stream(&self) -> bool {
-        self.left.is_end_stream() && self.progress.start()
+        let is_empty = self.left.is_end_stream() || self.left.length() == Some(0);
+        is_empty && self.progress.start()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -90,6 +90,21 @@ impl RequestBody {
         }
     }
 
+    /// Why the files of the body cannot be sent, if they cannot.
+    pub(crate) async fn problem(&self) -> Option<String> {
+        let Self::Pieces(pieces) = self else { return None };
+        for piece in pieces.iter() {
+            let Piece::File(file) = piece else { continue };
+            let path = file.path.display();
+            match tokio::fs::metadata(&file.path).await {
+                Ok(metadata) if metadata.len() == file.length => {}
+                Ok(_) => return Some(format!("{path} has another length than when it was chosen: choose it again")),
+                Err(error) => return Some(format!("{path} cannot be read: {error}")),
+            }
+        }
+        None
+    }
+
     /// The body of one attempt.
     pub(super) fn open(&self) -> Body {
         match self {

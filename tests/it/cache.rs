@@ -769,7 +769,7 @@ async fn streams_of_pages_and_items_take_no_part() {
         let body = json!({"totalItems": ids.len(), "offset": 0, "limit": 25, "items": items});
         Step::json(200, body).header("cache-control", "max-age=60")
     };
-    let (client, script) = cached([list(&[1, 2]), list(&[1, 2, 3]), list(&[9])]);
+    let (client, script) = cached([list(&[1, 2]), list(&[1, 2, 3]), list(&[1, 2, 3]), list(&[9])]);
     let one_page = async || client.list_customers().send().await.unwrap();
     assert!(!one_page().await.is_from_cache());
     assert!(one_page().await.is_from_cache());
@@ -779,8 +779,14 @@ async fn streams_of_pages_and_items_take_no_part() {
         count += 1;
     }
     assert_eq!(count, 3, "the stream asked the vendor");
+    let raw = client.request(Method::GET, "customers").query("expand", "items");
+    let mut items = raw.list::<fixably::Page<Value>>().unwrap().items();
+    while items.try_next().await.unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 6, "a raw list did too");
     assert_eq!(one_page().await.items.len(), 2, "and stored nothing");
-    assert_eq!(script.requests().len(), 2);
+    assert_eq!(script.requests().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

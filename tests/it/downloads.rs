@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt as _;
 use http::Method;
 use servicebay::testing::{Script, Step};
-use servicebay::{Download, Error, RetryPolicy, fixably};
+use servicebay::{Body, Download, Error, RetryPolicy, Transport, TransportError, fixably};
 use tokio::time::Instant;
 
 use crate::folder::Folder;
@@ -134,7 +135,7 @@ async fn other_methods_and_parts_that_the_caller_asked_for_are_not_resumed() {
     let script = Script::new([version(whole()).cut_after(4)]);
     let report = client(&script).request(Method::POST, "reports").download().await.unwrap();
     let error = read(report).await.unwrap_err();
-    assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+    assert!(matches!(error, Error::OutcomeUnknown(_)) && error.maybe_applied(), "{error:?}");
     let script = Script::new([rest(5).cut_after(2)]);
     let part = client(&script).request(Method::GET, "a").header("range", "bytes=5-").download().await.unwrap();
     assert!(matches!(read(part).await.unwrap_err(), Error::Connect(_)));
@@ -202,6 +203,86 @@ async fn a_file_that_cannot_be_written_is_named() {
         assert_eq!((error.kind(), call.operation().id()), ("file", "get_invoice"));
         assert!(std::error::Error::source(&error).is_some());
     }
+}
+
+/// A file of unknown length.
+fn unmeasured() -> Step {
+    version(Step::body(200, "application/pdf", FILE))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_that_broke_off_never_seems_complete() {
+    let script = Script::new([unmeasured().cut_after(4), Step::status(404), Step::status(404)]);
+    let mut invoice = download(&script).await.unwrap();
+    invoice.chunk().await.unwrap().unwrap();
+    for _ in 0..2 {
+        assert!(matches!(invoice.chunk().await, Err(Error::NotFound(_))));
+    }
+    assert!(invoice.chunk().await.is_err(), "it was resumed as often as it may be");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_stops_waiting_can_go_on() {
+    let script = Script::new([unmeasured().cut_after(4), rest(4).delay(Duration::from_secs(20)), rest(4)]);
+    let mut invoice = download(&script).await.unwrap();
+    invoice.chunk().await.unwrap().unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(5), invoice.chunk()).await.is_err());
+    assert_eq!(read(invoice).await.unwrap().0, "456789");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operation_timeout_bounds_a_download_with_all_that_resumes_it() {
+    let script = Script::new([version(whole()).cut_after(4), rest(4).delay(Duration::from_secs(3600)).repeat()]);
+    let start = Instant::now();
+    let request = client(&script).request(Method::GET, "a").with_operation_timeout(Duration::from_secs(10));
+    let error = read(request.download().await.unwrap()).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout(_)), "{error:?}");
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+/// Sends the head of a response and nothing of its body.
+#[derive(Debug)]
+struct Stalled;
+
+impl Transport for Stalled {
+    fn send(&self, _: http::Request<Body>) -> BoxFuture<'_, Result<http::Response<Body>, TransportError>> {
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        Box::pin(async { Ok(http::Response::new(Body::from_stream(never, None))) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_chunk_must_arrive_within_the_attempt_timeout() {
+    let client =
+        fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_tenant("acme").with_transport(Stalled);
+    let client = client.with_attempt_timeout(Duration::from_secs(7)).build().unwrap();
+    let start = Instant::now();
+    let error = read(client.request(Method::GET, "a").download().await.unwrap()).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout(_)), "{error:?}");
+    assert_eq!(start.elapsed().as_secs(), 7);
+}
+
+#[tokio::test]
+async fn a_download_that_is_dropped_while_it_is_saved_leaves_no_file() {
+    let folder = Folder::new();
+    let client =
+        fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_tenant("acme").with_transport(Stalled);
+    let stalled = client.build().unwrap().request(Method::GET, "a").download().await.unwrap();
+    let mut saving = Box::pin(stalled.save(folder.path().join("a")));
+    let files = || std::fs::read_dir(folder.path()).unwrap().count();
+    while files() == 0 {
+        assert!(futures_util::poll!(&mut saving).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(saving);
+    assert_eq!(files(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_has_no_body_whatever_length_it_announces() {
+    let script = Script::new([Step::body(200, "application/pdf", "").header("content-length", "10")]);
+    let head = client(&script).request(Method::HEAD, "a").download().await.unwrap();
+    assert_eq!(read(head).await.unwrap().0, "");
 }
 
 #[tokio::test(start_paused = true)]

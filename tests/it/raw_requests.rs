@@ -101,7 +101,7 @@ async fn a_prepared_request_shows_everything_but_secrets() {
     assert_eq!(request.body(), r#"{"text":"it's"}"#);
     let printed = request.to_string();
     for part in [
-        r"curl -X PUT 'https://acme.fixably.com/api/v3/orders/1/it'\''s?q=a%20b'",
+        r"curl -g -X PUT 'https://acme.fixably.com/api/v3/orders/1/it'\''s?q=a%20b'",
         r#" -H "authorization: Bearer $TOKEN""#,
         " -H 'accept: application/json'",
         r#" -H "x-api-key: $X_API_KEY""#,

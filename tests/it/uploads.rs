@@ -73,8 +73,12 @@ async fn a_file_that_changes_before_it_is_sent_is_not_sent() {
     let request = put(&script).file(&path, "image/jpeg");
     std::fs::write(&path, "more than ten bytes").unwrap();
     let error = request.send::<Value>().await.unwrap_err();
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("changed while it was being sent"), "{source}");
+    assert!(matches!(error, Error::InvalidRequest(_)) && script.requests().is_empty(), "{error:?}");
+    assert!(error.to_string().contains("has another length than when it was chosen"), "{error}");
+    let request = put(&script).file(&path, "image/jpeg");
+    std::fs::remove_file(&path).unwrap();
+    let error = request.send::<Value>().await.unwrap_err();
+    assert!(matches!(error, Error::InvalidRequest(_)) && script.requests().is_empty(), "{error:?}");
 }
 
 #[tokio::test]
@@ -132,6 +136,22 @@ async fn a_postponed_call_says_that_its_file_is_not_stored() {
     let postponed: Postponed = serde_json::from_str(&stored).unwrap();
     let error = client.resume(&postponed).send::<Value>().await.unwrap_err();
     assert!(error.to_string().contains("had a file or a stream as its body"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_body_that_is_set_last_counts_with_its_media_type() {
+    let script = Script::new([created(), created()]);
+    put(&script).bytes("x", "image/png").json(&json!({"a": 1})).send::<Value>().await.unwrap();
+    put(&script).json(&json!({"a": 1})).bytes("x", "image/png").send::<Value>().await.unwrap();
+    let types: Vec<_> = script.requests().iter().map(|request| request.headers["content-type"].clone()).collect();
+    assert_eq!(types, ["application/json", "image/png"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_stream_says_that_it_cannot_be_sent_again() {
+    let script = Script::new([Step::status(429).header("retry-after", "1")]);
+    let error = put(&script).body(rows(), "text/csv").send::<Value>().await.unwrap_err();
+    assert!(error.to_string().contains("its stream cannot be sent again: make the call anew"), "{error}");
 }
 
 #[tokio::test]

@@ -186,14 +186,14 @@ mod tests {
             "/api/unified/clubs/locations/",
             "/api/unified/clubs/locations/x",
             "/api/unified/clubs/locations/99999999999999999999",
-            "/api/unified/users/clients",
             "/clubs/locations",
             "/api/web/schedule/occurrences",
             "/api/mobile/spreedly_express/init_flow/7",
         ] {
             assert_eq!(find(&Method::GET, path).expect_err(path).allowed, [""; 0], "{path}");
         }
-        let path = "/api/unified/schedule/occurrences/5/join";
-        assert_eq!(find(&Method::POST, path).expect_err(path).allowed, ["PUT"]);
+        let (join, clients) = ("/api/unified/schedule/occurrences/5/join", "/api/unified/users/clients");
+        assert_eq!(find(&Method::POST, join).expect_err(join).allowed, ["PUT"]);
+        assert_eq!(find(&Method::GET, clients).expect_err(clients).allowed, ["POST"]);
     }
 }

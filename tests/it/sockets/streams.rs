@@ -61,3 +61,34 @@ async fn a_stream_that_no_connection_has_read_is_not_used_up() {
     let Error::Connect(call) = &error else { panic!("{error:?}") };
     assert_eq!((call.attempts(), call.maybe_applied()), (2, false), "it was sent again, because nothing had read it");
 }
+
+#[tokio::test]
+async fn a_write_with_an_empty_file_or_stream_may_have_been_applied_once_it_was_sent() {
+    let folder = Folder::new();
+    let path = folder.path().join("empty");
+    std::fs::write(&path, "").unwrap();
+    for is_file in [true, false] {
+        let (url, seen) = server(vec![Vec::new()]).await;
+        let request = client(&url).request(Method::POST, "import");
+        let nothing = stream::empty::<Result<Bytes, std::io::Error>>();
+        let request = match is_file {
+            true => request.file(&path, "text/plain"),
+            false => request.body(Body::from_stream(nothing, Some(0)), "text/plain"),
+        };
+        let error = request.send::<serde_json::Value>().await.unwrap_err();
+        assert!(matches!(error, Error::OutcomeUnknown(_)) && error.maybe_applied(), "{error:?}");
+        let seen = seen.await;
+        assert!(seen.len() == 1 && seen[0].contains("content-length: 0\r\n"), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn http_as_a_transport_sends_all_headers() {
+    let (url, seen) = server(vec![json("{}")]).await;
+    let builder = fixably::Client::builder(fixably::Credentials::bearer(SECRET)).with_base_url(&url);
+    let client = builder.with_transport(servicebay::HttpTransport::new()).build().unwrap();
+    client.request(Method::GET, "a").header("x-mark", "1").send::<serde_json::Value>().await.unwrap();
+    let seen = seen.await;
+    assert!(seen[0].contains(&format!("authorization: Bearer {SECRET}\r\n")), "{seen:?}");
+    assert!(seen[0].contains("x-mark: 1\r\n") && seen[0].contains("accept-encoding: gzip"), "{seen:?}");
+}
