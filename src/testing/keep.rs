@@ -78,7 +78,8 @@ impl Keep {
         self
     }
 
-    /// Keeps these words in paths, besides those of the operations of this crate. For endpoints that are not modeled.
+    /// Keeps these words in paths, besides those of the operations of this crate: for endpoints that are not modeled, and for the
+    /// path of a gateway.
     #[must_use]
     pub fn with_path_segments<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
         self.path_segments.extend(words.into_iter().map(Into::into));

@@ -82,6 +82,8 @@ impl Pseudonyms {
 
     /// The pseudonym of a number, with as many digits, its sign and its point; `None` if the text is no number.
     pub(crate) fn number(&mut self, text: &str) -> Option<String> {
+        /// Such as `e-300`.
+        const MAX_EXPONENT: usize = 5;
         let unsigned = text.trim_start_matches(['-', '+']);
         let sign = &text[..text.len() - unsigned.len()];
         let (mantissa, exponent) = unsigned.split_at(unsigned.find(['e', 'E']).unwrap_or(unsigned.len()));
@@ -89,7 +91,12 @@ impl Pseudonyms {
         let digits = mantissa.replacen('.', "", 1);
         let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_exponent = exponent.is_empty() || is_digits(exponent[1..].trim_start_matches(['-', '+']));
-        if sign.len() > 1 || !is_exponent || exponent.len() > 4 || !is_digits(&digits) || mantissa.ends_with('.') {
+        if sign.len() > 1
+            || !is_exponent
+            || exponent.len() > MAX_EXPONENT
+            || !is_digits(&digits)
+            || mantissa.ends_with('.')
+        {
             return None;
         }
         let significant = digits.trim_start_matches('0');

@@ -12,13 +12,14 @@ use http::header::CONTENT_TYPE;
 use http::{Request, Response, response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
 use super::keep::{Keep, is_secret_name};
 use super::recording::{BodyEnd, FailureKind, RecordedFailure, Recording, RecordingError};
-use super::scrub::{RawBody, RawExchange, RawOutcome, RawResponse, scrub, texts};
+use super::scrub::{RawBody, RawExchange, RawOutcome, RawResponse, scrub};
 use crate::error::BoxError;
-use crate::transport::{Body, RequestInfo, Transport, TransportError, decompressed};
+use crate::transport::{Body, Environment, RequestInfo, Transport, TransportError, decompressed};
 
 /// Of a larger body, the length alone is recorded.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -61,17 +62,15 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 /// # std::fs::remove_dir_all(&folder)?;
 /// # Ok(()) }
 /// ```
-pub struct Recorder<T>(Arc<Inner<T>>);
-
-struct Inner<T> {
-    next: T,
-    keep: Keep,
+pub struct Recorder<T> {
+    next: Arc<T>,
+    keep: Arc<Keep>,
     session: Arc<Mutex<Session>>,
 }
 
 #[derive(Default)]
 struct Session {
-    /// The wall time and the instant of the first request.
+    /// The wall time and the instant at which the first client was built.
     start: Option<(Timestamp, Instant)>,
     exchanges: Vec<RawExchange>,
 }
@@ -79,23 +78,20 @@ struct Session {
 impl<T: Transport> Recorder<T> {
     /// Records what is sent through `next`, and keeps what [`Keep::default`] says.
     pub fn new(next: T) -> Self {
-        Self(Arc::new(Inner { next, keep: Keep::default(), session: Arc::default() }))
+        Self { next: Arc::new(next), keep: Arc::default(), session: Arc::default() }
     }
 
-    /// What the recording keeps as it is. Default: [`Keep::default`]. Starts a new recording.
+    /// What the recording keeps as it is. Default: [`Keep::default`]. Clones that were made before keep what they kept.
     #[must_use]
-    pub fn with_keep(self, keep: Keep) -> Self
-    where
-        T: Clone,
-    {
-        Self(Arc::new(Inner { next: self.0.next.clone(), keep, session: Arc::default() }))
+    pub fn with_keep(mut self, keep: Keep) -> Self {
+        self.keep = Arc::new(keep);
+        self
     }
 
     /// What was recorded so far, scrubbed.
     pub fn recording(&self) -> Recording {
-        let session = lock(&self.0.session);
-        let start = session.start.map_or_else(|| self.wall(), |(wall, _)| wall);
-        scrub(&self.0.keep, start, &session.exchanges)
+        let (start, _) = self.start();
+        scrub(&self.keep, start, &lock(&self.session).exchanges)
     }
 
     /// Writes what was recorded so far to a file, scrubbed. Replaces an older recording at once; a long session can be saved
@@ -108,35 +104,36 @@ impl<T: Transport> Recorder<T> {
         self.recording().save(path)
     }
 
-    /// The wall time of the clients.
-    fn wall(&self) -> Timestamp {
-        match self.environment() {
+    /// The wall time of the clients and the instant at which the session started: now, if it has not.
+    fn start(&self) -> (Timestamp, Instant) {
+        let wall = || match self.next.environment() {
             Some(environment) => environment.wall_clock().map_or_else(|| environment.wall(), |clock| clock.now()),
             None => crate::clock::wall_now(),
-        }
+        };
+        *lock(&self.session).start.get_or_insert_with(|| (wall(), Instant::now()))
     }
 
-    /// Adds a request. Returns its index, and when it was sent.
-    fn start(&self, request: &Request<Body>) -> (usize, Instant) {
-        let now = Instant::now();
-        let wall = self.wall();
-        let mut session = lock(&self.0.session);
-        let (_, start) = *session.start.get_or_insert((wall, now));
-        session.exchanges.push(raw_exchange(request, now - start));
-        (session.exchanges.len() - 1, now)
+    /// Adds a request. Returns its index.
+    fn add(&self, request: &Request<Body>) -> usize {
+        let (_, start) = self.start();
+        let exchange = raw_exchange(request, start.elapsed());
+        let exchanges = &mut lock(&self.session).exchanges;
+        exchanges.push(exchange);
+        exchanges.len() - 1
     }
 }
 
 impl<T: Transport> Transport for Recorder<T> {
     fn send(&self, request: Request<Body>) -> BoxFuture<'_, Result<Response<Body>, TransportError>> {
         Box::pin(async move {
-            let (index, sent_at) = self.start(&request);
-            let result = self.0.next.send(request).await;
+            let index = self.add(&request);
+            let sent_at = Instant::now();
+            let result = self.next.send(request).await;
             let after = sent_at.elapsed();
             match result {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
-                    let tap = Tap::new(&self.0.session, index, &head, after);
+                    let tap = Tap::new(&self.session, index, &head, after);
                     let body = match body.as_bytes().cloned() {
                         Some(bytes) => {
                             tap.whole(&bytes);
@@ -153,7 +150,7 @@ impl<T: Transport> Transport for Recorder<T> {
                         true => FailureKind::MayHaveArrived,
                     };
                     let failure = RecordedFailure::new(after, kind);
-                    lock(&self.0.session).exchanges[index].outcome = RawOutcome::Failed(failure);
+                    lock(&self.session).exchanges[index].outcome = RawOutcome::Failed(failure);
                     Err(error)
                 }
             }
@@ -161,22 +158,28 @@ impl<T: Transport> Transport for Recorder<T> {
     }
 
     fn next(&self) -> Option<&dyn Transport> {
-        Some(&self.0.next)
+        Some(self.next.as_ref())
+    }
+
+    /// A client asks for it when it is built. Replayed clients start at that time.
+    fn environment(&self) -> Option<&dyn Environment> {
+        self.start();
+        self.next.environment()
     }
 }
 
 impl<T> Clone for Recorder<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { next: Arc::clone(&self.next), keep: Arc::clone(&self.keep), session: Arc::clone(&self.session) }
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Recorder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exchanges = lock(&self.0.session).exchanges.len();
+        let exchanges = lock(&self.session).exchanges.len();
         f.debug_struct("Recorder")
-            .field("next", &self.0.next)
-            .field("keep", &self.0.keep)
+            .field("next", &self.next)
+            .field("keep", &self.keep)
             .field("exchanges", &exchanges)
             .finish()
     }
@@ -205,10 +208,11 @@ fn raw_exchange(request: &Request<Body>, at: Duration) -> RawExchange {
     let mut body = None;
     if is_token_request {
         match content.map(|bytes| serde_json::from_slice(bytes)) {
-            Some(Ok(json)) => texts(&json, &mut secrets),
+            Some(Ok(json)) => credentials(&json, "", &mut secrets),
             _ => {
                 let form = url::form_urlencoded::parse(content.map(Bytes::as_ref).unwrap_or_default());
-                secrets.extend(form.filter(|(name, _)| name != "grant_type").map(|(_, value)| value.into_owned()));
+                let form = form.filter(|(name, _)| !is_public(name));
+                secrets.extend(form.map(|(_, value)| value.into_owned()));
             }
         }
     } else if request.body().length() != Some(0) {
@@ -225,6 +229,21 @@ fn raw_exchange(request: &Request<Body>, at: Duration) -> RawExchange {
         body,
         secrets,
         outcome: RawOutcome::Pending,
+    }
+}
+
+/// Whether a field of a token request says what is asked for, and not who asks.
+fn is_public(name: &str) -> bool {
+    matches!(name, "grant_type" | "redirect_uri" | "roles" | "scope")
+}
+
+/// Adds the texts of a token request but those that say what is asked for.
+fn credentials(value: &Value, name: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if !is_public(name) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| credentials(item, name, found)),
+        Value::Object(members) => members.iter().for_each(|(name, member)| credentials(member, name, found)),
+        _ => {}
     }
 }
 

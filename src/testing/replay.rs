@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::body;
 use super::clock::shifted;
-use super::keep::Keep;
+use super::keep::{Keep, is_identifier};
 use super::recording::{BodyEnd, Content, Exchange, FailureKind, RecordedResponse, Recording};
 use crate::error::BoxError;
 use crate::transport::{Body, Environment, RequestInfo, Transport, TransportError};
@@ -117,11 +117,11 @@ impl Transport for Replay {
             let exchange = chosen.unwrap_or_else(|message| panic!("{message}"));
             match (exchange.response, exchange.failure) {
                 (Some(response), _) => {
-                    sleep(Duration::from_millis(response.after_ms)).await;
+                    delay(response.after_ms).await;
                     Ok(play(response))
                 }
                 (None, Some(failure)) => {
-                    sleep(Duration::from_millis(failure.after_ms)).await;
+                    delay(failure.after_ms).await;
                     Err(match failure.kind {
                         FailureKind::NotSent => TransportError::not_sent("recorded: the request was not sent"),
                         FailureKind::MayHaveArrived => TransportError::broken("recorded: the connection broke"),
@@ -227,12 +227,13 @@ impl State {
         if recorded.is_replaced || recorded.text == value {
             return true;
         }
+        if self.keep.keeps_parameter(name, value) {
+            return false;
+        }
         let json =
             |text: &str| serde_json::from_str::<Value>(text).ok().filter(|json| json.is_object() || json.is_array());
         match (json(&recorded.text), json(value)) {
-            (Some(recorded), Some(value)) if !self.keep.keeps_parameter(name, value.as_str().unwrap_or_default()) => {
-                self.fits_json(name, &recorded, &value)
-            }
+            (Some(recorded), Some(value)) => self.fits_json(name, &recorded, &value),
             _ => false,
         }
     }
@@ -247,7 +248,7 @@ impl State {
             (Value::Object(recorded), Value::Object(values)) => {
                 recorded.len() == values.len()
                     && recorded.iter().zip(values).all(|((name, recorded), (other, value))| {
-                        (name == other || !super::keep::is_identifier(other)) && self.fits_json(other, recorded, value)
+                        (name == other || !is_identifier(other)) && self.fits_json(other, recorded, value)
                     })
             }
             (Value::Number(_), Value::Number(_)) | (Value::String(_), Value::String(_)) => {
@@ -321,7 +322,6 @@ impl Part {
     }
 }
 
-/// The target of a request, with the names of its parameters alone unless they are short.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path: Vec<&str> = self.path.iter().map(|part| part.text.as_str()).collect();
@@ -348,16 +348,15 @@ fn play(recorded: RecordedResponse) -> Response<Body> {
         Some(Content::Json(value)) => vec![Bytes::from(value.to_string())],
         Some(Content::Opaque { bytes, .. }) => filler(bytes.unwrap_or_default()),
     };
-    let delay = Duration::from_millis(recorded.body_after_ms);
-    let end = recorded.end;
+    let (end, body_after_ms) = (recorded.end, recorded.body_after_ms);
     let body = match end {
-        BodyEnd::Complete if delay.is_zero() && whole.len() <= 1 => {
+        BodyEnd::Complete if body_after_ms == 0 && whole.len() <= 1 => {
             Body::from(whole.into_iter().next().unwrap_or_default())
         }
         _ => {
             let pieces = stream::iter(whole.into_iter().map(Ok::<_, BoxError>));
             let ending = stream::once(async move {
-                sleep(delay).await;
+                delay(body_after_ms).await;
                 match end {
                     BodyEnd::Complete => Ok(Bytes::new()),
                     BodyEnd::Broken => Err(BoxError::from("recorded: the connection broke")),
@@ -371,6 +370,13 @@ fn play(recorded: RecordedResponse) -> Response<Body> {
     *response.status_mut() = StatusCode::from_u16(recorded.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = headers;
     response
+}
+
+/// Waits on tokio's clock. A timer of no time would take a tick.
+async fn delay(milliseconds: u64) {
+    if milliseconds > 0 {
+        sleep(Duration::from_millis(milliseconds)).await;
+    }
 }
 
 /// What stands for a body of which the length alone is known, in pieces that share their memory.

@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::keep::{Keep, is_identifier};
+use super::keep::{Keep, is_identifier, is_secret_name};
 use super::pseudonyms::Pseudonyms;
 use super::recording::{BodyEnd, Content, Exchange, FailureKind, RecordedFailure, RecordedResponse, Recording};
 use crate::auth::is_gateway_phrase;
@@ -128,17 +128,19 @@ fn secrets(exchange: &RawExchange) -> Vec<String> {
     if let (true, RawOutcome::Responded(response)) = (exchange.is_token_request, &exchange.outcome)
         && let Some(body) = response.body.bytes.as_deref().and_then(json_repair::parse)
     {
-        texts(&body, &mut secrets);
+        tokens(&body, "", &mut secrets);
     }
     secrets
 }
 
-/// All texts in a value but the words that every token response has.
-pub(crate) fn texts(value: &Value, found: &mut Vec<String>) {
+/// Adds the tokens of a token response.
+fn tokens(value: &Value, name: &str, found: &mut Vec<String>) {
     match value {
-        Value::String(text) if !TOKEN_WORDS.contains(&text.as_str()) => found.push(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
-        Value::Object(members) => members.values().for_each(|member| texts(member, found)),
+        Value::String(text) if is_secret_name(name) && !TOKEN_WORDS.contains(&text.as_str()) => {
+            found.push(text.clone())
+        }
+        Value::Array(items) => items.iter().for_each(|item| tokens(item, name, found)),
+        Value::Object(members) => members.iter().for_each(|(name, member)| tokens(member, name, found)),
         _ => {}
     }
 }
@@ -298,7 +300,7 @@ impl Scrubber<'_> {
     }
 
     fn member_name(&mut self, name: &str) -> String {
-        if is_identifier(name) && !self.is_secret(name) { name.to_owned() } else { self.text(name) }
+        if is_identifier(name) && !self.secrets.contains(name) { name.to_owned() } else { self.text(name) }
     }
 
     /// A path and a query, in which what is replaced stands in braces.
@@ -309,7 +311,7 @@ impl Scrubber<'_> {
             target.push(if index == 0 { '?' } else { '&' });
             // Such as `filter[status]`.
             let is_name = name.split(['[', ']', '.', '-']).all(|part| part.is_empty() || is_identifier(part));
-            let name_text = if is_name && !self.is_secret(name) {
+            let name_text = if is_name && !self.secrets.contains(&**name) {
                 escaped(name)
             } else {
                 format!("{{{}}}", escaped(&self.text(name)))
@@ -331,7 +333,7 @@ impl Scrubber<'_> {
     fn path(&mut self, path: &str, with_braces: bool) -> String {
         let segments = path.split('/').map(|segment| {
             let decoded = percent_decode_str(segment).decode_utf8_lossy();
-            if decoded.is_empty() || self.keep.keeps_path_segment(&decoded) && !self.is_secret(&decoded) {
+            if decoded.is_empty() || self.keep.keeps_path_segment(&decoded) {
                 return escaped(&decoded);
             }
             let replaced = escaped(&self.text(&decoded));
