@@ -21,7 +21,7 @@ const EPOCH_RANGE: i64 = 520 * WEEK;
 #[derive(Debug)]
 pub(crate) struct Pseudonyms {
     start: Timestamp,
-    /// The shift of all dates: the recording starts in the first week of 2001, on the weekday and at the time it was made.
+    /// The shift of all dates: the recording starts in the first week of 2018, on the weekday and at the time it was made.
     weeks: i64,
     originals: HashSet<String>,
     assigned: HashMap<String, String>,
@@ -36,8 +36,8 @@ const UUID: usize = usize::MAX - 1;
 
 impl Pseudonyms {
     pub(crate) fn new(start: Timestamp) -> Self {
-        /// Monday, January 1, 2001.
-        const FIRST_WEEK: i64 = 978_307_200;
+        /// Monday, January 1, 2018. From 2001 back, a time in seconds would have fewer digits than clients expect of one.
+        const FIRST_WEEK: i64 = 1_514_764_800;
         Self {
             start,
             weeks: -(start.as_second() - FIRST_WEEK).div_euclid(WEEK),
@@ -263,13 +263,13 @@ mod tests {
     #[test]
     fn dates_move_by_whole_weeks_and_keep_their_form() {
         let mut pseudonyms = pseudonyms(&[]);
-        assert_eq!(pseudonyms.start().to_string(), "2001-01-03T10:20:30.5Z");
+        assert_eq!(pseudonyms.start().to_string(), "2018-01-03T10:20:30.5Z");
         for (text, moved) in [
-            ("2026-03-04", "2001-01-03"),
-            ("2026-03-05T23:00:00+10:00", "2001-01-04T23:00:00+10:00"),
-            ("2026-03-05 09:00:00", "2001-01-04 09:00:00"),
-            ("2026-03-05T09:00:00.123Z", "2001-01-04T09:00:00.123Z"),
-            ("Wed, 04 Mar 2026 12:00:00 GMT", "Wed, 03 Jan 2001 12:00:00 GMT"),
+            ("2026-03-04", "2018-01-03"),
+            ("2026-03-05T23:00:00+10:00", "2018-01-04T23:00:00+10:00"),
+            ("2026-03-05 09:00:00", "2018-01-04 09:00:00"),
+            ("2026-03-05T09:00:00.123Z", "2018-01-04T09:00:00.123Z"),
+            ("Wed, 04 Mar 2026 12:00:00 GMT", "Wed, 03 Jan 2018 12:00:00 GMT"),
         ] {
             assert_eq!(pseudonyms.text(text), moved);
         }

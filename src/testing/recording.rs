@@ -28,7 +28,7 @@ const VERSION: u64 = 1;
 /// | --- | --- |
 /// | text, in bodies, queries, paths and headers | `s1`, `s2`: the same text by the same one, so that ids still match |
 /// | numbers, also as text | numbers with as many digits |
-/// | dates | dates: all move by the same number of weeks, so that the recording starts in the first week of 2001 |
+/// | dates | dates: all move by the same number of weeks, so that the recording starts in the first week of 2018 |
 /// | names of members that are no identifiers, such as the keys of a map by email | texts |
 /// | bodies that are not JSON | their media type and length |
 ///

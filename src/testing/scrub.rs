@@ -310,7 +310,7 @@ impl Scrubber<'_> {
         for (index, (name, value)) in pairs.iter().enumerate() {
             target.push(if index == 0 { '?' } else { '&' });
             // Such as `filter[status]`.
-            let is_name = name.split(['[', ']', '.', '-']).all(|part| part.is_empty() || is_identifier(part));
+            let is_name = is_identifier(&name.replace(['[', ']'], "_"));
             let name_text = if is_name && !self.secrets.contains(&**name) {
                 escaped(name)
             } else {
