@@ -65,7 +65,7 @@ pub use self::lease::Lease;
 pub(crate) use self::lifecycle::BackgroundTask;
 pub(crate) use self::redaction::RedactedError;
 use self::redaction::Redaction;
-#[cfg(any(feature = "fisikal", feature = "repairy"))]
+#[cfg(any(feature = "fisikal", feature = "repairy", feature = "testing"))]
 pub(crate) use self::refusal::is_gateway_phrase;
 pub(crate) use self::refusal::{ErrorWords, VendorRefusals};
 pub(crate) use self::static_token::StaticToken;

@@ -119,6 +119,11 @@
 //! For a test of the client alone, such as "two failures, then a success", a [`Script`] returns a list of responses
 //! without any server.
 //!
+//! # Recordings
+//!
+//! A [`Recorder`] records a session with a real tenant, scrubs it of secrets and personal data, and writes it to a file; a
+//! [`Replay`] plays the file in a test, on the paused clock. [`Recording`] says what scrubbing promises and what it does not.
+//!
 //! # Token stores
 //!
 //! [`token_store::check`] checks a [`TokenStore`](crate::TokenStore) of your own.
@@ -166,6 +171,7 @@ pub mod fentu;
 pub mod fisikal;
 #[cfg(feature = "fixably")]
 pub mod fixably;
+mod keep;
 #[cfg(all(test, feature = "fixably"))]
 mod keyed_write;
 mod mock_server;
@@ -173,14 +179,19 @@ mod mock_server_builder;
 mod path_template;
 #[doc(hidden)]
 pub mod probe;
+mod pseudonyms;
 mod query;
 mod rate_limit;
+mod recorder;
+mod recording;
 #[cfg(feature = "repairy")]
 pub mod repairy;
+mod replay;
 mod request_log;
 mod response;
 mod router;
 mod script;
+mod scrub;
 mod similar_names;
 mod sockets;
 mod test_server;
@@ -191,7 +202,11 @@ pub mod token_store;
 pub use self::authorization::TokenSeen;
 pub use self::counters::Counters;
 pub use self::fault::Fault;
+pub use self::keep::Keep;
 pub use self::rate_limit::ResetFormat;
+pub use self::recorder::Recorder;
+pub use self::recording::{Recording, RecordingError};
+pub use self::replay::Replay;
 pub use self::request_log::RecordedRequest;
 pub use self::script::{Script, ScriptRequest, Step};
 pub use self::token_log::{TokenRequest, TokenRequestKind};

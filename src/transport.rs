@@ -260,6 +260,19 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// The content of a body that arrived with these headers: at most `max_body` bytes. `None` if it is compressed and damaged, or
+/// longer.
+#[cfg(feature = "testing")]
+pub(crate) fn decompressed(headers: &HeaderMap, body: Vec<u8>, max_body: usize) -> Option<Vec<u8>> {
+    if !is_compressed(headers) {
+        return Some(body);
+    }
+    match decompress(&body, max_body) {
+        Decompressed::Whole(content) => Some(content),
+        Decompressed::TooLarge(_) | Decompressed::Damaged(_) => None,
+    }
+}
+
 /// What requests are sent with.
 #[derive(Clone, Debug)]
 pub(crate) enum HttpClient {

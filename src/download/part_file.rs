@@ -23,7 +23,8 @@ impl PartFile {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "the path names a folder"));
         }
         let part = target.with_file_name(format!(".{}.{:016x}.part", name.to_string_lossy(), fastrand::u64(..)));
-        let file = File::create_new(&part).await?;
+        // In one step, because a caller that goes away in between would leave the file behind.
+        let file = File::from_std(std::fs::File::create_new(&part)?);
         Ok(Self { file: Some(file), part, target: target.to_owned() })
     }
 

@@ -41,6 +41,12 @@ impl TransportError {
         !matches!(self.0, HttpError::NotSent(_))
     }
 
+    /// Whether the transport waited for a response until the time was over.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self.0, HttpError::TimedOut)
+    }
+
     pub(super) fn of(error: HttpError) -> Self {
         Self(error)
     }

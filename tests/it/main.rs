@@ -41,6 +41,8 @@ mod paging;
 mod postponed;
 mod raw_requests;
 mod reconcile;
+#[cfg(all(feature = "fentu", feature = "fisikal"))]
+mod recordings;
 mod repairy;
 mod requests;
 mod retries;
