@@ -5,6 +5,7 @@
 //! [changelog]: https://docs.rs/crate/servicebay/latest/source/CHANGELOG.md
 //! [contracts]: https://docs.rs/crate/servicebay/latest/source/docs/contracts.md
 //! [contributing]: https://docs.rs/crate/servicebay/latest/source/CONTRIBUTING.md
+//! [peers]: https://docs.rs/crate/servicebay/latest/source/docs/peers.md
 //! [performance]: https://docs.rs/crate/servicebay/latest/source/docs/performance.md
 //!
 #![doc = include_str!("../README.md")]
