@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::stream;
-use http::Method;
-use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RANGE};
+use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use self::file_name::file_name;
@@ -36,7 +36,7 @@ use crate::transport::{Body, HttpError};
 /// limit and is retried like any other. That takes a GET and a server that names the version of the file (a strong `ETag`, or
 /// `Last-Modified`) and sends it again: all of it, or the part that is asked for. If the file has changed meanwhile, the download
 /// fails, so that the parts of two versions are never joined. It is given up when nothing arrives
-/// as often in a row as the retry policy allows attempts.
+/// as often in a row as the retry policy allows attempts, or when the client's budget of retries is used up.
 ///
 /// # Example
 ///
@@ -83,6 +83,10 @@ impl Download {
         let mut response = request.again().send(decode::nothing).await?;
         if let Some(encoding) = encoding(response.headers()) {
             let reason = format!("the response is encoded as {encoding}, although it was asked for as it is");
+            return Err(request.unexpected_response(response.metadata(), reason));
+        }
+        if response.status() == StatusCode::PARTIAL_CONTENT && !request.has_header(&RANGE) {
+            let reason = "the server sent a part of the file, although all of it was asked for".to_owned();
             return Err(request.unexpected_response(response.metadata(), reason));
         }
         let clock = request.client.pipeline.clock;
@@ -148,11 +152,16 @@ impl Download {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if self.is_broken {
-                // The last call gave up, or was dropped, before anything continued the body.
+                // The last call gave up, or was dropped, before anything continued the body. That the caller goes on is no failure.
+                self.failures = self.failures.saturating_sub(1);
                 self.resume(self.broken("the download was interrupted".into())).await?;
             }
             let error = match timeout_at(self.deadline(), self.body.chunk()).await {
                 Ok(Some(Ok(chunk))) => match self.accept(chunk) {
+                    _ if self.length.is_some_and(|length| self.received > length) => {
+                        let reason = "the body is longer than the length that the server announced".to_owned();
+                        return Err(self.request.again().unexpected_response(self.response.metadata(), reason));
+                    }
                     Some(chunk) => return Ok(Some(chunk)),
                     None => continue,
                 },
@@ -169,7 +178,8 @@ impl Download {
     /// Writes the body to a file, and returns its length in bytes.
     ///
     /// The file appears when it is complete: until then its content is in another file of the same folder, which is removed if
-    /// the download fails or is dropped. A file that is there already is replaced.
+    /// the download fails or is dropped. A file that is there already is replaced; a link is
+    /// followed. What is no regular file, such as a device, is refused.
     ///
     /// # Errors
     ///

@@ -324,7 +324,8 @@ impl RawRequest {
     }
 
     /// Reads the request as a list in pages of this type: the vendor's own with items of yours, such as
-    /// `fixably::Page<Attachment>`. See [`RawList`]. For Fisikal, `Attachment` must implement
+    /// `fixably::Page<Attachment>`, where `Attachment` implements `Deserialize` and `Default`: an item that cannot be read becomes the
+    /// default one, so that positions stay correct. See [`RawList`]. For Fisikal, `Attachment` must implement
     /// `fisikal::ListItem`.
     ///
     /// # Errors

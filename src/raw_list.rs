@@ -80,7 +80,7 @@ impl<P: RawPage> RawList<P> {
         self
     }
 
-    /// Says what identifies an item, such as its id. Without it, an item that a change of the list moves to a later page is yielded
+    /// Says what identifies an item, such as its id; `None` for an item without one. Without it, an item that a change of the list moves to a later page is yielded
     /// twice, and nothing notices items that are skipped.
     #[must_use]
     pub fn keyed_by<K: fmt::Display>(mut self, id: impl Fn(&P::Item) -> Option<K> + Send + Sync + 'static) -> Self {

@@ -19,9 +19,11 @@ impl PartFile {
         let Some(name) = target.file_name() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
         };
-        if fs::metadata(target).await.is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "the path names a folder"));
+        if fs::metadata(target).await.is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "what is there is no regular file"));
         }
+        // Through a link, to the file that it names.
+        let target = &fs::canonicalize(target).await.unwrap_or_else(|_| target.to_owned());
         let part = target.with_file_name(format!(".{}.{:016x}.part", name.to_string_lossy(), fastrand::u64(..)));
         // In one step, because a caller that goes away in between would leave the file behind.
         let file = File::from_std(std::fs::File::create_new(&part)?);

@@ -3,7 +3,7 @@
 use http::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE};
 use http::{Method, StatusCode};
 
-use super::encoding;
+use super::{announced, encoding};
 use crate::request::Request;
 use crate::response::Response;
 
@@ -32,6 +32,14 @@ impl Resumption {
         request
     }
 
+    /// Whether a part of a file comes from another version. A part repeats the `ETag` of the whole, and may leave out
+    /// `Last-Modified` (RFC 9110, section 15.3.7).
+    fn is_contradicted(&self, headers: &HeaderMap) -> bool {
+        let is_etag = self.version.starts_with('"');
+        let sent = headers.get(if is_etag { ETAG } else { LAST_MODIFIED });
+        sent.map_or(is_etag, |sent| sent.as_bytes() != self.version.as_bytes())
+    }
+
     /// How many bytes of this response were received before, if it continues the download; or why it does not.
     pub(super) fn accept(
         &self,
@@ -44,17 +52,24 @@ impl Resumption {
             return Err("the rest of the file is compressed, which its beginning was not: start again");
         }
         match response.status() {
-            StatusCode::PARTIAL_CONTENT => {
+            StatusCode::PARTIAL_CONTENT if !self.is_contradicted(headers) => {
                 let range = headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
                 match range.and_then(content_range) {
-                    Some((first, total)) if first == received && agrees(total, length) => Ok(0),
+                    Some((first, total)) if first == received && is_known(total, length) => Ok(0),
                     _ => Err("the server sent another part of the file than the rest: start again"),
                 }
             }
-            StatusCode::OK if version(headers).as_ref() == Some(self) => Ok(received),
+            StatusCode::OK if version(headers).as_ref() == Some(self) && agrees(announced(headers), length) => {
+                Ok(received)
+            }
             _ => Err("the file changed while it was being downloaded: start again"),
         }
     }
+}
+
+/// Whether the length of the whole file is known, and the same as before.
+fn is_known(total: Option<u64>, length: Option<u64>) -> bool {
+    agrees(total, length) && total.or(length).is_some()
 }
 
 fn agrees(total: Option<u64>, length: Option<u64>) -> bool {
@@ -69,7 +84,8 @@ fn version(headers: &HeaderMap) -> Option<Resumption> {
     Some(Resumption { version })
 }
 
-/// The first byte of a part, and the length of the whole if it is known: `bytes 5-9/10`.
+/// The first byte of a part, and the length of the whole if it is known: `bytes 5-9/10`. A part may be shorter than what was asked
+/// for.
 fn content_range(range: &str) -> Option<(u64, Option<u64>)> {
     let (unit, range) = range.trim().split_once(' ')?;
     let (range, total) = range.split_once('/')?;
@@ -79,8 +95,8 @@ fn content_range(range: &str) -> Option<(u64, Option<u64>)> {
         "*" => None,
         total => Some(total.parse().ok()?),
     };
-    let is_whole_rest = total.is_none_or(|total: u64| last.checked_add(1) == Some(total));
-    (unit.eq_ignore_ascii_case("bytes") && first <= last && is_whole_rest).then_some((first, total))
+    let is_inside = total.is_none_or(|total: u64| last < total);
+    (unit.eq_ignore_ascii_case("bytes") && first <= last && is_inside).then_some((first, total))
 }
 
 #[cfg(test)]
@@ -92,7 +108,8 @@ mod tests {
         for (range, expected) in [
             ("bytes 5-9/10", Some((5, Some(10)))),
             ("Bytes 0-9/*", Some((0, None))),
-            ("bytes 5-8/10", None),
+            ("bytes 5-8/10", Some((5, Some(10)))),
+            ("bytes 5-10/10", None),
             ("bytes 9-5/10", None),
             ("bytes */10", None),
             ("lines 5-9/10", None),

@@ -216,6 +216,11 @@ impl RetryContext<'_> {
             }
             .into();
         }
+        if status == StatusCode::UNAUTHORIZED && !self.call.can_be_sent() {
+            call.reason =
+                "the vendor rejected the token, and the stream of the call cannot be sent again: make the call anew"
+                    .into();
+        }
         if status == StatusCode::FORBIDDEN {
             let scopes = self.call.operation.required_scopes();
             if !scopes.is_empty() {

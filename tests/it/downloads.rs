@@ -104,6 +104,9 @@ async fn the_parts_of_two_versions_are_never_joined() {
         whole(),
         version(Step::body(206, "application/pdf", "56789")).header("content-range", "bytes 5-9/10"),
         version(Step::body(206, "application/pdf", "456789!")).header("content-range", "bytes 4-10/11"),
+        Step::body(206, "application/pdf", "456789").header("content-range", "bytes 4-9/10"),
+        Step::body(206, "application/pdf", "456789").header("content-range", "bytes 4-9/10").header("etag", "\"v2\""),
+        version(Step::body(200, "application/pdf", "01234567")).header("content-length", "8"),
         version(Step::body(206, "application/pdf", "456789")),
         rest(4).header("content-encoding", "gzip"),
         version(Step::status(204)),
@@ -114,6 +117,40 @@ async fn the_parts_of_two_versions_are_never_joined() {
         assert_eq!(decode.operation().id(), "get_invoice");
         assert!(error.to_string().contains("start again"), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_shorter_than_asked_for_is_continued_and_one_that_is_longer_than_the_file_is_refused() {
+    let short = version(Step::body(206, "application/pdf", "45")).header("content-range", "bytes 4-5/10");
+    let script = Script::new([version(whole()).cut_after(4), short, rest(6)]);
+    assert_eq!(read(download(&script).await.unwrap()).await.unwrap().0, FILE);
+    let long = version(Step::body(206, "application/pdf", "456789!!!")).header("content-range", "bytes 4-9/10");
+    let script = Script::new([version(whole()).cut_after(4), long]);
+    let error = read(download(&script).await.unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("longer than the length that the server announced"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_was_not_asked_for_is_no_file() {
+    for part in [rest(4), version(Step::body(206, "application/pdf", FILE))] {
+        let error = download(&Script::new([part])).await.unwrap_err();
+        assert!(matches!(error, Error::Decode(_)) && error.to_string().contains("sent a part of the file"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_saved_through_a_link_and_never_in_place_of_a_device() {
+    let folder = Folder::new();
+    let (link, file, socket) = (folder.path().join("link"), folder.path().join("file"), folder.path().join("socket"));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    download(&Script::new([whole()])).await.unwrap().save(&link).await.unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), FILE);
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let error = download(&Script::new([whole()])).await.unwrap().save(&socket).await.unwrap_err();
+    assert!(matches!(error, Error::File(_)), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,13 +249,12 @@ fn unmeasured() -> Step {
 
 #[tokio::test(start_paused = true)]
 async fn a_download_that_broke_off_never_seems_complete() {
-    let script = Script::new([unmeasured().cut_after(4), Step::status(404), Step::status(404)]);
+    let script = Script::new([unmeasured().cut_after(4), Step::status(404).repeat()]);
     let mut invoice = download(&script).await.unwrap();
     invoice.chunk().await.unwrap().unwrap();
-    for _ in 0..2 {
+    for _ in 0..9 {
         assert!(matches!(invoice.chunk().await, Err(Error::NotFound(_))));
     }
-    assert!(invoice.chunk().await.is_err(), "it was resumed as often as it may be");
 }
 
 #[tokio::test(start_paused = true)]
