@@ -12,7 +12,7 @@ use crate::spec_error::SpecError;
 /// A schema, wherever it stands: a component, a property, a parameter or a body.
 ///
 /// Any other key is refused, so that a misspelt extension cannot be overlooked.
-#[derive(Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Schema {
     #[serde(rename = "$ref")]
@@ -96,9 +96,25 @@ impl Schema {
         reference.strip_prefix("#/components/schemas/")
     }
 
-    /// Whether this schema only requires members, as a part of an `anyOf` beside properties does. Only testers read it.
-    fn is_requirement(&self) -> bool {
-        !self.required.is_empty() && *self == Self { required: self.required.clone(), ..Self::default() }
+    /// Whether this schema only narrows another: which members must be there, and which values they may have. Only testers
+    /// read it.
+    fn is_rule(&self) -> bool {
+        let rule = Self {
+            kind: self.kind.clone(),
+            required: self.required.clone(),
+            properties: self.properties.clone(),
+            all_of: self.all_of.clone(),
+            any_of: self.any_of.clone(),
+            ..Self::default()
+        };
+        let mut parts = self.properties.values().chain(&self.all_of).chain(&self.any_of);
+        *self == rule && parts.all(Self::is_rule)
+    }
+
+    /// The members of its own object that a rule names.
+    fn named(&self) -> Vec<&str> {
+        let parts = self.all_of.iter().chain(&self.any_of).flat_map(Self::named);
+        self.required.iter().chain(self.properties.keys()).map(String::as_str).chain(parts).collect()
     }
 
     /// Whether this schema is a JSON object with properties of its own.
@@ -122,8 +138,9 @@ impl Schema {
         if self.rust.is_some() {
             return Ok(());
         }
-        let is_rule = self.is_struct() && self.any_of.iter().all(Self::is_requirement);
-        if !self.any_of.is_empty() && !is_rule || !self.one_of.is_empty() {
+        let is_object = self.is_struct() || self.target().is_some();
+        let narrows = is_object && self.any_of.iter().all(|part| !part.required.is_empty() && part.is_rule());
+        if !self.any_of.is_empty() && !narrows || !self.one_of.is_empty() {
             return refuse("anyOf and oneOf need a hand-written type; name it in the `x-rust` of a component");
         }
         if (self.reference.is_some() || !self.all_of.is_empty()) && self.target().is_none() {
@@ -140,10 +157,9 @@ impl Schema {
         if let Some(root) = self.root.as_ref().filter(|root| !self.properties.contains_key(*root)) {
             return refuse(&format!("its `x-root` names `{root}`, which is no property of it"));
         }
-        if let Some(unknown) =
-            self.any_of.iter().flat_map(|part| &part.required).find(|name| !self.properties.contains_key(*name))
-        {
-            return refuse(&format!("an `anyOf` requires `{unknown}`, which is no property of it"));
+        let mut named = self.any_of.iter().flat_map(Self::named);
+        if let Some(unknown) = named.find(|name| self.is_struct() && !self.properties.contains_key(*name)) {
+            return refuse(&format!("an `anyOf` names `{unknown}`, which is no property of it"));
         }
         for required in &self.required {
             match self.properties.get(required) {
@@ -197,7 +213,7 @@ impl fmt::Display for Confidence {
 }
 
 /// Where a statement was read: a URL or a repository, or several.
-#[derive(Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(untagged)]
 pub(crate) enum Source {
     One(String),
@@ -262,9 +278,47 @@ mod tests {
 
     #[test]
     fn a_choice_of_required_members_needs_no_type() {
-        let choice = |member: &str| json!({ "properties": { "id": text() }, "anyOf": [{ "required": ["id"] }, { "required": [member] }] });
-        assert!(schema(choice("id")).check("here").is_ok());
-        assert_eq!(refused(choice("name")), "here: an `anyOf` requires `name`, which is no property of it");
+        let choice = |part: Value| json!({ "properties": { "id": text() }, "anyOf": [{ "required": ["id"] }, part] });
+        for part in [
+            json!({ "required": ["id"] }),
+            json!({ "required": ["id"], "properties": { "id": { "type": "string", "pattern": "\\S" } } }),
+            json!({ "required": ["id"], "properties": { "id": { "required": ["name"] } } }),
+            json!({ "required": ["id"], "allOf": [{ "anyOf": [{ "required": ["id"] }] }] }),
+        ] {
+            assert!(schema(choice(part.clone())).check("here").is_ok(), "{part}");
+        }
+        for part in [
+            json!({ "required": ["name"] }),
+            json!({ "required": ["id"], "properties": { "name": {} } }),
+            json!({ "required": ["id"], "anyOf": [{ "required": ["name"] }] }),
+        ] {
+            assert_eq!(refused(choice(part)), "here: an `anyOf` names `name`, which is no property of it");
+        }
+    }
+
+    #[test]
+    fn a_choice_that_adds_to_the_type_needs_a_hand_written_one() {
+        let text = text();
+        for part in [
+            json!({ "properties": { "id": {} } }),
+            json!({ "required": ["id"], "properties": { "id": text } }),
+            json!({ "required": ["id"], "properties": { "id": { "enum": ["a"] } } }),
+            json!({ "required": ["id"], "oneOf": [{ "required": ["id"] }] }),
+        ] {
+            let problem = refused(json!({ "properties": { "id": text }, "anyOf": [part] }));
+            assert_eq!(
+                problem,
+                "here: anyOf and oneOf need a hand-written type; name it in the `x-rust` of a component"
+            );
+        }
+    }
+
+    #[test]
+    fn a_reference_may_be_narrowed_beside_it() {
+        let reference = json!([{ "$ref": "#/components/schemas/Order" }]);
+        let narrowed = schema(json!({ "allOf": reference, "anyOf": [{ "required": ["id"] }] }));
+        assert!(narrowed.check_inline("here").is_ok());
+        assert_eq!(narrowed.target(), Some("Order"));
     }
 
     #[test]
