@@ -26,13 +26,15 @@ pub(crate) enum Spawner {
 }
 
 impl Spawner {
-    /// Where tasks run for the clients of this transport, if it decides that.
-    #[cfg_attr(not(feature = "testing"), expect(unused_variables, clippy::missing_const_for_fn))]
+    /// Where tasks run for the clients of this transport, if it decides that: in a simulation.
+    #[cfg(feature = "testing")]
     pub(crate) fn of(transport: &Arc<dyn Transport>) -> Option<Self> {
-        #[cfg(feature = "testing")]
-        if transport.environment().is_some() {
-            return Some(Self::Simulated(Arc::clone(transport)));
-        }
+        transport.environment().map(|_| Self::Simulated(Arc::clone(transport)))
+    }
+
+    /// Without simulations, no transport decides that.
+    #[cfg(not(feature = "testing"))]
+    pub(crate) fn of(_: &Arc<dyn Transport>) -> Option<Self> {
         None
     }
 
