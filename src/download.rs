@@ -127,7 +127,7 @@ impl Download {
     }
 
     /// The name of the file, if the server says it (`Content-Disposition`): its last part alone, so that it cannot lead out of a
-    /// folder; `None` if that is empty or begins with a period.
+    /// folder; `None` if that is empty, begins with a period, or is a device of Windows.
     pub fn file_name(&self) -> Option<String> {
         file_name(self.response.headers().get(CONTENT_DISPOSITION)?.to_str().ok()?)
     }

@@ -12,7 +12,8 @@ use crate::transport::RequestBody;
 /// A request as it would be sent, without a secret. Made by [`RawRequest::prepare`](crate::RawRequest::prepare).
 ///
 /// It prints as a command line of curl for a POSIX shell. The token, and the values of headers that may be secrets, are
-/// variables of the shell. The URL and the body are printed as they are: they may name customers. `Debug` omits the body.
+/// variables of the shell. The URL and the body are printed as they are: they may name customers. A body that is not text, or has
+/// files among its parts, is shown as a file `body`, which you have to write. `Debug` omits the body.
 ///
 /// # Example
 ///

@@ -36,10 +36,13 @@ pub trait Write: Sealed + Clone + Send + 'static {
 /// closure looks the object up by something that you sent along, such as your own reference. Depending on what it returns, the
 /// write is done, is sent again (three times at most in total), or fails.
 ///
+/// An object that was found has the type that `send` of the operation returns. What is found often has another one: of a booking
+/// that was listed, `BookingCreated::new(id)` makes what `create_booking` returns.
+///
 /// # Example
 ///
 /// ```
-/// use servicebay::repairy::types::{Booking, BookingCreate};
+/// use servicebay::repairy::types::BookingCreate;
 /// use servicebay::{WriteStatus, ReconcileOutcome};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), servicebay::Error> {

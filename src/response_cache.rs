@@ -38,6 +38,10 @@ const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 /// value. That costs a request and saves the body. If the vendor fails or cannot be reached, a call gets a stale response for as long as the vendor
 /// allows that (`stale-if-error`). [`Response::cache_use`](crate::Response::cache_use) says which of these it was.
 ///
+/// A response that is fresh for no time and has no version is not stored, whatever `stale-if-error` says. `send` and `send_bytes`
+/// accept other media types, so each stores its own response. Equal calls at the same time are a request each, as long as none of
+/// them has a response.
+///
 /// Streams of pages and items take no part: each of their pages is requested, so that the changes they notice are real. A single
 /// page, sent with `send`, may come from the cache.
 ///

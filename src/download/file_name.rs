@@ -39,9 +39,17 @@ pub(super) fn file_name(disposition: &str) -> Option<String> {
         })
     };
     let name: String = encoded.or_else(plain)?;
-    let last = name.rsplit(['/', '\\', ':']).next()?.trim();
-    let is_usable = !last.is_empty() && !last.starts_with('.') && !last.chars().any(char::is_control);
+    let last = name.rsplit(['/', '\\', ':']).next()?.trim().trim_end_matches(['.', ' ']);
+    let is_usable =
+        !last.is_empty() && !last.starts_with('.') && !last.chars().any(char::is_control) && !is_device(last);
     is_usable.then(|| last.to_owned())
+}
+
+/// Whether Windows takes a name for that of a device, whatever its extension is.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_uppercase();
+    let numbered = |prefix| stem.strip_prefix(prefix).is_some_and(|rest| matches!(rest.as_bytes(), [b'0'..=b'9']));
+    ["AUX", "CON", "NUL", "PRN"].contains(&&*stem) || numbered("COM") || numbered("LPT")
 }
 
 #[cfg(test)]
@@ -63,6 +71,10 @@ mod tests {
             (r#"attachment; filename="..""#, None),
             (r#"attachment; filename=".bashrc""#, None),
             ("attachment; filename=\"a\u{7f}b\"", None),
+            (r#"attachment; filename="invoice.pdf. .""#, Some("invoice.pdf")),
+            ("attachment; filename=nul.txt", None),
+            ("attachment; filename=COM1", None),
+            ("attachment; filename=COM10", Some("COM10")),
             (r#"attachment; filename="""#, None),
             ("attachment", None),
             ("attachment; x-filename=a", None),
