@@ -122,7 +122,7 @@ impl<C: 'static> Tenants<C> {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    /// As [`get`](Self::get); [`Error::InvalidRequest`] in an async task of tokio.
     #[cfg(feature = "blocking")]
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn get_blocking(&self, key: &str) -> Result<C, Error> {
@@ -160,7 +160,7 @@ impl<C: 'static> Tenants<C> {
     ///
     /// # Errors
     ///
-    /// As [`close`](Self::close); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    /// As [`close`](Self::close); [`Error::InvalidRequest`] in an async task of tokio.
     #[cfg(feature = "blocking")]
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn close_blocking(&self) -> Result<(), Error> {

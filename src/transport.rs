@@ -181,7 +181,7 @@ pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<Status
 /// Sends requests: over HTTP, or in whatever way a user's program or a test does it.
 ///
 /// A client sends each attempt of a call, and each request for a token, with [`send`](Self::send). By default that is HTTP with
-/// [`HttpTransport`](crate::HttpTransport). A transport of your own stands before it as middleware, or replaces it: a gateway, a
+/// [`HttpTransport`]. A transport of your own stands before it as middleware, or replaces it: a gateway, a
 /// recording, a server in memory. Set it with [`with_transport`](crate::ClientBuilder::with_transport).
 ///
 /// Calls run on their callers' runtimes, and requests for tokens on one of this crate, so connections that a transport keeps have to

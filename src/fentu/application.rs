@@ -104,7 +104,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// As [`exchange_into`](Self::exchange_into); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    /// As [`exchange_into`](Self::exchange_into); [`Error::InvalidRequest`] in an async task of tokio.
     #[cfg(feature = "blocking")]
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn exchange_into_blocking(
@@ -141,7 +141,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// As [`exchange`](Self::exchange); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    /// As [`exchange`](Self::exchange); [`Error::InvalidRequest`] in an async task of tokio.
     #[cfg(feature = "blocking")]
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn exchange_blocking(&self, login: &Authorization, redirected: &str) -> Result<TokenSet, Error> {
@@ -167,7 +167,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// As [`loopback_login`](Self::loopback_login); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    /// As [`loopback_login`](Self::loopback_login); [`Error::InvalidRequest`] in an async task of tokio.
     #[cfg(feature = "blocking")]
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn loopback_login_blocking(

@@ -97,7 +97,7 @@ impl LoopbackLogin {
     ///
     /// # Errors
     ///
-    /// As [`tokens`](Self::tokens); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    /// As [`tokens`](Self::tokens); [`Error::InvalidRequest`] in an async task of tokio.
     #[cfg(feature = "blocking")]
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn tokens_blocking(self) -> Result<TokenSet, Error> {
@@ -120,7 +120,7 @@ impl LoopbackLogin {
     ///
     /// # Errors
     ///
-    /// As [`tokens_into`](Self::tokens_into); [`Error::InvalidRequest`](crate::Error::InvalidRequest) in an async task of tokio.
+    /// As [`tokens_into`](Self::tokens_into); [`Error::InvalidRequest`] in an async task of tokio.
     #[cfg(feature = "blocking")]
     #[cfg_attr(docsrs, doc(cfg(feature = "blocking")))]
     pub fn tokens_into_blocking(self, client: &Client) -> Result<(), Error> {
