@@ -36,11 +36,7 @@ impl IdempotencyKey {
             hasher.write_u32(std::process::id());
             hasher.finish()
         };
-        let bits = u128::from(random()) << 64 | u128::from(random());
-        let bits = bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
-        let digits = format!("{bits:032x}");
-        let part = |range| &digits[range];
-        Self(format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)))
+        Self(uuid(u128::from(random()) << 64 | u128::from(random())))
     }
 
     /// The key as it is sent.
@@ -65,6 +61,14 @@ impl fmt::Display for IdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
+}
+
+/// Random bits as a UUID (version 4).
+pub(crate) fn uuid(bits: u128) -> String {
+    let bits = bits & !(0xf << 76) & !(0b11 << 62) | 0x4 << 76 | 0b10 << 62;
+    let digits = format!("{bits:032x}");
+    let part = |range| &digits[range];
+    format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
 }
 
 #[cfg(test)]

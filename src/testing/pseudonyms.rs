@@ -6,6 +6,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Span, Timestamp};
 
 use super::clock::{http_date, shifted};
+use crate::idempotency_key::uuid;
 
 /// The shortest text that a pseudonym must not contain by chance.
 const MIN_CLASH: usize = 4;
@@ -75,7 +76,7 @@ impl Pseudonyms {
                 _ => c.is_ascii_hexdigit(),
             });
         match is_uuid {
-            true => self.assign(text, UUID, |count| Some(format!("00000000-0000-4000-8000-{count:012x}"))),
+            true => self.assign(text, UUID, |count| Some(uuid(fastrand::Rng::with_seed(count).u128(..)))),
             false => self.assign(text, TEXT, |count| Some(format!("s{}", count + 1))),
         }
     }
@@ -244,6 +245,15 @@ mod tests {
     }
 
     #[test]
+    fn a_uuid_gets_one_in_which_no_original_value_occurs() {
+        let id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
+        for original in ["00000", "0000", "8000-0000"] {
+            let pseudonym = pseudonyms(&[original, id]).text(id);
+            assert!(pseudonym.len() == id.len() && pseudonym != id && !pseudonym.contains(original), "{pseudonym}");
+        }
+    }
+
+    #[test]
     fn every_number_of_a_class_has_a_pseudonym_of_the_class() {
         let mut pseudonyms = pseudonyms(&[]);
         let all: HashSet<String> = (10..100).map(|number: u32| pseudonyms.text(&number.to_string())).collect();
@@ -293,6 +303,7 @@ mod tests {
     fn a_uuid_stays_one() {
         let mut pseudonyms = pseudonyms(&[]);
         let pseudonym = pseudonyms.text("3f2504e0-4f89-11d3-9a0c-0305e82c3301");
-        assert_eq!(pseudonym, "00000000-0000-4000-8000-000000000000");
+        assert_eq!(pseudonym, uuid(fastrand::Rng::with_seed(0).u128(..)));
+        assert!(pseudonym[14..].starts_with('4') && pseudonym.matches('-').count() == 4, "{pseudonym}");
     }
 }
