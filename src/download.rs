@@ -4,6 +4,7 @@ mod file_name;
 mod part_file;
 mod resumption;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use self::part_file::PartFile;
 use self::resumption::Resumption;
 use crate::clock::FOREVER;
 use crate::decode;
-use crate::error::Error;
+use crate::error::{BoxError, Error};
 use crate::request::Request;
 use crate::response::Response;
 use crate::transport::{Body, HttpError};
@@ -35,8 +36,8 @@ use crate::transport::{Body, HttpError};
 /// If the connection breaks, the download goes on where it stopped: with a new request for the rest, which waits for the rate
 /// limit and is retried like any other. That takes a GET and a server that names the version of the file (a strong `ETag`, or
 /// `Last-Modified`) and sends it again: all of it, or the part that is asked for. If the file has changed meanwhile, the download
-/// fails, so that the parts of two versions are never joined. It is given up when nothing arrives
-/// as often in a row as the retry policy allows attempts, or when the client's budget of retries is used up.
+/// fails, so that the parts of two versions are never joined. It is given up when nothing arrives as often in a row as the retry
+/// policy allows attempts, or when the client's budget of retries is used up.
 ///
 /// # Example
 ///
@@ -147,8 +148,7 @@ impl Download {
     /// # Errors
     ///
     /// [`Error::Connect`] or [`Error::Timeout`] if the body broke off and could not be resumed, [`Error::OutcomeUnknown`] in their
-    /// place if the request was a write; [`Error::Decode`] if the file
-    /// changed meanwhile; or the error of the request for the rest.
+    /// place if the request was a write; [`Error::Decode`] if the file changed meanwhile; or the error of the request for the rest.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if self.is_broken {
@@ -157,14 +157,17 @@ impl Download {
                 self.resume(self.broken("the download was interrupted".into())).await?;
             }
             let error = match timeout_at(self.deadline(), self.body.chunk()).await {
-                Ok(Some(Ok(chunk))) => match self.accept(chunk) {
-                    _ if self.length.is_some_and(|length| self.received > length) => {
+                Ok(Some(Ok(chunk))) => {
+                    let new = self.accept(chunk);
+                    if self.length.is_some_and(|length| self.received > length) {
                         let reason = "the body is longer than the length that the server announced".to_owned();
                         return Err(self.request.again().unexpected_response(self.response.metadata(), reason));
                     }
-                    Some(chunk) => return Ok(Some(chunk)),
-                    None => continue,
-                },
+                    if new.is_some() {
+                        return Ok(new);
+                    }
+                    continue;
+                }
                 Ok(None) if self.length.is_none_or(|length| self.received >= length) => return Ok(None),
                 Ok(None) => self.broken("the body ended before its length was reached".into()),
                 Ok(Some(Err(error))) => self.broken(error),
@@ -178,8 +181,8 @@ impl Download {
     /// Writes the body to a file, and returns its length in bytes.
     ///
     /// The file appears when it is complete: until then its content is in another file of the same folder, which is removed if
-    /// the download fails or is dropped. A file that is there already is replaced; a link is
-    /// followed. What is no regular file, such as a device, is refused.
+    /// the download fails or is dropped. A file that is there already is replaced; a link is followed. What is no regular file, such
+    /// as a device, is refused.
     ///
     /// # Errors
     ///
@@ -207,20 +210,17 @@ impl Download {
         mut progress: impl FnMut(u64, Option<u64>) + Send,
     ) -> Result<u64, Error> {
         let path = path.as_ref();
-        let mut file = match PartFile::create(path).await {
-            Ok(file) => file,
-            Err(error) => return Err(self.request.failed_file(self.response.metadata(), path, error)),
-        };
+        let mut file = PartFile::create(path).await.map_err(|error| self.failed_file(path, error))?;
         while let Some(chunk) = self.chunk().await? {
-            if let Err(error) = file.write(&chunk).await {
-                return Err(self.request.failed_file(self.response.metadata(), path, error));
-            }
+            file.write(&chunk).await.map_err(|error| self.failed_file(path, error))?;
             progress(self.received, self.length);
         }
-        match file.finish().await {
-            Ok(()) => Ok(self.received),
-            Err(error) => Err(self.request.failed_file(self.response.metadata(), path, error)),
-        }
+        file.finish().await.map_err(|error| self.failed_file(path, error))?;
+        Ok(self.received)
+    }
+
+    fn failed_file(&self, path: &Path, error: io::Error) -> Error {
+        self.request.again().failed_file(self.response.metadata(), path, error)
     }
 
     /// Does what [`chunk`](Self::chunk) does, and blocks this thread meanwhile. Not in async code: see
@@ -311,7 +311,7 @@ impl Download {
         Some(new)
     }
 
-    fn broken(&self, error: crate::error::BoxError) -> HttpError {
+    fn broken(&self, error: BoxError) -> HttpError {
         HttpError::Broken(Some(self.response.status()), error)
     }
 

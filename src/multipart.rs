@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::transport::{BodyLength, FilePiece, Piece, RequestBody};
+use crate::transport::{FilePiece, Piece, RequestBody};
 
 /// A body of several parts (`multipart/form-data`): fields, and files with a name and a media type.
 ///
@@ -26,15 +26,9 @@ use crate::transport::{BodyLength, FilePiece, Piece, RequestBody};
 #[must_use = "a form does nothing until it is passed to `multipart`"]
 pub struct Multipart {
     /// The head of each part, and its content.
-    parts: Vec<(String, PartContent)>,
+    parts: Vec<(String, Piece)>,
     /// Why the first file that cannot be read cannot.
     error: Option<String>,
-}
-
-#[derive(Clone)]
-enum PartContent {
-    Bytes(Bytes),
-    File(FilePiece),
 }
 
 impl Multipart {
@@ -46,7 +40,7 @@ impl Multipart {
     /// Adds a field.
     pub fn text(mut self, name: impl AsRef<str>, value: impl Into<String>) -> Self {
         let head = format!("Content-Disposition: form-data; name=\"{}\"\r\n", escape(name.as_ref()));
-        self.parts.push((head, PartContent::Bytes(value.into().into())));
+        self.parts.push((head, Piece::Bytes(value.into().into())));
         self
     }
 
@@ -62,7 +56,7 @@ impl Multipart {
         content: impl Into<Bytes>,
     ) -> Self {
         let head = file_head(name.as_ref(), file_name.as_ref(), content_type.as_ref());
-        self.parts.push((head, PartContent::Bytes(content.into())));
+        self.parts.push((head, Piece::Bytes(content.into())));
         self
     }
 
@@ -74,7 +68,7 @@ impl Multipart {
         match FilePiece::find(path) {
             Ok(file) => {
                 let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-                self.parts.push((file_head(name.as_ref(), &file_name, content_type.as_ref()), PartContent::File(file)));
+                self.parts.push((file_head(name.as_ref(), &file_name, content_type.as_ref()), Piece::File(file)));
             }
             Err(error) => _ = self.error.get_or_insert_with(|| unreadable(path, &error)),
         }
@@ -98,15 +92,16 @@ impl Multipart {
         }
         let boundary = self.boundary(|| fastrand::u128(..));
         let content_type = format!("multipart/form-data; boundary={boundary}");
-        let size: usize = self.parts.iter().map(|(head, content)| head.len() + content.memory() + 48).sum();
+        let size: usize =
+            self.parts.iter().map(|(head, content)| head.len() + content.as_bytes().map_or(0, Bytes::len) + 48).sum();
         let (mut pieces, mut text) = (Vec::new(), BytesMut::with_capacity(size + 64));
         for (head, content) in self.parts {
             for part in [b"--", boundary.as_bytes(), b"\r\n", head.as_bytes(), b"\r\n"] {
                 text.put_slice(part);
             }
             match content {
-                PartContent::Bytes(bytes) => text.put_slice(&bytes),
-                PartContent::File(file) => pieces.extend([Piece::Bytes(text.split().freeze()), Piece::File(file)]),
+                Piece::Bytes(bytes) => text.put_slice(&bytes),
+                Piece::File(file) => pieces.extend([Piece::Bytes(text.split().freeze()), Piece::File(file)]),
             }
             text.put_slice(b"\r\n");
         }
@@ -125,29 +120,10 @@ impl Multipart {
         loop {
             let boundary = format!("servicebay-{:032x}", random());
             let occurs = |text: &[u8]| text.windows(boundary.len()).any(|window| window == boundary.as_bytes());
-            let is_in = |content: &PartContent| matches!(content, PartContent::Bytes(bytes) if occurs(bytes));
+            let is_in = |content: &Piece| content.as_bytes().is_some_and(|bytes| occurs(bytes));
             if !self.parts.iter().any(|(head, content)| occurs(head.as_bytes()) || is_in(content)) {
                 return boundary;
             }
-        }
-    }
-}
-
-impl PartContent {
-    /// How many bytes of it are in memory.
-    fn memory(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.len(),
-            Self::File(_) => 0,
-        }
-    }
-}
-
-impl fmt::Debug for PartContent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(bytes) => BodyLength::of(bytes).fmt(f),
-            Self::File(file) => write!(f, "file of {} bytes", file.length()),
         }
     }
 }

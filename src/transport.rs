@@ -28,6 +28,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::uri::InvalidUri;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument as _, Span};
 use url::Url;
@@ -181,8 +182,8 @@ pub(crate) fn status(outcome: &Result<HttpResponse, HttpError>) -> Option<Status
 /// Sends requests: over HTTP, or in whatever way a user's program or a test does it.
 ///
 /// A client sends each attempt of a call, and each request for a token, with [`send`](Self::send). By default that is HTTP with
-/// [`HttpTransport`]. A transport of your own stands before it as middleware, or replaces it: a gateway, a
-/// recording, a server in memory. Set it with [`with_transport`](crate::ClientBuilder::with_transport).
+/// [`HttpTransport`]. A transport of your own stands before it as middleware, or replaces it: a gateway, a recording, a server in
+/// memory. Set it with [`with_transport`](crate::ClientBuilder::with_transport).
 ///
 /// Calls run on their callers' runtimes, and requests for tokens on one of this crate, so connections that a transport keeps have to
 /// work on both.
@@ -324,13 +325,24 @@ async fn over_http(
     if is_download && status.is_success() {
         return Ok(HttpResponse { status, headers, body: Bytes::new(), rest: Some(Box::new(body_of(response))) });
     }
-    let mut body = BytesMut::new();
-    match timeout_at(deadline, read_body(&mut response, &mut body, max_body_of(status, max_body))).await {
+    let mut chunks = BytesMut::new();
+    let body = timeout_at(deadline, read_body(&mut response, &mut chunks, max_body_of(status, max_body))).await;
+    received(status, headers, body, chunks)
+}
+
+/// A response whose body was read, or as much of it as arrived in `chunks`.
+fn received(
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Result<Result<Bytes, ReadError>, Elapsed>,
+    chunks: BytesMut,
+) -> Result<HttpResponse, HttpError> {
+    match body {
         Ok(Ok(body)) => Ok(HttpResponse::new(status, headers, body)),
         // The status alone makes it an error response, however much of its body arrived.
-        _ if !status.is_success() => Ok(HttpResponse::new(status, headers, body.freeze())),
-        Ok(Err(BodyError::TooLarge(size))) => Err(HttpError::TooLarge(TooLarge::Body(status, size))),
-        Ok(Err(BodyError::Broken(error))) => Err(HttpError::Broken(Some(status), Box::new(error.without_url()))),
+        _ if !status.is_success() => Ok(HttpResponse::new(status, headers, chunks.freeze())),
+        Ok(Err(ReadError::TooLarge(size))) => Err(HttpError::TooLarge(TooLarge::Body(status, size))),
+        Ok(Err(ReadError::Broken(error))) => Err(HttpError::Broken(Some(status), error)),
         Err(_) => Err(HttpError::TimedOut),
     }
 }
@@ -379,23 +391,13 @@ async fn over_transport(
     if is_download && status.is_success() {
         return Ok(HttpResponse { status, headers, body: Bytes::new(), rest: Some(Box::new(body)) });
     }
-    let announced = body.length();
-    let mut read = BytesMut::new();
-    match timeout_at(deadline, body.read_into(&mut read, max_body_of(status, max_body))).await {
-        Ok(Ok(body)) => Ok(HttpResponse::new(status, headers, body)),
-        _ if !status.is_success() => Ok(HttpResponse::new(status, headers, read.freeze())),
-        Ok(Err(ReadError::TooLarge)) => {
-            let size = announced.map_or(BodySize::Unannounced, BodySize::Announced);
-            Err(HttpError::TooLarge(TooLarge::Body(status, size)))
-        }
-        Ok(Err(ReadError::Broken(error))) => Err(HttpError::Broken(Some(status), error)),
-        Err(_) => Err(HttpError::TimedOut),
-    }
+    let mut chunks = BytesMut::new();
+    let body = timeout_at(deadline, body.read_into(&mut chunks, max_body_of(status, max_body))).await;
+    received(status, headers, body, chunks)
 }
 
-enum BodyError {
-    TooLarge(BodySize),
-    Broken(reqwest::Error),
+fn broken(error: reqwest::Error) -> ReadError {
+    ReadError::Broken(Box::new(error.without_url()))
 }
 
 /// Reads the whole body. Most bodies arrive as one chunk, which is returned without a copy. The chunks of others are
@@ -404,17 +406,17 @@ async fn read_body(
     response: &mut reqwest::Response,
     chunks: &mut BytesMut,
     max_body: usize,
-) -> Result<Bytes, BodyError> {
+) -> Result<Bytes, ReadError> {
     let announced = response.content_length().unwrap_or_default();
     if announced > max_body as u64 && response.status().is_success() {
-        return Err(BodyError::TooLarge(BodySize::Announced(announced)));
+        return Err(ReadError::TooLarge(BodySize::Announced(announced)));
     }
-    let Some(first) = response.chunk().await.map_err(BodyError::Broken)? else {
+    let Some(first) = response.chunk().await.map_err(broken)? else {
         return Ok(Bytes::new());
     };
     if first.len() > max_body {
         chunks.extend_from_slice(&first[..max_body]);
-        return Err(BodyError::TooLarge(BodySize::Unannounced));
+        return Err(ReadError::TooLarge(BodySize::Unannounced));
     }
     let next = match response.chunk().await {
         Ok(None) => return Ok(first),
@@ -423,15 +425,15 @@ async fn read_body(
     // Reserve the announced length at once: growing step by step copies a large body several times.
     chunks.reserve((announced as usize).min(max_body).max(first.len()));
     chunks.extend_from_slice(&first);
-    let mut next = next.map_err(BodyError::Broken)?;
+    let mut next = next.map_err(broken)?;
     while let Some(chunk) = next {
         let room = max_body - chunks.len();
         if chunk.len() > room {
             chunks.extend_from_slice(&chunk[..room]);
-            return Err(BodyError::TooLarge(BodySize::Unannounced));
+            return Err(ReadError::TooLarge(BodySize::Unannounced));
         }
         chunks.extend_from_slice(&chunk);
-        next = response.chunk().await.map_err(BodyError::Broken)?;
+        next = response.chunk().await.map_err(broken)?;
     }
     Ok(chunks.split().freeze())
 }

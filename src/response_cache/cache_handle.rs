@@ -24,6 +24,8 @@ pub(crate) struct CacheHandle {
     tenant: Arc<str>,
     /// Identifies the client, whose responses no other one gets.
     client: u64,
+    /// The beginning of all keys of the client.
+    owner: Box<str>,
     reference_data: &'static [&'static str],
     clock: Clock,
     /// The number of the login whose responses are stored.
@@ -38,7 +40,8 @@ impl CacheHandle {
         clock: Clock,
     ) -> Self {
         let client = cache.memory().add_client(&tenant);
-        Self { cache, tenant, client, reference_data, clock, login: AtomicU64::new(0) }
+        let owner = format!("{client}.").into();
+        Self { cache, tenant, client, owner, reference_data, clock, login: AtomicU64::new(0) }
     }
 
     /// The part that the cache has in a GET while this login is in use; `None` if it has none. `path` is that of the URL below
@@ -54,7 +57,7 @@ impl CacheHandle {
             self.clear();
         }
         // With the login in the key, a call that began before another login neither finds nor leaves anything of the new one.
-        let request = CacheableRequest::new(&format!("{}{login} ", self.owner()), url, headers)?;
+        let request = CacheableRequest::new(&format!("{}{login} ", self.owner), url, headers)?;
         let resource = ResourceKind::of(path, self.reference_data);
         Some(CacheRead { handle: self, request, resource, stale: None, in_flight: None, fetched: None })
     }
@@ -67,18 +70,13 @@ impl CacheHandle {
 
     /// Forgets the responses of this client.
     pub(crate) fn clear(&self) {
-        self.cache.memory().forget_client(&self.tenant, self.client, &self.owner());
-    }
-
-    /// The beginning of all keys of this client.
-    fn owner(&self) -> String {
-        format!("{}.", self.client)
+        self.cache.memory().forget_client(&self.tenant, self.client, &self.owner);
     }
 }
 
 impl Drop for CacheHandle {
     fn drop(&mut self) {
-        self.cache.memory().remove_client(&self.tenant, self.client, &self.owner());
+        self.cache.memory().remove_client(&self.tenant, self.client, &self.owner);
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::http_error::BodySize;
 use crate::error::BoxError;
 
 /// The body of a request or of a response that a [`Transport`](crate::Transport) handles: in memory, or a stream of chunks.
@@ -85,7 +86,7 @@ impl Body {
         let mut collected = BytesMut::new();
         match self.read_into(&mut collected, max).await {
             Ok(bytes) => Ok(bytes),
-            Err(ReadError::TooLarge) => {
+            Err(ReadError::TooLarge(_)) => {
                 Err(super::TransportError::broken(format!("the body is longer than {max} bytes")))
             }
             Err(ReadError::Broken(error)) => Err(super::TransportError::broken(error)),
@@ -109,10 +110,11 @@ impl Body {
 
     /// Reads the whole content. What was read before an error stays in `read`.
     pub(super) async fn read_into(&mut self, read: &mut BytesMut, max: usize) -> Result<Bytes, ReadError> {
+        let size = self.length().map_or(BodySize::Unannounced, BodySize::Announced);
         if let BodyContent::Bytes(bytes) = &mut self.0 {
             if bytes.len() > max {
                 read.extend_from_slice(&bytes[..max]);
-                return Err(ReadError::TooLarge);
+                return Err(ReadError::TooLarge(size));
             }
             return Ok(std::mem::take(bytes));
         }
@@ -121,7 +123,7 @@ impl Body {
             let room = max - read.len();
             if chunk.len() > room {
                 read.extend_from_slice(&chunk[..room]);
-                return Err(ReadError::TooLarge);
+                return Err(ReadError::TooLarge(size));
             }
             read.extend_from_slice(&chunk);
         }
@@ -132,7 +134,7 @@ impl Body {
 /// Why a body could not be read to its end.
 #[derive(Debug)]
 pub(super) enum ReadError {
-    TooLarge,
+    TooLarge(BodySize),
     Broken(BoxError),
 }
 

@@ -10,10 +10,9 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use url::{Host, Url};
 
 use super::pem::{self, PemSection};
+use crate::clock::FOREVER;
 use crate::error::Error;
 
-/// The longest duration that an option counts as.
-const MAX_DURATION: Duration = crate::clock::FOREVER;
 /// What the operating systems accept for the idle time of TCP keep-alive, in seconds.
 const TCP_KEEP_ALIVE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(32_767)];
 /// The shortest interval of HTTP/2 pings and time for their response.
@@ -257,7 +256,7 @@ impl HttpConfig {
     /// It must be shorter than the load balancers on the way keep one, or a call meets a connection that is just being closed:
     /// a write then fails with [`Error::OutcomeUnknown`]. Common ones keep it for 60 s, some for 30 s.
     pub fn with_pool_idle_timeout(mut self, timeout: Duration) -> Self {
-        self.pool_idle_timeout = Some(timeout.min(MAX_DURATION));
+        self.pool_idle_timeout = Some(timeout.min(FOREVER));
         self
     }
 
@@ -294,13 +293,13 @@ impl HttpConfig {
     ///
     /// A network that drops packets silently would otherwise let every request on the connection time out.
     pub fn with_http2_ping_interval(mut self, interval: Duration) -> Self {
-        self.http2_ping_interval = Some(interval.min(MAX_DURATION));
+        self.http2_ping_interval = Some(interval.min(FOREVER));
         self
     }
 
     /// How long the sign of life may take until an HTTP/2 connection is given up. Default 10 s, at least 1 s.
     pub fn with_http2_ping_timeout(mut self, timeout: Duration) -> Self {
-        self.http2_ping_timeout = Some(timeout.min(MAX_DURATION));
+        self.http2_ping_timeout = Some(timeout.min(FOREVER));
         self
     }
 

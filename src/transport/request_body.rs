@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -30,15 +30,15 @@ pub(crate) enum RequestBody {
     Stream(Arc<OneTimeBody>),
 }
 
-/// A piece of a body.
-#[derive(Debug)]
+/// A piece of a body. `Debug` shows its length alone.
+#[derive(Clone)]
 pub(crate) enum Piece {
     Bytes(Bytes),
     File(FilePiece),
 }
 
 /// A file that is sent.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct FilePiece {
     path: PathBuf,
     length: u64,
@@ -66,7 +66,7 @@ impl RequestBody {
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::Pieces(pieces) => match &**pieces {
-                [Piece::File(file)] => Some(file.path()),
+                [Piece::File(file)] => Some(&file.path),
                 _ => None,
             },
             Self::Bytes(_) | Self::Stream(_) => None,
@@ -131,11 +131,26 @@ impl From<Bytes> for RequestBody {
 }
 
 impl Piece {
+    /// The content, if it is in memory.
+    pub(crate) fn as_bytes(&self) -> Option<&Bytes> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::File(_) => None,
+        }
+    }
+
     fn length(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::File(file) => file.length,
         }
+    }
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.as_bytes().is_some() { "" } else { "file of " };
+        write!(f, "{kind}{} bytes", self.length())
     }
 }
 
@@ -147,14 +162,6 @@ impl FilePiece {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
         }
         Ok(Self { path: path.to_owned(), length: metadata.len() })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn length(&self) -> u64 {
-        self.length
     }
 
     async fn open(&self) -> io::Result<File> {
@@ -171,8 +178,13 @@ impl FilePiece {
 struct Reading {
     pieces: Arc<[Piece]>,
     next: usize,
-    /// The open file, and how much of it is left.
-    file: Option<(File, u64)>,
+    file: Option<OpenFile>,
+}
+
+struct OpenFile {
+    file: File,
+    piece: FilePiece,
+    left: u64,
 }
 
 /// Reads all pieces.
@@ -186,13 +198,12 @@ fn read(pieces: Arc<[Piece]>) -> impl Stream<Item = io::Result<Bytes>> + Send {
 impl Reading {
     async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         loop {
-            if let Some((file, left)) = &mut self.file
+            if let Some(OpenFile { file, piece, left }) = &mut self.file
                 && *left > 0
             {
                 let mut chunk = BytesMut::with_capacity(CHUNK.min(usize::try_from(*left).unwrap_or(CHUNK)));
                 let read = file.take(*left).read_buf(&mut chunk).await? as u64;
                 if read == 0 {
-                    let Some(Piece::File(piece)) = self.pieces.get(self.next - 1) else { return Ok(None) };
                     return Err(piece.changed());
                 }
                 *left -= read;
@@ -203,7 +214,9 @@ impl Reading {
             self.next += 1;
             match piece {
                 Piece::Bytes(bytes) => return Ok(Some(bytes.clone())),
-                Piece::File(piece) => self.file = Some((piece.open().await?, piece.length)),
+                Piece::File(piece) => {
+                    self.file = Some(OpenFile { file: piece.open().await?, piece: piece.clone(), left: piece.length });
+                }
             }
         }
     }
@@ -216,7 +229,7 @@ pub(crate) struct OneTimeBody {
 }
 
 impl OneTimeBody {
-    fn body(&self) -> std::sync::MutexGuard<'_, Option<Body>> {
+    fn body(&self) -> MutexGuard<'_, Option<Body>> {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -234,14 +247,11 @@ impl HttpBody for OneTimeAttempt {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if self.taken.is_none() {
             let taken = self.source.body().take();
-            self.taken = Some(match taken {
-                Some(body) => body,
-                None => return Poll::Ready(Some(Err("the stream has been sent before".into()))),
-            });
+            self.taken = taken;
         }
         match &mut self.taken {
             Some(body) => Pin::new(body).poll_frame(context),
-            None => Poll::Ready(None),
+            None => Poll::Ready(Some(Err("the stream has been sent before".into()))),
         }
     }
 

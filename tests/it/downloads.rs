@@ -11,16 +11,12 @@ use servicebay::{Body, Download, Error, RetryPolicy, Transport, TransportError, 
 use tokio::time::Instant;
 
 use crate::folder::Folder;
-use crate::support::SECRET;
+use crate::support::{SECRET, builder};
 
 const FILE: &str = "0123456789";
 
 fn client(script: &Script) -> fixably::Client {
-    fixably::Client::builder(fixably::Credentials::bearer(SECRET))
-        .with_tenant("acme")
-        .with_transport(script.clone())
-        .build()
-        .unwrap()
+    builder(script).build().unwrap()
 }
 
 async fn download(script: &Script) -> Result<Download, Error> {

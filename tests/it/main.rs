@@ -63,6 +63,8 @@ mod token_abuse;
 mod tokens;
 #[cfg(feature = "fisikal")]
 mod transports;
+#[cfg(feature = "fisikal")]
+mod unknown_host;
 mod uploads;
 #[cfg(feature = "fentu")]
 mod values;

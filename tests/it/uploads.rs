@@ -10,14 +10,10 @@ use servicebay::testing::{Script, Step};
 use servicebay::{Body, Error, Multipart, Postponed, RawRequest, fixably};
 
 use crate::folder::Folder;
-use crate::support::SECRET;
+use crate::support::builder;
 
 fn client(script: &Script) -> fixably::Client {
-    fixably::Client::builder(fixably::Credentials::bearer(SECRET))
-        .with_tenant("acme")
-        .with_transport(script.clone())
-        .build()
-        .unwrap()
+    builder(script).build().unwrap()
 }
 
 fn put(script: &Script) -> RawRequest {

@@ -8,9 +8,10 @@ mod club_classes;
 #[path = "../../../tests/it/folder.rs"]
 #[allow(dead_code, reason = "the folder can read stores in files too")]
 mod folder;
+#[path = "../../../tests/it/unknown_host.rs"]
+mod unknown_host;
 
 use std::path::Path;
-use std::pin::Pin;
 use std::process::{Command, ExitCode, Termination as _};
 use std::time::Duration;
 use std::{env, fs, process};
@@ -18,9 +19,9 @@ use std::{env, fs, process};
 use servicebay::fisikal::{Client, Credentials};
 use servicebay::testing::Fault;
 use servicebay::testing::fisikal::{MockServer, Role};
-use servicebay::{Body, Transport, TransportError};
 
 use self::folder::Folder;
+use self::unknown_host::UnknownHost;
 
 /// Set for the processes that [`run`] starts.
 const MARKER: &str = "SERVICEBAY_TEST_CLUB_CLASSES";
@@ -130,20 +131,6 @@ async fn a_name_that_no_club_can_have_is_refused_with_the_domain_of_the_vendor()
     let expected =
         "tenant: \"https://acme.fisikal.com/\" is refused: give the name before `.fisikal.com` alone, such as `acme`";
     assert!(message.starts_with(expected), "{message}");
-}
-
-/// Knows no host.
-#[derive(Debug)]
-struct UnknownHost;
-
-impl Transport for UnknownHost {
-    fn send(
-        &self,
-        _: http::Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = Result<http::Response<Body>, TransportError>> + Send + '_>> {
-        let error = "failed to lookup address information: Name or service not known";
-        Box::pin(async move { Err(TransportError::not_sent(error)) })
-    }
 }
 
 /// Not as a process, because that would ask the network of the machine.

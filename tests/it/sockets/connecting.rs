@@ -4,22 +4,20 @@
 
 #[cfg(all(target_os = "linux", feature = "rustls"))]
 use std::env;
-#[cfg(feature = "fisikal")]
-use std::pin::Pin;
 #[cfg(all(target_os = "linux", feature = "rustls"))]
 use std::process::Command;
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
-#[cfg(feature = "fisikal")]
-use servicebay::{Body, Transport, TransportError};
 use servicebay::{CallOptions, Error, RetryPolicy, fixably};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::{client, json as json_response, request, server};
 use crate::support::SECRET;
+#[cfg(feature = "fisikal")]
+use crate::unknown_host::UnknownHost;
 
 /// Longer than any step of a test, shorter than the time to connect.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,22 +67,6 @@ async fn a_request_without_a_connection_in_time_was_not_sent_whatever_its_method
             pass(TIMEOUT).await;
             assert_not_sent(&call.await.unwrap(), &shown);
         }
-    }
-}
-
-/// A transport that finds no host, in the words of one system.
-#[cfg(feature = "fisikal")]
-#[derive(Debug)]
-struct UnknownHost;
-
-#[cfg(feature = "fisikal")]
-impl Transport for UnknownHost {
-    fn send(
-        &self,
-        _: http::Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = Result<http::Response<Body>, TransportError>> + Send + '_>> {
-        let error = "failed to lookup address information: Name or service not known";
-        Box::pin(async move { Err(TransportError::not_sent(error)) })
     }
 }
 
